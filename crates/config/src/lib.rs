@@ -1,0 +1,1 @@
+//! The configuration of Watchpost: one typed, documented TOML file whose errors point at line and column.

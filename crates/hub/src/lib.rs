@@ -1,0 +1,1 @@
+//! The actors of Watchpost: connection, store, dispatcher, sinks and their supervisor.

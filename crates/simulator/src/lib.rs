@@ -1,0 +1,1 @@
+//! A VisionGuard backend to try, test and load Watchpost with, its quirks included.

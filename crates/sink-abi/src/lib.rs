@@ -1,0 +1,1 @@
+//! The C ABI between Watchpost and its sink plugins, version 1.

@@ -1,0 +1,1 @@
+//! Write a sink plugin for Watchpost in Rust.

@@ -1,0 +1,1 @@
+//! Durable storage for Watchpost: alerts and deliveries in SQLite, pictures in a frame log.

@@ -1,0 +1,1 @@
+//! All that Watchpost knows of the VisionGuard backend: wire messages, tolerant parsing, REST shapes.

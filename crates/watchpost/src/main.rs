@@ -1,0 +1,2 @@
+//! The Watchpost alert hub.
+fn main() {}

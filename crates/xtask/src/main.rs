@@ -1,0 +1,2 @@
+//! The project's own chores: demo, test, bench, dist.
+fn main() {}
