@@ -1,1 +1,31 @@
-//! The pure domain of Watchpost: alerts, deliveries, routing, retry, link state. No I/O and no clock.
+//! The pure domain of Watchpost: what an alert is, where it goes, when it is tried again, and when a
+//! link counts as dead.
+//!
+//! Nothing here does I/O, reads a clock or knows a runtime. State machines take `(now, event)` and
+//! return effects, so every rule of the hub can be tested as a table.
+
+#![forbid(unsafe_code)]
+
+mod alert;
+mod backoff;
+mod delivery;
+mod heartbeat;
+mod ids;
+mod link;
+mod pace;
+mod retry;
+mod route;
+mod time;
+
+pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, Picture, Severity, UnknownWord};
+pub use backoff::{Backoff, BackoffPolicy};
+pub use delivery::{DeliveryState, Outcome};
+pub use heartbeat::{Beat, Heartbeat, HeartbeatPolicy};
+pub use ids::{AlertId, AlertIds};
+pub use link::{
+    CloseReason, ConnectFailure, FailureKind, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState,
+};
+pub use pace::SinkPace;
+pub use retry::{RetryPolicy, Verdict};
+pub use route::{Decision, Match, PlannedDelivery, Route, Router, Target, Why};
+pub use time::{Moment, UnixMillis};

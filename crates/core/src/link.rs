@@ -1,0 +1,558 @@
+//! The life of one connection to a backend, as a state machine: when to connect, when to give up, how
+//! long to wait. It knows no sockets; whoever owns one performs the effects and reports the events.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Backoff, BackoffPolicy, Beat, Heartbeat, HeartbeatPolicy, Moment};
+
+/// The waits of a link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinkPolicy {
+    /// An attempt that has not opened the link by then has failed.
+    pub connect_timeout: Duration,
+    /// How long to wait for the other side's half of the close handshake before dropping the socket.
+    pub close_timeout: Duration,
+    /// Waits between attempts.
+    pub backoff: BackoffPolicy,
+    /// A link that has been open for this long has proved itself: the next failure counts as the first.
+    /// Without it, a server that accepts and closes at once would be asked in a tight loop.
+    pub stable_after: Duration,
+    /// Pings and the patience for their answers.
+    pub heartbeat: HeartbeatPolicy,
+}
+
+/// What happened to the link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkEvent {
+    /// Begin.
+    Start,
+    /// The moment that [`Link::deadline`] named may have come.
+    Wake,
+    /// The attempt succeeded: the link is open.
+    Opened,
+    /// The attempt failed.
+    Failed(ConnectFailure),
+    /// Something was received.
+    Heard,
+    /// The answer to a ping was received.
+    Pong,
+    /// We must close, for this reason.
+    Refuse(CloseReason),
+    /// The socket is gone, whoever began it. The text says how, for the status.
+    Closed(String),
+    /// Close for good.
+    Stop,
+}
+
+/// What the owner of the socket must do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEffect {
+    /// Begin attempt number `attempt`, counted from 1 since the start.
+    Connect {
+        /// Number of this attempt.
+        attempt: u64,
+    },
+    /// Give up the attempt under way.
+    Abandon,
+    /// Send a ping.
+    Ping,
+    /// Send a close frame and report [`LinkEvent::Closed`] when the socket is gone.
+    Close(CloseReason),
+    /// Drop the socket as it is.
+    Drop,
+}
+
+/// Why the hub closes a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The hub stops (WebSocket code 1000).
+    Stopping,
+    /// Nothing was heard for this long (1001).
+    Silent(Duration),
+    /// A message was larger than this limit in bytes (1009).
+    TooLarge {
+        /// The limit it went over, in bytes.
+        limit: u64,
+    },
+    /// The other side broke the WebSocket protocol (1002).
+    Protocol,
+}
+
+impl CloseReason {
+    /// The code that goes into the close frame (RFC 6455, section 7.4.1).
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Stopping => 1000,
+            Self::Silent(_) => 1001,
+            Self::Protocol => 1002,
+            Self::TooLarge { .. } => 1009,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopping => f.write_str("the hub stops"),
+            Self::Silent(time) => {
+                write!(
+                    f,
+                    "nothing was heard for {:.1} s, not even a pong",
+                    time.as_secs_f64()
+                )
+            }
+            Self::TooLarge { limit } => write!(f, "a message was larger than max_message = {limit} bytes"),
+            Self::Protocol => f.write_str("the server broke the WebSocket protocol"),
+        }
+    }
+}
+
+/// An attempt that did not open the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectFailure {
+    /// Which kind, for the cure.
+    pub kind: FailureKind,
+    /// What exactly, without the token.
+    pub detail: String,
+}
+
+/// Where an attempt failed, which decides what the user should look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The token could not be read.
+    Credentials,
+    /// The host name does not resolve.
+    Dns,
+    /// Nobody listens at the port.
+    Refused,
+    /// The host cannot be reached, or the connection broke while it was made.
+    Network,
+    /// The certificate or the TLS handshake.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// HTTP 401: the token was not accepted.
+    Unauthorized,
+    /// HTTP 403, with which VisionGuard answers a wrong path, user or token alike.
+    Forbidden,
+    /// Any other answer than a WebSocket.
+    Http(u16),
+}
+
+impl FailureKind {
+    /// What the user can do about it, as one sentence.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::Credentials => "Make the token readable for the hub's user.",
+            Self::Dns => "Check the host name in `url` and the DNS of this machine.",
+            Self::Refused => "Check the port in `url` and that the backend runs.",
+            Self::Network => "Check cable, route and firewall between this machine and the backend.",
+            Self::Tls => "Check the backend's certificate; set `ca_file` for a private authority.",
+            Self::Timeout => "Check that the address in `url` is right and that no firewall drops packets.",
+            Self::Unauthorized => "The token was refused: get a new one.",
+            Self::Forbidden => {
+                "Check that `token` is not expired and that `user_id` and the path in `url` are exactly right."
+            }
+            Self::Http(_) => {
+                "Check that `url` points to the backend and that a proxy before it passes WebSockets."
+            }
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credentials => f.write_str("no token"),
+            Self::Dns => f.write_str("name not found"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Network => f.write_str("network error"),
+            Self::Tls => f.write_str("TLS error"),
+            Self::Timeout => f.write_str("timed out"),
+            Self::Unauthorized => f.write_str("HTTP 401 Unauthorized"),
+            Self::Forbidden => f.write_str("HTTP 403 Forbidden"),
+            Self::Http(status) => write!(f, "HTTP {status}"),
+        }
+    }
+}
+
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.detail)
+    }
+}
+
+/// Where the link stands.
+#[derive(Debug)]
+pub enum LinkState {
+    /// Not begun.
+    Idle,
+    /// An attempt is under way since then.
+    Connecting {
+        /// When it began.
+        since: Moment,
+    },
+    /// Open.
+    Open {
+        /// Since when.
+        since: Moment,
+        /// Whether it has been open long enough to be trusted.
+        proven: bool,
+        /// Its heartbeat.
+        heartbeat: Heartbeat,
+    },
+    /// Our close frame is out.
+    Closing {
+        /// Since when.
+        since: Moment,
+        /// Whether this is the end.
+        for_good: bool,
+    },
+    /// Waiting to try again.
+    Waiting {
+        /// Until when.
+        until: Moment,
+    },
+    /// Closed for good.
+    Stopped,
+}
+
+/// One link: at any time there is at most one socket or one attempt.
+#[derive(Debug)]
+pub struct Link {
+    policy: LinkPolicy,
+    backoff: Backoff,
+    state: LinkState,
+    attempts: u64,
+}
+
+impl Link {
+    /// A link that waits for [`LinkEvent::Start`]; `seed` fixes the jitter of its waits.
+    pub fn new(policy: LinkPolicy, seed: u64) -> Self {
+        Self {
+            policy,
+            backoff: Backoff::new(policy.backoff, seed),
+            state: LinkState::Idle,
+            attempts: 0,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &LinkState {
+        &self.state
+    }
+
+    /// Attempts begun since the start.
+    pub fn attempts(&self) -> u64 {
+        self.attempts
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.backoff.failures()
+    }
+
+    /// When [`LinkEvent::Wake`] is due; `None` when only an event from outside can move the link.
+    pub fn deadline(&self) -> Option<Moment> {
+        match &self.state {
+            LinkState::Idle | LinkState::Stopped => None,
+            LinkState::Connecting { since } => Some(*since + self.policy.connect_timeout),
+            LinkState::Closing { since, .. } => Some(*since + self.policy.close_timeout),
+            LinkState::Waiting { until } => Some(*until),
+            LinkState::Open {
+                since,
+                proven,
+                heartbeat,
+            } => {
+                let stable = *since + self.policy.stable_after;
+                Some(if *proven {
+                    heartbeat.deadline()
+                } else {
+                    heartbeat.deadline().min(stable)
+                })
+            }
+        }
+    }
+
+    /// Takes one event and says what to do about it. Events that come too late to matter, such as the
+    /// outcome of an abandoned attempt, do nothing.
+    pub fn step(&mut self, now: Moment, event: LinkEvent) -> Option<LinkEffect> {
+        match event {
+            LinkEvent::Start => matches!(self.state, LinkState::Idle).then(|| self.connect(now)),
+            LinkEvent::Wake => self.wake(now),
+            LinkEvent::Opened => self.opened(now),
+            LinkEvent::Failed(_) => {
+                if let LinkState::Connecting { .. } = self.state {
+                    self.wait(now);
+                }
+                None
+            }
+            LinkEvent::Heard | LinkEvent::Pong => {
+                if let LinkState::Open { heartbeat, .. } = &mut self.state {
+                    if event == LinkEvent::Pong {
+                        heartbeat.pong(now)
+                    } else {
+                        heartbeat.heard(now)
+                    }
+                }
+                None
+            }
+            LinkEvent::Refuse(reason) => self.close(now, reason),
+            LinkEvent::Closed(_) => {
+                match self.state {
+                    LinkState::Closing { for_good: true, .. } => self.state = LinkState::Stopped,
+                    LinkState::Open { .. } | LinkState::Closing { .. } => self.wait(now),
+                    _ => {}
+                }
+                None
+            }
+            LinkEvent::Stop => self.stop(now),
+        }
+    }
+
+    fn connect(&mut self, now: Moment) -> LinkEffect {
+        self.attempts += 1;
+        self.state = LinkState::Connecting { since: now };
+        LinkEffect::Connect {
+            attempt: self.attempts,
+        }
+    }
+
+    fn opened(&mut self, now: Moment) -> Option<LinkEffect> {
+        match self.state {
+            LinkState::Connecting { .. } => {
+                let heartbeat = Heartbeat::new(self.policy.heartbeat, now);
+                self.state = LinkState::Open {
+                    since: now,
+                    proven: false,
+                    heartbeat,
+                };
+                None
+            }
+            // The attempt was abandoned and succeeded after all: two sockets would take each other's slot.
+            _ => Some(LinkEffect::Drop),
+        }
+    }
+
+    fn wait(&mut self, now: Moment) {
+        self.state = LinkState::Waiting {
+            until: now + self.backoff.fail(),
+        };
+    }
+
+    fn close(&mut self, now: Moment, reason: CloseReason) -> Option<LinkEffect> {
+        let LinkState::Open { .. } = self.state else {
+            return None;
+        };
+        self.state = LinkState::Closing {
+            since: now,
+            for_good: reason == CloseReason::Stopping,
+        };
+        Some(LinkEffect::Close(reason))
+    }
+
+    fn stop(&mut self, now: Moment) -> Option<LinkEffect> {
+        match &mut self.state {
+            LinkState::Open { .. } => self.close(now, CloseReason::Stopping),
+            LinkState::Closing { for_good, .. } => {
+                *for_good = true;
+                None
+            }
+            LinkState::Connecting { .. } => {
+                self.state = LinkState::Stopped;
+                Some(LinkEffect::Abandon)
+            }
+            LinkState::Idle | LinkState::Waiting { .. } | LinkState::Stopped => {
+                self.state = LinkState::Stopped;
+                None
+            }
+        }
+    }
+
+    fn wake(&mut self, now: Moment) -> Option<LinkEffect> {
+        let due = self.deadline().is_some_and(|deadline| now >= deadline);
+        if !due {
+            return None;
+        }
+        match &mut self.state {
+            LinkState::Idle | LinkState::Stopped => None,
+            LinkState::Waiting { .. } => Some(self.connect(now)),
+            LinkState::Connecting { .. } => {
+                self.wait(now);
+                Some(LinkEffect::Abandon)
+            }
+            LinkState::Closing { for_good: true, .. } => {
+                self.state = LinkState::Stopped;
+                Some(LinkEffect::Drop)
+            }
+            LinkState::Closing { .. } => {
+                self.wait(now);
+                Some(LinkEffect::Drop)
+            }
+            LinkState::Open {
+                since,
+                proven,
+                heartbeat,
+            } => {
+                if !*proven && now.since(*since) >= self.policy.stable_after {
+                    *proven = true;
+                    self.backoff.reset();
+                }
+                match heartbeat.step(now) {
+                    Beat::Quiet => None,
+                    Beat::Ping => Some(LinkEffect::Ping),
+                    Beat::Dead(silence) => self.close(now, CloseReason::Silent(silence)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    const POLICY: LinkPolicy = LinkPolicy {
+        connect_timeout: secs(10),
+        close_timeout: secs(5),
+        backoff: BackoffPolicy {
+            initial: secs(1),
+            max: secs(30),
+            jitter: 0.0,
+        },
+        stable_after: secs(10),
+        heartbeat: HeartbeatPolicy {
+            interval: secs(30),
+            timeout: secs(60),
+        },
+    };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::since_origin(secs(seconds))
+    }
+
+    fn refused() -> LinkEvent {
+        LinkEvent::Failed(ConnectFailure {
+            kind: FailureKind::Refused,
+            detail: "port 1".into(),
+        })
+    }
+
+    fn gone() -> LinkEvent {
+        LinkEvent::Closed("EOF".into())
+    }
+
+    /// Runs one attempt after another against a server that treats each the same way, and returns the
+    /// waits between the end of one attempt and the beginning of the next.
+    fn waits(
+        link: &mut Link,
+        mut now: Moment,
+        rounds: usize,
+        fate: impl Fn(&mut Link, Moment) -> Moment,
+    ) -> Vec<u64> {
+        let mut waits = Vec::new();
+        for _ in 0..rounds {
+            let ended = fate(link, now);
+            now = link.deadline().unwrap();
+            assert_eq!(link.step(at(0), LinkEvent::Wake), None, "never before its time");
+            waits.push(now.since(ended).as_secs());
+            assert!(matches!(
+                link.step(now, LinkEvent::Wake),
+                Some(LinkEffect::Connect { .. })
+            ));
+        }
+        waits
+    }
+
+    #[test]
+    fn failures_are_followed_by_doubling_waits() {
+        let mut link = Link::new(POLICY, 0);
+        assert_eq!(
+            link.step(at(0), LinkEvent::Start),
+            Some(LinkEffect::Connect { attempt: 1 })
+        );
+        let fate = |link: &mut Link, now| {
+            assert_eq!(link.step(now, refused()), None);
+            now
+        };
+        assert_eq!(waits(&mut link, at(0), 7, fate), [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn accept_then_close_is_no_tight_loop_but_a_stable_link_starts_over() {
+        let mut link = Link::new(POLICY, 0);
+        link.step(at(0), LinkEvent::Start);
+        let slammed = |link: &mut Link, now| {
+            link.step(now, LinkEvent::Opened);
+            link.step(now, gone());
+            now
+        };
+        assert_eq!(waits(&mut link, at(0), 4, slammed), [1, 2, 4, 8]);
+        let stable = |link: &mut Link, now| {
+            link.step(now, LinkEvent::Opened);
+            let proven = now + secs(10);
+            assert_eq!(link.step(proven, LinkEvent::Wake), None);
+            link.step(proven, gone());
+            proven
+        };
+        assert_eq!(waits(&mut link, at(100), 3, stable), [1, 1, 1]);
+    }
+
+    #[test]
+    fn one_attempt_at_a_time_and_a_late_success_is_dropped() {
+        let mut link = Link::new(POLICY, 0);
+        link.step(at(0), LinkEvent::Start);
+        assert_eq!(link.step(at(1), LinkEvent::Start), None);
+        assert_eq!(link.step(at(10), LinkEvent::Wake), Some(LinkEffect::Abandon));
+        assert_eq!(link.step(at(10), LinkEvent::Opened), Some(LinkEffect::Drop));
+        assert_eq!(
+            link.step(at(11), LinkEvent::Wake),
+            Some(LinkEffect::Connect { attempt: 2 })
+        );
+    }
+
+    #[test]
+    fn silence_closes_then_drops_then_waits() {
+        let mut link = Link::new(POLICY, 0);
+        link.step(at(0), LinkEvent::Start);
+        link.step(at(0), LinkEvent::Opened);
+        link.step(at(10), LinkEvent::Wake);
+        assert_eq!(link.step(at(30), LinkEvent::Wake), Some(LinkEffect::Ping));
+        let silent = CloseReason::Silent(secs(60));
+        assert_eq!(
+            link.step(at(60), LinkEvent::Wake),
+            Some(LinkEffect::Close(silent))
+        );
+        assert_eq!(link.step(at(65), LinkEvent::Wake), Some(LinkEffect::Drop));
+        assert_eq!(link.deadline(), Some(at(66)));
+    }
+
+    #[test]
+    fn stopping_ends_every_state() {
+        let mut open = Link::new(POLICY, 0);
+        open.step(at(0), LinkEvent::Start);
+        open.step(at(0), LinkEvent::Opened);
+        assert_eq!(
+            open.step(at(1), LinkEvent::Stop),
+            Some(LinkEffect::Close(CloseReason::Stopping))
+        );
+        open.step(at(1), gone());
+        assert!(matches!(open.state(), LinkState::Stopped));
+
+        let mut connecting = Link::new(POLICY, 0);
+        connecting.step(at(0), LinkEvent::Start);
+        assert_eq!(connecting.step(at(1), LinkEvent::Stop), Some(LinkEffect::Abandon));
+        assert_eq!(connecting.deadline(), None);
+
+        let mut waiting = Link::new(POLICY, 0);
+        waiting.step(at(0), LinkEvent::Start);
+        waiting.step(at(0), refused());
+        assert_eq!(waiting.step(at(0), LinkEvent::Stop), None);
+        assert_eq!(waiting.step(at(99), LinkEvent::Wake), None, "it stays stopped");
+    }
+}

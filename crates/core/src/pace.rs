@@ -1,0 +1,118 @@
+//! How fast a sink may be fed: at full speed while it works, with single probes while it does not.
+
+use crate::{Backoff, BackoffPolicy, Moment};
+
+/// Failures of different deliveries in a row after which the sink itself is taken to be down.
+const FAILURES_UNTIL_DOWN: u32 = 3;
+
+/// Watches the outcomes of one sink.
+///
+/// A delivery that fails alone waits for its own retry and holds up nobody. But when several fail one
+/// after the other, the mail server and not the mail is at fault: trying each of a hundred thousand
+/// waiting alerts would only hammer it and scatter their order. So the sink is then probed with one
+/// delivery a wait, the oldest, and with the first success everything is due again, in order.
+#[derive(Debug)]
+pub struct SinkPace {
+    backoff: Backoff,
+    failures: u32,
+    closed_until: Option<Moment>,
+}
+
+impl SinkPace {
+    /// Full speed; `seed` fixes the jitter of the waits.
+    pub fn new(policy: BackoffPolicy, seed: u64) -> Self {
+        Self {
+            backoff: Backoff::new(policy, seed),
+            failures: 0,
+            closed_until: None,
+        }
+    }
+
+    /// Whether the sink is taken to be down.
+    pub fn is_down(&self) -> bool {
+        self.failures >= FAILURES_UNTIL_DOWN
+    }
+
+    /// How many deliveries may be under way at `now`, out of `full`.
+    pub fn window(&self, now: Moment, full: usize) -> usize {
+        match self.closed_until {
+            None => full,
+            Some(until) if now < until => 0,
+            Some(_) => full.min(1),
+        }
+    }
+
+    /// When the window opens again, if it is closed.
+    pub fn opens_at(&self) -> Option<Moment> {
+        self.closed_until
+    }
+
+    /// An attempt failed in a way that may pass. Failures of deliveries that were under way at the same
+    /// time as the one that closed the window are not counted again.
+    pub fn failed(&mut self, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        let waiting = self.closed_until.is_some_and(|until| now < until);
+        if self.is_down() && !waiting {
+            self.closed_until = Some(now + self.backoff.fail());
+        }
+    }
+
+    /// An attempt ended with the sink's own answer. Returns whether the sink was down until now, so that
+    /// everything that waits for a retry is due at once.
+    pub fn answered(&mut self) -> bool {
+        let was_down = self.is_down();
+        self.failures = 0;
+        self.closed_until = None;
+        self.backoff.reset();
+        was_down
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::since_origin(Duration::from_secs(seconds))
+    }
+
+    fn pace() -> SinkPace {
+        let (initial, max) = (Duration::from_secs(1), Duration::from_secs(300));
+        SinkPace::new(
+            BackoffPolicy {
+                initial,
+                max,
+                jitter: 0.0,
+            },
+            0,
+        )
+    }
+
+    #[test]
+    fn single_failures_slow_nobody_down() {
+        let mut pace = pace();
+        for second in 0..100 {
+            pace.failed(at(second));
+            pace.failed(at(second));
+            assert_eq!(pace.window(at(second), 64), 64);
+            assert!(!pace.answered());
+        }
+    }
+
+    #[test]
+    fn a_dead_sink_is_probed_with_one_delivery_and_comes_back_at_full_speed() {
+        let mut pace = pace();
+        for _ in 0..64 {
+            pace.failed(at(0));
+        }
+        assert!(pace.is_down());
+        assert_eq!(pace.opens_at(), Some(at(1)), "64 failures at once are one wait");
+        assert_eq!([pace.window(at(0), 64), pace.window(at(1), 64)], [0, 1]);
+        pace.failed(at(1));
+        assert_eq!(pace.opens_at(), Some(at(3)));
+        assert!(pace.answered(), "what waits is due again");
+        assert_eq!(pace.window(at(3), 64), 64);
+    }
+}

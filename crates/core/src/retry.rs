@@ -1,0 +1,102 @@
+//! Whether and when a failed delivery is tried again.
+
+use std::time::Duration;
+
+use crate::{BackoffPolicy, Outcome, UnixMillis};
+
+/// A sink's rules for failed deliveries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Waits between the attempts at one delivery.
+    pub backoff: BackoffPolicy,
+    /// A delivery that still fails this long after its alert was received is given up; `None` never.
+    pub give_up_after: Option<Duration>,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Delivered,
+    /// Not before this time.
+    RetryAt(UnixMillis),
+    /// Given up, for this reason.
+    Dead(String),
+}
+
+impl RetryPolicy {
+    /// Judges attempt number `attempt` (from 1) at an alert received at `received_at`; `roll` in 0..1
+    /// moves the wait within its jitter.
+    pub fn judge(
+        &self,
+        outcome: &Outcome,
+        attempt: u32,
+        received_at: UnixMillis,
+        now: UnixMillis,
+        roll: f64,
+    ) -> Verdict {
+        let (note, asked) = match outcome {
+            Outcome::Delivered => return Verdict::Delivered,
+            Outcome::Refused { note } => return Verdict::Dead(note.clone()),
+            Outcome::Retry { note, after } => (note, *after),
+            Outcome::Broken { note } => (note, None),
+        };
+        let wait = self.backoff.delay(attempt, roll).max(asked.unwrap_or_default());
+        match self.give_up_after {
+            Some(patience) if now + wait > received_at + patience => {
+                Verdict::Dead(format!("given up after {attempt} attempts: {note}"))
+            }
+            _ => Verdict::RetryAt(now + wait),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        backoff: BackoffPolicy {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(300),
+            jitter: 0.0,
+        },
+        give_up_after: Some(Duration::from_secs(3_600)),
+    };
+
+    fn judge(outcome: Outcome, attempt: u32, now: i64) -> Verdict {
+        POLICY.judge(&outcome, attempt, UnixMillis(0), UnixMillis(now), 0.5)
+    }
+
+    fn retry(after: Option<u64>) -> Outcome {
+        Outcome::Retry {
+            note: "451 busy".into(),
+            after: after.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn waits_double_but_the_plugin_may_ask_for_more() {
+        assert_eq!(judge(Outcome::Delivered, 1, 0), Verdict::Delivered);
+        assert_eq!(judge(retry(None), 3, 10), Verdict::RetryAt(UnixMillis(4_010)));
+        assert_eq!(
+            judge(retry(Some(60)), 3, 10),
+            Verdict::RetryAt(UnixMillis(60_010))
+        );
+        assert_eq!(judge(retry(Some(1)), 3, 10), Verdict::RetryAt(UnixMillis(4_010)));
+    }
+
+    #[test]
+    fn refusal_and_lost_patience_are_final_and_keep_the_reason() {
+        let refused = Outcome::Refused {
+            note: "550 no such user".into(),
+        };
+        assert_eq!(judge(refused, 1, 0), Verdict::Dead("550 no such user".into()));
+        let late = judge(retry(None), 20, 3_400_000);
+        assert_eq!(late, Verdict::Dead("given up after 20 attempts: 451 busy".into()));
+        let broken = Outcome::Broken {
+            note: "the plugin was killed by SIGSEGV".into(),
+        };
+        assert_eq!(judge(broken, 1, 0), Verdict::RetryAt(UnixMillis(1_000)));
+    }
+}

@@ -1,0 +1,135 @@
+//! The two kinds of time the hub reckons with, as plain data: somebody else reads the clocks.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A point on a monotonic clock: the time since some fixed origin, such as the start of the hub.
+///
+/// It never jumps, so waits and timeouts are measured in it. It means nothing after a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// The moment `elapsed` after the clock's origin.
+    pub const fn since_origin(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// How long after `earlier` this is; zero when it is not later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+    fn add(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+}
+
+/// Wall-clock time in milliseconds since 1970-01-01T00:00:00 UTC.
+///
+/// It survives restarts, so it is what the store keeps. Written in JSON as RFC 3339 in UTC, for
+/// instance `2026-11-23T01:16:30.521Z`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// This time as date and clock time; `None` beyond the year 9999 either way.
+    pub fn to_utc(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
+    }
+}
+
+impl From<OffsetDateTime> for UnixMillis {
+    fn from(time: OffsetDateTime) -> Self {
+        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        Self(i64::try_from(millis).unwrap_or(i64::MAX))
+    }
+}
+
+impl Add<Duration> for UnixMillis {
+    type Output = Self;
+    fn add(self, wait: Duration) -> Self {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+impl Sub<Duration> for UnixMillis {
+    type Output = Self;
+    fn sub(self, back: Duration) -> Self {
+        let millis = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+}
+
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_utc() {
+            Some(utc) => {
+                let (hour, minute, second) = utc.to_hms();
+                let millis = utc.millisecond();
+                write!(f, "{}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z", utc.date())
+            }
+            None => write!(f, "{} ms since 1970", self.0),
+        }
+    }
+}
+
+impl Serialize for UnixMillis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixMillis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map(Self::from)
+            .map_err(|e| {
+                de::Error::custom(format_args!(
+                    "`{text}` is not a time like 2026-11-23T01:16:30.521Z: {e}"
+                ))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339_and_read_back() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_396_590_521, "2026-11-23T01:16:30.521Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            let time = UnixMillis(millis);
+            assert_eq!(time.to_string(), text);
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<UnixMillis>(&json).unwrap(), time);
+        }
+        assert_eq!(
+            UnixMillis(i64::MAX).to_string(),
+            "9223372036854775807 ms since 1970"
+        );
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        assert_eq!(UnixMillis(i64::MAX) + Duration::MAX, UnixMillis(i64::MAX));
+        assert_eq!(
+            Moment::default().since(Moment::since_origin(Duration::MAX)),
+            Duration::ZERO
+        );
+    }
+}
