@@ -1,2 +1,39 @@
-//! The project's own chores: demo, test, bench, dist.
-fn main() {}
+//! The project's own chores, run as `cargo xtask <command>`.
+//!
+//! It knows how to call cargo and apt-get. It refuses to know anything of Watchpost itself, so that it builds in
+//! seconds on a machine that has nothing but Rust.
+#![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
+
+mod cargo;
+mod debian;
+mod demo;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, shows and tests Watchpost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Builds the hub and its plugins and shows them at work against a simulated backend.
+    Demo(demo::Args),
+    /// Formatting, lints, every test and the documentation: what has to be green before a change goes in.
+    Test(test::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+    }
+}

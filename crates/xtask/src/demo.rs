@@ -1,0 +1,61 @@
+//! `cargo xtask demo`: builds the hub and its plugins, then becomes `watchpost demo`.
+//!
+//! It refuses to know what the demo does or prints: that is the `watchpost` binary's own command.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Result, anyhow};
+
+use crate::cargo;
+
+/// The binaries and plugins the demo runs. A plugin is a library that nobody links, so it has to be named.
+const PACKAGES: [&str; 3] = ["watchpost", "watchpost-sinkhost", "watchpost-archive"];
+
+/// Everything after `demo` goes to `watchpost demo`, for example `cargo xtask demo --for 15s --rate 20`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Options of `watchpost demo`; `cargo xtask demo -- --help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    demo: Vec<OsString>,
+}
+
+/// Returns only when something went wrong: xtask is replaced by the demo, whose exit code the caller sees and which
+/// Ctrl-C therefore reaches directly.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut build = cargo::command();
+    build
+        .arg("build")
+        .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    cargo::run(&mut build)?;
+
+    let dir = cargo::profile_dir()?;
+    let mut demo = Command::new(dir.join("watchpost"));
+    demo.arg("demo");
+    if !names_plugin_dir(&args.demo) {
+        demo.arg("--plugin-dir").arg(&dir);
+    }
+    demo.args(&args.demo);
+    let error = demo.exec();
+    Err(anyhow!(error).context(format!("`{}` did not start", cargo::command_line(&demo))))
+}
+
+/// Whether the caller brings plugins of his own.
+fn names_plugin_dir(args: &[OsString]) -> bool {
+    args.iter()
+        .any(|arg| arg == "--plugin-dir" || arg.to_string_lossy().starts_with("--plugin-dir="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_plugin_dir_is_recognised_in_both_spellings() {
+        let named = |line: &str| names_plugin_dir(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(named("--for 15s --plugin-dir /opt/plugins"));
+        assert!(named("--plugin-dir=/opt/plugins --rate 3"));
+        assert!(!named("--for 15s --dir /tmp/plugin-dir"));
+    }
+}
