@@ -1,0 +1,201 @@
+//! The shapes behind the backend's REST addresses. It makes no request.
+//!
+//! Only what identifies a thing is required: a field that a later backend leaves out costs its value and
+//! not the reply. Timestamps stay text; [`Moment::parse`](crate::Moment::parse) reads them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{BoundingBox, Secret};
+
+/// Body of `POST /auth/login`, as JSON. The e-mail's local part is case-sensitive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub struct LoginRequest {
+    pub email: String,
+    pub password: Secret,
+}
+
+/// The reply to a login. When the token expires stands in the token: see [`Claims`](crate::Claims).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenResponse {
+    /// For the alert socket and as Bearer; lives 60 minutes by default.
+    pub access_token: Secret,
+    /// There is no address to refresh at, but the backend accepts it wherever it accepts the other, for 7
+    /// days.
+    #[serde(default)]
+    pub refresh_token: Option<Secret>,
+    /// `bearer`.
+    #[serde(default)]
+    pub token_type: String,
+    /// Whose it is.
+    pub user: User,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// UUID, to stand in the alert socket's address letter for letter.
+    pub id: String,
+    /// What they are called.
+    #[serde(default)]
+    pub name: String,
+    /// With the domain in lower case.
+    #[serde(default)]
+    pub email: String,
+    /// `OWNER` or `MANAGER`.
+    #[serde(default)]
+    pub role: String,
+}
+
+/// The reply of `GET /ws/connections/{user_id}`: how the backend sees the user's socket. A 404 says that it
+/// sees none, and that no alert would arrive. Times are the server's local ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Whose it is.
+    pub user_id: String,
+    /// True in every reply.
+    #[serde(default)]
+    pub connected: bool,
+    /// Tells one socket from the next.
+    #[serde(default)]
+    pub connected_at: Option<String>,
+    /// Its age in seconds.
+    #[serde(default)]
+    pub uptime_seconds: Option<f64>,
+    /// When the last JSON ping or pong arrived there.
+    #[serde(default)]
+    pub last_heartbeat: Option<String>,
+    /// How long ago that was, in seconds.
+    #[serde(default)]
+    pub seconds_since_heartbeat: Option<f64>,
+}
+
+/// A page of anomalies, newest first. There is no cursor: pages shift as rows arrive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnomalyPage {
+    /// How many there are on all pages.
+    #[serde(default)]
+    pub total: u64,
+    /// Those on this page.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// A row of the backend's database. Times are UTC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented where the name does not say it")]
+pub struct Anomaly {
+    /// UUID.
+    pub id: String,
+    #[serde(default)]
+    pub shop_id: Option<String>,
+    /// When it happened.
+    pub timestamp: String,
+    #[serde(default)]
+    pub location: Option<String>,
+    /// `low`, `medium`, `high` or `critical`; always `low` for cameras.
+    #[serde(default)]
+    pub severity: Option<String>,
+    /// `pending`, `acknowledged`, `resolved` or `false_positive`.
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Path of the picture on the backend; it needs the Bearer header, and is not the alert's file.
+    #[serde(default)]
+    pub image_url: Option<String>,
+    /// `suspicious_behavior` or `owl_eye_intrusion`.
+    #[serde(default)]
+    pub anomaly_type: Option<String>,
+    /// The score without its sign, so not within 0 to 1.
+    #[serde(default)]
+    pub confidence_score: Option<f64>,
+    #[serde(default)]
+    pub resolved_by: Option<String>,
+    #[serde(default)]
+    pub resolved_at: Option<String>,
+    #[serde(default)]
+    pub notes: Option<String>,
+    #[serde(default)]
+    pub extra_data: Option<ExtraData>,
+    #[serde(default)]
+    pub created_at: Option<String>,
+    #[serde(default)]
+    pub updated_at: Option<String>,
+}
+
+/// What ties a row to its alert. All null for Owl Eye but the stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the same as in the alert")]
+pub struct ExtraData {
+    pub stream_id: Option<String>,
+    /// A number; the tracker's own form of it is text.
+    pub person_id: Option<Value>,
+    pub start_frame: Option<i64>,
+    pub end_frame: Option<i64>,
+    pub frame_number: Option<i64>,
+    pub bbox: Option<BoundingBox>,
+    pub classification: Option<String>,
+}
+
+/// The body of a refusal, in any of the backend's three forms. A 422 repeats the request, password included,
+/// so that part is not even read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorBody {
+    /// `{"detail":…}`: text, or FastAPI's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// The kind of error, for instance `Not Found`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// A sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The fields that were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<FieldError>,
+}
+
+/// A field of a request that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FieldError {
+    /// Where, for instance `body -> email`.
+    pub field: String,
+    /// Why.
+    pub message: String,
+}
+
+/// What is shown of a refusal, in characters.
+const MAX_SHOWN_CHARS: usize = 300;
+
+impl ErrorBody {
+    /// Reads the body of a reply; one that is no JSON, such as a proxy's page, leaves all empty.
+    pub fn parse(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let fields = self
+            .details
+            .iter()
+            .map(|error| format!("{}: {}", error.field, error.message));
+        let parts: Vec<String> = [detail, self.error.clone(), self.message.clone()]
+            .into_iter()
+            .flatten()
+            .chain(fields)
+            .collect();
+        if parts.is_empty() {
+            return f.write_str("no reason given");
+        }
+        let shown: String = parts.join("; ").chars().take(MAX_SHOWN_CHARS).collect();
+        f.write_str(&shown)
+    }
+}

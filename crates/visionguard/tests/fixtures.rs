@@ -1,0 +1,566 @@
+//! Every captured message and reply, read to what it says.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use expect_test::{Expect, expect};
+use watchpost_visionguard::rest::{AnomalyPage, Connection, ErrorBody, TokenResponse};
+use watchpost_visionguard::{Message, ParseOptions, Parser, PictureLimits};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../fixtures/", $name)).as_slice()
+    };
+}
+
+fn check(text: &[u8], expected: Expect) {
+    let mut parser = Parser::default();
+    expected.assert_debug_eq(&parser.parse(text).unwrap());
+}
+
+/// Reads an alert and says what its picture decodes to.
+fn check_picture(text: &[u8], expected: Expect) {
+    let mut parser = Parser::default();
+    let Message::Alert(alert) = parser.parse(text).unwrap() else {
+        panic!("not an alert")
+    };
+    let frame = alert
+        .picture
+        .and_then(|picture| picture.decode(PictureLimits::default()))
+        .unwrap();
+    expected.assert_eq(&format!("{frame:?} crc32c {:08x}", crc32c::crc32c(&frame.bytes)));
+}
+
+#[test]
+fn alert_with_bbox() {
+    let text = fixture!("1_anomaly_detected_bbox.json");
+    check(
+        text,
+        expect![[r#"
+        Alert(
+            Alert {
+                source_id: None,
+                user_id: Some(
+                    "34598841-acab-401e-aea1-0dee13f318ec",
+                ),
+                stream_id: "3544c7ab-a57f-478e-918e-bb579162847a",
+                person_id: 1,
+                score: Some(
+                    -1.2345,
+                ),
+                confidence: Some(
+                    Word(
+                        "Low",
+                    ),
+                ),
+                classification: Some(
+                    "Abnormal",
+                ),
+                status: "unknown",
+                bbox: Some(
+                    BoundingBox {
+                        x: 64.0,
+                        y: 96.0,
+                        w: 128.0,
+                        h: 288.0,
+                    },
+                ),
+                frame_number: Some(
+                    30,
+                ),
+                start_frame: Some(
+                    1,
+                ),
+                end_frame: Some(
+                    12,
+                ),
+                sequence_id: Some(
+                    0,
+                ),
+                timestamp: None,
+                pose: None,
+                picture: Ok(
+                    Picture {
+                        text_len: 77052,
+                        format: Some(
+                            "jpeg",
+                        ),
+                    },
+                ),
+                defects: [],
+            },
+        )
+    "#]],
+    );
+    check_picture(text, expect!["JpegFrame(640x480, 57788 bytes) crc32c b81d0ccd"]);
+}
+
+#[test]
+fn alert_of_two_persons_without_bbox() {
+    let text = fixture!("3_anomaly_detected_pipeline_2persons.json");
+    check(
+        text,
+        expect![[r#"
+        Alert(
+            Alert {
+                source_id: None,
+                user_id: Some(
+                    "34598841-acab-401e-aea1-0dee13f318ec",
+                ),
+                stream_id: "8fe86860-376e-4f30-9187-355cfd9b166d",
+                person_id: 1,
+                score: Some(
+                    -1.2345000505447388,
+                ),
+                confidence: Some(
+                    Word(
+                        "Low",
+                    ),
+                ),
+                classification: Some(
+                    "Abnormal",
+                ),
+                status: "unknown",
+                bbox: None,
+                frame_number: Some(
+                    30,
+                ),
+                start_frame: Some(
+                    1,
+                ),
+                end_frame: Some(
+                    12,
+                ),
+                sequence_id: Some(
+                    0,
+                ),
+                timestamp: None,
+                pose: None,
+                picture: Ok(
+                    Picture {
+                        text_len: 66316,
+                        format: Some(
+                            "jpeg",
+                        ),
+                    },
+                ),
+                defects: [],
+            },
+        )
+    "#]],
+    );
+    check_picture(text, expect!["JpegFrame(640x480, 49737 bytes) crc32c 483bea22"]);
+}
+
+#[test]
+fn alert_with_a_score_of_minus_infinity() {
+    let text = fixture!("7_anomaly_detected_neg_infinity.txt");
+    check(
+        text,
+        expect![[r#"
+        Alert(
+            Alert {
+                source_id: None,
+                user_id: Some(
+                    "34598841-acab-401e-aea1-0dee13f318ec",
+                ),
+                stream_id: "a6f9856c-33f8-48e8-afc6-99dca0179ac4",
+                person_id: 1,
+                score: None,
+                confidence: Some(
+                    Word(
+                        "Low",
+                    ),
+                ),
+                classification: Some(
+                    "Abnormal",
+                ),
+                status: "unknown",
+                bbox: None,
+                frame_number: Some(
+                    30,
+                ),
+                start_frame: Some(
+                    1,
+                ),
+                end_frame: Some(
+                    12,
+                ),
+                sequence_id: Some(
+                    0,
+                ),
+                timestamp: None,
+                pose: None,
+                picture: Ok(
+                    Picture {
+                        text_len: 66316,
+                        format: Some(
+                            "jpeg",
+                        ),
+                    },
+                ),
+                defects: [],
+            },
+        )
+    "#]],
+    );
+    check_picture(text, expect!["JpegFrame(640x480, 49737 bytes) crc32c 483bea22"]);
+}
+
+#[test]
+fn the_pose_is_kept_only_when_asked_for() {
+    let mut parser = Parser::new(ParseOptions { keep_pose: true });
+    let text = fixture!("3_anomaly_detected_pipeline_2persons.json");
+    let Message::Alert(alert) = parser.parse(text).unwrap() else {
+        panic!("not an alert")
+    };
+    let pose: serde_json::Value = serde_json::from_str(alert.pose.unwrap().get()).unwrap();
+    let persons: Vec<_> = pose
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(id, p)| (id.as_str(), p.as_object().unwrap().len()))
+        .collect();
+    assert_eq!(persons, [("1", 30), ("2", 30)]);
+    assert_eq!(pose["1"]["0001"]["keypoints"].as_array().unwrap().len(), 51);
+}
+
+#[test]
+fn notification_after_an_alert() {
+    check(
+        fixture!("2_notification_alert.json"),
+        expect![[r#"
+        Notification(
+            Notification {
+                notification_id: Some(
+                    "d5bbd94d-73f8-4f01-80f9-a6cfcb7709d7",
+                ),
+                kind: Alert,
+                title: "Alert",
+                message: "Anomalous behavior detected (Person ID: 1, Confidence: Low) at Stream 3544c7ab",
+                priority: Some(
+                    "low",
+                ),
+                timestamp: Some(
+                    Timestamp(
+                        "2026-11-23T01:16:30.521329",
+                    ),
+                ),
+                action_url: Some(
+                    "/suspicious-activity?anomaly_id=d5bbd94d-73f8-4f01-80f9-a6cfcb7709d7",
+                ),
+                metadata: Some(
+                    Metadata {
+                        anomaly_id: Some(
+                            "d5bbd94d-73f8-4f01-80f9-a6cfcb7709d7",
+                        ),
+                        shop_id: Some(
+                            "938d55f2-123f-4b7f-b14a-84514886360f",
+                        ),
+                        stream_id: Some(
+                            "3544c7ab-a57f-478e-918e-bb579162847a",
+                        ),
+                        person_id: Some(
+                            1,
+                        ),
+                        num_persons: None,
+                        detections: [],
+                    },
+                ),
+                defects: [],
+            },
+        )
+    "#]],
+    );
+}
+
+#[test]
+fn notification_of_owl_eye() {
+    check(
+        fixture!("4_notification_owl_eye.json"),
+        expect![[r#"
+        Notification(
+            Notification {
+                notification_id: Some(
+                    "3440918f-cac6-4e2c-bf3a-bca2fe6c890e",
+                ),
+                kind: OwlEye,
+                title: "OWL EYE ALERT",
+                message: "Owl Eye Alert: 1 unauthorized person(s) detected in sentry mode at Back door",
+                priority: Some(
+                    "high",
+                ),
+                timestamp: Some(
+                    Timestamp(
+                        "2026-11-23T01:16:30.964370",
+                    ),
+                ),
+                action_url: Some(
+                    "/suspicious-activity?anomaly_id=3440918f-cac6-4e2c-bf3a-bca2fe6c890e",
+                ),
+                metadata: Some(
+                    Metadata {
+                        anomaly_id: Some(
+                            "3440918f-cac6-4e2c-bf3a-bca2fe6c890e",
+                        ),
+                        shop_id: Some(
+                            "938d55f2-123f-4b7f-b14a-84514886360f",
+                        ),
+                        stream_id: Some(
+                            "sentry-1",
+                        ),
+                        person_id: None,
+                        num_persons: Some(
+                            1,
+                        ),
+                        detections: [
+                            Detection {
+                                bbox: Some(
+                                    BoundingBox {
+                                        x: 10.0,
+                                        y: 60.0,
+                                        w: 80.0,
+                                        h: 200.0,
+                                    },
+                                ),
+                                confidence: Some(
+                                    0.91,
+                                ),
+                            },
+                        ],
+                    },
+                ),
+                defects: [],
+            },
+        )
+    "#]],
+    );
+}
+
+#[test]
+fn notification_made_over_rest() {
+    check(
+        fixture!("5_notification_rest.json"),
+        expect![[r#"
+        Notification(
+            Notification {
+                notification_id: Some(
+                    "notif_c8b7bc7a170d",
+                ),
+                kind: Other(
+                    "info",
+                ),
+                title: "Hello",
+                message: "héllo ☃",
+                priority: Some(
+                    "medium",
+                ),
+                timestamp: Some(
+                    Timestamp(
+                        "2026-11-23T01:16:30.979910",
+                    ),
+                ),
+                action_url: None,
+                metadata: None,
+                defects: [],
+            },
+        )
+    "#]],
+    );
+}
+
+#[test]
+fn heartbeats() {
+    check(
+        fixture!("6_ping.json"),
+        expect![[r#"
+        Ping {
+            timestamp: Some(
+                Timestamp(
+                    "2026-11-23T01:17:00.478730",
+                ),
+            ),
+        }
+    "#]],
+    );
+    check(
+        fixture!("8_pong.json"),
+        expect![[r#"
+        Pong {
+            timestamp: Some(
+                Timestamp(
+                    "2026-11-23T01:16:30.981854",
+                ),
+            ),
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn what_only_clients_send_is_unknown() {
+    check(
+        fixture!("client_owl_eye_detection.json"),
+        expect![[r#"
+        Unknown {
+            kind: "owl_eye_detection",
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn login_reply_without_showing_its_tokens() {
+    let reply: TokenResponse = serde_json::from_slice(fixture!("rest/login.json")).unwrap();
+    assert_eq!(reply.access_token.expose(), "<JWT>");
+    expect![[r#"
+        TokenResponse {
+            access_token: ***,
+            refresh_token: Some(
+                ***,
+            ),
+            token_type: "bearer",
+            user: User {
+                id: "34598841-acab-401e-aea1-0dee13f318ec",
+                name: "Rig Owner",
+                email: "rig-887cacd6b7@example.com",
+                role: "OWNER",
+            },
+        }
+    "#]]
+    .assert_debug_eq(&reply);
+}
+
+#[test]
+fn connection_reply() {
+    let reply: Connection = serde_json::from_slice(fixture!("rest/ws_connections_user.json")).unwrap();
+    expect![[r#"
+        Connection {
+            user_id: "34598841-acab-401e-aea1-0dee13f318ec",
+            connected: true,
+            connected_at: Some(
+                "2026-11-23T01:16:30.477608",
+            ),
+            uptime_seconds: Some(
+                0.505506,
+            ),
+            last_heartbeat: Some(
+                "2026-11-23T01:16:30.981842",
+            ),
+            seconds_since_heartbeat: Some(
+                0.001272,
+            ),
+        }
+    "#]]
+    .assert_debug_eq(&reply);
+}
+
+#[test]
+fn anomalies_reply() {
+    let text = fixture!("rest/anomalies_list.json");
+    let reply: AnomalyPage = serde_json::from_slice(text).unwrap();
+    expect![[r#"
+        (
+            4,
+            Anomaly {
+                id: "3440918f-cac6-4e2c-bf3a-bca2fe6c890e",
+                shop_id: Some(
+                    "938d55f2-123f-4b7f-b14a-84514886360f",
+                ),
+                timestamp: "2026-11-23T01:16:30.964370",
+                location: Some(
+                    "Back door",
+                ),
+                severity: Some(
+                    "high",
+                ),
+                status: Some(
+                    "pending",
+                ),
+                description: Some(
+                    "Owl Eye Alert: 1 unauthorized person(s) detected in sentry mode",
+                ),
+                image_url: Some(
+                    "/api/anomalies/frames/938d55f2-123f-4b7f-b14a-84514886360f/20261123_011630_8782dd45.jpg",
+                ),
+                anomaly_type: Some(
+                    "owl_eye_intrusion",
+                ),
+                confidence_score: Some(
+                    0.91,
+                ),
+                resolved_by: None,
+                resolved_at: None,
+                notes: None,
+                extra_data: Some(
+                    ExtraData {
+                        stream_id: Some(
+                            "sentry-1",
+                        ),
+                        person_id: None,
+                        start_frame: None,
+                        end_frame: None,
+                        frame_number: None,
+                        bbox: None,
+                        classification: None,
+                    },
+                ),
+                created_at: Some(
+                    "2026-11-23T01:16:30.966666",
+                ),
+                updated_at: Some(
+                    "2026-11-23T01:16:30.966670",
+                ),
+            },
+            Some(
+                ExtraData {
+                    stream_id: Some(
+                        "3544c7ab-a57f-478e-918e-bb579162847a",
+                    ),
+                    person_id: Some(
+                        Number(1),
+                    ),
+                    start_frame: Some(
+                        1,
+                    ),
+                    end_frame: Some(
+                        12,
+                    ),
+                    frame_number: Some(
+                        30,
+                    ),
+                    bbox: Some(
+                        BoundingBox {
+                            x: 64.0,
+                            y: 96.0,
+                            w: 128.0,
+                            h: 288.0,
+                        },
+                    ),
+                    classification: Some(
+                        "Abnormal",
+                    ),
+                },
+            ),
+        )
+    "#]]
+    .assert_debug_eq(&(reply.total, &reply.anomalies[0], &reply.anomalies[3].extra_data));
+    let again: serde_json::Value = serde_json::to_value(&reply).unwrap();
+    let original: serde_json::Value = serde_json::from_slice(text).unwrap();
+    assert_eq!(
+        again["anomalies"][1]["extra_data"],
+        original["anomalies"][1]["extra_data"]
+    );
+    assert_eq!(again["anomalies"][2], original["anomalies"][2]);
+}
+
+#[test]
+fn error_replies_say_their_reason_and_nothing_of_the_request() {
+    let shown = |body: &[u8]| ErrorBody::parse(body).to_string();
+    expect!["Not Found; The requested endpoint does not exist"]
+        .assert_eq(&shown(fixture!("rest/error_404.json")));
+    expect!["Validation Error; Request validation failed; body -> email: value is not a valid email address: An email address must have an @-sign.; body -> password: Field required"].assert_eq(&shown(fixture!("rest/error_422.json")));
+    assert_eq!(
+        shown(br#"{"detail":"Invalid credentials"}"#),
+        "Invalid credentials"
+    );
+    assert_eq!(shown(b"<html>502 Bad Gateway</html>"), "no reason given");
+}
