@@ -63,27 +63,20 @@ impl Excerpt<'_> {
 
     /// Characters of words, numbers, tokens and base64.
     fn run(&mut self, rest: &[u8], length: usize) {
-        let run = rest.get(..length).unwrap_or_default();
-        let word = String::from_utf8_lossy(run)
-            .trim_matches('\\')
-            .to_ascii_lowercase();
-        if word.is_empty() {
+        let run = rest.get(..length.min(MAX_RUN_BYTES)).unwrap_or_default();
+        let run = String::from_utf8_lossy(run);
+        let word = run.trim_matches('\\').to_ascii_lowercase();
+        if word.is_empty() && length <= MAX_RUN_BYTES {
             // A backslash before the quote of JSON within JSON.
             self.show('\\');
-            return;
-        }
-        if self.after_secret_name && !matches!(word.as_str(), "null" | "true" | "false") {
-            let end = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b',' | b'&' | b'}' | b'\n'));
-            self.leave_out(end.unwrap_or(rest.len()));
-            self.after_secret_name = false;
+        } else if self.after_secret_name && !matches!(word.as_str(), "null" | "true" | "false") {
+            self.value(rest);
         } else if length > MAX_RUN_BYTES || word.starts_with("eyj") {
             self.leave_out(length);
             self.after_secret_name = false;
         } else {
-            let shown = run.get(..EXCERPT_BYTES - self.at).unwrap_or(run);
-            self.out.push_str(&String::from_utf8_lossy(shown));
+            let shown = run.get(..EXCERPT_BYTES - self.at).unwrap_or(&run);
+            self.out.push_str(shown);
             self.at += shown.len();
             self.after_secret_name = PICTURE_NAMES.contains(&word.as_str())
                 || SECRET_ENDINGS.iter().any(|end| word.ends_with(end));
@@ -105,24 +98,19 @@ impl Excerpt<'_> {
             return self.value(rest);
         }
         self.after_secret_name &= matches!(rest.first(), Some(b'{' | b'['));
-        match rest
+        // Looking no further than the window keeps this cheap on a message of many megabytes.
+        let near = rest.get(..EXCERPT_BYTES).unwrap_or(rest);
+        let broken = near.utf8_chunks().take_while(|chunk| chunk.valid().is_empty());
+        let broken: usize = broken.map(|chunk| chunk.invalid().len()).sum();
+        if broken > 0 {
+            return self.leave_out(broken);
+        }
+        if let Some(c) = near
             .utf8_chunks()
             .next()
             .and_then(|chunk| chunk.valid().chars().next())
         {
-            Some(c) => self.show(c),
-            None => {
-                let broken = rest
-                    .utf8_chunks()
-                    .enumerate()
-                    .take_while(|(i, c)| *i == 0 || c.valid().is_empty());
-                self.leave_out(
-                    broken
-                        .map(|(_, chunk)| chunk.invalid().len())
-                        .sum::<usize>()
-                        .max(1),
-                );
-            }
+            self.show(c);
         }
     }
 
