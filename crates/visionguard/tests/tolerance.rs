@@ -3,8 +3,7 @@
 
 use expect_test::{Expect, expect};
 use watchpost_visionguard::{
-    Alert, MAX_TEXT_BYTES, Message, ParseOptions, Parser, PictureLimits, PictureProblem,
-    outgoing,
+    Alert, MAX_TEXT_BYTES, Message, ParseOptions, Parser, PictureLimits, PictureProblem, outgoing,
 };
 
 /// A whole JPEG of 3x2 pixels as far as its markers tell.
