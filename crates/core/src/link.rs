@@ -122,6 +122,8 @@ pub struct ConnectFailure {
 pub enum FailureKind {
     /// The token could not be read.
     Credentials,
+    /// The configured address cannot be used.
+    Address,
     /// The host name does not resolve.
     Dns,
     /// Nobody listens at the port.
@@ -145,6 +147,7 @@ impl FailureKind {
     pub fn cure(self) -> &'static str {
         match self {
             Self::Credentials => "Make the token readable for the hub's user.",
+            Self::Address => "Correct `url` or `user_id`.",
             Self::Dns => "Check the host name in `url` and the DNS of this machine.",
             Self::Refused => "Check the port in `url` and that the backend runs.",
             Self::Network => "Check cable, route and firewall between this machine and the backend.",
@@ -165,6 +168,7 @@ impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Credentials => f.write_str("no token"),
+            Self::Address => f.write_str("unusable address"),
             Self::Dns => f.write_str("name not found"),
             Self::Refused => f.write_str("connection refused"),
             Self::Network => f.write_str("network error"),

@@ -1,1 +1,26 @@
-//! The actors of Watchpost: connection, store, dispatcher, sinks and their supervisor.
+//! The actors of Watchpost: connection, sink and their supervisor, and the store's writer thread.
+//!
+//! They are thin: what is to be done is decided in `watchpost-core`, what a message means in
+//! `watchpost-visionguard`, how a plugin is run in `watchpost-sinkhost`. [`Hub::start`] wires them
+//! together and can be called from a test as well as from the program.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod clock;
+mod connection;
+mod guard;
+mod handle;
+mod live;
+mod plugins;
+mod sink;
+mod status;
+mod store;
+mod supervisor;
+
+pub use app::{Hub, StartError};
+pub use connection::{ConnectionReport, ConnectionState, Counters, LastFailure};
+pub use handle::{AlertEntry, AlertQuery, AskError, DeliveryEntry, HubHandle, Stopped};
+pub use live::LiveEvent;
+pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
+pub use status::{HubStatus, SinkReport, SinkState, StoreReport};

@@ -1,0 +1,182 @@
+//! Puts a hub together: all the wiring on one screen.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use actix::prelude::*;
+use tokio::sync::{Notify, broadcast};
+use tracing::{info, warn};
+use watchpost_config::{Settings, SinkSettings};
+use watchpost_core::{AlertIds, Match, Route, Router, Target};
+use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
+use watchpost_visionguard::{AddressError, Backend};
+
+use crate::clock::Clock;
+use crate::connection::ConnectionParts;
+use crate::handle::{HubHandle, HubParts};
+use crate::live::MAX_LAG_EVENTS;
+use crate::sink::SinkParts;
+use crate::store::{Writer, WriterParts};
+use crate::supervisor::Supervisor;
+
+/// The hub could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A connection's address cannot be used.
+    #[error("connection {connection}: {source}")]
+    Address {
+        /// Name of the connection.
+        connection: String,
+        /// What is wrong with it.
+        source: AddressError,
+    },
+    /// A directory could not be made.
+    #[error("cannot make the directory {}: {source}. It must be writable for the hub's user.", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's writer thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A hub to be started.
+#[derive(Debug)]
+pub struct Hub;
+
+impl Hub {
+    /// Starts a hub with these settings, inside the running actix system. `host_binary` is the program
+    /// that runs plugins, `watchpost-sinkhost`.
+    ///
+    /// It returns as soon as the store is open; connections and plugins come up by themselves.
+    ///
+    /// # Errors
+    /// When the data directory or the store cannot be used, or an address is wrong. What is wrong with a
+    /// plugin does not keep the hub from starting: see its status.
+    pub fn start(settings: Settings, host_binary: PathBuf) -> Result<HubHandle, StartError> {
+        let clock = Clock::start();
+        for connection in &settings.connection {
+            Backend::parse(&connection.url).map_err(|source| StartError::Address {
+                connection: connection.name.clone(),
+                source,
+            })?;
+        }
+        let data_dir = &settings.hub.data_dir;
+        make_directory(data_dir)?;
+        let (store, opened) = Store::open(store_options(&settings))?;
+        tell(&opened);
+        let ids = Arc::new(AlertIds::after(opened.last_id));
+        let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
+        let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Notify::new()));
+        let bells: HashMap<_, _> = settings.sink.iter().map(bell).collect();
+        let open_reader = store.reader_factory();
+        let (writer, store_state) = Writer::start(WriterParts {
+            store,
+            group_commit: settings.store.group_commit,
+            router: router(&settings),
+            bells: bells.clone(),
+            live: live.clone(),
+            clock,
+        })
+        .map_err(StartError::Thread)?;
+
+        let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
+        let host_binary = Arc::new(host_binary);
+        let mut sinks = Vec::new();
+        for sink in &settings.sink {
+            let state_dir = data_dir.join("sinks").join(&sink.name);
+            make_directory(&state_dir)?;
+            sinks.push(SinkParts {
+                settings: Arc::new(sink.clone()),
+                clock,
+                store: writer.clone(),
+                open_reader: open_reader.clone(),
+                bell: Arc::clone(&bells[&sink.name]),
+                plugin_dirs: Arc::clone(&plugin_dirs),
+                host_binary: Arc::clone(&host_binary),
+                state_dir: Arc::new(state_dir),
+            });
+        }
+        let connection = |connection: &watchpost_config::ConnectionSettings| ConnectionParts {
+            settings: Arc::new(connection.clone()),
+            clock,
+            store: writer.clone(),
+            ids: Arc::clone(&ids),
+        };
+        let connections = settings.connection.iter().map(connection).collect();
+        let grace = settings.hub.shutdown_grace.into();
+        let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, connections).start();
+        Ok(HubHandle::new(HubParts {
+            supervisor,
+            store: writer,
+            store_state,
+            reader: Mutex::new(None),
+            open_reader,
+            recent: settings.store.recent,
+            opened: opened.remarkable(),
+            started_at: clock.unix(),
+            live,
+        }))
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), StartError> {
+    fs::create_dir_all(path).map_err(|source| StartError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn tell(opened: &OpenReport) {
+    match opened.remarkable() {
+        Some(text) => warn!("{text}"),
+        None => info!("the store is open"),
+    }
+}
+
+fn store_options(settings: &Settings) -> StoreOptions {
+    let store = &settings.store;
+    StoreOptions {
+        dir: settings.hub.data_dir.clone(),
+        retention: Retention {
+            keep_for: store.keep_for.map(Into::into),
+            keep_max: store.keep_max,
+            max_size: store.max_size.map(|size| size.0),
+        },
+        segment_size: store.segment_size.0,
+    }
+}
+
+/// The routes of the configuration, in the words of the domain.
+fn router(settings: &Settings) -> Router {
+    let target = |sink: &SinkSettings| Target {
+        name: sink.name.clone(),
+        max_age: sink.max_age.map(Into::into),
+    };
+    let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
+        name: route
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("number {}", number + 1)),
+        matches: Match {
+            connections: route.matches.connection.clone(),
+            kinds: route.matches.kind.clone(),
+            streams: route.matches.stream.clone(),
+            severity: route.matches.severity,
+        },
+        sinks: route.sinks.clone(),
+    };
+    Router::new(
+        settings.sink.iter().map(target).collect(),
+        settings.route.iter().enumerate().map(route).collect(),
+    )
+}

@@ -1,0 +1,153 @@
+//! Opens the WebSocket, and says in which of its stages an attempt failed. It never lets the token out:
+//! no error made here carries the URL.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use awc::error::{ConnectError, SendRequestError, WsClientError};
+use awc::http::StatusCode;
+use awc::{BoxedSocket, Client, Connector, ws};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use watchpost_config::{ConnectionSettings, Secret};
+use watchpost_core::{ConnectFailure, FailureKind};
+use watchpost_visionguard::Backend;
+
+/// An open WebSocket to the backend.
+pub(super) type WebSocket = Framed<BoxedSocket, ws::Codec>;
+
+/// Makes connections to one backend.
+pub(super) struct Dialer {
+    url: String,
+    user_id: String,
+    ca_file: Option<std::path::PathBuf>,
+    connect_timeout: Duration,
+    max_message: usize,
+}
+
+impl Dialer {
+    pub(super) fn new(settings: &ConnectionSettings) -> Rc<Self> {
+        Rc::new(Self {
+            url: settings.url.to_string(),
+            user_id: settings.user_id.clone(),
+            ca_file: settings.ca_file.clone(),
+            connect_timeout: settings.connect_timeout.into(),
+            max_message: usize::try_from(settings.max_message.0).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// One attempt, with the token as it is now.
+    pub(super) async fn dial(self: Rc<Self>, token: Secret) -> Result<WebSocket, ConnectFailure> {
+        let address = |e| failure(FailureKind::Address, e);
+        let backend = Backend::parse(&self.url).map_err(address)?;
+        let url = backend.alerts(&self.user_id, token.expose()).map_err(address)?;
+        let connector = Connector::new()
+            .timeout(self.connect_timeout)
+            .handshake_timeout(self.connect_timeout);
+        let connector = if backend.is_secure() {
+            connector.rustls_0_23(self.tls()?)
+        } else {
+            connector
+        };
+        let client = Client::builder().connector(connector).disable_timeout().finish();
+        let opened = client
+            .ws(url.expose())
+            .max_frame_size(self.max_message)
+            .connect()
+            .await;
+        opened.map(|(_response, socket)| socket).map_err(|e| classify(&e))
+    }
+
+    /// The system's certificate authorities, and the site's own. Read anew for each attempt, which is
+    /// rare, so that a replaced file counts and nothing stays in memory.
+    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, ConnectFailure> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(file) = &self.ca_file {
+            add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| failure(FailureKind::Tls, e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+}
+
+fn add_authorities(roots: &mut rustls::RootCertStore, file: &Path) -> Result<(), String> {
+    let in_file = |e: &dyn std::fmt::Display| format!("`ca_file` {}: {e}", file.display());
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| in_file(&e))?;
+    let before = roots.len();
+    for certificate in certificates {
+        roots
+            .add(certificate.map_err(|e| in_file(&e))?)
+            .map_err(|e| in_file(&e))?;
+    }
+    if roots.len() == before {
+        return Err(in_file(&"there is no `BEGIN CERTIFICATE` in it, expected PEM"));
+    }
+    Ok(())
+}
+
+fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
+    ConnectFailure {
+        kind,
+        detail: detail.to_string(),
+    }
+}
+
+fn classify(error: &WsClientError) -> ConnectFailure {
+    match error {
+        WsClientError::InvalidResponseStatus(status) => {
+            let kind = match *status {
+                StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
+                StatusCode::FORBIDDEN => FailureKind::Forbidden,
+                other => FailureKind::Http(other.as_u16()),
+            };
+            failure(kind, "the server refused the WebSocket")
+        }
+        WsClientError::SendRequest(error) => classify_request(error),
+        other => failure(
+            FailureKind::Http(101),
+            format_args!("not a WebSocket handshake: {other}"),
+        ),
+    }
+}
+
+fn classify_request(error: &SendRequestError) -> ConnectFailure {
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(e)) => failure(FailureKind::Dns, e),
+        SendRequestError::Connect(ConnectError::NoRecords) => {
+            failure(FailureKind::Dns, "the name has no address")
+        }
+        SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
+            failure(FailureKind::Timeout, "the server did not answer in time")
+        }
+        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e),
+        SendRequestError::Connect(ConnectError::Disconnected) => failure(
+            FailureKind::Network,
+            "the server closed the connection before it answered",
+        ),
+        SendRequestError::Response(e) => {
+            failure(FailureKind::Network, format_args!("unreadable answer: {e}"))
+        }
+        other => failure(FailureKind::Network, other),
+    }
+}
+
+fn classify_io(error: &io::Error) -> ConnectFailure {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let kind = match error.kind() {
+        _ if is_tls => FailureKind::Tls,
+        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
+        io::ErrorKind::TimedOut => FailureKind::Timeout,
+        _ => FailureKind::Network,
+    };
+    failure(kind, error)
+}

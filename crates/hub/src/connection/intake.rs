@@ -1,0 +1,295 @@
+//! What a message means to the hub: turns the backend's words into the domain's [`Alert`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::{debug, warn};
+use watchpost_config::ConnectionSettings;
+use watchpost_core::{
+    Alert, AlertIds, AlertKind, BoundingBox, Confidence, Details, Moment, Picture, Severity, UnixMillis,
+};
+use watchpost_visionguard as wire;
+use watchpost_visionguard::{Message, ParseError, ParseOptions, Parser, PictureLimits};
+
+use super::report::Counters;
+use crate::clock::Clock;
+
+/// What an alert without its picture counts for in the buffer, in bytes.
+const ALERT_OVERHEAD_BYTES: usize = 2_048;
+
+/// Unreadable messages are logged no more often than this. The counter has them all.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is to be done about a message.
+pub(super) enum Understood {
+    /// Answer it.
+    Ping,
+    /// Our ping is answered.
+    Pong,
+    /// Store it, then acknowledge it.
+    Alert(Box<Arrived>),
+    /// Nothing.
+    Nothing,
+}
+
+/// An alert as it came in.
+pub(super) struct Arrived {
+    pub(super) alert: Alert,
+    pub(super) frame: Option<Vec<u8>>,
+    /// The message that acknowledges it.
+    pub(super) ack: String,
+    /// What it takes up until it is stored, in bytes.
+    pub(super) bytes: usize,
+}
+
+/// Reads the messages of one connection.
+pub(super) struct Intake {
+    connection: String,
+    parser: Parser,
+    limits: PictureLimits,
+    ids: Arc<AlertIds>,
+    complained: Option<Moment>,
+}
+
+impl Intake {
+    pub(super) fn new(settings: &ConnectionSettings, ids: Arc<AlertIds>) -> Self {
+        let max_bytes = usize::try_from(settings.max_picture.0).unwrap_or(usize::MAX);
+        Self {
+            connection: settings.name.clone(),
+            parser: Parser::new(ParseOptions {
+                keep_pose: settings.keep_pose,
+            }),
+            limits: PictureLimits {
+                max_bytes,
+                ..PictureLimits::default()
+            },
+            ids,
+            complained: None,
+        }
+    }
+
+    /// Reads one message and counts it.
+    pub(super) fn understand(&mut self, text: &Bytes, clock: Clock, counters: &mut Counters) -> Understood {
+        match self.parser.parse(text) {
+            Ok(Message::Ping { .. }) => Understood::Ping,
+            Ok(Message::Pong { .. }) => Understood::Pong,
+            Ok(Message::Alert(alert)) => {
+                let now = clock.unix();
+                let arrived = arrive(&alert, &self.connection, self.limits, &self.ids, now);
+                if arrived.frame.is_none() {
+                    counters.without_picture += 1;
+                }
+                Understood::Alert(Box::new(arrived))
+            }
+            Ok(Message::Notification(_)) => {
+                counters.notifications += 1;
+                Understood::Nothing
+            }
+            Ok(Message::Unknown { kind }) => {
+                debug!(connection = %self.connection, %kind, "ignored a message of unknown type");
+                counters.ignored += 1;
+                Understood::Nothing
+            }
+            Err(error) => {
+                counters.unparseable += 1;
+                self.complain(text, &error, clock.now(), counters.unparseable);
+                Understood::Nothing
+            }
+        }
+    }
+
+    fn complain(&mut self, text: &[u8], error: &ParseError, now: Moment, so_far: u64) {
+        if self
+            .complained
+            .is_some_and(|last| now.since(last) < COMPLAINT_INTERVAL)
+        {
+            return;
+        }
+        self.complained = Some(now);
+        let excerpt = wire::excerpt(text);
+        warn!(connection = %self.connection, so_far, "ignored an unreadable message: {error}. It begins: {excerpt}");
+    }
+}
+
+fn arrive(
+    alert: &wire::Alert<'_>,
+    connection: &str,
+    limits: PictureLimits,
+    ids: &AlertIds,
+    now: UnixMillis,
+) -> Arrived {
+    if !alert.defects.is_empty() {
+        debug!(%connection, defects = ?alert.defects, "left fields of an alert out");
+    }
+    let (picture, frame) = match alert
+        .picture
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|p| p.decode(limits))
+    {
+        Ok(jpeg) => {
+            let bytes = u32::try_from(jpeg.bytes.len()).unwrap_or(u32::MAX);
+            (
+                Picture::Jpeg {
+                    bytes,
+                    width: jpeg.width,
+                    height: jpeg.height,
+                },
+                Some(jpeg.bytes),
+            )
+        }
+        Err(problem) => (Picture::Missing(problem.to_string()), None),
+    };
+    let bytes = ALERT_OVERHEAD_BYTES
+        + frame.as_ref().map_or(0, Vec::len)
+        + alert.pose.map_or(0, |pose| pose.get().len());
+    Arrived {
+        ack: wire::outgoing::ack(&alert.stream_id, alert.source_id.as_ref()),
+        alert: Alert {
+            id: ids.next(now),
+            kind: AlertKind::Anomaly,
+            connection: connection.to_owned(),
+            source_id: alert.source_id.as_ref().map(|id| id.as_str().to_owned()),
+            stream_id: alert.stream_id.clone().into_owned(),
+            person_id: alert.person_id,
+            received_at: now,
+            occurred_at: occurred_at(alert),
+            severity: severity(alert),
+            title: format!("Anomaly on stream {}", short(&alert.stream_id)),
+            text: text(alert),
+            details: details(alert),
+            picture,
+        },
+        frame,
+        bytes,
+    }
+}
+
+/// Only a time with a zone says when it was: a naive one is of a zone that the message does not tell.
+fn occurred_at(alert: &wire::Alert<'_>) -> Option<UnixMillis> {
+    match alert.timestamp.as_ref()?.moment()? {
+        wire::Moment::Zoned(time) => Some(time.into()),
+        wire::Moment::Naive(_) => None,
+    }
+}
+
+/// The backend derives its own severity from the word of confidence in the same way.
+fn severity(alert: &wire::Alert<'_>) -> Severity {
+    match &alert.confidence {
+        Some(wire::Confidence::Word(word)) => word.parse().unwrap_or(Severity::Low),
+        _ => Severity::Low,
+    }
+}
+
+fn text(alert: &wire::Alert<'_>) -> String {
+    let mut text = match &alert.classification {
+        Some(class) => format!("{class} behaviour of person {}", alert.person_id),
+        None => format!("Abnormal behaviour of person {}", alert.person_id),
+    };
+    if let Some(score) = alert.score {
+        text += &format!(", score {score:.2}");
+    }
+    text
+}
+
+fn details(alert: &wire::Alert<'_>) -> Details {
+    Details {
+        status: alert.status.clone().into_owned(),
+        classification: alert.classification.clone().map(Into::into),
+        confidence: alert.confidence.as_ref().map(|confidence| match confidence {
+            wire::Confidence::Number(number) => Confidence::Number(*number),
+            wire::Confidence::Word(word) => Confidence::Word(word.clone().into_owned()),
+        }),
+        score: alert.score,
+        bbox: alert
+            .bbox
+            .map(|wire::BoundingBox { x, y, w, h }| BoundingBox { x, y, w, h }),
+        frame_number: alert.frame_number,
+        pose: alert.pose.and_then(|pose| serde_json::from_str(pose.get()).ok()),
+    }
+}
+
+/// Enough of a stream id to tell cameras apart; the backend makes UUIDs and itself shows 8 digits.
+fn short(stream_id: &str) -> &str {
+    match stream_id.char_indices().nth(8) {
+        Some((end, _)) if stream_id.len() == 36 => &stream_id[..end],
+        _ => stream_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrived(message: &str) -> Arrived {
+        let mut parser = Parser::new(ParseOptions { keep_pose: true });
+        let Ok(Message::Alert(alert)) = parser.parse(message.as_bytes()) else {
+            panic!("not an alert")
+        };
+        arrive(
+            &alert,
+            "shop",
+            PictureLimits::default(),
+            &AlertIds::after(None),
+            UnixMillis(1_000),
+        )
+    }
+
+    #[test]
+    fn a_wire_alert_becomes_an_alert_of_the_domain() {
+        let arrived = arrived(
+            r#"{"type":"anomaly_detected","user_id":"u","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a",
+                "result":{"person_id":2,"score":-1.2345,"classification":"Abnormal","confidence":"High",
+                "frame_number":30,"bbox":{"x":1,"y":2,"w":3,"h":4}},"annotated_frame":"","frame_format":"jpeg"}"#,
+        );
+        expect_test::expect![[r#"
+            {
+              "id": 1000000,
+              "kind": "anomaly",
+              "connection": "shop",
+              "stream_id": "3544c7ab-a57f-478e-918e-bb579162847a",
+              "person_id": 2,
+              "received_at": "1970-01-01T00:00:01.000Z",
+              "severity": "high",
+              "title": "Anomaly on stream 3544c7ab",
+              "text": "Abnormal behaviour of person 2, score -1.23",
+              "details": {
+                "status": "unknown",
+                "classification": "Abnormal",
+                "confidence": "High",
+                "score": -1.2345,
+                "bbox": {
+                  "x": 1.0,
+                  "y": 2.0,
+                  "w": 3.0,
+                  "h": 4.0
+                },
+                "frame_number": 30
+              },
+              "picture": {
+                "missing": "the message's picture is empty"
+              }
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&arrived.alert).unwrap());
+        assert_eq!(
+            arrived.ack,
+            r#"{"type":"ack","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a"}"#
+        );
+    }
+
+    #[test]
+    fn a_documented_alert_is_acknowledged_by_its_id() {
+        let arrived = arrived(
+            r#"{"id":7,"stream_id":"door","person_id":1,"timestamp":"2026-11-23T01:00:00Z",
+                "details":{"status":"new","confidence":0.9}}"#,
+        );
+        assert_eq!(arrived.ack, r#"{"type":"ack","stream_id":"door","id":7}"#);
+        assert_eq!(arrived.alert.source_id.as_deref(), Some("7"));
+        assert_eq!(
+            arrived.alert.occurred_at.unwrap().to_string(),
+            "2026-11-23T01:00:00.000Z"
+        );
+        assert_eq!(arrived.alert.details.confidence, Some(Confidence::Number(0.9)));
+    }
+}

@@ -1,0 +1,100 @@
+//! Keeps one actor alive: starts it on an arbiter of its own and starts it anew when it has died.
+//!
+//! Actix ends an actor that panics and drops what is sent to it from then on without a word, so somebody
+//! has to look. An arbiter is never shared: what kills one actor cannot take another along.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::error;
+use watchpost_core::{Backoff, BackoffPolicy, Moment};
+
+/// Waits between restarts of an actor that keeps dying.
+const RESTARTS: BackoffPolicy = BackoffPolicy {
+    initial: Duration::from_millis(500),
+    max: Duration::from_secs(60),
+    jitter: 0.0,
+};
+
+/// An actor that has lived this long has recovered.
+const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+
+/// An actor and what it takes to make it again.
+pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
+    name: String,
+    make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>>,
+    address: Addr<A>,
+    arbiter: Arbiter,
+    backoff: Backoff,
+    since: Moment,
+    restart_at: Option<Moment>,
+}
+
+impl<A: Actor<Context = Context<A>>> Guard<A> {
+    /// Starts the actor that `new` makes from `parts`. `name` says in the log who died.
+    pub(crate) fn start<P: Clone + Send + 'static>(
+        name: String,
+        parts: P,
+        new: fn(P) -> A,
+        now: Moment,
+    ) -> Self {
+        let make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>> = Box::new(move || {
+            let parts = parts.clone();
+            Box::new(move || new(parts))
+        });
+        let (address, arbiter) = spawn(make());
+        let backoff = Backoff::new(RESTARTS, 0);
+        Self {
+            name,
+            make,
+            address,
+            arbiter,
+            backoff,
+            since: now,
+            restart_at: None,
+        }
+    }
+
+    /// Where to reach the actor as it lives now.
+    pub(crate) fn address(&self) -> &Addr<A> {
+        &self.address
+    }
+
+    /// Looks after the actor. To be called every second or so.
+    pub(crate) fn check(&mut self, now: Moment) {
+        if self.address.connected() {
+            if now.since(self.since) > RECOVERED_AFTER {
+                self.backoff.reset();
+            }
+            return;
+        }
+        match self.restart_at {
+            None => {
+                let wait = self.backoff.fail();
+                error!(
+                    "{} died; starting it again in {:.1} s",
+                    self.name,
+                    wait.as_secs_f64()
+                );
+                self.restart_at = Some(now + wait);
+            }
+            Some(at) if now >= at => {
+                self.arbiter.stop();
+                (self.address, self.arbiter) = spawn((self.make)());
+                (self.restart_at, self.since) = (None, now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Ends the arbiter, and with it whatever still runs on it.
+    pub(crate) fn end(&self) {
+        self.arbiter.stop();
+    }
+}
+
+fn spawn<A: Actor<Context = Context<A>>>(make: Box<dyn FnOnce() -> A + Send>) -> (Addr<A>, Arbiter) {
+    let arbiter = Arbiter::new();
+    let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
+    (address, arbiter)
+}

@@ -1,0 +1,250 @@
+//! What the outside can ask of a running hub.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_store::{Filter, Reader, ReaderFactory, StoreError, StoredAlert};
+
+use crate::live::LiveEvent;
+use crate::status::{HubStatus, StoreReport};
+use crate::store::{StoreHandle, StoreState};
+use crate::supervisor::{Report, StopAll, Supervisor};
+
+/// A running hub. Clones are handles to the same one; it can be used from any thread.
+#[derive(Clone)]
+pub struct HubHandle(Arc<HubParts>);
+
+pub(crate) struct HubParts {
+    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) store: StoreHandle,
+    pub(crate) store_state: StoreState,
+    /// One connection to the database for all questions, made with the first.
+    pub(crate) reader: Mutex<Option<Reader>>,
+    pub(crate) open_reader: ReaderFactory,
+    /// Length of the live list.
+    pub(crate) recent: u32,
+    pub(crate) opened: Option<String>,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) live: broadcast::Sender<LiveEvent>,
+}
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The hub is stopping.
+    #[error("the hub is stopping")]
+    Gone,
+}
+
+/// Which alerts to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertQuery {
+    /// How many at the most; `None` means as many as the live list has.
+    pub limit: Option<u32>,
+    /// Those that were dismissed or cleared too.
+    pub dismissed_too: bool,
+}
+
+/// An alert as lists show it. Its JSON is the alert's with a few fields more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertEntry {
+    /// The alert.
+    #[serde(flatten)]
+    pub alert: Alert,
+    /// Whether it has been taken off the live list.
+    pub dismissed: bool,
+    /// What became of it at each sink.
+    pub deliveries: Vec<DeliveryEntry>,
+}
+
+/// One delivery of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryEntry {
+    /// Name of the sink.
+    pub sink: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How a hub stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything in hand was finished.
+    Clean,
+    /// Some deliveries were not finished in time; they are in the store and go on at the next start.
+    Unfinished,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clean => "everything in hand was finished",
+            Self::Unfinished => "some deliveries go on at the next start",
+        })
+    }
+}
+
+impl HubHandle {
+    pub(crate) fn new(parts: HubParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// How everything is.
+    ///
+    /// # Errors
+    /// When the hub is stopping or the store cannot be read.
+    pub async fn status(&self) -> Result<HubStatus, AskError> {
+        let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
+        let counts = self.read(|reader| reader.counts()).await?;
+        let mut sinks = reports.sinks;
+        for sink in &mut sinks {
+            sink.deliveries = counts
+                .deliveries
+                .get(&sink.name)
+                .cloned()
+                .unwrap_or_else(BTreeMap::new);
+        }
+        Ok(HubStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.0.started_at,
+            connections: reports.connections,
+            store: StoreReport {
+                alerts: counts.alerts,
+                picture_bytes: counts.frame_bytes,
+                trouble: self.0.store_state.trouble(),
+                opened: self.0.opened.clone(),
+            },
+            sinks,
+        })
+    }
+
+    /// Alerts, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertEntry>, AskError> {
+        let limit = query.limit.unwrap_or(self.0.recent);
+        let alerts = self
+            .read(move |reader| {
+                if query.dismissed_too {
+                    reader.list(&Filter {
+                        limit,
+                        ..Filter::default()
+                    })
+                } else {
+                    reader.live(limit)
+                }
+            })
+            .await?;
+        Ok(alerts.into_iter().map(AlertEntry::from).collect())
+    }
+
+    /// One alert; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alert(&self, id: AlertId) -> Result<Option<AlertEntry>, AskError> {
+        Ok(self
+            .read(move |reader| reader.get(id))
+            .await?
+            .map(AlertEntry::from))
+    }
+
+    /// The picture of an alert, or why it has none; `None` when there is no such alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn picture(&self, id: AlertId) -> Result<Option<Result<Vec<u8>, String>>, AskError> {
+        self.read(move |reader| {
+            let Some(stored) = reader.get(id)? else {
+                return Ok(None);
+            };
+            let Some(frame) = &stored.frame else {
+                let why = match stored.alert.picture {
+                    watchpost_core::Picture::Missing(why) => why,
+                    watchpost_core::Picture::Jpeg { .. } => "it has been removed".to_owned(),
+                };
+                return Ok(Some(Err(why)));
+            };
+            Ok(Some(reader.read_frame(frame).map_err(|e| e.to_string())))
+        })
+        .await
+    }
+
+    /// Takes an alert off the live list; whether there is such an alert.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn dismiss(&self, id: AlertId) -> Result<bool, AskError> {
+        Ok(self.0.store.dismiss(id).await.ok_or(AskError::Gone)??)
+    }
+
+    /// Takes all alerts off the live list.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn clear(&self) -> Result<(), AskError> {
+        Ok(self.0.store.clear().await.ok_or(AskError::Gone)??)
+    }
+
+    /// What happens from now on, as it happens.
+    pub fn watch(&self) -> broadcast::Receiver<LiveEvent> {
+        self.0.live.subscribe()
+    }
+
+    /// Stops taking alerts, finishes what is in hand within the configured grace, closes the connections
+    /// and the store.
+    pub async fn stop(&self) -> Stopped {
+        match self.0.supervisor.send(StopAll).await {
+            Ok(false) => Stopped::Unfinished,
+            Ok(true) | Err(_) => Stopped::Clean,
+        }
+    }
+
+    /// Asks the store, on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AskError> {
+        let parts = Arc::clone(&self.0);
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut reader = parts.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = match reader.take() {
+                Some(open) => open,
+                None => (parts.open_reader)()?,
+            };
+            question(reader.insert(open))
+        });
+        Ok(answer.await.map_err(|_| AskError::Gone)??)
+    }
+}
+
+impl From<StoredAlert> for AlertEntry {
+    fn from(stored: StoredAlert) -> Self {
+        let delivery = |row: watchpost_store::DeliveryRow| DeliveryEntry {
+            sink: row.sink,
+            state: row.state,
+            attempts: row.attempts,
+            error: row.error,
+        };
+        Self {
+            alert: stored.alert,
+            dismissed: stored.dismissed,
+            deliveries: stored.deliveries.into_iter().map(delivery).collect(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From the name of a plugin in the configuration to a plugin that is known to work.
+
+use std::path::{Path, PathBuf};
+
+use watchpost_config::nearest;
+use watchpost_sinkhost::PluginInfo;
+
+/// A plugin that cannot be used, or a configuration that it does not take.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// No such file in any plugin directory.
+    #[error("there is no plugin `{name}`: {file} is in none of {}{}", list(.searched), suggestion(.nearest.as_deref()))]
+    NotFound {
+        /// As the configuration names it.
+        name: String,
+        /// The file that was looked for.
+        file: String,
+        /// Where.
+        searched: Vec<PathBuf>,
+        /// The most similar name that does exist.
+        nearest: Option<String>,
+    },
+    /// It cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] watchpost_sinkhost::Error),
+    /// It does not take its `[sink.config]`.
+    #[error("the plugin refuses its configuration: {}", faults(.0))]
+    Config(Vec<PluginFault>),
+}
+
+/// One thing that a plugin does not like about its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFault {
+    /// Where in `[sink.config]`, as a JSON pointer (RFC 6901); empty for the whole of it.
+    pub pointer: String,
+    /// What is wrong, and what was expected.
+    pub message: String,
+}
+
+/// The file of a plugin: the path itself if it is one (`./my.so`, `/opt/my.so`), or `libwatchpost_NAME.so` in the
+/// first of the directories that has it.
+///
+/// # Errors
+/// When there is none.
+pub fn find_plugin(name: &str, plugin_dirs: &[PathBuf]) -> Result<PathBuf, PluginError> {
+    if name.contains('/') || name.ends_with(".so") {
+        return Ok(PathBuf::from(name));
+    }
+    let file = watchpost_sinkhost::plugin_file_name(name);
+    let candidates = plugin_dirs.iter().map(|dir| dir.join(&file));
+    if let Some(found) = candidates.into_iter().find(|path| path.exists()) {
+        return Ok(found);
+    }
+    let there = available(plugin_dirs);
+    Err(PluginError::NotFound {
+        name: name.to_owned(),
+        file,
+        searched: plugin_dirs.to_owned(),
+        nearest: nearest(name, there.iter().map(String::as_str)).map(str::to_owned),
+    })
+}
+
+/// Loads a plugin in a child process, and has it check a configuration: first against the schema that it
+/// describes itself with, which finds every fault, then with its own judgement.
+///
+/// # Errors
+/// What is wrong with either.
+pub async fn check_plugin(
+    host_binary: &Path,
+    plugin: &Path,
+    config: &serde_json::Value,
+) -> Result<PluginInfo, PluginError> {
+    let info = watchpost_sinkhost::inspect(host_binary, plugin).await?;
+    if let Some(schema) = info.schema() {
+        let faults = schema_faults(schema, config);
+        if !faults.is_empty() {
+            return Err(PluginError::Config(faults));
+        }
+    }
+    match watchpost_sinkhost::validate(host_binary, plugin, &config.to_string()).await {
+        Ok(()) => Ok(info),
+        Err(watchpost_sinkhost::Error::Refused { notes, .. }) => {
+            let fault = |note: watchpost_sinkhost::Note| PluginFault {
+                pointer: note.pointer,
+                message: note.text,
+            };
+            Err(PluginError::Config(notes.into_iter().map(fault).collect()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn schema_faults(schema: &serde_json::Value, config: &serde_json::Value) -> Vec<PluginFault> {
+    let fault = |pointer: String, message: String| PluginFault { pointer, message };
+    match jsonschema::validator_for(schema) {
+        Ok(validator) => validator
+            .iter_errors(config)
+            .map(|error| fault(error.instance_path().to_string(), error.to_string()))
+            .collect(),
+        Err(error) => vec![fault(
+            String::new(),
+            format!("the plugin's own schema is not valid: {error}"),
+        )],
+    }
+}
+
+/// Names of the plugins that are there.
+fn available(plugin_dirs: &[PathBuf]) -> Vec<String> {
+    let entries = plugin_dirs
+        .iter()
+        .filter_map(|dir| dir.read_dir().ok())
+        .flatten()
+        .flatten();
+    let (prefix, suffix) = ("libwatchpost_", ".so");
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|file| Some(file.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned()))
+        .collect()
+}
+
+fn list(dirs: &[PathBuf]) -> String {
+    let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    if dirs.is_empty() {
+        "`hub.plugin_dirs`, which is empty".to_owned()
+    } else {
+        dirs.join(", ")
+    }
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest
+        .map(|name| format!(". Did you mean `{name}`?"))
+        .unwrap_or_default()
+}
+
+fn faults(faults: &[PluginFault]) -> String {
+    let fault = |fault: &PluginFault| match fault.pointer.as_str() {
+        "" => fault.message.clone(),
+        pointer => format!("{pointer}: {}", fault.message),
+    };
+    faults.iter().map(fault).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,97 @@
+//! What the hub says about itself: the document behind `watchpost status` and `GET /v1/status`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use watchpost_config::SinkSettings;
+use watchpost_core::{DeliveryState, UnixMillis};
+
+use crate::connection::ConnectionReport;
+
+/// The state of the whole hub. Fields are only ever added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HubStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Since when it runs.
+    pub started_at: UnixMillis,
+    /// Every `[[connection]]`, in the order of the configuration.
+    pub connections: Vec<ConnectionReport>,
+    /// The store.
+    pub store: StoreReport,
+    /// Every `[[sink]]`, in the order of the configuration.
+    pub sinks: Vec<SinkReport>,
+}
+
+/// The state of the store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoreReport {
+    /// Alerts it holds.
+    pub alerts: u64,
+    /// Size of the pictures it holds, in bytes.
+    pub picture_bytes: u64,
+    /// What keeps it from storing, if anything does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// What happened when it was opened, where that was out of the ordinary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
+}
+
+/// The state of one `[[sink]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkReport {
+    /// Its name.
+    pub name: String,
+    /// Its plugin, as the configuration names it.
+    pub plugin: String,
+    /// Where it stands.
+    pub state: SinkState,
+    /// Process id of its child, while it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Deliveries under way.
+    pub in_flight: usize,
+    /// Times its child ended without being asked to.
+    pub crashes: u64,
+    /// What last went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// How many deliveries stand in each state.
+    pub deliveries: BTreeMap<DeliveryState, u64>,
+}
+
+/// Where a sink stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkState {
+    /// Its child is being started.
+    Starting,
+    /// Ready.
+    Running,
+    /// Its plugin answers, but what it delivers to does not: it is probed now and then.
+    Down,
+    /// Its plugin cannot be loaded or refuses its configuration, or its child keeps dying; it is tried
+    /// again after a wait.
+    Failed,
+    /// Stopped for good, or its actor does not answer.
+    Stopped,
+}
+
+impl SinkReport {
+    /// The report of a sink whose actor is gone or does not answer.
+    pub(crate) fn unanswered(settings: &SinkSettings) -> Self {
+        Self {
+            name: settings.name.clone(),
+            plugin: settings.plugin.clone(),
+            state: SinkState::Stopped,
+            pid: None,
+            in_flight: 0,
+            crashes: 0,
+            last_error: None,
+            deliveries: BTreeMap::new(),
+        }
+    }
+}

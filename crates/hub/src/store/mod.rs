@@ -1,0 +1,142 @@
+//! The way to the store: one writer thread that commits in groups, and a handle to it.
+//!
+//! Whoever holds the handle sends commands and is told when they are on disk. The queue before the
+//! writer has no limit of its own: connections bound it by bytes, sinks by their window.
+
+mod writer;
+
+use std::sync::mpsc;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use watchpost_core::{Alert, AlertId};
+use watchpost_store::{DeliveryUpdate, StoreError};
+
+pub(crate) use self::writer::{StoreState, Writer, WriterParts};
+
+/// An alert on its way into the store.
+#[derive(Debug)]
+pub(crate) struct Accept {
+    pub(crate) alert: Alert,
+    pub(crate) frame: Option<Vec<u8>>,
+    /// The message that acknowledges it, given back with the receipt.
+    pub(crate) ack: String,
+    /// What it counts for in the connection's buffer, given back with the receipt.
+    pub(crate) bytes: usize,
+    /// Whom to tell.
+    pub(crate) reply: Recipient<Stored>,
+}
+
+/// These alerts have been dealt with.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stored {
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+/// What became of one [`Accept`].
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) ack: String,
+    pub(crate) bytes: usize,
+    pub(crate) outcome: StoredAs,
+}
+
+/// Whether an alert is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoredAs {
+    /// It is.
+    New,
+    /// It was already.
+    Duplicate,
+    /// It is not, and the hub stops before it could be.
+    Lost,
+}
+
+/// What became of some deliveries of one sink.
+#[derive(Debug)]
+pub(crate) struct Settle {
+    pub(crate) updates: Vec<DeliveryUpdate>,
+    /// Told when the updates are on disk: until then the store still shows the deliveries as pending.
+    pub(crate) reply: Recipient<Settled>,
+}
+
+/// The store no longer shows these deliveries as they were.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Settled {
+    pub(crate) alerts: Vec<AlertId>,
+}
+
+/// A command to the writer thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Accept(Box<Accept>),
+    Settle(Settle),
+    /// Everything that waits for a retry at this sink is due now.
+    ReleaseRetries {
+        sink: String,
+    },
+    Dismiss {
+        id: AlertId,
+        done: oneshot::Sender<Result<bool, StoreError>>,
+    },
+    Clear {
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// Finish what is queued and end.
+    Stop {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A handle to the writer thread.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl StoreHandle {
+    /// Hands over an alert. The sender learns its fate from a [`Stored`].
+    pub(crate) fn accept(&self, accept: Accept) {
+        self.send(Command::Accept(Box::new(accept)));
+    }
+
+    /// Records outcomes, without hurry: they ride on the next commit.
+    pub(crate) fn settle(&self, settle: Settle) {
+        self.send(Command::Settle(settle));
+    }
+
+    /// See [`Command::ReleaseRetries`].
+    pub(crate) fn release_retries(&self, sink: &str) {
+        self.send(Command::ReleaseRetries {
+            sink: sink.to_owned(),
+        });
+    }
+
+    /// Takes an alert off the live list; whether there was one. `None` when the writer has ended.
+    pub(crate) async fn dismiss(&self, id: AlertId) -> Option<Result<bool, StoreError>> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Dismiss { id, done });
+        answer.await.ok()
+    }
+
+    /// Empties the live list. `None` when the writer has ended.
+    pub(crate) async fn clear(&self) -> Option<Result<(), StoreError>> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Clear { done });
+        answer.await.ok()
+    }
+
+    /// Ends the writer when everything queued is on disk.
+    pub(crate) async fn stop(&self) {
+        let (done, ended) = oneshot::channel();
+        self.send(Command::Stop { done });
+        let _ = ended.await;
+    }
+
+    fn send(&self, command: Command) {
+        // Fails only when the writer has ended, which it does last of all.
+        let _ = self.commands.send(command);
+    }
+}
