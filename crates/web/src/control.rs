@@ -1,0 +1,147 @@
+//! The control socket and its routes:
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /v1/status` | [`watchpost_hub::HubStatus`] |
+//! | `GET /v1/alerts?limit=&all=` | the live list, or with `all=true` every alert, newest first |
+//! | `GET /v1/alerts/{id}` | one alert with its deliveries |
+//! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
+//! | `POST /v1/alerts/{id}/dismiss` | takes it off the live list |
+//! | `POST /v1/alerts/clear` | empties the live list |
+//!
+//! Errors are [`Problem`] documents.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde::Deserialize;
+use watchpost_core::AlertId;
+use watchpost_hub::{AlertQuery, HubHandle};
+
+use crate::Problem;
+
+/// Name of the socket in the data directory.
+pub const SOCKET_NAME: &str = "control.sock";
+
+/// Most alerts that one request may ask for.
+const MAX_LIMIT: u32 = 1_000;
+
+/// The socket could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on the control socket {}: {source}. The data directory must be writable and its path shorter than 100 bytes.", path.display())]
+pub struct ControlError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Serves the control socket in `data_dir` until the returned server is stopped. Only the hub's own user
+/// can connect (mode 0600). A socket left by a hub that was killed is replaced.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn serve_control(hub: HubHandle, data_dir: &Path) -> Result<Server, ControlError> {
+    let path = data_dir.join(SOCKET_NAME);
+    listen(&path, hub).map_err(|source| ControlError { path, source })
+}
+
+fn listen(path: &Path, hub: HubHandle) -> io::Result<Server> {
+    // Made under another name first, so that nobody finds it before its mode is right.
+    let unborn = path.with_extension("new");
+    match fs::remove_file(&unborn) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&unborn)?;
+    fs::set_permissions(&unborn, Permissions::from_mode(0o600))?;
+    fs::rename(&unborn, path)?;
+    let app = move || App::new().configure(|routes| configure(routes, hub.clone()));
+    Ok(HttpServer::new(app)
+        .workers(1)
+        .disable_signals()
+        .listen_uds(listener)?
+        .run())
+}
+
+fn configure(routes: &mut web::ServiceConfig, hub: HubHandle) {
+    routes
+        .app_data(web::Data::new(hub))
+        .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
+        .app_data(web::PathConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
+        .route("/v1/status", web::get().to(status))
+        .route("/v1/alerts", web::get().to(alerts))
+        .route("/v1/alerts/clear", web::post().to(clear))
+        .route("/v1/alerts/{id}", web::get().to(alert))
+        .route("/v1/alerts/{id}/picture", web::get().to(picture))
+        .route("/v1/alerts/{id}/dismiss", web::post().to(dismiss))
+        .default_service(web::to(|| async {
+            Err::<HttpResponse, _>(Problem::not_found("there is no such route"))
+        }));
+}
+
+type Hub = web::Data<HubHandle>;
+
+async fn status(hub: Hub) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(hub.status().await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<u32>,
+    #[serde(default)]
+    all: bool,
+}
+
+async fn alerts(hub: Hub, query: web::Query<ListQuery>) -> Result<HttpResponse, Problem> {
+    if query.limit.is_some_and(|limit| limit == 0 || limit > MAX_LIMIT) {
+        return Err(Problem::bad_request(format_args!(
+            "limit must be 1 to {MAX_LIMIT}"
+        )));
+    }
+    let query = AlertQuery {
+        limit: query.limit,
+        dismissed_too: query.all,
+    };
+    Ok(HttpResponse::Ok().json(hub.alerts(query).await?))
+}
+
+async fn alert(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    let entry = hub.alert(id).await?.ok_or_else(|| no_such_alert(id))?;
+    Ok(HttpResponse::Ok().json(entry))
+}
+
+async fn picture(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    match hub.picture(id).await?.ok_or_else(|| no_such_alert(id))? {
+        Ok(jpeg) => Ok(HttpResponse::Ok().content_type("image/jpeg").body(jpeg)),
+        Err(why) => Err(Problem::not_found(format_args!(
+            "alert {id} has no picture: {why}"
+        ))),
+    }
+}
+
+async fn dismiss(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    if hub.dismiss(id).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(no_such_alert(id))
+    }
+}
+
+async fn clear(hub: Hub) -> Result<HttpResponse, Problem> {
+    hub.clear().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn no_such_alert(id: AlertId) -> Problem {
+    Problem::not_found(format_args!(
+        "there is no alert {id}; it may have grown too old. `watchpost alerts list --all` shows what there is."
+    ))
+}
