@@ -1,0 +1,80 @@
+//! Talks to the running hub over its control socket.
+
+use std::path::{Path, PathBuf};
+
+use actix_rt::net::UnixStream;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::{Method, StatusCode, Uri};
+use awc::{Client, Connector};
+use serde::de::DeserializeOwned;
+use watchpost_web::{Problem, SOCKET_NAME};
+
+use crate::exit::Failure;
+
+/// Largest answer taken, in bytes: a thousand alerts, or a picture.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
+
+/// The hub that lives in a data directory.
+pub(crate) struct HubClient {
+    http: Client,
+    socket: PathBuf,
+}
+
+impl HubClient {
+    /// Needs an actix system around it. Connects with the first request.
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        let socket = data_dir.join(SOCKET_NAME);
+        let path = socket.clone();
+        let dial = actix_web::dev::fn_service(move |request: ConnectInfo<Uri>| {
+            let path = path.clone();
+            async move {
+                let stream = UnixStream::connect(path).await.map_err(ConnectError::Io)?;
+                Ok::<_, ConnectError>(Connection::new(request.request().clone(), stream))
+            }
+        });
+        let http = Client::builder()
+            .connector(Connector::new().connector(dial))
+            .finish();
+        Self { http, socket }
+    }
+
+    /// Asks for a JSON document.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let body = self.request(Method::GET, path).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Asks for bytes.
+    pub(crate) async fn get_bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        self.request(Method::GET, path).await
+    }
+
+    /// Commands something that answers nothing.
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
+        self.request(Method::POST, path).await.map(drop)
+    }
+
+    async fn request(&self, method: Method, path: &str) -> anyhow::Result<Vec<u8>> {
+        let request = self.http.request(method, format!("http://hub{path}"));
+        let mut answer = request.send().await.map_err(|e| self.not_running(&e))?;
+        let body = answer.body().limit(MAX_ANSWER_BYTES).await?;
+        if answer.status().is_success() {
+            return Ok(body.to_vec());
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if answer.status() != StatusCode::INTERNAL_SERVER_ERROR => {
+                anyhow::bail!("{}", problem.detail)
+            }
+            Ok(problem) => anyhow::bail!("{problem}"),
+            Err(_) => anyhow::bail!("the hub answered {}", answer.status()),
+        }
+    }
+
+    fn not_running(&self, error: &awc::error::SendRequestError) -> anyhow::Error {
+        Failure::NotRunning(format!(
+            "no hub answers at {}: {error}. Is it running, with this data directory, and are you the user it runs as (or root)?",
+            self.socket.display()
+        ))
+        .into()
+    }
+}

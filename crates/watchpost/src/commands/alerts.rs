@@ -1,0 +1,91 @@
+//! `watchpost alerts`: what came in, for people and scripts.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use actix_rt::System;
+use anyhow::Context as _;
+use watchpost_core::{AlertId, Picture};
+use watchpost_hub::AlertEntry;
+
+use crate::cli::{AlertsArgs, AlertsCommand};
+use crate::client::HubClient;
+use crate::out;
+
+pub(crate) fn run(args: &AlertsArgs) -> anyhow::Result<()> {
+    let data_dir = args.hub.data_dir()?;
+    System::new().block_on(async {
+        let hub = HubClient::new(&data_dir);
+        match &args.command {
+            AlertsCommand::List { limit, all } => list(&hub, *limit, *all, args.json).await,
+            AlertsCommand::Show { id, picture } => show(&hub, *id, picture.as_deref(), args.json).await,
+            AlertsCommand::Dismiss { id } => hub.post(&format!("/v1/alerts/{id}/dismiss")).await,
+            AlertsCommand::Clear => hub.post("/v1/alerts/clear").await,
+        }
+    })
+}
+
+async fn list(hub: &HubClient, limit: Option<u32>, all: bool, json: bool) -> anyhow::Result<()> {
+    let limit = limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+    let entries: Vec<AlertEntry> = hub.get(&format!("/v1/alerts?all={all}{limit}")).await?;
+    for entry in &entries {
+        if json {
+            out::json(entry)?;
+            continue;
+        }
+        let alert = &entry.alert;
+        let dismissed = if entry.dismissed { "  (dismissed)" } else { "" };
+        out::line(format_args!(
+            "{}  {}  {:8}  {}: {}{dismissed}",
+            alert.id, alert.received_at, alert.severity, alert.connection, alert.title
+        ))?;
+    }
+    if entries.is_empty() && !json {
+        out::line("no alerts")?;
+    }
+    Ok(())
+}
+
+async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    if let Some(file) = picture {
+        let jpeg = hub.get_bytes(&format!("/v1/alerts/{id}/picture")).await?;
+        if file == Path::new("-") {
+            return Ok(io::stdout().write_all(&jpeg)?);
+        }
+        fs::write(file, jpeg).with_context(|| format!("cannot write the picture to {}", file.display()))?;
+    }
+    let entry: AlertEntry = hub.get(&format!("/v1/alerts/{id}")).await?;
+    if json {
+        return out::json(&entry);
+    }
+    let alert = &entry.alert;
+    out::line(format_args!("{}\n{}\n", alert.title, alert.text))?;
+    let picture = match &alert.picture {
+        Picture::Jpeg { bytes, width, height } => format!("{width}x{height}, {bytes} bytes"),
+        Picture::Missing(why) => format!("none: {why}"),
+    };
+    for (what, value) in [
+        ("alert", alert.id.to_string()),
+        ("received", alert.received_at.to_string()),
+        ("connection", alert.connection.clone()),
+        ("stream", alert.stream_id.clone()),
+        ("severity", alert.severity.to_string()),
+        ("picture", picture),
+        ("dismissed", if entry.dismissed { "yes" } else { "no" }.to_owned()),
+    ] {
+        out::line(format_args!("{what:12}{value}"))?;
+    }
+    for delivery in &entry.deliveries {
+        let error = delivery
+            .error
+            .as_ref()
+            .map(|error| format!(": {error}"))
+            .unwrap_or_default();
+        out::line(format_args!(
+            "{:12}{} after {} attempts{error}",
+            delivery.sink, delivery.state, delivery.attempts
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! `watchpost run`: the hub as a service.
+
+use actix_rt::System;
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use watchpost_hub::Hub;
+use watchpost_web::serve_control;
+
+use crate::cli::ConfigArgs;
+use crate::{commands, logging};
+
+pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
+    let loaded = commands::load(&args.config)?;
+    let hub = &loaded.settings.hub;
+    logging::start(&hub.log, hub.log_format).with_context(|| format!("[hub] log = \"{}\"", hub.log))?;
+    System::new().block_on(serve(loaded))
+}
+
+async fn serve(loaded: watchpost_config::Loaded) -> anyhow::Result<()> {
+    // Before anything else, so that no signal finds us half started.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let data_dir = loaded.settings.hub.data_dir.clone();
+    let hub = Hub::start(loaded.settings, commands::sinkhost_binary()?)?;
+    let control = serve_control(hub.clone(), &data_dir)?;
+    let control_handle = control.handle();
+    actix_rt::spawn(control);
+    info!(data_dir = %data_dir.display(), "watchpost {} is running", env!("CARGO_PKG_VERSION"));
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!("got {name}: finishing what is in hand");
+    let stopped = tokio::select! {
+        stopped = hub.stop() => stopped,
+        // Asked twice, whoever asks means it. What is unfinished is in the store and goes on at the next start.
+        _ = interrupt.recv() => {
+            warn!("got SIGINT again: not waiting");
+            return Ok(());
+        }
+    };
+    control_handle.stop(true).await;
+    info!("stopped: {stopped}");
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `watchpost status`: is it connected, does it store, does it deliver?
+
+use std::time::Duration;
+
+use actix_rt::System;
+use watchpost_core::DeliveryState;
+use watchpost_hub::{ConnectionReport, ConnectionState, HubStatus, SinkReport, SinkState};
+
+use crate::cli::StatusArgs;
+use crate::client::HubClient;
+use crate::out;
+
+pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    let data_dir = args.hub.data_dir()?;
+    let status: HubStatus = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
+    if args.json {
+        return out::json(&status);
+    }
+    out::line(format_args!(
+        "watchpost {}, process {}, since {}",
+        status.version, status.pid, status.started_at
+    ))?;
+    for connection in &status.connections {
+        show_connection(connection)?;
+    }
+    let store = &status.store;
+    out::line(format_args!(
+        "\nstore: {}, {} alerts, {} of pictures",
+        store.trouble.as_deref().unwrap_or("ok"),
+        store.alerts,
+        watchpost_config::ByteSize(store.picture_bytes),
+    ))?;
+    if let Some(opened) = &store.opened {
+        out::line(format_args!("  {opened}"))?;
+    }
+    for sink in &status.sinks {
+        show_sink(sink)?;
+    }
+    Ok(())
+}
+
+fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
+    let ConnectionReport {
+        name, url, counters, ..
+    } = connection;
+    let state = match connection.state {
+        ConnectionState::Connected => {
+            let open = duration(connection.open_for_ms.unwrap_or(0));
+            let rtt = connection
+                .round_trip_ms
+                .map(|ms| format!(", ping {ms:.1} ms"))
+                .unwrap_or_default();
+            format!("connected for {open}{rtt}")
+        }
+        ConnectionState::Waiting => {
+            let wait = duration(connection.next_attempt_ms.unwrap_or(0));
+            format!("not connected, attempt {} in {wait}", connection.attempts + 1)
+        }
+        ConnectionState::Connecting => format!("connecting, attempt {}", connection.attempts),
+        ConnectionState::Closing => "closing".to_owned(),
+        ConnectionState::Stopped => "stopped".to_owned(),
+    };
+    out::line(format_args!("\nconnection {name}: {state}\n  {url}"))?;
+    if let Some(failure) = &connection.last_failure {
+        out::line(format_args!("  {} {}", failure.at, failure.what))?;
+        if let Some(cure) = &failure.cure {
+            out::line(format_args!("  {cure}"))?;
+        }
+    }
+    out::line(format_args!(
+        "  alerts: {} received, {} stored, {} acknowledged, {} dropped; {} unreadable messages",
+        counters.received, counters.stored, counters.acknowledged, counters.dropped, counters.unparseable
+    ))?;
+    Ok(())
+}
+
+fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
+    let state = match sink.state {
+        SinkState::Starting => "starting",
+        SinkState::Running => "running",
+        SinkState::Down => "down: what it delivers to does not answer",
+        SinkState::Failed => "failed",
+        SinkState::Stopped => "stopped",
+    };
+    let count = |state| sink.deliveries.get(&state).copied().unwrap_or(0);
+    out::line(format_args!("\nsink {} ({}): {state}", sink.name, sink.plugin))?;
+    if let Some(error) = &sink.last_error {
+        out::line(format_args!("  {error}"))?;
+    }
+    out::line(format_args!(
+        "  {} delivered, {} pending, {} dead, {} expired; {} crashes",
+        count(DeliveryState::Delivered),
+        count(DeliveryState::Pending),
+        count(DeliveryState::Dead),
+        count(DeliveryState::Expired),
+        sink.crashes
+    ))?;
+    Ok(())
+}
+
+/// Whole units, largest first: `3d 4h`, `12m 5s`, `0.8s`.
+fn duration(millis: u64) -> String {
+    let time = Duration::from_millis(millis);
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", time.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short() {
+        let texts = [800, 12_000, 725_000, 7_260_000, 273_600_000].map(duration);
+        assert_eq!(texts, ["0.8s", "12s", "12m 5s", "2h 1m", "3d 4h"]);
+    }
+}
