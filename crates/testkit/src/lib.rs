@@ -1,1 +1,20 @@
-//! What Watchpost's end-to-end tests share: built plugins, running hubs, captured messages.
+//! What Watchpost's end-to-end tests share: built binaries and plugins, running hubs and backends, captured messages.
+//!
+//! Everything here is the real thing, run as a process of its own. The crate refuses to know the hub's Rust types:
+//! a test sees what an operator sees, which is the configuration, the command line, the log and the files.
+
+mod artefacts;
+mod backend;
+mod hub;
+mod process;
+mod wait;
+
+pub mod fixtures;
+
+pub use artefacts::{Artefacts, artefacts, workspace_root};
+pub use backend::Backend;
+pub use hub::{Hub, HubSetup};
+pub use process::{Process, Signal};
+pub use tempfile::TempDir;
+pub use toml::toml;
+pub use wait::{PATIENCE, eventually};

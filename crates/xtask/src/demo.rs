@@ -30,32 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .args(PACKAGES.iter().flat_map(|package| ["-p", package]));
     cargo::run(&mut build)?;
 
-    let dir = cargo::profile_dir()?;
-    let mut demo = Command::new(dir.join("watchpost"));
-    demo.arg("demo");
-    if !names_plugin_dir(&args.demo) {
-        demo.arg("--plugin-dir").arg(&dir);
-    }
-    demo.args(&args.demo);
+    // The demo looks for the plugin and for watchpost-sinkhost beside itself, where cargo has put them.
+    let mut demo = Command::new(cargo::profile_dir()?.join("watchpost"));
+    demo.arg("demo").args(&args.demo);
     let error = demo.exec();
     Err(anyhow!(error).context(format!("`{}` did not start", cargo::command_line(&demo))))
-}
-
-/// Whether the caller brings plugins of his own.
-fn names_plugin_dir(args: &[OsString]) -> bool {
-    args.iter()
-        .any(|arg| arg == "--plugin-dir" || arg.to_string_lossy().starts_with("--plugin-dir="))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_plugin_dir_is_recognised_in_both_spellings() {
-        let named = |line: &str| names_plugin_dir(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
-        assert!(named("--for 15s --plugin-dir /opt/plugins"));
-        assert!(named("--plugin-dir=/opt/plugins --rate 3"));
-        assert!(!named("--for 15s --dir /tmp/plugin-dir"));
-    }
 }

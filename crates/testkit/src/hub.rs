@@ -1,0 +1,293 @@
+//! A hub as a process: a configuration in a temporary directory, `watchpost run`, and the questions an operator asks.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use toml::{Table, Value, toml};
+
+use crate::process::{Process, Signal};
+use crate::wait::{PATIENCE, eventually};
+use crate::{Backend, artefacts};
+
+/// A hub that has not been started: its directory and its configuration.
+///
+/// The directory holds `watchpost.toml` and `data`, and is removed with the hub. A test may keep its own files in it.
+#[derive(Debug)]
+pub struct HubSetup {
+    dir: TempDir,
+    config: Table,
+}
+
+impl HubSetup {
+    /// An empty configuration that knows its data directory and where the plugins are.
+    pub fn new() -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("watchpost-")
+            .tempdir()
+            .context("no temporary directory")?;
+        let data_dir = text(&dir.path().join("data"))?;
+        let plugin_dir = text(artefacts()?.plugin_dir()?)?;
+        let config = toml! {
+            [hub]
+            data_dir = data_dir
+            plugin_dirs = [plugin_dir]
+        };
+        Ok(Self { dir, config })
+    }
+
+    /// The temporary directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The hub's data directory, whether the hub has made it yet or not.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir().join("data")
+    }
+
+    /// The configuration file, written by [`Self::write`].
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.dir().join("watchpost.toml")
+    }
+
+    /// Adds configuration: tables are merged, arrays appended to, and everything else replaced.
+    ///
+    /// ```no_run
+    /// # fn main() -> anyhow::Result<()> {
+    /// use watchpost_testkit::{HubSetup, toml};
+    ///
+    /// let setup = HubSetup::new()?.with(toml! {
+    ///     [store]
+    ///     recent = 10
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with(mut self, more: Table) -> Self {
+        merge(&mut self.config, more);
+        self
+    }
+
+    /// Adds a `[[connection]]` to a simulated backend.
+    pub fn connection(self, name: &str, backend: &Backend) -> Result<Self> {
+        let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+        Ok(self.with(toml! {
+            [[connection]]
+            name = name
+            url = url
+            user_id = user_id
+            token = token
+        }))
+    }
+
+    /// Adds a `[[sink]]` with its `[sink.config]`.
+    #[must_use]
+    pub fn sink(self, name: &str, plugin: &str, config: Table) -> Self {
+        self.with(toml! {
+            [[sink]]
+            name = name
+            plugin = plugin
+            config = config
+        })
+    }
+
+    /// Writes the configuration file.
+    pub fn write(&self) -> Result<()> {
+        let path = self.config_path();
+        std::fs::write(&path, self.config.to_string())
+            .with_context(|| format!("{} was not written", path.display()))
+    }
+
+    /// Writes the configuration, starts the hub and waits until it answers.
+    pub fn start(self) -> Result<Hub> {
+        self.write()?;
+        let process = launch(&self)?;
+        Ok(Hub { process, setup: self })
+    }
+}
+
+/// A running `watchpost run`. Dropping it kills it and removes its directory.
+#[derive(Debug)]
+pub struct Hub {
+    // Before the setup, so that the process is gone when its directory goes.
+    process: Process,
+    setup: HubSetup,
+}
+
+impl Hub {
+    /// Its directory and configuration.
+    #[must_use]
+    pub fn setup(&self) -> &HubSetup {
+        &self.setup
+    }
+
+    /// The process, to read its log or send it a signal.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What `watchpost status --json` prints.
+    pub fn status(&self) -> Result<Json> {
+        let text = ask(&self.setup, "status", &["--json"])?;
+        serde_json::from_str(&text).with_context(|| format!("the status is no JSON: {text}"))
+    }
+
+    /// Waits for a status that satisfies `holds` and returns it.
+    pub fn until(&self, what: &str, deadline: Duration, holds: impl Fn(&Json) -> bool) -> Result<Json> {
+        eventually(what, deadline, || match self.status() {
+            Ok(status) if holds(&status) => Ok(status),
+            Ok(status) => Err(format!("{status:#}")),
+            Err(error) => Err(format!("{error:#}")),
+        })
+    }
+
+    /// Runs a command against this hub, such as `ask("alerts", &["dismiss", "7"])`, and returns its standard output.
+    pub fn ask(&self, command: &str, args: &[&str]) -> Result<String> {
+        ask(&self.setup, command, args)
+    }
+
+    /// What `watchpost alerts --json list` prints, one document an alert, newest first.
+    pub fn alerts(&self) -> Result<Vec<Json>> {
+        let text = self.ask("alerts", &["--json", "list"])?;
+        text.lines()
+            .map(|line| {
+                serde_json::from_str(line)
+                    .with_context(|| format!("the list has a line that is no JSON: {line}"))
+            })
+            .collect()
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.signal(Signal::TERM)?;
+        self.process.wait(PATIENCE)
+    }
+
+    /// Ends it at once (SIGKILL), as a power cut would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait(PATIENCE).map(drop)
+    }
+
+    /// Starts it again with what it left behind, after [`Self::stop`] or [`Self::kill`].
+    pub fn restart(&mut self) -> Result<()> {
+        let status = self.process.exit_status()?;
+        ensure!(
+            status.is_some(),
+            "the hub still runs; stop or kill it before it is started again"
+        );
+        self.process = launch(&self.setup)?;
+        Ok(())
+    }
+}
+
+fn launch(setup: &HubSetup) -> Result<Process> {
+    let mut command = Command::new(artefacts()?.watchpost()?);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(setup.config_path())
+        .env("NO_COLOR", "1");
+    let mut process = Process::spawn("watchpost run", &mut command)?;
+    // A hub that ended will not answer any more: no need to wait for the deadline.
+    let ended = eventually("the hub's first answer", PATIENCE, || {
+        if let Some(status) = process.exit_status().map_err(|error| error.to_string())? {
+            return Ok(Some(status));
+        }
+        match ask(setup, "status", &["--json"]) {
+            Ok(_) => Ok(None),
+            Err(error) => Err(format!("{error:#}; it wrote:\n{}", process.log())),
+        }
+    })?;
+    if let Some(status) = ended {
+        process.wait(PATIENCE)?;
+        bail!(
+            "the hub ended before it answered, with {status}; it wrote:\n{}",
+            process.log()
+        );
+    }
+    Ok(process)
+}
+
+fn ask(setup: &HubSetup, command: &str, args: &[&str]) -> Result<String> {
+    let mut program = Command::new(artefacts()?.watchpost()?);
+    program
+        .arg(command)
+        .arg("--data-dir")
+        .arg(setup.data_dir())
+        .args(args);
+    let output = program
+        .output()
+        .with_context(|| format!("watchpost {command} did not start"))?;
+    ensure!(
+        output.status.success(),
+        "watchpost {command} {} ended with {}: {}",
+        args.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("watchpost {command} wrote something else than text"))
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = path
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8, which TOML needs", path.display()))?;
+    Ok(text.to_owned())
+}
+
+fn merge(into: &mut Table, more: Table) {
+    for (key, value) in more {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) => old.extend(new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_merge_by_kind() {
+        let mut config = toml! {
+            [store]
+            recent = 50
+            keep_for = "7d"
+            [[sink]]
+            name = "first"
+        };
+        merge(
+            &mut config,
+            toml! {
+                [store]
+                recent = 10
+                [[sink]]
+                name = "second"
+            },
+        );
+        let wanted = toml! {
+            [store]
+            recent = 10
+            keep_for = "7d"
+            [[sink]]
+            name = "first"
+            [[sink]]
+            name = "second"
+        };
+        assert_eq!(config, wanted);
+    }
+}
