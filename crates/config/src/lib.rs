@@ -1,1 +1,43 @@
 //! The configuration of Watchpost: one typed, documented TOML file whose errors point at line and column.
+//!
+//! Three sources are merged, each over the one before it: the main file, the files `conf.d/*.toml`
+//! beside it in the order of their names, and environment variables such as `WATCHPOST__HUB__LOG=debug`.
+//! Tables are merged key by key, `[[connection]]`, `[[sink]]` and `[[route]]` add up, and any other value
+//! replaces the earlier one. Every value remembers where it was written, so an error found late (by a
+//! plugin, say) still names file, line and column.
+//!
+//! Nothing here opens a connection, loads a plugin or knows what a plugin's `[sink.config]` means.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod loaded;
+mod nearest;
+mod secret;
+mod settings;
+mod units;
+
+mod load;
+mod reference;
+
+mod check;
+mod environment;
+mod formats;
+mod mask;
+mod names;
+mod schema;
+mod source;
+mod tree;
+
+pub use error::{ConfigError, ConfigErrors, Finding};
+pub use load::{Variables, load, load_with};
+pub use loaded::Loaded;
+pub use nearest::nearest;
+pub use reference::reference;
+pub use secret::{Secret, SecretSource};
+pub use settings::{
+    ConnectionSettings, HeartbeatSettings, HubSettings, LogFormat, ReconnectSettings, RetrySettings,
+    RouteMatch, RouteSettings, Settings, SinkSettings, StoreSettings,
+};
+pub use source::Location;
+pub use units::{ByteSize, TimeSpan};

@@ -1,0 +1,304 @@
+//! Holds the tree against the schema and finds everything that is wrong with keys, types, words and
+//! forms in one go. What it returns is what serde makes the settings of. It knows the schema's language
+//! and no single key.
+
+mod place;
+mod secret;
+mod wording;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value as Json, json};
+use toml::de::DeValue;
+
+use self::place::At;
+use self::secret::{secret_of, spellings};
+use self::wording::{list, mismatch};
+use crate::error::{ConfigError, Finding};
+use crate::formats;
+use crate::nearest::nearest;
+use crate::schema::{self, Kind, Schema};
+use crate::source::{Origin, Sources};
+use crate::tree::{Node, Table, Value};
+
+/// Checks a tree, and collects what is wrong.
+pub(crate) struct Checker<'a> {
+    pub(crate) sources: &'a Sources,
+    /// Where the service manager puts credentials, if it does.
+    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) errors: Vec<ConfigError>,
+}
+
+impl Checker<'_> {
+    /// Checks the whole configuration.
+    pub(crate) fn root(&mut self, tree: &Node) -> Json {
+        self.value(
+            tree,
+            schema::root(),
+            &At {
+                path: String::new(),
+                many: false,
+            },
+        )
+    }
+
+    fn value(&mut self, node: &Node, schema: Schema<'_>, at: &At) -> Json {
+        let node = typed(node, schema);
+        match (schema.kind(), &node.value) {
+            (Kind::Table, Value::Table(table)) => self.table(table, node.origin, schema, at),
+            (Kind::Array, Value::Array(items)) => {
+                let at = At {
+                    many: true,
+                    ..at.clone()
+                };
+                Json::Array(
+                    items
+                        .iter()
+                        .map(|item| self.value(item, schema.items(), &at))
+                        .collect(),
+                )
+            }
+            (Kind::Array, other) if schema.one_or_many() && !matches!(other, Value::Table(_)) => {
+                json!([self.value(&node, schema.items(), at)])
+            }
+            (Kind::String, Value::String(text)) => self.string(text, node.origin, schema, at),
+            (Kind::Boolean, Value::Boolean(boolean)) => json!(boolean),
+            (Kind::Integer | Kind::Number, Value::Integer(integer)) => {
+                self.number(*integer as f64, json!(integer), node.origin, schema, at)
+            }
+            (Kind::Number, Value::Float(float)) if float.is_finite() => {
+                self.number(*float, json!(float), node.origin, schema, at)
+            }
+            (_, found) => {
+                let finding = mismatch(self.sources, node.origin, found, schema, at);
+                self.report(finding)
+            }
+        }
+    }
+
+    fn table(&mut self, table: &Table, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
+        let Some(properties) = schema.properties() else {
+            return self.free_table(table);
+        };
+        let mut done = Map::new();
+        let mut meant = Vec::new();
+        for (key, entry) in table {
+            match schema.property(key) {
+                Some(property) if property.format() != "secret" => {
+                    let value = self.value(&entry.node, property, &at.below(key));
+                    done.insert(key.clone(), value);
+                }
+                _ if secret_of(schema, key).is_some() => {}
+                _ => meant.extend(self.unknown(key, entry.key, schema, at)),
+            }
+        }
+        let mut missing = Vec::new();
+        for (key, property) in properties {
+            if property.format() == "secret"
+                && let Some(value) = self.secret(key, table, at)
+            {
+                done.insert(key.to_owned(), value);
+            }
+            let needed = schema.required().any(|required| required == key);
+            // A key that is there but mistyped has been reported.
+            let mistyped = meant.iter().any(|meant| spellings(key, property).contains(meant));
+            if needed && !mistyped && !done.contains_key(key) {
+                missing.push((key, property));
+            }
+        }
+        if !missing.is_empty() {
+            self.missing(&missing, origin, at);
+        }
+        Json::Object(done)
+    }
+
+    fn string(&mut self, text: &str, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
+        let words = schema.words();
+        if !words.is_empty() && !words.contains(&text) {
+            let message = format!("`{}` in {} cannot be `{text}`", at.key(), at.parent());
+            let help = match nearest(text, words.iter().copied()) {
+                Some(word) => format!("did you mean \"{word}\"? It is {}", list(&words, "or")),
+                None => format!("expected {}", list(&words, "or")),
+            };
+            let finding = self
+                .sources
+                .finding(origin, message)
+                .label("not one of its words")
+                .help(help);
+            return self.report(finding);
+        }
+        if let Err(fault) = formats::check(schema.format(), text) {
+            let message = format!("`{}` in {} {}", at.key(), at.parent(), fault.problem);
+            let finding = self
+                .sources
+                .finding(origin, message)
+                .label("here")
+                .help(fault.help);
+            return self.report(finding);
+        }
+        match schema.format() {
+            "path" => json!(self.absolute(text, origin)),
+            "plugin" if formats::is_plugin_path(text) => json!(self.absolute(text, origin)),
+            _ => json!(text),
+        }
+    }
+
+    fn number(&mut self, number: f64, json: Json, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
+        let (least, most) = schema.bounds();
+        if least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most) {
+            return json;
+        }
+        let help = match (least, most) {
+            (Some(least), Some(most)) => format!("expected {least} to {most}"),
+            (Some(least), None) => format!("expected {least} or more"),
+            (_, most) => format!("expected at most {}", most.unwrap_or(f64::MAX)),
+        };
+        let message = format!("`{}` in {} cannot be {number}", at.key(), at.parent());
+        let finding = self
+            .sources
+            .finding(origin, message)
+            .label("out of range")
+            .help(help);
+        self.report(finding)
+    }
+
+    /// A table that somebody else checks, as JSON: dates become strings.
+    fn free_table(&mut self, table: &Table) -> Json {
+        Json::Object(
+            table
+                .iter()
+                .map(|(key, entry)| (key.clone(), self.free(&entry.node)))
+                .collect(),
+        )
+    }
+
+    fn free(&mut self, node: &Node) -> Json {
+        match &node.value {
+            Value::String(text) | Value::Datetime(text) => json!(text),
+            Value::Integer(integer) => json!(integer),
+            Value::Float(float) if float.is_finite() => json!(float),
+            Value::Boolean(boolean) => json!(boolean),
+            Value::Array(items) => Json::Array(items.iter().map(|item| self.free(item)).collect()),
+            Value::Table(table) => self.free_table(table),
+            Value::Untyped(text) => {
+                parse(text, node.origin).map_or_else(|| json!(text), |node| self.free(&node))
+            }
+            Value::HugeInteger | Value::Float(_) => {
+                let finding = self
+                    .sources
+                    .finding(node.origin, "this number cannot be handed to a plugin");
+                self.report(
+                    finding
+                        .label("here")
+                        .help("expected a finite number, if whole of at most 64 bits"),
+                )
+            }
+        }
+    }
+
+    /// Reports a key that is not known, and returns the one that is likely to be meant.
+    fn unknown(&mut self, key: &str, origin: Origin, schema: Schema<'_>, at: &At) -> Option<String> {
+        let keys: Vec<String> = schema
+            .properties()
+            .into_iter()
+            .flatten()
+            .flat_map(|(key, property)| spellings(key, property))
+            .collect();
+        let near = nearest(key, keys.iter().map(String::as_str));
+        let elsewhere = || {
+            let (table, schema) = schema::root().properties()?.find(|(_, table)| {
+                let table = if table.kind() == Kind::Array {
+                    table.items()
+                } else {
+                    *table
+                };
+                table.property(key).is_some()
+            })?;
+            Some(At {
+                path: table.to_owned(),
+                many: schema.kind() == Kind::Array,
+            })
+        };
+        let help = if let Some(near) = near {
+            format!("did you mean `{near}`?")
+        } else if let Some(table) = elsewhere() {
+            format!("`{key}` belongs in {table}")
+        } else {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            format!("its keys are {}", list(&keys, "and"))
+        };
+        let finding = self
+            .sources
+            .finding(origin, format!("unknown key `{key}` in {at}"));
+        self.report(finding.label("not a key here").help(help));
+        near.map(str::to_owned)
+    }
+
+    fn missing(&mut self, missing: &[(&str, Schema<'_>)], origin: Origin, at: &At) {
+        let shown = |(key, schema): &(&str, Schema<'_>)| match schema.kind() {
+            Kind::Array if schema.items().kind() == Kind::Table => format!("[[{key}]]"),
+            _ if schema.format() == "secret" => format!("{key}_file"),
+            _ => (*key).to_owned(),
+        };
+        let keys: Vec<String> = missing.iter().map(shown).collect();
+        let explained = missing.iter().map(|entry| {
+            let also = if entry.1.format() == "secret" {
+                format!(" (or `{0}`, `{0}_env`)", entry.0)
+            } else {
+                String::new()
+            };
+            let description = entry.1.description().replace('\n', " ");
+            let sentence = description
+                .split(". ")
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('.');
+            format!("`{}`{also}: {sentence}", shown(entry))
+        });
+        let help = explained.collect::<Vec<_>>().join("\n");
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let finding = self
+            .sources
+            .finding(origin, format!("{at} lacks {}", list(&keys, "and")));
+        self.report(finding.label("in here").help(help));
+    }
+
+    fn report(&mut self, finding: Finding) -> Json {
+        self.errors.push(finding.into());
+        Json::Null
+    }
+
+    /// A path, relative to the folder of the file that it stands in.
+    fn absolute(&self, text: &str, origin: Origin) -> PathBuf {
+        let path = self
+            .sources
+            .folder(origin)
+            .map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
+        // It fails only without a working directory; then the relative path is all that is known.
+        std::path::absolute(&path).unwrap_or(path)
+    }
+}
+
+/// A value from the environment, as the type that is expected; other values as they are.
+fn typed<'a>(node: &'a Node, schema: Schema<'_>) -> Cow<'a, Node> {
+    let Value::Untyped(text) = &node.value else {
+        return Cow::Borrowed(node);
+    };
+    let parsed = if schema.kind() == Kind::String {
+        None
+    } else {
+        parse(text, node.origin)
+    };
+    let text = || Node {
+        value: Value::String(text.clone()),
+        origin: node.origin,
+    };
+    Cow::Owned(parsed.unwrap_or_else(text))
+}
+
+fn parse(text: &str, origin: Origin) -> Option<Node> {
+    DeValue::parse(text)
+        .ok()
+        .map(|value| Node::from_toml(&value, origin.source))
+}

@@ -1,0 +1,274 @@
+//! The forms that strings must have, each with the words that teach it. It reads no file and knows no key.
+
+use url::{ParseError, Url};
+
+use crate::{ByteSize, ConfigError, TimeSpan};
+
+/// Longest name, in bytes: names become parts of file names, which end at 255.
+const MAX_NAME_BYTES: usize = 64;
+
+/// Why a string has not the form it must have. `problem` goes on after "`key` ".
+pub(crate) struct Fault {
+    pub(crate) problem: String,
+    pub(crate) help: String,
+}
+
+/// Checks a string against the form of this name.
+pub(crate) fn check(format: &str, text: &str) -> Result<(), Fault> {
+    match format {
+        "duration" => quantity(text.parse::<TimeSpan>()),
+        "size" => quantity(text.parse::<ByteSize>()),
+        "name" => name(text),
+        "plugin" if !is_plugin_path(text) => name(text),
+        "address" => address(text),
+        "user-id" => user_id(text),
+        "path" => path(text),
+        "variable" => variable(text),
+        "text" | "reference" if text.trim().is_empty() => {
+            Err(fault("is empty", "write something, or leave the key out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a value of this form is, and an example, for errors about other types.
+pub(crate) fn expected(format: &str) -> &'static str {
+    match format {
+        "duration" => "a duration in quotes, such as \"30s\"",
+        "size" => "a size in quotes, such as \"64MiB\"",
+        "path" => "a path in quotes",
+        "name" | "reference" => "a name in quotes",
+        "address" => "an address in quotes, such as \"http://192.168.1.20:8000\"",
+        "plugin" => "the name of a plugin in quotes, such as \"archive\"",
+        _ => "a string in quotes",
+    }
+}
+
+/// Whether the plugin is named by its file.
+pub(crate) fn is_plugin_path(text: &str) -> bool {
+    text.contains('/') || text.ends_with(".so")
+}
+
+fn quantity<T>(parsed: Result<T, ConfigError>) -> Result<(), Fault> {
+    match parsed {
+        Ok(_) => Ok(()),
+        Err(ConfigError::Quantity { what, text, hint }) => {
+            Err(fault(format!("is not {what}: `{text}`"), hint))
+        }
+        Err(e) => Err(fault("cannot be read", e.to_string())),
+    }
+}
+
+fn name(text: &str) -> Result<(), Fault> {
+    let help = "expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit";
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() {
+        Err(fault("is empty", help))
+    } else if text.len() > MAX_NAME_BYTES {
+        Err(fault(
+            format!("is too long: {} bytes", text.len()),
+            format!("expected at most {MAX_NAME_BYTES}"),
+        ))
+    } else if let Some(c) = text.chars().find(|c| !allowed(*c)) {
+        Err(fault(format!("contains {c:?}"), help))
+    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        Err(fault(format!("begins with {:?}", &text[..1]), help))
+    } else {
+        Ok(())
+    }
+}
+
+fn address(text: &str) -> Result<(), Fault> {
+    let help = "expected http://, https://, ws:// or wss://, a host, and a port if it is not the usual one, such as `http://192.168.1.20:8000`";
+    let url = Url::parse(text).map_err(|e| match e {
+        ParseError::RelativeUrlWithoutBase => fault("does not begin with http:// or the like", help),
+        e => fault(format!("is not an address: {e}"), help),
+    })?;
+    if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
+        return Err(fault(format!("begins with `{}:`", url.scheme()), help));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fault(
+            "contains a user name or a password",
+            "leave them out: `user_id` and the token say who you are",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fault(
+            "goes on after the path",
+            "leave out everything from `?` or `#` on; the token is set apart",
+        ));
+    }
+    if url.path().contains("/ws/alerts") {
+        return Err(fault(
+            "contains `/ws/alerts`",
+            "leave it out: it is added by the hub",
+        ));
+    }
+    Ok(())
+}
+
+fn user_id(text: &str) -> Result<(), Fault> {
+    let help = "expected the UUID that the backend gives at login";
+    if text.is_empty() || text == "." || text == ".." {
+        return Err(fault("names nobody", help));
+    }
+    match text
+        .chars()
+        .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | '?' | '#'))
+    {
+        Some(c) => Err(fault(format!("contains {c:?}"), help)),
+        None => Ok(()),
+    }
+}
+
+fn path(text: &str) -> Result<(), Fault> {
+    if text.is_empty() {
+        return Err(fault("is empty", "expected a path"));
+    }
+    if text.starts_with('~') || text.contains("$") {
+        return Err(fault(
+            "is not expanded: there is no shell here",
+            "write the whole path, without `~` and `$`",
+        ));
+    }
+    Ok(())
+}
+
+fn variable(text: &str) -> Result<(), Fault> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(allowed) {
+        // Not shown: it may be the secret itself, put behind the wrong key.
+        return Err(fault(
+            "is not the name of an environment variable",
+            "expected a name such as `WATCHPOST_TOKEN`, without `$`",
+        ));
+    }
+    Ok(())
+}
+
+fn fault(problem: impl Into<String>, help: impl Into<String>) -> Fault {
+    Fault {
+        problem: problem.into(),
+        help: help.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    fn check(format: &str, texts: &[&str], expected: Expect) {
+        let lines = texts.iter().map(|text| match super::check(format, text) {
+            Ok(()) => format!("{text:?} ok\n"),
+            Err(fault) => format!("{text:?} {}\n", fault.problem),
+        });
+        expected.assert_eq(&lines.collect::<String>());
+    }
+
+    #[test]
+    fn names() {
+        let long = "x".repeat(65);
+        check(
+            "name",
+            &["main", "a.b-c_1", "", "..", "a/b", "é", "-a", &long],
+            expect![[r#"
+            "main" ok
+            "a.b-c_1" ok
+            "" is empty
+            ".." begins with "."
+            "a/b" contains '/'
+            "é" contains 'é'
+            "-a" begins with "-"
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" is too long: 65 bytes
+        "#]],
+        );
+        check(
+            "plugin",
+            &["archive", "./my plugin.so", "/opt/x.so", "x.so", "my plugin"],
+            expect![[r#"
+            "archive" ok
+            "./my plugin.so" ok
+            "/opt/x.so" ok
+            "x.so" ok
+            "my plugin" contains ' '
+        "#]],
+        );
+    }
+
+    #[test]
+    fn addresses() {
+        check(
+            "address",
+            &[
+                "http://192.168.1.20:8000",
+                "wss://guard.example.org/base/",
+                "ftp://host",
+                "192.168.1.20:8000",
+                "guard.example.org",
+                "https://u:p@host",
+                "http://host/?token=x",
+                "http://host/ws/alerts/",
+                "http://",
+                "",
+            ],
+            expect![[r#"
+                "http://192.168.1.20:8000" ok
+                "wss://guard.example.org/base/" ok
+                "ftp://host" begins with `ftp:`
+                "192.168.1.20:8000" does not begin with http:// or the like
+                "guard.example.org" does not begin with http:// or the like
+                "https://u:p@host" contains a user name or a password
+                "http://host/?token=x" goes on after the path
+                "http://host/ws/alerts/" contains `/ws/alerts`
+                "http://" is not an address: empty host
+                "" does not begin with http:// or the like
+            "#]],
+        );
+    }
+
+    #[test]
+    fn other_forms() {
+        check(
+            "user-id",
+            &["550e8400-e29b", "a/b", "a b", "", ".."],
+            expect![[r#"
+            "550e8400-e29b" ok
+            "a/b" contains '/'
+            "a b" contains ' '
+            "" names nobody
+            ".." names nobody
+        "#]],
+        );
+        check(
+            "path",
+            &["/a", "a", "", "~/a", "$HOME/a"],
+            expect![[r#"
+            "/a" ok
+            "a" ok
+            "" is empty
+            "~/a" is not expanded: there is no shell here
+            "$HOME/a" is not expanded: there is no shell here
+        "#]],
+        );
+        check(
+            "variable",
+            &["WATCHPOST_TOKEN", "$TOKEN", "1A", "", "eyJ.x"],
+            expect![[r#"
+            "WATCHPOST_TOKEN" ok
+            "$TOKEN" is not the name of an environment variable
+            "1A" is not the name of an environment variable
+            "" is not the name of an environment variable
+            "eyJ.x" is not the name of an environment variable
+        "#]],
+        );
+        check(
+            "text",
+            &["x", " "],
+            expect![[r#"
+            "x" ok
+            " " is empty
+        "#]],
+        );
+    }
+}

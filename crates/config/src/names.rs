@@ -1,0 +1,218 @@
+//! Rules that hold between settings: names are unique, routes name what exists, waits do not shrink. What
+//! one value alone must be, `check` has seen to.
+
+use serde_json::Value as Json;
+
+use crate::error::ConfigError;
+use crate::nearest::nearest;
+use crate::source::Sources;
+use crate::tree::Node;
+use crate::{ByteSize, ConnectionSettings, Settings, SinkSettings, StoreSettings, TimeSpan};
+
+/// Checks names and references, also in a configuration with other errors.
+pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigError>) {
+    let connections = unique("connection", json, tree, sources, errors);
+    let sinks = unique("sink", json, tree, sources, errors);
+    unique("route", json, tree, sources, errors);
+    for (i, route) in elements(&json["route"]).iter().enumerate() {
+        let lists = [
+            ("sinks".to_owned(), &route["sinks"], "sink", &sinks),
+            (
+                "match/connection".to_owned(),
+                &route["match"]["connection"],
+                "connection",
+                &connections,
+            ),
+        ];
+        for (key, names, kind, known) in lists {
+            let pointer = format!("/route/{i}/{key}");
+            if kind == "sink" && names.as_array().is_some_and(Vec::is_empty) {
+                let finding = sources.finding(tree.locate(&pointer), "this route feeds no sink");
+                errors.push(
+                    finding
+                        .label("empty")
+                        .help("name a sink, or remove the route")
+                        .into(),
+                );
+            }
+            for (j, name) in elements(names).iter().enumerate() {
+                let Some(name) = name.as_str().filter(|name| !known.contains(name)) else {
+                    continue;
+                };
+                // One name may stand there without its array.
+                let one = format!("{pointer}/{j}");
+                let origin = tree
+                    .find(&one)
+                    .map_or_else(|| tree.locate(&pointer), |node| node.origin);
+                let help = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None if known.is_empty() => format!("add a `[[{kind}]]` of this name"),
+                    None => format!("these are there: {}", known.join(", ")),
+                };
+                let finding = sources.finding(origin, format!("there is no {kind} `{name}`"));
+                errors.push(
+                    finding
+                        .label(format!("no `[[{kind}]]` has this name"))
+                        .help(help)
+                        .into(),
+                );
+            }
+        }
+    }
+}
+
+/// Checks values against each other.
+pub(crate) fn values(settings: &Settings) -> Vec<(String, String, String)> {
+    let mut rules = Rules(Vec::new());
+    store(&settings.store, &mut rules);
+    for (i, connection) in settings.connection.iter().enumerate() {
+        self::connection(&format!("/connection/{i}"), connection, &mut rules);
+    }
+    for (i, sink) in settings.sink.iter().enumerate() {
+        self::sink(&format!("/sink/{i}"), sink, &mut rules);
+    }
+    rules.0
+}
+
+/// Broken rules: pointer, what is wrong, what to do.
+struct Rules(Vec<(String, String, String)>);
+
+/// Smallest and largest file of pictures. A smaller one cannot hold the largest picture, of a larger one
+/// too much goes away at once.
+const SEGMENT_SIZES: (ByteSize, ByteSize) = (ByteSize(1 << 20), ByteSize(4 << 30));
+
+fn store(store: &StoreSettings, rules: &mut Rules) {
+    let (least, most) = SEGMENT_SIZES;
+    let size = store.segment_size;
+    rules.hold(
+        (least..=most).contains(&size),
+        "/store/segment_size",
+        || format!("`segment_size` cannot be {size}"),
+        || format!("expected {least} to {most}"),
+    );
+    rules.hold(
+        store.max_size.is_none_or(|max| max.0 / 2 >= size.0),
+        "/store/max_size",
+        || "`max_size` leaves no room for two files of `segment_size`".to_owned(),
+        || format!("expected at least {}", ByteSize(size.0.saturating_mul(2))),
+    );
+    if let Some(keep_for) = store.keep_for {
+        rules.positive("/store/keep_for", keep_for);
+    }
+}
+
+fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
+    let ConnectionSettings {
+        reconnect,
+        heartbeat,
+        max_message,
+        intake_buffer,
+        ..
+    } = connection;
+    for (key, span) in [
+        ("connect_timeout", connection.connect_timeout),
+        ("reconnect/initial", reconnect.initial),
+        ("heartbeat/interval", heartbeat.interval),
+    ] {
+        rules.positive(&format!("{at}/{key}"), span);
+    }
+    rules.not_below(
+        &format!("{at}/reconnect"),
+        ("max", reconnect.max),
+        ("initial", reconnect.initial),
+    );
+    rules.hold(
+        heartbeat.timeout > heartbeat.interval,
+        &format!("{at}/heartbeat/timeout"),
+        || {
+            format!(
+                "`timeout` ({}) must be longer than `interval` ({})",
+                heartbeat.timeout, heartbeat.interval
+            )
+        },
+        || "the answer to a ping needs time to come: twice the interval is good".to_owned(),
+    );
+    rules.hold(
+        intake_buffer >= max_message,
+        &format!("{at}/intake_buffer"),
+        || format!("`intake_buffer` ({intake_buffer}) must not be less than `max_message` ({max_message})"),
+        || "one message of the largest size must fit".to_owned(),
+    );
+}
+
+fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
+    rules.positive(&format!("{at}/timeout"), sink.timeout);
+    rules.positive(&format!("{at}/retry/initial"), sink.retry.initial);
+    if let Some(max_age) = sink.max_age {
+        rules.positive(&format!("{at}/max_age"), max_age);
+    }
+    rules.not_below(
+        &format!("{at}/retry"),
+        ("max", sink.retry.max),
+        ("initial", sink.retry.initial),
+    );
+}
+
+impl Rules {
+    fn hold(&mut self, holds: bool, pointer: &str, problem: impl Fn() -> String, help: impl Fn() -> String) {
+        if !holds {
+            self.0.push((pointer.to_owned(), problem(), help()));
+        }
+    }
+
+    fn positive(&mut self, pointer: &str, span: TimeSpan) {
+        let key = pointer.rsplit('/').next().unwrap_or_default();
+        let help = || "expected some time, such as \"1s\"".to_owned();
+        self.hold(
+            span > TimeSpan::from_secs(0),
+            pointer,
+            || format!("`{key}` cannot be zero"),
+            help,
+        );
+    }
+
+    fn not_below(&mut self, at: &str, (key, most): (&str, TimeSpan), (other, least): (&str, TimeSpan)) {
+        let problem = || format!("`{key}` ({most}) must not be shorter than `{other}` ({least})");
+        self.hold(most >= least, &format!("{at}/{key}"), problem, || {
+            format!("raise `{key}` or lower `{other}`")
+        });
+    }
+}
+
+/// The names of all elements, and an error for each that was there before.
+fn unique<'a>(
+    kind: &str,
+    json: &'a Json,
+    tree: &Node,
+    sources: &Sources,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<&'a str> {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for (i, element) in elements(&json[kind]).iter().enumerate() {
+        let Some(name) = element["name"].as_str() else {
+            continue;
+        };
+        if let Some((_, first)) = names.iter().find(|(earlier, _)| *earlier == name) {
+            let first = tree.locate(&format!("/{kind}/{first}/name"));
+            let origin = tree.locate(&format!("/{kind}/{i}/name"));
+            let finding = sources.finding(origin, format!("there are two {kind}s of the name `{name}`"));
+            let help = format!(
+                "give each its own name; the first is at {}",
+                sources.location(first)
+            );
+            errors.push(
+                finding
+                    .label("again here")
+                    .also(first, "first here")
+                    .help(help)
+                    .into(),
+            );
+        }
+        names.push((name, i));
+    }
+    names.into_iter().map(|(name, _)| name).collect()
+}
+
+fn elements(json: &Json) -> &[Json] {
+    json.as_array().map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,190 @@
+//! Passwords and tokens, and where they are kept. What is read here is never shown.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::{env, fmt, fs};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::ConfigError;
+
+/// A token or a password. Shown or logged, it is `***`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+/// Where a secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// In the configuration itself (`token`).
+    Inline(Secret),
+    /// In a file (`token_file`), read anew at each use, so that a replaced file counts.
+    File(PathBuf),
+    /// In the environment variable of this name (`token_env`).
+    Env(String),
+}
+
+/// Bits of a file's mode that let every user of the machine read it.
+pub(crate) const READABLE_BY_ALL: u32 = 0o004;
+
+/// A token or a password of more than 64 KiB is another file, taken by mistake.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
+
+impl Secret {
+    /// Takes a secret into custody.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Whoever calls this sees to it that it is shown nowhere.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl SecretSource {
+    /// The secret as it is now, without line ends at its end.
+    ///
+    /// # Errors
+    /// When the file or the variable is missing, unreadable or empty; the error says which.
+    pub fn read(&self) -> Result<Secret, ConfigError> {
+        let fault = |problem: String| ConfigError::Secret {
+            whence: self.to_string(),
+            problem,
+        };
+        let text = match self {
+            Self::Inline(secret) => return Ok(secret.clone()),
+            Self::File(path) => {
+                let size = fs::metadata(path).map_err(|e| fault(e.to_string()))?.len();
+                if size > MAX_SECRET_BYTES {
+                    return Err(fault(format!(
+                        "it has {size} bytes, expected at most {MAX_SECRET_BYTES}"
+                    )));
+                }
+                fs::read_to_string(path).map_err(|e| fault(e.to_string()))?
+            }
+            Self::Env(name) => env::var(name).map_err(|e| match e {
+                env::VarError::NotPresent => fault("it is not set".to_owned()),
+                env::VarError::NotUnicode(_) => fault("it is not UTF-8 text".to_owned()),
+            })?,
+        };
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(fault("it is empty".to_owned())),
+            text => Ok(Secret::new(text)),
+        }
+    }
+
+    /// Who else can read the secret, if every user of the machine can: a sentence with what to do.
+    /// `None` when it is kept well, or not in a file of its own.
+    pub fn exposure(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        let mode = fs::metadata(path).ok()?.mode();
+        (mode & READABLE_BY_ALL != 0).then(|| {
+            let path = path.display();
+            format!("every user of this machine can read {path}: run `chmod o-rwx {path}`")
+        })
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(_) => f.write_str("the configuration"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+        }
+    }
+}
+
+impl JsonSchema for SecretSource {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretSource".into()
+    }
+
+    /// One property stands for three keys, of which exactly one is given: `x`, `x_file`, `x_env`.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "secret" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_are_read_anew_and_trimmed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let source = SecretSource::File(path.clone());
+        let missing = source.read().unwrap_err().to_string();
+        assert!(
+            missing.contains("token") && missing.contains("No such file"),
+            "{missing}"
+        );
+        fs::write(&path, "one\r\n").unwrap();
+        assert_eq!(source.read().unwrap().expose(), "one");
+        fs::write(&path, " two \n\n").unwrap();
+        assert_eq!(source.read().unwrap().expose(), " two ");
+        fs::write(&path, "\n").unwrap();
+        assert!(source.read().unwrap_err().to_string().ends_with("it is empty"));
+        fs::write(&path, "x".repeat(65_537)).unwrap();
+        assert!(
+            source
+                .read()
+                .unwrap_err()
+                .to_string()
+                .ends_with("expected at most 65536")
+        );
+    }
+
+    #[test]
+    fn variables_are_named_when_they_are_missing() {
+        let set = SecretSource::Env("CARGO_PKG_NAME".to_owned());
+        assert_eq!(set.read().unwrap().expose(), "watchpost-config");
+        let unset = SecretSource::Env("WATCHPOST_TEST_UNSET".to_owned());
+        assert_eq!(
+            unset.read().unwrap_err().to_string(),
+            "cannot read the secret in the environment variable WATCHPOST_TEST_UNSET: it is not set"
+        );
+    }
+
+    #[test]
+    fn exposure_is_about_other_users() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = SecretSource::File(file.path().to_owned());
+        for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true)] {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(source.exposure().is_some(), exposed, "{mode:o}");
+        }
+        assert_eq!(SecretSource::Inline(Secret::new("x")).exposure(), None);
+    }
+
+    #[test]
+    fn nothing_shows_a_secret() {
+        let source = SecretSource::Inline(Secret::new("hunter2"));
+        assert_eq!(
+            format!("{source:?} {source} {}", Secret::new("hunter2")),
+            "Inline(***) the configuration ***"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! The settings as the hub uses them. What stands in the doc comments here is the reference page. A key is
+//! added only together with what it does: nothing that is accepted is ignored.
+
+mod connection;
+mod route;
+mod sink;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::connection::{ConnectionSettings, HeartbeatSettings, ReconnectSettings};
+pub use self::route::{RouteMatch, RouteSettings};
+pub use self::sink::{RetrySettings, SinkSettings};
+use crate::{ByteSize, TimeSpan, schema};
+
+/// All that can be configured.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The hub itself.
+    #[serde(default)]
+    pub hub: HubSettings,
+    /// A backend to listen to; at least one.
+    pub connection: Vec<ConnectionSettings>,
+    /// How alerts and their pictures are kept. The first of `keep_for`, `keep_max` and `max_size` that is
+    /// exceeded has the oldest alerts removed.
+    #[serde(default)]
+    pub store: StoreSettings,
+    /// A plugin that is handed alerts. Without any, alerts are stored and acknowledged only.
+    #[serde(default)]
+    pub sink: Vec<SinkSettings>,
+    /// Which alerts go to which sinks. An alert goes to every sink that a matching route names, once. Without
+    /// any route, every sink gets every alert.
+    #[serde(default)]
+    pub route: Vec<RouteSettings>,
+}
+
+/// `[hub]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubSettings {
+    /// The folder that everything is stored in. Made when it is missing; one hub only can use it.
+    #[schemars(with = "schema::Path")]
+    pub data_dir: PathBuf,
+    /// Folders that are searched for plugins, in this order.
+    #[schemars(with = "Vec<schema::Path>")]
+    pub plugin_dirs: Vec<PathBuf>,
+    /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also for one part only, as in
+    /// `info,watchpost_hub=debug`.
+    #[schemars(with = "schema::Text")]
+    pub log: String,
+    /// The form of the log.
+    pub log_format: LogFormat,
+    /// How long a hub that is told to stop goes on with what it has in hand. What is unfinished then is
+    /// finished after the next start.
+    pub shutdown_grace: TimeSpan,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// How many of the newest undismissed alerts the live list shows.
+    #[schemars(range(min = 1, max = 1000))]
+    pub recent: u32,
+    /// How long alerts are kept. Without it, age does not matter.
+    pub keep_for: Option<TimeSpan>,
+    /// How many alerts are kept at most. Without it, their number does not matter.
+    #[schemars(range(min = 1))]
+    pub keep_max: Option<u64>,
+    /// How much room the pictures may take on disk.
+    pub max_size: Option<ByteSize>,
+    /// Size of one file of pictures. Old pictures are removed a whole file at a time, so it should be a
+    /// small part of `max_size`.
+    pub segment_size: ByteSize,
+    /// How many alerts are written to disk together at most. More is faster in a flood of alerts; a lone alert
+    /// never waits for others.
+    #[schemars(range(min = 1, max = 1024))]
+    pub group_commit: usize,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            data_dir: "/var/lib/watchpost".into(),
+            plugin_dirs: vec!["/usr/lib/watchpost/plugins".into()],
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            shutdown_grace: TimeSpan::from_secs(10),
+        }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            recent: 50,
+            keep_for: None,
+            keep_max: None,
+            max_size: Some(ByteSize(10 << 30)),
+            segment_size: ByteSize(64 << 20),
+            group_commit: 64,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `[[sink]]`: a plugin and how deliveries to it are made.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{TimeSpan, schema};
+
+/// `[[sink]]`
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    /// What it is called in logs, deliveries and routes: letters, digits, `-`, `_` and `.`, unique.
+    #[schemars(with = "schema::Name")]
+    pub name: String,
+    /// The plugin: its name, such as `archive`, which is looked for in `plugin_dirs`; or the path of its file,
+    /// which ends in `.so`.
+    #[schemars(with = "schema::Plugin")]
+    pub plugin: String,
+    /// How long one delivery may take. After it the plugin is stopped and the delivery tried again.
+    #[serde(default = "timeout")]
+    pub timeout: TimeSpan,
+    /// Alerts older than this are not delivered any more: a siren need not ring for last night. Without
+    /// it, age does not matter.
+    pub max_age: Option<TimeSpan>,
+    /// How many deliveries may be under way at the same time.
+    #[serde(default = "in_flight")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub in_flight: usize,
+    /// When a failed delivery is tried again. Newer alerts do not wait for it.
+    #[serde(default)]
+    pub retry: RetrySettings,
+    /// What the plugin wants to know. It is checked by the plugin, and relative paths in it are the
+    /// plugin's to interpret: write absolute ones.
+    #[serde(default = "no_config")]
+    #[schemars(with = "schema::FreeTable")]
+    pub config: serde_json::Value,
+}
+
+/// `[sink.retry]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrySettings {
+    /// How long to wait after the first failure. The wait doubles with each further one, and is longer where
+    /// the plugin asks for it.
+    pub initial: TimeSpan,
+    /// The longest wait.
+    pub max: TimeSpan,
+    /// How long after its alert came in a delivery that still fails is given up. Without it, never.
+    pub give_up_after: Option<TimeSpan>,
+}
+
+impl fmt::Debug for SinkSettings {
+    /// Without `config`, which may hold the plugin's passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            plugin,
+            timeout,
+            max_age,
+            in_flight,
+            retry,
+            config: _,
+        } = self;
+        f.debug_struct("SinkSettings")
+            .field("name", name)
+            .field("plugin", plugin)
+            .field("timeout", timeout)
+            .field("max_age", max_age)
+            .field("in_flight", in_flight)
+            .field("retry", retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            initial: TimeSpan::from_secs(1),
+            max: TimeSpan::from_secs(300),
+            give_up_after: None,
+        }
+    }
+}
+
+fn timeout() -> TimeSpan {
+    TimeSpan::from_secs(30)
+}
+
+fn in_flight() -> usize {
+    64
+}
+
+fn no_config() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}

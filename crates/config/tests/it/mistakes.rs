@@ -1,0 +1,634 @@
+//! Mistakes within one value or table, and what is shown of them.
+
+use expect_test::{Expect, expect};
+
+use crate::site::{CONNECTION, Site};
+
+fn check(main: &str, expected: Expect) {
+    let shown = Site::new(main).errors();
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("123454321"),
+        "a secret is shown:\n{shown}"
+    );
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn unknown_key_in_a_connection() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://192.168.1.20:8000"
+user_id = "u1"
+tokn_file = "token"
+"#,
+        expect![[r#"
+              × unknown key `tokn_file` in [[connection]]
+               ╭─[watchpost.toml:5:1]
+             4 │ user_id = "u1"
+             5 │ tokn_file = "token"
+               · ────┬────
+               ·     ╰── not a key here
+               ╰────
+              help: did you mean `token_file`?
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_table() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[web]
+listen = "127.0.0.1:8787"
+"#),
+        expect![[r#"
+              × unknown key `web` in the configuration
+               ╭─[watchpost.toml:7:2]
+             6 │
+             7 │ [web]
+               ·  ─┬─
+               ·   ╰── not a key here
+             8 │ listen = "127.0.0.1:8787"
+               ╰────
+              help: its keys are `connection`, `hub`, `route`, `sink` and `store`
+        "#]],
+    );
+}
+
+#[test]
+fn plural_table_and_key_of_another_table() {
+    check(
+        &format!(
+            "{}{CONNECTION}{}",
+            r#"log = "debug"
+"#,
+            r#"
+[[sinks]]
+name = "archive"
+plugin = "archive"
+"#
+        ),
+        expect![[r#"
+              × unknown key `log` in the configuration
+               ╭─[watchpost.toml:1:1]
+             1 │ log = "debug"
+               · ─┬─
+               ·  ╰── not a key here
+             2 │ [[connection]]
+               ╰────
+              help: `log` belongs in [hub]
+              × unknown key `sinks` in the configuration
+               ╭─[watchpost.toml:8:3]
+             7 │
+             8 │ [[sinks]]
+               ·   ──┬──
+               ·     ╰── not a key here
+             9 │ name = "archive"
+               ╰────
+              help: did you mean `sink`?
+        "#]],
+    );
+}
+
+#[test]
+fn single_brackets() {
+    check(
+        r#"[connection]
+name = "main"
+url = "http://h"
+user_id = "u"
+token = "s3cret"
+"#,
+        expect![[r#"
+              × `connection` in the configuration must be a list of tables, and is a table
+               ╭─[watchpost.toml:1:1]
+             1 │ [connection]
+               · ──────┬─────
+               ·       ╰── a table
+             2 │ name = "main"
+               ╰────
+              help: write `[[connection]]` and not `[connection]`: there can be several
+        "#]],
+    );
+}
+
+#[test]
+fn missing_keys() {
+    check(
+        r#"[[connection]]
+name = "main"
+"#,
+        expect![[r#"
+              × [[connection]] lacks `token_file`, `url` and `user_id`
+               ╭─[watchpost.toml:1:1]
+             1 │ [[connection]]
+               · ───────┬──────
+               ·        ╰── in here
+             2 │ name = "main"
+               ╰────
+              help: `token_file` (or `token`, `token_env`): The token that the backend gives at login
+                    `url`: The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`
+                    `user_id`: The id of the user whose alerts are wanted: the UUID that the backend gives at login
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_at_all() {
+    check(
+        r#""#,
+        expect![[r#"
+              × the configuration lacks `[[connection]]`
+               ╭─[watchpost.toml:1:1]
+               ╰────
+              help: `[[connection]]`: A backend to listen to; at least one
+        "#]],
+    );
+}
+
+#[test]
+fn two_forms_of_one_secret() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"token_env = "WATCHPOST_TOKEN"
+"#),
+        expect![[r#"
+              × both `token_file` and `token_env` are given in [[connection]]
+               ╭─[watchpost.toml:6:1]
+             4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
+             5 │ token_file = "token"
+               · ─────┬────
+               ·      ╰── this
+             6 │ token_env = "WATCHPOST_TOKEN"
+               · ────┬────
+               ·     ╰── and this
+               ╰────
+              help: leave `token_env` out, or `token_file` (watchpost.toml:5:1)
+        "#]],
+    );
+}
+
+#[test]
+fn secret_of_a_wrong_type() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://h"
+token = 123454321
+user_id = "u"
+"#,
+        expect![[r#"
+              × `token` in [[connection]] must be a string in quotes, and is an integer
+               ╭─[watchpost.toml:4:1]
+             3 │ url = "http://h"
+             4 │ token = ***
+               · ──┬──
+               ·   ╰── not a string
+             5 │ user_id = "u"
+               ╰────
+        "#]],
+    );
+}
+
+#[test]
+fn mistyped_secret_key() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://h"
+tokn = "s3cret"
+user_id = "u"
+"#,
+        expect![[r#"
+              × unknown key `tokn` in [[connection]]
+               ╭─[watchpost.toml:4:1]
+             3 │ url = "http://h"
+             4 │ tokn = ***
+               · ──┬─
+               ·   ╰── not a key here
+             5 │ user_id = "u"
+               ╰────
+              help: did you mean `token`?
+        "#]],
+    );
+}
+
+#[test]
+fn secret_where_a_variable_is_named() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://h"
+token_env = "eyJhbGciOi.s3cret"
+user_id = "u"
+"#,
+        expect![[r#"
+              × `token_env` in [[connection]] is not the name of an environment variable
+               ╭─[watchpost.toml:4:1]
+             3 │ url = "http://h"
+             4 │ token_env = ***
+               · ────┬────
+               ·     ╰── here
+             5 │ user_id = "u"
+               ╰────
+              help: expected a name such as `WATCHPOST_TOKEN`, without `$`
+        "#]],
+    );
+}
+
+#[test]
+fn secret_where_a_file_is_named() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://h"
+token_file = "eyJhbGciOi.s3cret"
+user_id = "u"
+"#,
+        expect![[r#"
+              × `token_file` in [[connection]] holds the secret itself
+               ╭─[watchpost.toml:4:1]
+             3 │ url = "http://h"
+             4 │ token_file = ***
+               · ─────┬────
+               ·      ╰── here
+             5 │ user_id = "u"
+               ╰────
+              help: put it into a file, and write the file's path here
+        "#]],
+    );
+}
+
+#[test]
+fn password_in_the_address() {
+    check(
+        r#"[[connection]]
+name = "main"
+url = "http://admin:s3cret@192.168.1.20:8000"
+user_id = "u"
+token_file = "token"
+"#,
+        expect![[r#"
+              × `url` in [[connection]] contains a user name or a password
+               ╭─[watchpost.toml:3:7]
+             2 │ name = "main"
+             3 │ url = "http://***         @192.168.1.20:8000"
+               ·       ───────────────────┬───────────────────
+               ·                          ╰── here
+             4 │ user_id = "u"
+               ╰────
+              help: leave them out: `user_id` and the token say who you are
+        "#]],
+    );
+}
+
+#[test]
+fn syntax() {
+    check(
+        r#"[[connection]]
+name = "main
+url "http://h"
+token = "s3cret
+"#,
+        expect![[r#"
+              × this is not TOML: invalid basic string
+               ╭─[watchpost.toml:2:13]
+             1 │ [[connection]]
+             2 │ name = "main
+               ·             ▲
+               ·             ╰── here
+             3 │ url "http://h"
+               ╰────
+              help: expected `"`
+              × this is not TOML: key with no value
+               ╭─[watchpost.toml:3:5]
+             2 │ name = "main
+             3 │ url "http://h"
+               ·     ▲
+               ·     ╰── here
+             4 │ token = ***
+               ╰────
+              help: expected `=`
+        "#]],
+    );
+}
+
+#[test]
+fn duplicate_key() {
+    check(
+        r#"[hub]
+log = "info"
+log = "debug"
+"#,
+        expect![[r#"
+              × this is not TOML: duplicate key
+               ╭─[watchpost.toml:3:1]
+             2 │ log = "info"
+             3 │ log = "debug"
+               · ─┬─
+               ·  ╰── here
+               ╰────
+        "#]],
+    );
+}
+
+#[test]
+fn durations_and_sizes() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"connect_timeout = 10
+max_message = "32 Meg"
+[connection.heartbeat]
+interval = "30"
+timeout = "5M"
+[store]
+max_size = 2
+"#),
+        expect![[r#"
+              × `connect_timeout` in [[connection]] must be a duration in quotes, such as "30s", and is an integer
+               ╭─[watchpost.toml:6:19]
+             5 │ token_file = "token"
+             6 │ connect_timeout = 10
+               ·                   ─┬
+               ·                    ╰── an integer
+             7 │ max_message = "32 Meg"
+               ╰────
+              help: write "10s" if you mean seconds
+              × `max_message` in [[connection]] is not a size: `32 Meg`
+               ╭─[watchpost.toml:7:15]
+             6 │ connect_timeout = 10
+             7 │ max_message = "32 Meg"
+               ·               ────┬───
+               ·                   ╰── here
+             8 │ [connection.heartbeat]
+               ╰────
+              help: expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as "2GiB"
+              × `interval` in [connection.heartbeat] is not a duration: `30`
+                ╭─[watchpost.toml:9:12]
+              8 │ [connection.heartbeat]
+              9 │ interval = "30"
+                ·            ──┬─
+                ·              ╰── here
+             10 │ timeout = "5M"
+                ╰────
+              help: a unit is missing, write "30s" for seconds
+              × `timeout` in [connection.heartbeat] is not a duration: `5M`
+                ╭─[watchpost.toml:10:11]
+              9 │ interval = "30"
+             10 │ timeout = "5M"
+                ·           ──┬─
+                ·             ╰── here
+             11 │ [store]
+                ╰────
+              help: there is no unit `M`; expected numbers with the units ms, s, m, h, d or w, such as "30s" or "1m30s"
+              × `max_size` in [store] must be a size in quotes, such as "64MiB", and is an integer
+                ╭─[watchpost.toml:12:12]
+             11 │ [store]
+             12 │ max_size = 2
+                ·            ┬
+                ·            ╰── an integer
+                ╰────
+              help: write "2MiB" or "2B"
+        "#]],
+    );
+}
+
+#[test]
+fn numbers_and_booleans() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"keep_pose = "yes"
+[connection.reconnect]
+jitter = 20
+[store]
+recent = 0
+group_commit = "64"
+keep_max = 1.5
+"#),
+        expect![[r#"
+              × `keep_pose` in [[connection]] must be `true` or `false`, and is a string
+               ╭─[watchpost.toml:6:13]
+             5 │ token_file = "token"
+             6 │ keep_pose = "yes"
+               ·             ──┬──
+               ·               ╰── a string
+             7 │ [connection.reconnect]
+               ╰────
+              × `jitter` in [connection.reconnect] cannot be 20
+               ╭─[watchpost.toml:8:10]
+             7 │ [connection.reconnect]
+             8 │ jitter = 20
+               ·          ─┬
+               ·           ╰── out of range
+             9 │ [store]
+               ╰────
+              help: expected 0 to 1
+              × `recent` in [store] cannot be 0
+                ╭─[watchpost.toml:10:10]
+              9 │ [store]
+             10 │ recent = 0
+                ·          ┬
+                ·          ╰── out of range
+             11 │ group_commit = "64"
+                ╰────
+              help: expected 1 to 1000
+              × `group_commit` in [store] must be a whole number, and is a string
+                ╭─[watchpost.toml:11:16]
+             10 │ recent = 0
+             11 │ group_commit = "64"
+                ·                ──┬─
+                ·                  ╰── a string
+             12 │ keep_max = 1.5
+                ╰────
+              help: write it without quotes
+              × `keep_max` in [store] must be a whole number, and is a number with a fraction
+                ╭─[watchpost.toml:12:12]
+             11 │ group_commit = "64"
+             12 │ keep_max = 1.5
+                ·            ─┬─
+                ·             ╰── a number with a fraction
+                ╰────
+        "#]],
+    );
+}
+
+#[test]
+fn words() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[hub]
+log_format = "jsn"
+[[sink]]
+name = "siren"
+plugin = "siren"
+[[route]]
+sinks = ["siren"]
+match = { severity = "urgent", kind = ["anomaly", "motion"] }
+"#),
+        expect![[r#"
+              × `log_format` in [hub] cannot be `jsn`
+               ╭─[watchpost.toml:8:14]
+             7 │ [hub]
+             8 │ log_format = "jsn"
+               ·              ──┬──
+               ·                ╰── not one of its words
+             9 │ [[sink]]
+               ╰────
+              help: did you mean "json"? It is `text` or `json`
+              × `severity` in [route.match] cannot be `urgent`
+                ╭─[watchpost.toml:14:22]
+             13 │ sinks = ["siren"]
+             14 │ match = { severity = "urgent", kind = ["anomaly", "motion"] }
+                ·                      ────┬───
+                ·                          ╰── not one of its words
+                ╰────
+              help: expected `low`, `medium`, `high` or `critical`
+              × `kind` in [route.match] cannot be `motion`
+                ╭─[watchpost.toml:14:51]
+             13 │ sinks = ["siren"]
+             14 │ match = { severity = "urgent", kind = ["anomaly", "motion"] }
+                ·                                                   ────┬───
+                ·                                                       ╰── not one of its words
+                ╰────
+              help: expected `anomaly`
+        "#]],
+    );
+}
+
+#[test]
+fn names() {
+    check(
+        r#"[[connection]]
+name = "back room"
+url = "192.168.1.20:8000"
+user_id = "a/b"
+token_file = "~/token"
+"#,
+        expect![[r#"
+              × `name` in [[connection]] contains ' '
+               ╭─[watchpost.toml:2:8]
+             1 │ [[connection]]
+             2 │ name = "back room"
+               ·        ─────┬─────
+               ·             ╰── here
+             3 │ url = "192.168.1.20:8000"
+               ╰────
+              help: expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit
+              × `url` in [[connection]] does not begin with http:// or the like
+               ╭─[watchpost.toml:3:7]
+             2 │ name = "back room"
+             3 │ url = "192.168.1.20:8000"
+               ·       ─────────┬─────────
+               ·                ╰── here
+             4 │ user_id = "a/b"
+               ╰────
+              help: expected http://, https://, ws:// or wss://, a host, and a port if it is not the usual one, such as `http://192.168.1.20:8000`
+              × `user_id` in [[connection]] contains '/'
+               ╭─[watchpost.toml:4:11]
+             3 │ url = "192.168.1.20:8000"
+             4 │ user_id = "a/b"
+               ·           ──┬──
+               ·             ╰── here
+             5 │ token_file = "~/token"
+               ╰────
+              help: expected the UUID that the backend gives at login
+              × `token_file` in [[connection]] is not expanded: there is no shell here
+               ╭─[watchpost.toml:5:1]
+             4 │ user_id = "a/b"
+             5 │ token_file = "~/token"
+               · ─────┬────
+               ·      ╰── here
+               ╰────
+              help: write the whole path, without `~` and `$`
+        "#]],
+    );
+}
+
+#[test]
+fn arrays_and_tables() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[hub]
+plugin_dirs = "/opt/plugins"
+[[store]]
+recent = 1
+[[sink]]
+name = "x"
+plugin = "x"
+retry = 5
+"#),
+        expect![[r#"
+              × `plugin_dirs` in [hub] must be an array, such as ["a", "b"], and is a string
+               ╭─[watchpost.toml:8:15]
+             7 │ [hub]
+             8 │ plugin_dirs = "/opt/plugins"
+               ·               ───────┬──────
+               ·                      ╰── a string
+             9 │ [[store]]
+               ╰────
+              × `store` in the configuration must be a table, and is an array
+                ╭─[watchpost.toml:9:1]
+              8 │ plugin_dirs = "/opt/plugins"
+              9 │ [[store]]
+                · ────┬────
+                ·     ╰── an array
+             10 │ recent = 1
+                ╰────
+              help: write `[store]`, once: there is only one
+              × `retry` in [[sink]] must be a table, and is an integer
+                ╭─[watchpost.toml:14:9]
+             13 │ plugin = "x"
+             14 │ retry = 5
+                ·         ┬
+                ·         ╰── an integer
+                ╰────
+        "#]],
+    );
+}
+
+#[test]
+fn invisible_values() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[[sink]]
+name = "x"
+plugin = ""
+[sink.config]
+level = nan
+count = 99999999999999999999
+"#),
+        expect![[r#"
+              × `plugin` in [[sink]] is empty
+                ╭─[watchpost.toml:9:10]
+              8 │ name = "x"
+              9 │ plugin = ""
+                ·          ─┬
+                ·           ╰── here
+             10 │ [sink.config]
+                ╰────
+              help: expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit
+              × this number cannot be handed to a plugin
+                ╭─[watchpost.toml:11:9]
+             10 │ [sink.config]
+             11 │ level = nan
+                ·         ─┬─
+                ·          ╰── here
+             12 │ count = 99999999999999999999
+                ╰────
+              help: expected a finite number, if whole of at most 64 bits
+              × this number cannot be handed to a plugin
+                ╭─[watchpost.toml:12:9]
+             11 │ level = nan
+             12 │ count = 99999999999999999999
+                ·         ──────────┬─────────
+                ·                   ╰── here
+                ╰────
+              help: expected a finite number, if whole of at most 64 bits
+        "#]],
+    );
+}

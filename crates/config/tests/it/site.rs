@@ -1,0 +1,81 @@
+//! A configuration in a folder of its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use tempfile::TempDir;
+use watchpost_config::{ConfigError, ConfigErrors, Loaded, Variables, load_with};
+
+/// A connection that is right.
+pub(crate) const CONNECTION: &str = r#"[[connection]]
+name = "main"
+url = "http://192.168.1.20:8000"
+user_id = "550e8400-e29b-41d4-a716-446655440000"
+token_file = "token"
+"#;
+
+/// A folder with configuration files.
+pub(crate) struct Site {
+    dir: TempDir,
+    variables: Variables,
+}
+
+impl Site {
+    /// With this main file.
+    pub(crate) fn new(main: &str) -> Self {
+        let site = Self {
+            dir: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        };
+        site.file("watchpost.toml", main)
+    }
+
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn load(&self) -> Result<Loaded, ConfigErrors> {
+        load_with(&self.path("watchpost.toml"), self.variables.clone())
+    }
+
+    pub(crate) fn loaded(&self) -> Loaded {
+        self.load()
+            .unwrap_or_else(|e| panic!("{}", self.show_all(e.errors())))
+    }
+
+    /// What the terminal shows of all errors.
+    pub(crate) fn errors(&self) -> String {
+        match self.load() {
+            Ok(_) => "no error".to_owned(),
+            Err(e) => self.show_all(e.errors()),
+        }
+    }
+
+    pub(crate) fn show_all(&self, errors: &[ConfigError]) -> String {
+        errors.iter().map(|error| self.show(error)).collect()
+    }
+
+    pub(crate) fn show(&self, error: &ConfigError) -> String {
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+            .with_width(100)
+            .with_wrap_lines(false);
+        let mut text = String::new();
+        handler.render_report(&mut text, error).unwrap();
+        let text = text.replace(&format!("{}/", self.dir.path().display()), "");
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        lines.join("\n") + "\n"
+    }
+}
