@@ -1,0 +1,80 @@
+//! Which call the plugin is in, shared by the thread that makes it and the one that may cancel it.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Stands for no call: it is no valid number.
+const NONE: u64 = u64::MAX;
+
+type CancelFn = unsafe extern "C" fn(instance: *mut c_void, call_id: u64);
+
+/// The call under way.
+#[derive(Debug)]
+pub(super) struct Current {
+    running: Mutex<Running>,
+    /// Read by the plugin from any thread, so it is apart from the lock.
+    cancelled: AtomicU64,
+    cancel: Option<CancelFn>,
+}
+
+#[derive(Debug)]
+struct Running {
+    call_id: u64,
+    /// Null while there is none: until `create` has returned.
+    instance: *mut c_void,
+}
+
+// SAFETY: the pointer is the plugin's, which the header obliges to bear `cancel` from another thread; we never
+// follow it.
+unsafe impl Send for Running {}
+
+impl Current {
+    pub(super) fn new(cancel: Option<CancelFn>) -> Self {
+        let running = Mutex::new(Running {
+            call_id: NONE,
+            instance: std::ptr::null_mut(),
+        });
+        Self {
+            running,
+            cancelled: AtomicU64::new(NONE),
+            cancel,
+        }
+    }
+
+    /// A call begins. `instance` is null for `create`.
+    pub(super) fn begin(&self, call_id: u64, instance: *mut c_void) {
+        *self.lock() = Running { call_id, instance };
+    }
+
+    /// The call is over, and so is a cancel that overlapped it.
+    pub(super) fn end(&self) {
+        self.lock().call_id = NONE;
+    }
+
+    /// Cancels `call_id` if it is under way; any call under way when `None`.
+    pub(super) fn cancel(&self, call_id: Option<u64>) {
+        // Held while the plugin's `cancel` runs, so that no other call begins and no instance is destroyed
+        // under it.
+        let running = self.lock();
+        if running.call_id == NONE || call_id.is_some_and(|id| id != running.call_id) {
+            return;
+        }
+        self.cancelled.store(running.call_id, Ordering::Release);
+        if let Some(cancel) = self.cancel
+            && running.call_id != crate::message::FIRST_OWN_CALL
+        {
+            // SAFETY: the instance lives: it is destroyed by the thread that makes the calls, after `end`.
+            unsafe { cancel(running.instance, running.call_id) }
+        }
+    }
+
+    /// Whether this call should give up.
+    pub(super) fn is_cancelled(&self, call_id: u64) -> bool {
+        call_id != NONE && self.cancelled.load(Ordering::Acquire) == call_id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,75 @@
+//! What the plugin may ask of its host: the functions of `wp_host`.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use watchpost_sink_abi as abi;
+
+use super::current::Current;
+use super::port::Port;
+use super::reply::text_of;
+use crate::LogLevel;
+use crate::limits::MAX_LINE_BYTES;
+
+/// What the functions work on.
+struct Private {
+    port: &'static Port,
+    current: &'static Current,
+}
+
+/// Makes the plugin's host. It is never freed: a thread that the plugin forgot may still use it at the end.
+pub(super) fn leak(
+    port: &'static Port,
+    current: &'static Current,
+    hub_version: String,
+    instance: String,
+    state_dir: String,
+) -> &'static abi::Host {
+    let private: &'static Private = Box::leak(Box::new(Private { port, current }));
+    Box::leak(Box::new(abi::Host {
+        struct_size: size_of::<abi::Host>() as u32,
+        abi_major: abi::ABI_MAJOR,
+        abi_minor: abi::ABI_MINOR,
+        private: ptr::from_ref(private).cast_mut().cast::<c_void>(),
+        hub_version: abi::Str::new(hub_version.leak()),
+        instance: abi::Str::new(instance.leak()),
+        state_dir: abi::Str::new(state_dir.leak()),
+        log: Some(log),
+        cancelled: Some(cancelled),
+        extension: Some(extension),
+    }))
+}
+
+/// # Safety
+/// `host` is null or the one made by [`leak`].
+unsafe fn private_of<'a>(host: *const abi::Host) -> Option<&'a Private> {
+    // SAFETY: as the caller says; the host and what it points to are never freed and never written to.
+    unsafe { host.as_ref()?.private.cast::<Private>().as_ref() }
+}
+
+unsafe extern "C" fn log(host: *const abi::Host, level: i32, line: abi::Str) {
+    // SAFETY: the header says that the plugin passes the host it got and a valid text.
+    let (private, text) = unsafe { (private_of(host), text_of(line, MAX_LINE_BYTES)) };
+    let level = match level {
+        abi::level::ERROR => LogLevel::Error,
+        abi::level::WARN => LogLevel::Warn,
+        abi::level::DEBUG => LogLevel::Debug,
+        _ => LogLevel::Info,
+    };
+    if let Some(private) = private {
+        private.port.log(level, text);
+    }
+}
+
+unsafe extern "C" fn cancelled(host: *const abi::Host, call_id: u64) -> i32 {
+    // SAFETY: the header says that the plugin passes the host it got.
+    let private = unsafe { private_of(host) };
+    private
+        .is_some_and(|private| private.current.is_cancelled(call_id))
+        .into()
+}
+
+unsafe extern "C" fn extension(_host: *const abi::Host, _id: *const c_char) -> *const c_void {
+    // There is none yet.
+    ptr::null()
+}

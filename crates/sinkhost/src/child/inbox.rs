@@ -1,0 +1,160 @@
+//! What the parent wants, as a thread of its own hears it and the main thread takes it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::current::Current;
+use super::instance::CallInfo;
+use super::leave;
+use super::port::Port;
+use crate::limits::DROP_GRACE;
+use crate::message::{ToChild, ToParent};
+use crate::packet::Receiver;
+use crate::{AlertDoc, FrameMeta, Note, Outcome};
+
+/// Stack of the listening thread, on which the plugin's `cancel` runs too.
+const STACK_BYTES: usize = 256 << 10;
+
+/// A call to make.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) info: CallInfo,
+    pub(super) what: What,
+}
+
+/// Which.
+#[derive(Debug)]
+pub(super) enum What {
+    Deliver {
+        alert: Box<AlertDoc>,
+        frames: Vec<(FrameMeta, u64)>,
+        fds: Vec<OwnedFd>,
+    },
+    Probe,
+}
+
+/// The calls that wait. The parent's window bounds them.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    work: VecDeque<Work>,
+    stop: bool,
+}
+
+impl Inbox {
+    /// Waits for the next call; `None`: it is time to leave.
+    pub(super) fn wait(&self) -> Option<Work> {
+        let state = self.lock();
+        let waiting = |state: &mut State| state.work.is_empty() && !state.stop;
+        let mut state = self
+            .bell
+            .wait_while(state, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.stop { None } else { state.work.pop_front() }
+    }
+
+    /// The next call, if it is a delivery and is there already.
+    pub(super) fn take_delivery(&self) -> Option<Work> {
+        let mut state = self.lock();
+        let next = state.work.front()?;
+        if state.stop || !matches!(next.what, What::Deliver { .. }) {
+            return None;
+        }
+        state.work.pop_front()
+    }
+
+    fn push(&self, work: Work) {
+        self.lock().work.push_back(work);
+        self.bell.notify_one();
+    }
+
+    fn stop(&self) {
+        self.lock().stop = true;
+        self.bell.notify_one();
+    }
+
+    fn withdraw(&self, call_id: u64) -> bool {
+        let mut state = self.lock();
+        let before = state.work.len();
+        state.work.retain(|work| work.info.call_id != call_id);
+        state.work.len() < before
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the thread that hears the parent.
+pub(super) fn listen(
+    port: &'static Port,
+    mut receiver: Receiver,
+    inbox: &'static Inbox,
+    current: &'static Current,
+) -> io::Result<()> {
+    let hear = move || {
+        while let Some((message, fds)) = port.receive(&mut receiver) {
+            take(message, fds, port, inbox, current);
+        }
+        // The parent is gone. The plugin may end in peace, but not for ever.
+        inbox.stop();
+        thread::spawn(move || current.cancel(None));
+        thread::sleep(DROP_GRACE);
+        leave(1)
+    };
+    thread::Builder::new()
+        .name("listen".into())
+        .stack_size(STACK_BYTES)
+        .spawn(hear)
+        .map(drop)
+}
+
+fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox, current: &Current) {
+    match message {
+        ToChild::Deliver {
+            call_id,
+            attempt,
+            timeout,
+            alert,
+            frames,
+        } => inbox.push(Work {
+            info: CallInfo {
+                call_id,
+                attempt,
+                timeout,
+            },
+            what: What::Deliver {
+                alert: Box::new(alert.into_owned()),
+                frames,
+                fds,
+            },
+        }),
+        ToChild::Probe { call_id, timeout } => {
+            inbox.push(Work {
+                info: CallInfo {
+                    call_id,
+                    attempt: 0,
+                    timeout,
+                },
+                what: What::Probe,
+            });
+        }
+        ToChild::Cancel { call_id } if inbox.withdraw(call_id) => port.send(&ToParent::Done {
+            call_ids: vec![call_id],
+            outcome: Outcome::Retry { after: None },
+            notes: vec![Note::new("cancelled before it began")],
+        }),
+        ToChild::Cancel { call_id } => current.cancel(Some(call_id)),
+        // A second plugin in one process is what this process is there to prevent.
+        ToChild::Load { .. } => {}
+        ToChild::Stop => inbox.stop(),
+    }
+}

@@ -1,0 +1,112 @@
+//! The child's side: loads one plugin and does what the parent says, until told to leave.
+//!
+//! The main thread is the plugin's; a second one listens to the parent, so that a call can be cancelled while it
+//! runs. All state lives as long as the process, and the process ends by `_exit`: neither the plugin's
+//! destructors nor an unloaded library can then trip over threads that still run.
+#![allow(unsafe_code, reason = "this is where foreign code is loaded and called")]
+
+mod current;
+mod harden;
+mod host;
+mod inbox;
+mod instance;
+mod load;
+mod port;
+mod reply;
+mod sandbox;
+mod work;
+
+use std::path::Path;
+
+use crate::message::{Task, ToChild, ToParent};
+use crate::{Note, Outcome, Stage};
+use current::Current;
+use inbox::Inbox;
+use instance::Instance;
+use load::Plugin;
+use port::Port;
+
+/// Exit code when a person started the program.
+const NOT_BY_HAND: i32 = 2;
+
+/// The whole life of the child.
+pub fn main() -> ! {
+    let Some(socket) = harden::take_socket() else {
+        let version = env!("CARGO_PKG_VERSION");
+        port::complain(&format!(
+            "watchpost-sinkhost {version} runs a plugin for Watchpost, which starts it; \
+             to try a plugin by hand use `watchpost check`."
+        ));
+        leave(NOT_BY_HAND);
+    };
+    harden::harden(&socket);
+    let port: &'static Port = Box::leak(Box::new(Port::new(socket)));
+    // Before anything is understood: a parent of another release sees it by this.
+    port.send(&ToParent::Reached(Stage::Starting));
+    let mut receiver = crate::packet::Receiver::new();
+    match port.receive(&mut receiver) {
+        Some((ToChild::Load { plugin, task }, _)) => {
+            sandbox::enter(&task);
+            serve(port, receiver, Path::new(&plugin), task);
+        }
+        Some(_) | None => leave(1),
+    }
+    leave(0)
+}
+
+fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, task: Task) {
+    port.send(&ToParent::Reached(Stage::Loading));
+    let plugin = match Plugin::load(path) {
+        Ok(plugin) => plugin,
+        Err(fault) => return port.send(&ToParent::Unloadable(fault)),
+    };
+    match task {
+        Task::Inspect => {
+            port.send(&ToParent::Reached(Stage::Describing));
+            port.send(&ToParent::Loaded(Box::new(plugin.info()), plugin.describe()));
+        }
+        Task::Validate { config } => {
+            port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
+            port.send(&ToParent::Reached(Stage::Validating));
+            let (outcome, notes) = match plugin.validate(&config) {
+                (Outcome::Unsupported, _) => (Outcome::Ok, Vec::new()),
+                answer => answer,
+            };
+            port.send(&ToParent::Answer(outcome, notes));
+        }
+        Task::Run {
+            config,
+            instance,
+            state_dir,
+            hub_version,
+            timeout,
+        } => {
+            port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
+            port.send(&ToParent::Reached(Stage::Creating));
+            let current: &'static Current = Box::leak(Box::new(Current::new(plugin.cancel())));
+            let inbox: &'static Inbox = Box::leak(Box::new(Inbox::default()));
+            if let Err(error) = inbox::listen(port, receiver, inbox, current) {
+                let note = Note::new(format!("cannot start a thread: {error}"));
+                return port.send(&ToParent::Answer(Outcome::Retry { after: None }, vec![note]));
+            }
+            let host = host::leak(port, current, hub_version, instance, state_dir);
+            match Instance::create(plugin, host, current, &config, timeout) {
+                Ok(mut instance) => {
+                    port.send(&ToParent::Answer(Outcome::Ok, Vec::new()));
+                    work::work(port, inbox, &mut instance);
+                    instance.destroy();
+                }
+                Err((outcome, notes)) => port.send(&ToParent::Answer(outcome, notes)),
+            }
+        }
+    }
+}
+
+/// Ends the process at once, with what C plugins have printed.
+fn leave(code: i32) -> ! {
+    // SAFETY: flushing all streams takes a null pointer, and `_exit` may be called at any time.
+    unsafe {
+        libc::fflush(std::ptr::null_mut());
+        libc::_exit(code)
+    }
+}

@@ -1,0 +1,59 @@
+//! The child's end of the socket. Any thread may send.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::LogLevel;
+use crate::limit::LogLimit;
+use crate::message::{ToChild, ToParent, decode_to_child, encode_to_parent};
+use crate::packet::{Outgoing, Receiver};
+
+/// The socket, and the dam against a flood of log lines.
+#[derive(Debug)]
+pub(super) struct Port {
+    socket: OwnedFd,
+    limit: Mutex<LogLimit>,
+}
+
+impl Port {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            limit: Mutex::new(LogLimit::new(Instant::now())),
+        }
+    }
+
+    /// Sends a message, waiting for room. When the parent is gone the listening thread ends the process.
+    pub(super) fn send(&self, message: &ToParent) {
+        let _ =
+            Outgoing::new(encode_to_parent(message), Vec::new()).and_then(|packet| packet.send(&self.socket));
+    }
+
+    /// Waits for a message. `None` when the parent is gone, or is none of ours.
+    pub(super) fn receive(&self, receiver: &mut Receiver) -> Option<(ToChild<'static>, Vec<OwnedFd>)> {
+        let packet = receiver.receive(&self.socket).ok()??;
+        let message = decode_to_child(&packet.message).ok()?;
+        Some((message, packet.fds))
+    }
+
+    /// Sends a line of log, if there have not been too many.
+    pub(super) fn log(&self, level: LogLevel, line: String) {
+        let admitted = self
+            .limit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(Instant::now(), line.len());
+        let Some(suppressed) = admitted else { return };
+        if suppressed > 0 {
+            self.send(&ToParent::Log(LogLevel::Warn, LogLimit::sentence(suppressed)));
+        }
+        self.send(&ToParent::Log(level, line));
+    }
+}
+
+/// Tells a person who started the program by hand.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

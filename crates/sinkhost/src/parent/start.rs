@@ -1,0 +1,141 @@
+//! Starting a child, up to its answer: it runs, it refuses, or it died over it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::driver::Driver;
+use super::request::{Command, Queued};
+use super::spawn::spawn;
+use crate::message::{Task, ToChild};
+use crate::{Error, Event, ExitKind, LoadFault, Note, Outcome, PluginInfo, Stage, file};
+
+/// What became of a start.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It did what it was started for, or runs.
+    Ready(Box<PluginInfo>, Option<String>),
+    /// The file is no plugin.
+    Unloadable(LoadFault),
+    /// The plugin said no.
+    Refused(Outcome, Vec<Note>),
+    /// The child's program is not ours.
+    OtherRelease,
+    /// The child is gone.
+    Died {
+        stage: Stage,
+        how: ExitKind,
+        output: Vec<String>,
+    },
+}
+
+/// A child that has said yes, and what it takes to go on with it.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) info: PluginInfo,
+    pub(crate) description: Option<String>,
+    pub(crate) pid: u32,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) queued: Queued,
+    pub(crate) events: mpsc::UnboundedReceiver<Event>,
+    pub(crate) task: JoinHandle<ExitKind>,
+}
+
+impl Started {
+    /// Waits for a child that has done all it was started for.
+    pub(crate) async fn end(self) -> (PluginInfo, Option<String>) {
+        drop(self.commands);
+        let _ = self.task.await;
+        (self.info, self.description)
+    }
+}
+
+/// Starts a child for `task` and waits for its answer. `label` is for the reader of `ps` only.
+pub(crate) async fn start(
+    host_binary: &Path,
+    plugin: &Path,
+    task: Task,
+    label: &str,
+    timeout: Duration,
+) -> Result<Started, Error> {
+    file::check(plugin).map_err(|fault| Error::Load {
+        path: plugin.to_owned(),
+        fault,
+    })?;
+    let child = spawn(host_binary, label).map_err(|source| Error::Spawn {
+        path: host_binary.to_owned(),
+        source,
+    })?;
+    let pid = child.process.id();
+    let (commands, obeyed) = mpsc::unbounded_channel();
+    let (told, events) = mpsc::unbounded_channel();
+    let (asked, answer) = oneshot::channel();
+    let queued = Queued::default();
+    let inspecting = task == Task::Inspect;
+    let driver = Driver::new(child, timeout, inspecting, obeyed, queued.clone(), told, asked);
+    let load = ToChild::Load {
+        plugin: plugin.to_string_lossy().into_owned(),
+        task,
+    };
+    let task = tokio::spawn(driver.run(load));
+
+    let path = plugin.to_owned();
+    let error = match answer.await {
+        Ok(Answer::Ready(info, description)) => {
+            return Ok(Started {
+                info: *info,
+                description,
+                pid,
+                commands,
+                queued,
+                events,
+                task,
+            });
+        }
+        Ok(Answer::Unloadable(fault)) => Error::Load { path, fault },
+        Ok(Answer::Refused(outcome, notes)) => Error::Refused { path, outcome, notes },
+        Ok(Answer::OtherRelease) => Error::OtherRelease {
+            path: host_binary.to_owned(),
+        },
+        Ok(Answer::Died {
+            stage,
+            how: ExitKind::TimedOut,
+            output,
+        }) => Error::TimedOut {
+            path,
+            stage,
+            after: timeout,
+            output,
+        },
+        Ok(Answer::Died {
+            stage: Stage::Starting,
+            how,
+            output,
+        }) => Error::HostDied {
+            path: host_binary.to_owned(),
+            how,
+            output,
+        },
+        Ok(Answer::Died { stage, how, output }) => Error::Died {
+            path,
+            stage,
+            how,
+            output,
+        },
+        Err(_) => {
+            let how = ExitKind::Garbled("the task that watches it was ended".into());
+            Error::Died {
+                path,
+                stage: Stage::Starting,
+                how,
+                output: Vec::new(),
+            }
+        }
+    };
+    // The child leaves by itself, or is killed for not doing so: nothing of it remains after the error.
+    drop(commands);
+    let _ = task.await;
+    Err(error)
+}

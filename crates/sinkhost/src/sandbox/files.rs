@@ -1,0 +1,179 @@
+//! Files and TCP ports, by Landlock. Knows which of the system's files no program can do without.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath, PathFd,
+    PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope, make_bitflags,
+};
+
+use super::{Enforced, Grants, Part, Ports, SandboxError};
+
+/// The newest rules asked for. Later ones exist; these are the ones this was tried with.
+const NEWEST: ABI = ABI::V6;
+
+/// Where libraries lie, and programs that others start for themselves.
+const LIBRARIES: &[&str] = &[
+    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local/lib",
+    "/usr/local/lib64", "/nix/store", "/gnu/store",
+];
+
+/// Where programs lie.
+const PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/// What the C library and every TLS library read: linking, names, time, certificates, numbers of processors.
+/// Keys (`/etc/ssl/private`) and the rest of `/etc`, where passwords stand, are not among them.
+const COMMON: &[&str] = &[
+    "/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo",
+    "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/gai.conf", "/etc/services",
+    "/etc/protocols",
+    "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust",
+    "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
+    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+    "/dev/zero", "/dev/random", "/dev/urandom",
+];
+
+/// Variables of the environment that name further files of this kind, and which the hub passes on.
+const COMMON_VARIABLES: &[&str] = &["LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Where what `/etc/resolv.conf` points to is replaced, not rewritten, when the network changes: the directory is
+/// granted with it, so that names resolve afterwards too.
+const RUNTIME: &str = "/run";
+
+/// Puts the rules in force. Answers with what the kernel can do.
+pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?;
+    for (ports, access) in tcp(grants) {
+        if let Ports::Only(_) = ports {
+            rules = rules.handle_access(access)?;
+        }
+    }
+    let mut rules = rules.create()?;
+    let (read, run) = (AccessFs::ReadFile | AccessFs::ReadDir, execute(grants));
+    for path in LIBRARIES.iter().chain(PROGRAMS.iter().filter(|_| grants.exec)) {
+        rules = allow_if_there(rules, Path::new(path), read | run)?;
+    }
+    for path in common() {
+        rules = allow_if_there(rules, &path, read)?;
+    }
+    rules = allow_if_there(rules, Path::new("/dev/null"), read | writing())?;
+    for path in &grants.read {
+        rules = allow(rules, path, "read", read | run)?;
+    }
+    for path in &grants.write {
+        rules = allow(rules, path, "write", read | writing())?;
+    }
+    for (ports, access) in tcp(grants) {
+        if let Ports::Only(ports) = ports {
+            rules = rules.add_rules(ports.iter().map(|port| {
+                Ok::<_, landlock::RulesetError>(NetPort::new(*port, access))
+            }))?;
+        }
+    }
+    Ok(match rules.restrict_self()?.landlock {
+        LandlockStatus::Available { effective_abi, .. } => effective_abi,
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => ABI::Unsupported,
+    })
+}
+
+/// Notes what a kernel with these abilities enforces of these grants. `filtered`: the filter of system calls holds.
+pub(super) fn account(kernel: ABI, grants: &Grants, filtered: bool, enforced: &mut Enforced) {
+    let mut note = |part, since, linux: &str| {
+        enforced.note(part, if kernel >= since { Ok(()) } else { Err(needs(kernel, linux)) });
+    };
+    note(Part::Files, ABI::V1, "5.13");
+    note(Part::Truncation, ABI::V3, "6.2");
+    note(Part::DeviceControl, ABI::V5, "6.10");
+    // Without any grant the filter allows no socket; with `Any` in both there is nothing to limit.
+    let limited = tcp(grants).iter().any(|(ports, _)| matches!(ports, Ports::Only(_)));
+    if limited && (grants.network() || !filtered) {
+        note(Part::TcpPorts, ABI::V4, "6.7");
+    }
+    if grants.unix_sockets || !filtered {
+        note(Part::AbstractSockets, ABI::V6, "6.12");
+    }
+    // The filter knows this process by its number, but not those it may start.
+    if grants.exec || !filtered {
+        note(Part::Signals, ABI::V6, "6.12");
+    } else {
+        enforced.holds(Part::Signals);
+    }
+}
+
+fn needs(kernel: ABI, linux: &str) -> String {
+    match kernel {
+        ABI::Unsupported => format!("needs Linux {linux} with Landlock; this kernel has none, or `lsm=` leaves it out"),
+        _ => format!("needs Linux {linux}"),
+    }
+}
+
+fn tcp(grants: &Grants) -> [(&Ports, AccessNet); 2] {
+    [(&grants.connect_tcp, AccessNet::ConnectTcp), (&grants.bind_tcp, AccessNet::BindTcp)]
+}
+
+fn execute(grants: &Grants) -> BitFlags<AccessFs> {
+    if grants.exec { AccessFs::Execute.into() } else { BitFlags::EMPTY }
+}
+
+/// All of writing but the making of devices.
+fn writing() -> BitFlags<AccessFs> {
+    AccessFs::from_write(NEWEST) & !make_bitflags!(AccessFs::{MakeChar | MakeBlock})
+}
+
+/// The common files, those the environment names, this program (for the names in a panic's backtrace).
+fn common() -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = COMMON.iter().map(PathBuf::from).collect();
+    for value in COMMON_VARIABLES.iter().filter_map(std::env::var_os) {
+        paths.extend(std::env::split_paths(&value).filter(|path| path.is_absolute()));
+    }
+    paths.extend(std::env::current_exe());
+    let resolver = std::fs::canonicalize("/etc/resolv.conf").ok();
+    let beside = resolver.as_deref().and_then(Path::parent);
+    paths.extend(beside.filter(|dir| dir.starts_with(RUNTIME) && *dir != Path::new(RUNTIME)).map(PathBuf::from));
+    paths
+}
+
+/// Allows what not every system has. What this user cannot reach needs no rule.
+fn allow_if_there(
+    rules: RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, SandboxError> {
+    match PathFd::new(path) {
+        Ok(fd) => add(rules, fd, path, access),
+        Err(_) => Ok(rules),
+    }
+}
+
+/// Allows what the site has named.
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    list: &'static str,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, SandboxError> {
+    match PathFd::new(path) {
+        Ok(fd) => add(rules, fd, path, access),
+        Err(PathFdError::OpenCall { source, .. }) => {
+            Err(SandboxError::Path { path: path.into(), list, source })
+        }
+        Err(error) => {
+            Err(SandboxError::Path { path: path.into(), list, source: std::io::Error::other(error.to_string()) })
+        }
+    }
+}
+
+fn add(
+    rules: RulesetCreated,
+    fd: PathFd,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, SandboxError> {
+    // A rule on a file may hold only what one can do to a file.
+    let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
+    Ok(rules.add_rule(PathBeneath::new(fd, access))?)
+}

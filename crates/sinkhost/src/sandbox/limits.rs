@@ -1,0 +1,35 @@
+//! What a process may use up. Knows the kernel's resource limits and nothing of the plugin.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{Grants, SandboxError};
+
+/// How much likelier than others a plugin is to be killed when the machine runs out of memory: half of the way to
+/// certainly (`oom_score_adj`, -1000 to 1000). The hub has 0 or less.
+const OOM_SCORE_ADJ: &str = "500";
+
+/// Sets the limits, both the one in force and the one it could be raised to.
+///
+/// Memory is bounded by `RLIMIT_DATA`, not `RLIMIT_AS`: the latter counts address space that is merely reserved
+/// (64 MiB an allocator's arena, gigabytes for some runtimes) and the pictures mapped from the hub.
+pub(super) fn set(grants: &Grants) -> Result<(), SandboxError> {
+    // A dump of memory may hold passwords and pictures, and fills the disk at every crash.
+    limit(Resource::Core, "core dumps", Some(0))?;
+    limit(Resource::Data, "memory in bytes", grants.memory_bytes)?;
+    limit(Resource::Nofile, "open files", grants.open_files)?;
+    limit(Resource::Nproc, "tasks of the user", grants.processes)
+}
+
+/// Offers this process to the kernel's out-of-memory killer. On refusal, says why.
+pub(super) fn die_first() -> Result<(), String> {
+    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ)
+        .map_err(|error| format!("/proc/self/oom_score_adj: {error}"))
+}
+
+/// Lowers one limit; one that is lower already stays.
+fn limit(resource: Resource, what: &'static str, value: Option<u64>) -> Result<(), SandboxError> {
+    let Some(value) = value else { return Ok(()) };
+    let lower = Some(getrlimit(resource).maximum.map_or(value, |hard| hard.min(value)));
+    setrlimit(resource, Rlimit { current: lower, maximum: lower })
+        .map_err(|source| SandboxError::Limit { what, value, source: source.into() })
+}
