@@ -297,6 +297,7 @@ fn secrets_that_everyone_can_read_are_warned_of() {
     assert_eq!(warnings(&site), "");
     chmod(&site.path("token"), 0o644);
     expect![[r#"
+        watchpost.toml:5:14
           ⚠ every user of this machine can read token: run `chmod o-rwx token`
            ╭─[watchpost.toml:5:14]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
@@ -309,6 +310,7 @@ fn secrets_that_everyone_can_read_are_warned_of() {
     let site = Site::new(&CONNECTION.replace("token_file = \"token\"", "token = \"s3cret\""));
     chmod(&site.path("watchpost.toml"), 0o644);
     expect![[r#"
+        watchpost.toml:5:9
           ⚠ every user of this machine can read watchpost.toml, and there is a token in it
            ╭─[watchpost.toml:5:9]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"

@@ -23,6 +23,7 @@ user_id = "u1"
 tokn_file = "token"
 "#,
         expect![[r#"
+            watchpost.toml:5:1
               × unknown key `tokn_file` in [[connection]]
                ╭─[watchpost.toml:5:1]
              4 │ user_id = "u1"
@@ -44,6 +45,7 @@ fn unknown_table() {
 listen = "127.0.0.1:8787"
 "#),
         expect![[r#"
+            watchpost.toml:7:2
               × unknown key `web` in the configuration
                ╭─[watchpost.toml:7:2]
              6 │
@@ -71,6 +73,7 @@ plugin = "archive"
 "#
         ),
         expect![[r#"
+            watchpost.toml:1:1
               × unknown key `log` in the configuration
                ╭─[watchpost.toml:1:1]
              1 │ log = "debug"
@@ -79,6 +82,7 @@ plugin = "archive"
              2 │ [[connection]]
                ╰────
               help: `log` belongs in [hub]
+            watchpost.toml:8:3
               × unknown key `sinks` in the configuration
                ╭─[watchpost.toml:8:3]
              7 │
@@ -102,6 +106,7 @@ user_id = "u"
 token = "s3cret"
 "#,
         expect![[r#"
+            watchpost.toml:1:1
               × `connection` in the configuration must be a list of tables, and is a table
                ╭─[watchpost.toml:1:1]
              1 │ [connection]
@@ -121,6 +126,7 @@ fn missing_keys() {
 name = "main"
 "#,
         expect![[r#"
+            watchpost.toml:1:1
               × [[connection]] lacks `token_file`, `url` and `user_id`
                ╭─[watchpost.toml:1:1]
              1 │ [[connection]]
@@ -140,6 +146,7 @@ fn nothing_at_all() {
     check(
         r#""#,
         expect![[r#"
+            watchpost.toml:1:1
               × the configuration lacks `[[connection]]`
                ╭─[watchpost.toml:1:1]
                ╰────
@@ -155,6 +162,7 @@ fn two_forms_of_one_secret() {
             + r#"token_env = "WATCHPOST_TOKEN"
 "#),
         expect![[r#"
+            watchpost.toml:6:1
               × both `token_file` and `token_env` are given in [[connection]]
                ╭─[watchpost.toml:6:1]
              4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
@@ -180,6 +188,7 @@ token = 123454321
 user_id = "u"
 "#,
         expect![[r#"
+            watchpost.toml:4:1
               × `token` in [[connection]] must be a string in quotes, and is an integer
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
@@ -202,6 +211,7 @@ tokn = "s3cret"
 user_id = "u"
 "#,
         expect![[r#"
+            watchpost.toml:4:1
               × unknown key `tokn` in [[connection]]
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
@@ -225,6 +235,7 @@ token_env = "eyJhbGciOi.s3cret"
 user_id = "u"
 "#,
         expect![[r#"
+            watchpost.toml:4:1
               × `token_env` in [[connection]] is not the name of an environment variable
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
@@ -248,6 +259,7 @@ token_file = "eyJhbGciOi.s3cret"
 user_id = "u"
 "#,
         expect![[r#"
+            watchpost.toml:4:1
               × `token_file` in [[connection]] holds the secret itself
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
@@ -271,6 +283,7 @@ user_id = "u"
 token_file = "token"
 "#,
         expect![[r#"
+            watchpost.toml:3:7
               × `url` in [[connection]] contains a user name or a password
                ╭─[watchpost.toml:3:7]
              2 │ name = "main"
@@ -293,6 +306,7 @@ url "http://h"
 token = "s3cret
 "#,
         expect![[r#"
+            watchpost.toml:2:13
               × this is not TOML: invalid basic string
                ╭─[watchpost.toml:2:13]
              1 │ [[connection]]
@@ -302,6 +316,7 @@ token = "s3cret
              3 │ url "http://h"
                ╰────
               help: expected `"`
+            watchpost.toml:3:5
               × this is not TOML: key with no value
                ╭─[watchpost.toml:3:5]
              2 │ name = "main
@@ -323,6 +338,7 @@ log = "info"
 log = "debug"
 "#,
         expect![[r#"
+            watchpost.toml:3:1
               × this is not TOML: duplicate key
                ╭─[watchpost.toml:3:1]
              2 │ log = "info"
@@ -347,6 +363,7 @@ timeout = "5M"
 max_size = 2
 "#),
         expect![[r#"
+            watchpost.toml:6:19
               × `connect_timeout` in [[connection]] must be a duration in quotes, such as "30s", and is an integer
                ╭─[watchpost.toml:6:19]
              5 │ token_file = "token"
@@ -356,6 +373,7 @@ max_size = 2
              7 │ max_message = "32 Meg"
                ╰────
               help: write "10s" if you mean seconds
+            watchpost.toml:7:15
               × `max_message` in [[connection]] is not a size: `32 Meg`
                ╭─[watchpost.toml:7:15]
              6 │ connect_timeout = 10
@@ -365,6 +383,7 @@ max_size = 2
              8 │ [connection.heartbeat]
                ╰────
               help: expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as "2GiB"
+            watchpost.toml:9:12
               × `interval` in [connection.heartbeat] is not a duration: `30`
                 ╭─[watchpost.toml:9:12]
               8 │ [connection.heartbeat]
@@ -374,6 +393,7 @@ max_size = 2
              10 │ timeout = "5M"
                 ╰────
               help: a unit is missing, write "30s" for seconds
+            watchpost.toml:10:11
               × `timeout` in [connection.heartbeat] is not a duration: `5M`
                 ╭─[watchpost.toml:10:11]
               9 │ interval = "30"
@@ -383,6 +403,7 @@ max_size = 2
              11 │ [store]
                 ╰────
               help: there is no unit `M`; expected numbers with the units ms, s, m, h, d or w, such as "30s" or "1m30s"
+            watchpost.toml:12:12
               × `max_size` in [store] must be a size in quotes, such as "64MiB", and is an integer
                 ╭─[watchpost.toml:12:12]
              11 │ [store]
@@ -408,6 +429,7 @@ group_commit = "64"
 keep_max = 1.5
 "#),
         expect![[r#"
+            watchpost.toml:6:13
               × `keep_pose` in [[connection]] must be `true` or `false`, and is a string
                ╭─[watchpost.toml:6:13]
              5 │ token_file = "token"
@@ -416,6 +438,7 @@ keep_max = 1.5
                ·               ╰── a string
              7 │ [connection.reconnect]
                ╰────
+            watchpost.toml:8:10
               × `jitter` in [connection.reconnect] cannot be 20
                ╭─[watchpost.toml:8:10]
              7 │ [connection.reconnect]
@@ -425,6 +448,7 @@ keep_max = 1.5
              9 │ [store]
                ╰────
               help: expected 0 to 1
+            watchpost.toml:10:10
               × `recent` in [store] cannot be 0
                 ╭─[watchpost.toml:10:10]
               9 │ [store]
@@ -434,6 +458,7 @@ keep_max = 1.5
              11 │ group_commit = "64"
                 ╰────
               help: expected 1 to 1000
+            watchpost.toml:11:16
               × `group_commit` in [store] must be a whole number, and is a string
                 ╭─[watchpost.toml:11:16]
              10 │ recent = 0
@@ -443,6 +468,7 @@ keep_max = 1.5
              12 │ keep_max = 1.5
                 ╰────
               help: write it without quotes
+            watchpost.toml:12:12
               × `keep_max` in [store] must be a whole number, and is a number with a fraction
                 ╭─[watchpost.toml:12:12]
              11 │ group_commit = "64"
@@ -469,6 +495,7 @@ sinks = ["siren"]
 match = { severity = "urgent", kind = ["anomaly", "motion"] }
 "#),
         expect![[r#"
+            watchpost.toml:8:14
               × `log_format` in [hub] cannot be `jsn`
                ╭─[watchpost.toml:8:14]
              7 │ [hub]
@@ -478,6 +505,7 @@ match = { severity = "urgent", kind = ["anomaly", "motion"] }
              9 │ [[sink]]
                ╰────
               help: did you mean "json"? It is `text` or `json`
+            watchpost.toml:14:22
               × `severity` in [route.match] cannot be `urgent`
                 ╭─[watchpost.toml:14:22]
              13 │ sinks = ["siren"]
@@ -486,6 +514,7 @@ match = { severity = "urgent", kind = ["anomaly", "motion"] }
                 ·                          ╰── not one of its words
                 ╰────
               help: expected `low`, `medium`, `high` or `critical`
+            watchpost.toml:14:51
               × `kind` in [route.match] cannot be `motion`
                 ╭─[watchpost.toml:14:51]
              13 │ sinks = ["siren"]
@@ -508,6 +537,7 @@ user_id = "a/b"
 token_file = "~/token"
 "#,
         expect![[r#"
+            watchpost.toml:2:8
               × `name` in [[connection]] contains ' '
                ╭─[watchpost.toml:2:8]
              1 │ [[connection]]
@@ -517,6 +547,7 @@ token_file = "~/token"
              3 │ url = "192.168.1.20:8000"
                ╰────
               help: expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit
+            watchpost.toml:3:7
               × `url` in [[connection]] does not begin with http:// or the like
                ╭─[watchpost.toml:3:7]
              2 │ name = "back room"
@@ -526,6 +557,7 @@ token_file = "~/token"
              4 │ user_id = "a/b"
                ╰────
               help: expected http://, https://, ws:// or wss://, a host, and a port if it is not the usual one, such as `http://192.168.1.20:8000`
+            watchpost.toml:4:11
               × `user_id` in [[connection]] contains '/'
                ╭─[watchpost.toml:4:11]
              3 │ url = "192.168.1.20:8000"
@@ -535,6 +567,7 @@ token_file = "~/token"
              5 │ token_file = "~/token"
                ╰────
               help: expected the UUID that the backend gives at login
+            watchpost.toml:5:1
               × `token_file` in [[connection]] is not expanded: there is no shell here
                ╭─[watchpost.toml:5:1]
              4 │ user_id = "a/b"
@@ -562,6 +595,7 @@ plugin = "x"
 retry = 5
 "#),
         expect![[r#"
+            watchpost.toml:8:15
               × `plugin_dirs` in [hub] must be an array, such as ["a", "b"], and is a string
                ╭─[watchpost.toml:8:15]
              7 │ [hub]
@@ -570,6 +604,7 @@ retry = 5
                ·                      ╰── a string
              9 │ [[store]]
                ╰────
+            watchpost.toml:9:1
               × `store` in the configuration must be a table, and is an array
                 ╭─[watchpost.toml:9:1]
               8 │ plugin_dirs = "/opt/plugins"
@@ -579,6 +614,7 @@ retry = 5
              10 │ recent = 1
                 ╰────
               help: write `[store]`, once: there is only one
+            watchpost.toml:14:9
               × `retry` in [[sink]] must be a table, and is an integer
                 ╭─[watchpost.toml:14:9]
              13 │ plugin = "x"
@@ -603,6 +639,7 @@ level = nan
 count = 99999999999999999999
 "#),
         expect![[r#"
+            watchpost.toml:9:10
               × `plugin` in [[sink]] is empty
                 ╭─[watchpost.toml:9:10]
               8 │ name = "x"
@@ -612,6 +649,7 @@ count = 99999999999999999999
              10 │ [sink.config]
                 ╰────
               help: expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit
+            watchpost.toml:11:9
               × this number cannot be handed to a plugin
                 ╭─[watchpost.toml:11:9]
              10 │ [sink.config]
@@ -621,6 +659,7 @@ count = 99999999999999999999
              12 │ count = 99999999999999999999
                 ╰────
               help: expected a finite number, if whole of at most 64 bits
+            watchpost.toml:12:9
               × this number cannot be handed to a plugin
                 ╭─[watchpost.toml:12:9]
              11 │ level = nan

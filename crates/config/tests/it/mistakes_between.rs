@@ -27,6 +27,7 @@ name = "archive"
 plugin = "mail"
 "#),
         expect![[r#"
+            watchpost.toml:12:8
               × there are two sinks of the name `archive`
                 ╭─[watchpost.toml:12:8]
               7 │ [[sink]]
@@ -63,6 +64,7 @@ match = { connection = "mian" }
 sinks = []
 "#),
         expect![[r#"
+            watchpost.toml:12:10
               × there is no sink `archiv`
                 ╭─[watchpost.toml:12:10]
              11 │ [[route]]
@@ -72,6 +74,7 @@ sinks = []
              13 │ match = { connection = "mian" }
                 ╰────
               help: did you mean "archive"?
+            watchpost.toml:12:20
               × there is no sink `siren`
                 ╭─[watchpost.toml:12:20]
              11 │ [[route]]
@@ -81,6 +84,7 @@ sinks = []
              13 │ match = { connection = "mian" }
                 ╰────
               help: these are there: archive
+            watchpost.toml:13:24
               × there is no connection `mian`
                 ╭─[watchpost.toml:13:24]
              12 │ sinks = ["archiv", "siren"]
@@ -90,6 +94,7 @@ sinks = []
              14 │
                 ╰────
               help: did you mean "main"?
+            watchpost.toml:16:9
               × this route feeds no sink
                 ╭─[watchpost.toml:16:9]
              15 │ [[route]]
@@ -120,6 +125,7 @@ timeout = "30"
 sinks = "archve"
 "#,
         expect![[r#"
+            watchpost.toml:5:1
               × unknown key `tokn_file` in [[connection]]
                ╭─[watchpost.toml:5:1]
              4 │ user_id = "u"
@@ -129,6 +135,7 @@ sinks = "archve"
              6 │
                ╰────
               help: did you mean `token_file`?
+            watchpost.toml:10:11
               × `timeout` in [[sink]] is not a duration: `30`
                 ╭─[watchpost.toml:10:11]
               9 │ plugin = "archive"
@@ -138,6 +145,7 @@ sinks = "archve"
              11 │
                 ╰────
               help: a unit is missing, write "30s" for seconds
+            watchpost.toml:13:9
               × there is no sink `archve`
                 ╭─[watchpost.toml:13:9]
              12 │ [[route]]
@@ -165,6 +173,7 @@ timeout = "0ms"
 retry = { initial = "10m" }
 "#),
         expect![[r#"
+            watchpost.toml:6:19
               × `connect_timeout` cannot be zero
                ╭─[watchpost.toml:6:19]
              5 │ token_file = "token"
@@ -174,6 +183,7 @@ retry = { initial = "10m" }
              7 │ heartbeat = { interval = "60s" }
                ╰────
               help: expected some time, such as "1s"
+            watchpost.toml:7:13
               × `timeout` (1m) must be longer than `interval` (1m)
                ╭─[watchpost.toml:7:13]
              6 │ connect_timeout = "0s"
@@ -183,6 +193,7 @@ retry = { initial = "10m" }
              8 │ reconnect = { initial = "1m" }
                ╰────
               help: the answer to a ping needs time to come: twice the interval is good
+            watchpost.toml:8:13
               × `max` (30s) must not be shorter than `initial` (1m)
                ╭─[watchpost.toml:8:13]
              7 │ heartbeat = { interval = "60s" }
@@ -192,6 +203,7 @@ retry = { initial = "10m" }
              9 │
                ╰────
               help: raise `max` or lower `initial`
+            watchpost.toml:13:11
               × `timeout` cannot be zero
                 ╭─[watchpost.toml:13:11]
              12 │ plugin = "x"
@@ -201,6 +213,7 @@ retry = { initial = "10m" }
              14 │ retry = { initial = "10m" }
                 ╰────
               help: expected some time, such as "1s"
+            watchpost.toml:14:9
               × `max` (5m) must not be shorter than `initial` (10m)
                 ╭─[watchpost.toml:14:9]
              13 │ timeout = "0ms"
@@ -225,6 +238,7 @@ max_size = "64MiB"
 
 "#),
         expect![[r#"
+            watchpost.toml:7:17
               × `intake_buffer` (4MiB) must not be less than `max_message` (8MiB)
                ╭─[watchpost.toml:7:17]
              6 │ max_message = "8MiB"
@@ -234,6 +248,7 @@ max_size = "64MiB"
              8 │
                ╰────
               help: one message of the largest size must fit
+            watchpost.toml:10:12
               × `max_size` leaves no room for two files of `segment_size`
                 ╭─[watchpost.toml:10:12]
               9 │ [store]
@@ -256,6 +271,7 @@ fn segments_of_no_use() {
 segment_size = "1KiB"
 "#),
         expect![[r#"
+            watchpost.toml:8:16
               × `segment_size` cannot be 1KiB
                ╭─[watchpost.toml:8:16]
              7 │ [store]
@@ -280,6 +296,7 @@ fn an_error_in_a_fragment_names_the_fragment() {
             "\n[[sink]]\nname = \"mail\"\nplugn = \"mail\"\n",
         );
     expect![[r#"
+        conf.d/30-more.toml:3:8
           × there are two sinks of the name `mail`
            ╭─[conf.d/30-more.toml:3:8]
          2 │ [[sink]]
@@ -289,6 +306,7 @@ fn an_error_in_a_fragment_names_the_fragment() {
          4 │ plugn = "mail"
            ╰────
           help: give each its own name; the first is at conf.d/20-mail.toml:2:8
+        conf.d/30-more.toml:4:1
           × unknown key `plugn` in [[sink]]
            ╭─[conf.d/30-more.toml:4:1]
          3 │ name = "mail"
@@ -312,6 +330,7 @@ fn an_error_in_a_variable_names_the_variable() {
     let shown = site.errors();
     assert!(!shown.contains("s3cret"));
     expect![[r#"
+        watchpost.toml:5:1
           × both `token` and `token_file` are given in [[connection]]
            ╭─[watchpost.toml:5:1]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
@@ -320,12 +339,16 @@ fn an_error_in_a_variable_names_the_variable() {
            ·      ╰── and this
            ╰────
           help: leave `token_file` out, or `token` (environment variable WATCHPOST__CONNECTION__0__TOKEN)
+        environment variable WATCHPOST__CONNECTION__0__HEARTBEAT__TIMEOUT
           × environment variable `WATCHPOST__CONNECTION__0__HEARTBEAT__TIMEOUT`: `timeout` in [connection.heartbeat] is not a duration: `60`
           help: a unit is missing, write "60s" for seconds
+        environment variable WATCHPOST__HUB__LOGG
           × environment variable `WATCHPOST__HUB__LOGG`: unknown key `logg` in [hub]
           help: did you mean `log`?
+        environment variable WATCHPOST__SINK__3__TIMEOUT
           × environment variable `WATCHPOST__SINK__3__TIMEOUT`: there is no element 3 there
           help: elements are counted from 0, and there is none yet: begin with 0
+        environment variable WATCHPOST__STORE__RECENT
           × environment variable `WATCHPOST__STORE__RECENT`: `recent` in [store] must be a whole number, and is a string
     "#]].assert_eq(&shown);
 }
@@ -335,18 +358,21 @@ fn files_that_cannot_be_read() {
     let site = Site::new("");
     std::fs::remove_file(site.path("watchpost.toml")).unwrap();
     expect![[r#"
+        nowhere
           × cannot read watchpost.toml: No such file or directory (os error 2)
           help: write one, or name another with `--config FILE`
     "#]]
     .assert_eq(&site.errors());
     std::fs::write(site.path("watchpost.toml"), b"[hub]\nlog = \"\xff\"\n").unwrap();
     expect![[r#"
+        nowhere
           × cannot read watchpost.toml: line 2 is not UTF-8 text
           help: expected a text file in TOML
     "#]]
     .assert_eq(&site.errors());
     std::fs::write(site.path("watchpost.toml"), vec![b' '; (1 << 20) + 1]).unwrap();
     expect![[r#"
+        nowhere
           × cannot read watchpost.toml: it has 1048577 bytes, expected at most 1048576
           help: expected a text file in TOML
     "#]]
@@ -398,6 +424,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
     let shown = site.show_all(&errors);
     assert!(!shown.contains("s3cret"));
     expect![[r#"
+        watchpost.toml:14:47
           × 1 is not of type "string"
             ╭─[watchpost.toml:14:47]
          13 │ password = ***
@@ -405,6 +432,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
             ·                                               ┬
             ·                                               ╰── here
             ╰────
+        watchpost.toml:13:12
           × "***" is shorter than 8
             ╭─[watchpost.toml:13:12]
          12 │ host = 25
@@ -414,6 +442,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
          14 │ retention = { max_size = "2Gib", keep = ["a", 1] }
             ╰────
           help: not ***
+        watchpost.toml:11:1
           × "from" is a required property
             ╭─[watchpost.toml:11:1]
          10 │
@@ -422,6 +451,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
             ·       ╰── here
          12 │ host = 25
             ╰────
+        watchpost.toml:7:1
           × too short for this plugin
            ╭─[watchpost.toml:7:1]
          6 │
@@ -435,4 +465,18 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
     .assert_eq(&shown);
     let place = loaded.locate("/sink/0/config/host").to_string();
     assert!(place.ends_with("watchpost.toml:12:8"), "{place}");
+}
+
+#[test]
+fn no_slip_of_the_finger_panics_or_shows_a_secret() {
+    let right = CONNECTION.replace("token_file = \"token\"", "token = \"s3cret\"")
+        + "[[sink]]\nname = \"é\"\nplugin = \"x\"\n[sink.config]\npassword = \"s3cret\"\n";
+    for (i, c) in right.char_indices() {
+        let mut wrong = right.clone();
+        wrong.remove(i);
+        let shown = Site::new(&wrong).errors();
+        assert!(!shown.contains("s3cret"), "without {c:?} at {i}:\n{shown}");
+        // The sink's name is wrong to begin with.
+        assert_ne!(shown, "no error", "without {c:?} at {i}");
+    }
 }

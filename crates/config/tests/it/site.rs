@@ -74,7 +74,9 @@ impl Site {
             .with_wrap_lines(false);
         let mut text = String::new();
         handler.render_report(&mut text, error).unwrap();
-        let text = text.replace(&format!("{}/", self.dir.path().display()), "");
+        // Beginning at the margin, so that the snapshots keep the indentation of what follows.
+        let place = error.location().map_or("nowhere".to_owned(), ToString::to_string);
+        let text = format!("{place}\n{text}").replace(&format!("{}/", self.dir.path().display()), "");
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n") + "\n"
     }
