@@ -20,7 +20,7 @@ use watchpost_core::{
     AlertId, Backoff, BackoffPolicy, DeliveryState, Moment, Outcome, RetryPolicy, SinkPace, UnixMillis,
     Verdict,
 };
-use watchpost_sinkhost::{Event, Exit, Host, Job};
+use watchpost_sinkhost::{Event, Exit, Host, Job, NotQueued};
 use watchpost_store::{DeliveryUpdate, Reader, StoreError};
 
 use self::fetch::{Fetched, Wanted};
@@ -252,13 +252,26 @@ impl Sink {
                 },
             );
             let timeout = self.parts.settings.timeout.into();
-            host.deliver(Job {
-                call_id: self.last_call,
+            let call_id = self.last_call;
+            let job = Job {
+                call_id,
                 attempt,
                 timeout,
                 alert: document,
                 frames,
-            });
+            };
+            match host.deliver(job) {
+                Ok(()) => {}
+                // Not tried, so not counted: it stays due.
+                Err(NotQueued::Gone | NotQueued::Full) => drop(self.under_way.remove(&call_id)),
+                Err(never) => self.ended(
+                    call_id,
+                    &Outcome::Refused {
+                        note: never.to_string(),
+                    },
+                    ctx,
+                ),
+            }
         }
         if std::mem::take(&mut self.stale) || more {
             self.pump(ctx);
@@ -373,7 +386,7 @@ impl Sink {
         match std::mem::replace(&mut self.child, Child::Stopped) {
             Child::Running(host) => {
                 let stop = async move { host.stop(CHILD_STOP_GRACE).await };
-                ctx.spawn(stop.into_actor(self).map(|(), _, ctx| ctx.stop()));
+                ctx.spawn(stop.into_actor(self).map(|_, _, ctx| ctx.stop()));
             }
             Child::Waiting(_) | Child::Starting => ctx.stop(),
             Child::Stopped => {}
