@@ -79,7 +79,8 @@ pub(crate) struct Writer {
     /// Who waits for updates of the batch.
     settlers: Vec<(Recipient<Settled>, Vec<AlertId>)>,
     stopping: Vec<oneshot::Sender<()>>,
-    retained_at: Moment,
+    /// When retention is due.
+    retain_at: Moment,
 }
 
 impl Writer {
@@ -88,7 +89,7 @@ impl Writer {
         let (sender, commands) = mpsc::channel();
         let state = StoreState::default();
         let writer = Self {
-            retained_at: parts.clock.now(),
+            retain_at: parts.clock.now(),
             parts,
             state: state.clone(),
             commands,
@@ -128,7 +129,10 @@ impl Writer {
     /// Waits for something to do and takes what has gathered, up to one group. Returns whether anybody
     /// can still send.
     fn gather(&mut self) -> bool {
-        match self.commands.recv_timeout(RETENTION_INTERVAL) {
+        match self
+            .commands
+            .recv_timeout(self.retain_at.since(self.parts.clock.now()))
+        {
             Ok(command) => self.take(command),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -287,16 +291,20 @@ impl Writer {
         }
     }
 
+    /// Removes what is too old or too much, a bounded part of it at a time, so that no alert waits long.
     fn retain(&mut self) {
         let now = self.parts.clock.now();
-        if now.since(self.retained_at) < RETENTION_INTERVAL {
+        if now < self.retain_at {
             return;
         }
-        self.retained_at = now;
+        self.retain_at = now + RETENTION_INTERVAL;
         match self.parts.store.retain(self.parts.clock.unix()) {
             Ok(report) => {
                 if report.alerts > 0 {
                     info!("retention removed {} alerts", report.alerts);
+                }
+                if report.more {
+                    self.retain_at = now;
                 }
             }
             Err(e) => warn!("retention failed, which is tried again: {e}"),
