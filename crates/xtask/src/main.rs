@@ -4,6 +4,7 @@
 //! seconds on a machine that has nothing but Rust.
 #![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
 
+mod bench;
 mod cargo;
 mod debian;
 mod demo;
@@ -29,11 +30,14 @@ enum Command {
     Demo(demo::Args),
     /// Formatting, lints, every test and the documentation: what has to be green before a change goes in.
     Test(test::Args),
+    /// Measures the released hub on this machine and prints figures, targets and what is met.
+    Bench(bench::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

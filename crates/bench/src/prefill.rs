@@ -1,0 +1,104 @@
+//! A store as years of service leave it behind, made in half a minute.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use watchpost_core::{
+    Alert, AlertId, AlertKind, Confidence, DeliveryState, Details, Picture, PlannedDelivery, Severity,
+    UnixMillis,
+};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate, Receipt, Store, StoreOptions};
+
+/// Alerts in one transaction.
+const BATCH: u64 = 2_000;
+
+/// Cameras they came from.
+const STREAMS: u64 = 16;
+
+/// Time between two of them.
+const APART: Duration = Duration::from_secs(10);
+
+/// To whom they were delivered.
+const SINK: &str = "archive";
+
+/// Writes so many alerts without pictures, each delivered once, the last of them received just now.
+pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
+    let (mut store, _) = Store::open(StoreOptions::new(dir))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    for first in (0..rows).step_by(usize::try_from(BATCH)?) {
+        let mut batch = Batch::default();
+        for row in first..rows.min(first + BATCH) {
+            let age = APART * u32::try_from(rows - row)?;
+            let received_at = UnixMillis(i64::try_from(now.saturating_sub(age).as_millis())?);
+            let alert = alert(row, received_at);
+            batch.updates.push(delivered(alert.id, received_at));
+            let deliveries = vec![PlannedDelivery {
+                sink: SINK.into(),
+                expires_at: None,
+            }];
+            batch.arrivals.push(Arrival {
+                alert,
+                frame: None,
+                deliveries,
+            });
+        }
+        let receipts = store.commit(&batch)?;
+        ensure!(
+            receipts.iter().all(|r| *r == Receipt::Stored),
+            "the store took an alert for a duplicate"
+        );
+    }
+    Ok(())
+}
+
+fn alert(row: u64, received_at: UnixMillis) -> Alert {
+    Alert {
+        id: AlertId(received_at.0.unsigned_abs() * 1_000),
+        kind: AlertKind::Anomaly,
+        connection: "bench".into(),
+        source_id: None,
+        stream_id: format!("b3f1a2c4-77d0-4e5b-8a9c-{:012x}", row % STREAMS),
+        person_id: 1,
+        received_at,
+        occurred_at: None,
+        severity: Severity::Low,
+        title: "Abnormal behaviour".into(),
+        text: "Person 1, score -4.125".into(),
+        details: Details {
+            status: "unknown".into(),
+            classification: Some("Abnormal".into()),
+            confidence: Some(Confidence::Word("Low".into())),
+            score: Some(-4.125),
+            frame_number: i64::try_from(row).ok(),
+            ..Details::default()
+        },
+        picture: Picture::Missing("retention removed it".into()),
+    }
+}
+
+fn delivered(alert: AlertId, at: UnixMillis) -> DeliveryUpdate {
+    DeliveryUpdate {
+        alert,
+        sink: SINK.into(),
+        state: DeliveryState::Delivered,
+        attempts: 1,
+        due_at: at,
+        error: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_holds_what_was_asked_for_and_nothing_is_pending() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), 2_500).unwrap();
+        let (store, report) = Store::open(StoreOptions::new(dir.path())).unwrap();
+        assert_eq!(report.pending, 0);
+        let mut reader = store.reader_factory()().unwrap();
+        assert_eq!(reader.counts().unwrap().alerts, 2_500);
+    }
+}
