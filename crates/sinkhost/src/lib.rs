@@ -37,6 +37,8 @@ mod message;
 mod packet;
 mod parent;
 
+pub mod sandbox;
+
 pub use error::{Error, LoadFault, Stage};
 pub use event::{Event, Exit, ExitKind, LogLevel, Note, Outcome};
 pub use frame::{FrameFd, FrameMeta};

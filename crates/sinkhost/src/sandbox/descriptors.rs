@@ -1,6 +1,9 @@
 //! Closing what a process has inherited. Knows only numbers.
 
-#![allow(unsafe_code, reason = "no safe wrapper has close_range, since it closes what others may own")]
+#![allow(
+    unsafe_code,
+    reason = "no safe wrapper has close_range, since it closes what others may own"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -10,7 +13,10 @@ const FIRST: u32 = 3;
 
 /// Closes every descriptor but the standard streams and those in `keep`. On refusal, says why.
 pub(super) fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<(), String> {
-    let mut kept: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
+    let mut kept: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
+        .collect();
     kept.sort_unstable();
     let mut first = FIRST;
     for fd in kept.into_iter().filter(|fd| *fd >= FIRST) {

@@ -64,7 +64,10 @@ impl Enforced {
     }
 
     pub(super) fn lacks(&mut self, part: Part, reason: impl Into<String>) {
-        self.gaps.push(Gap { part, reason: reason.into() });
+        self.gaps.push(Gap {
+            part,
+            reason: reason.into(),
+        });
     }
 
     /// In force, or lacking for the reason given.

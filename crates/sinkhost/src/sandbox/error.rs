@@ -55,7 +55,10 @@ pub enum SandboxError {
     #[error("the filter of system calls cannot be built: {0}")]
     Filter(#[from] seccompiler::BackendError),
     /// The whole sandbox is required and this machine has only a part.
-    #[error("the sandbox lacks {}; update the kernel, or set `require = false` to run without", Listed(gaps))]
+    #[error(
+        "the sandbox lacks {}; update the kernel, or set `require = false` to run without",
+        Listed(gaps)
+    )]
     Incomplete {
         /// What is missing.
         gaps: Vec<Gap>,

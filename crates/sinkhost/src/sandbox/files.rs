@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath, PathFd,
-    PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope, make_bitflags,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
+    PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+    make_bitflags,
 };
 
 use super::{Enforced, Grants, Part, Ports, SandboxError};
@@ -14,24 +15,60 @@ const NEWEST: ABI = ABI::V6;
 
 /// Where libraries lie, and programs that others start for themselves.
 const LIBRARIES: &[&str] = &[
-    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local/lib",
-    "/usr/local/lib64", "/nix/store", "/gnu/store",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/nix/store",
+    "/gnu/store",
 ];
 
 /// Where programs lie.
-const PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+const PROGRAMS: &[&str] = &[
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+];
 
 /// What the C library and every TLS library read: linking, names, time, certificates, numbers of processors.
 /// Keys (`/etc/ssl/private`) and the rest of `/etc`, where passwords stand, are not among them.
 const COMMON: &[&str] = &[
-    "/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo",
-    "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/gai.conf", "/etc/services",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/usr/share/zoneinfo",
+    "/etc/nsswitch.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/resolv.conf",
+    "/etc/gai.conf",
+    "/etc/services",
     "/etc/protocols",
-    "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust",
-    "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
-    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
     "/sys/fs/cgroup",
-    "/dev/zero", "/dev/random", "/dev/urandom",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
 ];
 
 /// Variables of the environment that name further files of this kind, and which the hub passes on.
@@ -69,9 +106,11 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
     }
     for (ports, access) in tcp(grants) {
         if let Ports::Only(ports) = ports {
-            rules = rules.add_rules(ports.iter().map(|port| {
-                Ok::<_, landlock::RulesetError>(NetPort::new(*port, access))
-            }))?;
+            rules = rules.add_rules(
+                ports
+                    .iter()
+                    .map(|port| Ok::<_, landlock::RulesetError>(NetPort::new(*port, access))),
+            )?;
         }
     }
     Ok(match rules.restrict_self()?.landlock {
@@ -83,13 +122,22 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
 /// Notes what a kernel with these abilities enforces of these grants. `filtered`: the filter of system calls holds.
 pub(super) fn account(kernel: ABI, grants: &Grants, filtered: bool, enforced: &mut Enforced) {
     let mut note = |part, since, linux: &str| {
-        enforced.note(part, if kernel >= since { Ok(()) } else { Err(needs(kernel, linux)) });
+        enforced.note(
+            part,
+            if kernel >= since {
+                Ok(())
+            } else {
+                Err(needs(kernel, linux))
+            },
+        );
     };
     note(Part::Files, ABI::V1, "5.13");
     note(Part::Truncation, ABI::V3, "6.2");
     note(Part::DeviceControl, ABI::V5, "6.10");
     // Without any grant the filter allows no socket; with `Any` in both there is nothing to limit.
-    let limited = tcp(grants).iter().any(|(ports, _)| matches!(ports, Ports::Only(_)));
+    let limited = tcp(grants)
+        .iter()
+        .any(|(ports, _)| matches!(ports, Ports::Only(_)));
     if limited && (grants.network() || !filtered) {
         note(Part::TcpPorts, ABI::V4, "6.7");
     }
@@ -106,17 +154,26 @@ pub(super) fn account(kernel: ABI, grants: &Grants, filtered: bool, enforced: &m
 
 fn needs(kernel: ABI, linux: &str) -> String {
     match kernel {
-        ABI::Unsupported => format!("needs Linux {linux} with Landlock; this kernel has none, or `lsm=` leaves it out"),
+        ABI::Unsupported => {
+            format!("needs Linux {linux} with Landlock; this kernel has none, or `lsm=` leaves it out")
+        }
         _ => format!("needs Linux {linux}"),
     }
 }
 
 fn tcp(grants: &Grants) -> [(&Ports, AccessNet); 2] {
-    [(&grants.connect_tcp, AccessNet::ConnectTcp), (&grants.bind_tcp, AccessNet::BindTcp)]
+    [
+        (&grants.connect_tcp, AccessNet::ConnectTcp),
+        (&grants.bind_tcp, AccessNet::BindTcp),
+    ]
 }
 
 fn execute(grants: &Grants) -> BitFlags<AccessFs> {
-    if grants.exec { AccessFs::Execute.into() } else { BitFlags::EMPTY }
+    if grants.exec {
+        AccessFs::Execute.into()
+    } else {
+        BitFlags::EMPTY
+    }
 }
 
 /// All of writing but the making of devices.
@@ -133,7 +190,11 @@ fn common() -> Vec<PathBuf> {
     paths.extend(std::env::current_exe());
     let resolver = std::fs::canonicalize("/etc/resolv.conf").ok();
     let beside = resolver.as_deref().and_then(Path::parent);
-    paths.extend(beside.filter(|dir| dir.starts_with(RUNTIME) && *dir != Path::new(RUNTIME)).map(PathBuf::from));
+    paths.extend(
+        beside
+            .filter(|dir| dir.starts_with(RUNTIME) && *dir != Path::new(RUNTIME))
+            .map(PathBuf::from),
+    );
     paths
 }
 
@@ -158,12 +219,16 @@ fn allow(
 ) -> Result<RulesetCreated, SandboxError> {
     match PathFd::new(path) {
         Ok(fd) => add(rules, fd, path, access),
-        Err(PathFdError::OpenCall { source, .. }) => {
-            Err(SandboxError::Path { path: path.into(), list, source })
-        }
-        Err(error) => {
-            Err(SandboxError::Path { path: path.into(), list, source: std::io::Error::other(error.to_string()) })
-        }
+        Err(PathFdError::OpenCall { source, .. }) => Err(SandboxError::Path {
+            path: path.into(),
+            list,
+            source,
+        }),
+        Err(error) => Err(SandboxError::Path {
+            path: path.into(),
+            list,
+            source: std::io::Error::other(error.to_string()),
+        }),
     }
 }
 
@@ -174,6 +239,108 @@ fn add(
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, SandboxError> {
     // A rule on a file may hold only what one can do to a file.
-    let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
+    let access = if path.is_dir() {
+        access
+    } else {
+        access & AccessFs::from_file(NEWEST)
+    };
     Ok(rules.add_rule(PathBeneath::new(fd, access))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    /// The parts a kernel lacks for these grants, by their names.
+    fn check(kernel: ABI, grants: &Grants, filtered: bool, expected: &Expect) {
+        let mut enforced = Enforced::default();
+        account(kernel, grants, filtered, &mut enforced);
+        let gaps: Vec<String> = enforced
+            .gaps
+            .iter()
+            .map(|gap| format!("{:?} {}", gap.part, gap.reason))
+            .collect();
+        expected.assert_eq(&gaps.join("\n"));
+    }
+
+    fn some_ports() -> Grants {
+        Grants {
+            connect_tcp: Ports::Only(vec![25]),
+            ..Grants::default()
+        }
+    }
+
+    #[test]
+    fn a_new_kernel_lacks_nothing() {
+        for grants in [
+            Grants::default(),
+            some_ports(),
+            Grants {
+                exec: true,
+                unix_sockets: true,
+                ..some_ports()
+            },
+        ] {
+            check(ABI::V6, &grants, true, &expect![""]);
+        }
+    }
+
+    #[test]
+    fn without_grants_the_filter_stands_in_on_an_older_kernel() {
+        check(
+            ABI::V2,
+            &Grants::default(),
+            true,
+            &expect![[r#"
+            Truncation needs Linux 6.2
+            DeviceControl needs Linux 6.10"#]],
+        );
+        check(
+            ABI::V2,
+            &Grants::default(),
+            false,
+            &expect![[r#"
+            Truncation needs Linux 6.2
+            DeviceControl needs Linux 6.10
+            TcpPorts needs Linux 6.7
+            AbstractSockets needs Linux 6.12
+            Signals needs Linux 6.12"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_granted_in_part_takes_the_kernel() {
+        check(
+            ABI::V3,
+            &some_ports(),
+            true,
+            &expect![[r#"
+            DeviceControl needs Linux 6.10
+            TcpPorts needs Linux 6.7"#]],
+        );
+        check(
+            ABI::V5,
+            &Grants {
+                exec: true,
+                unix_sockets: true,
+                ..some_ports()
+            },
+            true,
+            &expect![[r#"
+            AbstractSockets needs Linux 6.12
+            Signals needs Linux 6.12"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_granted_in_full_needs_no_limit() {
+        let any = Grants {
+            connect_tcp: Ports::Any,
+            bind_tcp: Ports::Any,
+            ..Grants::default()
+        };
+        check(ABI::V3, &any, true, &expect!["DeviceControl needs Linux 6.10"]);
+    }
 }

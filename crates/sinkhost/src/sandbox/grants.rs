@@ -11,9 +11,9 @@ pub const DEFAULT_MEMORY_BYTES: u64 = 256 << 20;
 
 /// Descriptors a plugin's process may have open unless the site says otherwise.
 ///
-/// Standard streams, the socket to the hub and a few pictures are there already; a sink that keeps a batch of 64
-/// files open still fits.
-pub const DEFAULT_OPEN_FILES: u64 = 256;
+/// Up to 256 of them are pictures on their way from the hub, which the plugin does not see as such; a sink that keeps
+/// a batch of 64 files open still fits. With fewer than that the process may fail to take in its alerts.
+pub const DEFAULT_OPEN_FILES: u64 = 512;
 
 /// What the plugin of one sink may do, as granted by the site.
 ///
@@ -48,7 +48,8 @@ pub struct Grants {
     /// Most bytes of private memory (heap, stacks, private writable mappings: `RLIMIT_DATA`); more is a failed
     /// allocation. Pictures the hub hands over are shared memory and do not count. `None`: no limit.
     pub memory_bytes: Option<u64>,
-    /// Most descriptors open at the same time (`RLIMIT_NOFILE`); more is `EMFILE`. `None`: no limit of its own.
+    /// Most descriptors open at the same time (`RLIMIT_NOFILE`), pictures that wait for the plugin among them; more is
+    /// `EMFILE`. `None`: no limit of its own.
     pub open_files: Option<u64>,
     /// Most tasks, that is processes and threads, of the *user* (`RLIMIT_NPROC`). The kernel counts all that this user
     /// runs, the hub and other sinks with it, and does not count at all for root. So it only makes sense with a user
@@ -85,7 +86,11 @@ impl Grants {
     /// network, no programs, the default limits.
     #[must_use]
     pub fn for_sink(plugin: &Path, state_dir: &Path) -> Self {
-        Self { read: vec![plugin.into()], write: vec![state_dir.into()], ..Self::default() }
+        Self {
+            read: vec![plugin.into()],
+            write: vec![state_dir.into()],
+            ..Self::default()
+        }
     }
 
     /// Whether any use of the network is granted.

@@ -30,6 +30,16 @@ pub(super) fn die_first() -> Result<(), String> {
 fn limit(resource: Resource, what: &'static str, value: Option<u64>) -> Result<(), SandboxError> {
     let Some(value) = value else { return Ok(()) };
     let lower = Some(getrlimit(resource).maximum.map_or(value, |hard| hard.min(value)));
-    setrlimit(resource, Rlimit { current: lower, maximum: lower })
-        .map_err(|source| SandboxError::Limit { what, value, source: source.into() })
+    setrlimit(
+        resource,
+        Rlimit {
+            current: lower,
+            maximum: lower,
+        },
+    )
+    .map_err(|source| SandboxError::Limit {
+        what,
+        value,
+        source: source.into(),
+    })
 }

@@ -26,6 +26,7 @@ mod grants;
 mod limits;
 mod privileges;
 mod syscalls;
+mod tables;
 
 use std::os::fd::BorrowedFd;
 
@@ -52,6 +53,9 @@ pub fn apply(grants: &Grants, keep: &[BorrowedFd<'_>]) -> Result<Enforced, Sandb
     let kernel = files::restrict(grants)?;
     let filter = syscalls::restrict(grants)?;
     files::account(kernel, grants, filter.is_ok(), &mut enforced);
+    if !(grants.network() && grants.unix_sockets) {
+        enforced.note(Part::Sockets, filter.clone());
+    }
     enforced.note(Part::SystemCalls, filter);
     if grants.require && !enforced.is_complete() {
         return Err(SandboxError::Incomplete { gaps: enforced.gaps });

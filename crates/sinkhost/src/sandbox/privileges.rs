@@ -1,6 +1,9 @@
 //! Who a process is and may become. Knows users by number only.
 
-#![allow(unsafe_code, reason = "user and group numbers are unchecked integers to rustix")]
+#![allow(
+    unsafe_code,
+    reason = "user and group numbers are unchecked integers to rustix"
+)]
 
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -20,7 +23,11 @@ pub(super) fn drop(user: Option<&RunAs>) -> Result<(), SandboxError> {
         become_user(user)?;
     }
     let none = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
     set_capabilities(None, sets).map_err(refused("give up capabilities"))?;
     set_no_new_privs(true).map_err(refused("set no_new_privs"))
 }
@@ -30,13 +37,17 @@ fn become_user(user: &RunAs) -> Result<(), SandboxError> {
     // The kernel takes the highest number for "leave it as it is", which would leave root.
     if user.uid == u32::MAX || user.gid == u32::MAX {
         let number = "user or group number 4294967295 is none";
-        return Err(SandboxError::Privileges { what: number.into(), source: Errno::INVAL.into() });
+        return Err(SandboxError::Privileges {
+            what: number.into(),
+            source: Errno::INVAL.into(),
+        });
     }
     let groups: Vec<Gid> = user.groups.iter().map(|group| gid(*group)).collect();
     let (user_id, group_id) = (uid(user.uid), gid(user.gid));
     // The user last: it takes privileges to change groups.
     set_thread_groups(&groups).map_err(refused("set the groups"))?;
-    set_thread_res_gid(group_id, group_id, group_id).map_err(refused(&format!("run as group {}", user.gid)))?;
+    set_thread_res_gid(group_id, group_id, group_id)
+        .map_err(refused(&format!("run as group {}", user.gid)))?;
     set_thread_res_uid(user_id, user_id, user_id).map_err(refused(&format!("run as user {}", user.uid)))
 }
 
@@ -50,5 +61,8 @@ fn gid(number: u32) -> Gid {
 
 fn refused(what: &str) -> impl FnOnce(Errno) -> SandboxError {
     let what = what.to_owned();
-    move |source| SandboxError::Privileges { what, source: source.into() }
+    move |source| SandboxError::Privileges {
+        what,
+        source: source.into(),
+    }
 }

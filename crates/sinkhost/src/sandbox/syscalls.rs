@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter,
+    BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
 use super::{Grants, SandboxError, tables};
@@ -22,7 +22,9 @@ pub(super) fn restrict(grants: &Grants) -> Result<Result<(), String>, SandboxErr
         match apply_filter(&program) {
             Ok(()) => {}
             Err(Error::Prctl(error) | Error::Seccomp(error)) => {
-                return Ok(Err(format!("the kernel takes no filter of system calls: {error}")));
+                return Ok(Err(format!(
+                    "the kernel takes no filter of system calls: {error}"
+                )));
             }
             Err(error) => return Ok(Err(error.to_string())),
         }
@@ -47,22 +49,18 @@ fn program(rules: Rules, errno: i32, arch: TargetArch) -> Result<BpfProgram, Bac
 
 fn refused(grants: &Grants) -> Result<Rules, BackendError> {
     let mut rules: Rules = tables::REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-    rules.insert(libc::SYS_socket, vec![none_of(0, &families(grants))?]);
+    rules.insert(libc::SYS_socket, none_of(0, &families(grants))?);
     rules.insert(libc::SYS_clone, clones(grants)?);
     let own = u64::from(std::process::id());
     // Limits of another process of this user, the hub for one.
-    rules.insert(libc::SYS_prlimit64, vec![none_of(0, &[0, own])?]);
+    rules.insert(libc::SYS_prlimit64, none_of(0, &[0, own])?);
     if !grants.exec {
         rules.extend(tables::STARTING_PROGRAMS.iter().map(|call| (*call, Vec::new())));
         // Landlock does the same from Linux 6.12 on, for this process and those it starts.
         rules.extend(tables::SIGNALLING_ANY.iter().map(|call| (*call, Vec::new())));
         for call in tables::SIGNALLING {
-            rules.insert(*call, vec![none_of(0, &[own])?]);
+            rules.insert(*call, none_of(0, &[own])?);
         }
-    }
-    // A rule without conditions is no rule to the compiler, but "always" is.
-    for chain in rules.values_mut() {
-        chain.retain(|rule| *rule != always());
     }
     Ok(rules)
 }
@@ -77,7 +75,10 @@ fn families(grants: &Grants) -> Vec<u64> {
         // Netlink is how the C library asks for this machine's addresses when it looks up a name.
         families.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
     }
-    families.into_iter().map(|family| u64::from(family.unsigned_abs())).collect()
+    families
+        .into_iter()
+        .map(|family| u64::from(family.unsigned_abs()))
+        .collect()
 }
 
 /// Which uses of `clone` are refused: namespaces always; new processes, as opposed to threads, without `exec`.
@@ -85,19 +86,34 @@ fn clones(grants: &Grants) -> Result<Vec<SeccompRule>, BackendError> {
     let mut rules = Vec::new();
     for flag in tables::NAMESPACES {
         let flag = u64::from(flag.unsigned_abs());
-        rules.push(SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(flag), flag)?])?);
+        rules.push(SeccompRule::new(vec![condition(
+            0,
+            SeccompCmpOp::MaskedEq(flag),
+            flag,
+        )?])?);
     }
     if !grants.exec {
         let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-        rules.push(SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(thread), 0)?])?);
+        rules.push(SeccompRule::new(vec![condition(
+            0,
+            SeccompCmpOp::MaskedEq(thread),
+            0,
+        )?])?);
     }
     Ok(rules)
 }
 
-/// Matches when the argument is none of these numbers.
-fn none_of(argument: u8, numbers: &[u64]) -> Result<SeccompRule, BackendError> {
-    let conditions = numbers.iter().map(|number| condition(argument, SeccompCmpOp::Ne, *number));
-    SeccompRule::new(conditions.collect::<Result<_, _>>()?)
+/// Matches when the argument is none of these numbers; always, if there are none.
+fn none_of(argument: u8, numbers: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {
+    let conditions = numbers
+        .iter()
+        .map(|number| condition(argument, SeccompCmpOp::Ne, *number));
+    let conditions: Vec<_> = conditions.collect::<Result<_, _>>()?;
+    Ok(if conditions.is_empty() {
+        Vec::new()
+    } else {
+        vec![SeccompRule::new(conditions)?]
+    })
 }
 
 /// On 32 bits: families, process numbers and flags are ints, and the rest of the register may hold anything.

@@ -1,0 +1,123 @@
+//! What can be used up, and what is inherited.
+
+use libtest_mimic::Trial;
+use watchpost_sinkhost::sandbox::{Grants, RunAs};
+
+use crate::support::{child, deed, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("limits::memory_is_refused", memory_is_refused),
+        trial(
+            "limits::pictures_do_not_count_as_memory",
+            pictures_do_not_count_as_memory,
+        ),
+        trial("limits::open_files_run_out", open_files_run_out),
+        trial("limits::tasks_run_out", tasks_run_out),
+        trial("limits::nothing_is_dumped", nothing_is_dumped),
+        trial("limits::a_limit_cannot_be_raised", a_limit_cannot_be_raised),
+        trial(
+            "limits::without_limits_there_are_none_but_core",
+            without_limits_there_are_none_but_core,
+        ),
+        trial(
+            "limits::the_plugin_dies_before_the_hub",
+            the_plugin_dies_before_the_hub,
+        ),
+        trial("limits::nothing_is_inherited", nothing_is_inherited),
+        trial("limits::stdin_is_empty", stdin_is_empty),
+    ]
+}
+
+const MIB: u64 = 1 << 20;
+
+fn small() -> Grants {
+    Grants {
+        memory_bytes: Some(64 * MIB),
+        ..Grants::default()
+    }
+}
+
+fn memory_is_refused() {
+    assert_eq!(deed(&small(), &format!("allocate {}", 32 * MIB)), "ok");
+    assert_eq!(deed(&small(), &format!("allocate {}", 128 * MIB)), "ENOMEM");
+    // What most programs do about it.
+    assert_eq!(
+        child(&small(), &format!("insist-on {}", 128 * MIB)).signal,
+        Some(libc::SIGABRT)
+    );
+}
+
+fn pictures_do_not_count_as_memory() {
+    assert_eq!(deed(&small(), &format!("map-shared {}", 1024 * MIB)), "ok");
+}
+
+fn open_files_run_out() {
+    let grants = Grants {
+        open_files: Some(32),
+        ..Grants::default()
+    };
+    assert_eq!(deed(&grants, "open-many"), "ok: 29 and then EMFILE");
+}
+
+fn tasks_run_out() {
+    // Root is not bound, so be someone else.
+    let user = rustix::process::geteuid().is_root().then_some(RunAs {
+        uid: 61_235,
+        gid: 61_235,
+        groups: Vec::new(),
+    });
+    let one = Grants {
+        exec: true,
+        processes: Some(1),
+        user,
+        ..Grants::default()
+    };
+    assert_eq!(deed(&one, "fork"), "EAGAIN");
+    assert_eq!(deed(&one, "thread"), "EAGAIN");
+}
+
+fn nothing_is_dumped() {
+    assert_eq!(
+        deed(&Grants::default(), &format!("limit-of {}", libc::RLIMIT_CORE)),
+        "ok: 0 of 0"
+    );
+}
+
+fn a_limit_cannot_be_raised() {
+    assert_eq!(
+        deed(
+            &Grants::default(),
+            &format!("raise-limit {}", libc::RLIMIT_NOFILE)
+        ),
+        "EPERM"
+    );
+}
+
+fn without_limits_there_are_none_but_core() {
+    let grants = Grants {
+        memory_bytes: None,
+        open_files: None,
+        ..Grants::default()
+    };
+    assert_eq!(deed(&grants, &format!("allocate {}", 512 * MIB)), "ok");
+    assert_eq!(
+        deed(&grants, &format!("limit-of {}", libc::RLIMIT_CORE)),
+        "ok: 0 of 0"
+    );
+}
+
+fn the_plugin_dies_before_the_hub() {
+    assert_eq!(deed(&Grants::default(), "status oom_score_adj"), "ok: 500");
+}
+
+fn nothing_is_inherited() {
+    assert_eq!(
+        deed(&Grants::default(), "descriptors /etc/hosts"),
+        "ok: [0, 1, 2]"
+    );
+}
+
+fn stdin_is_empty() {
+    assert_eq!(deed(&Grants::default(), "stdin"), "ok: 0 bytes");
+}
