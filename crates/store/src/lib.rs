@@ -1,1 +1,40 @@
-//! Durable storage for Watchpost: alerts and deliveries in SQLite, pictures in a frame log.
+//! Durable storage for Watchpost: alerts and deliveries in SQLite, pictures in a frame log beside it.
+//!
+//! One [`Store`] writes, from one thread and in batches; any number of [`Reader`]s read beside it. A batch
+//! is on disk as a whole before [`Store::commit`] returns, or not there at all. Everything here blocks.
+//!
+//! It knows nothing of sockets, plugins, routes or runtimes, and reads no clock but to name a file that
+//! has to be set aside: the time comes in as an argument.
+//!
+//! # Files in the data directory
+//!
+//! | name | what |
+//! |---|---|
+//! | `watchpost.db`, `-wal`, `-shm` | the database |
+//! | `frames/*.seg` | the pictures, one after the other, without any framing |
+//! | `store.lock` | held by the one process that may write |
+//! | `*.corrupt-<time>` | what could not be read, kept for whoever wants to rescue something |
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod commit;
+mod error;
+mod frames;
+mod names;
+mod open;
+mod options;
+mod place;
+mod reader;
+mod retention;
+mod schema;
+mod store;
+
+pub use batch::{Arrival, Batch, DeliveryUpdate, Receipt};
+pub use error::StoreError;
+pub use frames::{FrameError, FrameRef};
+pub use open::{Beginning, OpenReport, SetAside};
+pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions};
+pub use reader::{Counts, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, StoredAlert};
+pub use retention::{Held, RetentionReport};
+pub use store::Store;

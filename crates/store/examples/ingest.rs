@@ -1,0 +1,169 @@
+//! Measures how many alerts a second the store takes, and what it writes to disk for them.
+//!
+//! `cargo run --release -p watchpost-store --example ingest [-- DIR]`
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use watchpost_core::{
+    Alert, AlertId, AlertKind, DeliveryState, Details, Picture, PlannedDelivery, Severity, UnixMillis,
+};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate, Retention, Store, StoreOptions};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How long each figure is measured.
+const SPAN: Duration = Duration::from_secs(3);
+
+/// Alerts of the large store.
+const MANY: u64 = 1_000_000;
+
+#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+fn main() -> Result<(), Failure> {
+    let dir = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("watchpost-ingest"), PathBuf::from);
+    for (batch, kilobytes) in [(64, 10), (64, 60), (64, 200), (1, 10), (1, 60), (1, 200)] {
+        let _ = std::fs::remove_dir_all(&dir);
+        // Small enough for the log to be in its steady state soon, where files are overwritten.
+        let retention = Retention { max_size: Some(1 << 30), ..Retention::default() };
+        let options = StoreOptions { retention, ..StoreOptions::new(&dir) };
+        let (mut store, _) = Store::open(options)?;
+        let mut source = Source::new(kilobytes << 10);
+        let fresh = measure(&mut store, &mut source, batch, SPAN, false)?;
+        let (before, written_before) = (source.next, written()?);
+        let steady = measure(&mut store, &mut source, batch, SPAN, true)?;
+        let per_alert = (written()? - written_before) / (source.next - before).max(1);
+        println!(
+            "{kilobytes:>4} KB, batch {batch:>2}: {fresh:>7.0}/s into new files, {steady:>7.0}/s with retention, \
+             {per_alert} B written an alert ({:.2} x the picture)",
+            per_alert as f64 / (kilobytes << 10) as f64,
+        );
+    }
+    growth(&dir)?;
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
+
+/// The same into an empty store and into one with a million alerts.
+#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+fn growth(dir: &Path) -> Result<(), Failure> {
+    let _ = std::fs::remove_dir_all(dir);
+    let (mut store, _) = Store::open(StoreOptions::new(dir))?;
+    let mut source = Source::new(10 << 10);
+    let empty = measure(&mut store, &mut source, 64, SPAN, false)?;
+    source.bytes = 0;
+    while source.next < MANY {
+        store.commit(&source.batch(1_000))?;
+    }
+    source.bytes = 10 << 10;
+    let full = measure(&mut store, &mut source, 64, SPAN, false)?;
+    println!("  10 KB, batch 64: {empty:.0}/s empty, {full:.0}/s with {MANY} alerts ({:.0} %)", 100.0 * full / empty);
+    drop(store);
+    let start = Instant::now();
+    let (store, report) = Store::open(StoreOptions::new(dir))?;
+    println!("opened with {} alerts in {:?}: {:?}", source.next, start.elapsed(), report.beginning);
+    let mut reader = store.reader()?;
+    let (now, skip) = (UnixMillis(i64::MAX), Default::default());
+    for (name, question) in [
+        ("live(50)", (|r, _, _| r.live(50).map(|l| l.len())) as fn(&mut watchpost_store::Reader, _, &_) -> _),
+        ("due(64)", |r, now, skip| r.due("archive", now, 64, skip).map(|l| l.len())),
+        ("next_due", |r, _, skip| r.next_due("archive", skip).map(|l| usize::from(l.is_some()))),
+        ("counts", |r, _, _| r.counts().map(|c| usize::try_from(c.alerts).unwrap_or(0))),
+    ] {
+        question(&mut reader, now, &skip)?;
+        let start = Instant::now();
+        let found = question(&mut reader, now, &skip)?;
+        println!("{name}: {found} in {:?}", start.elapsed());
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    println!("{}", status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).collect::<Vec<_>>().join(", "));
+    Ok(())
+}
+
+/// Alerts a second. With `steady` their deliveries are settled with the next batch, and retention runs.
+fn measure(
+    store: &mut Store,
+    source: &mut Source,
+    batch: u64,
+    span: Duration,
+    steady: bool,
+) -> Result<f64, Failure> {
+    let (start, first) = (Instant::now(), source.next);
+    let mut updates = Vec::new();
+    while start.elapsed() < span {
+        let mut batch = source.batch(batch);
+        batch.updates = std::mem::take(&mut updates);
+        store.commit(&batch)?;
+        updates = batch.arrivals.iter().map(delivered).collect();
+        if steady {
+            store.retain(UnixMillis(0))?;
+        }
+    }
+    store.commit(&Batch { updates, ..Batch::default() })?;
+    Ok((source.next - first) as f64 / start.elapsed().as_secs_f64())
+}
+
+fn delivered(arrival: &Arrival) -> DeliveryUpdate {
+    DeliveryUpdate {
+        alert: arrival.alert.id,
+        sink: "archive".to_owned(),
+        state: DeliveryState::Delivered,
+        attempts: 1,
+        due_at: arrival.alert.received_at,
+        error: None,
+    }
+}
+
+/// Makes alerts.
+struct Source {
+    next: u64,
+    bytes: usize,
+    /// Pictures are taken from here at different places, so that no two in a row are the same.
+    noise: Vec<u8>,
+}
+
+impl Source {
+    fn new(bytes: usize) -> Self {
+        let noise = (0..bytes as u64 + 1_000).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        Self { next: 0, bytes, noise }
+    }
+
+    fn batch(&mut self, alerts: u64) -> Batch {
+        Batch { arrivals: (0..alerts).map(|_| self.arrival()).collect(), ..Batch::default() }
+    }
+
+    fn arrival(&mut self) -> Arrival {
+        self.next += 1;
+        let from = (self.next % 1_000) as usize;
+        let frame = (self.bytes > 0).then(|| self.noise[from..from + self.bytes].to_vec());
+        let id = 1_795_396_590_521_000 + self.next * 50;
+        Arrival {
+            alert: Alert {
+                id: AlertId(id),
+                kind: AlertKind::Anomaly,
+                connection: "shop".into(),
+                source_id: None,
+                stream_id: format!("4f6c1c1e-0b1e-4a55-9d3c-8a4b0a7c00{:02}", self.next % 8),
+                person_id: 1,
+                received_at: UnixMillis((id / 1_000) as i64),
+                occurred_at: None,
+                severity: Severity::Low,
+                title: "Anomaly at front-door".into(),
+                text: "Person 1, score -1.23, classified as Abnormal with confidence Low".into(),
+                details: Details { status: "unknown".into(), score: Some(-1.23), ..Details::default() },
+                picture: match self.bytes {
+                    0 => Picture::Missing("the message had no picture".into()),
+                    bytes => Picture::Jpeg { bytes: bytes as u32, width: 640, height: 480 },
+                },
+            },
+            frame,
+            deliveries: vec![PlannedDelivery { sink: "archive".into(), expires_at: None }],
+        }
+    }
+}
+
+/// Bytes this process has sent to disk.
+fn written() -> Result<u64, Failure> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).ok_or("no write_bytes")?;
+    Ok(line.parse()?)
+}

@@ -1,0 +1,64 @@
+//! What one commit consists of. Plain data.
+
+use watchpost_core::{Alert, AlertId, DeliveryState, PlannedDelivery, UnixMillis};
+
+/// Everything that goes into one transaction. It is kept as a whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// New alerts.
+    pub arrivals: Vec<Arrival>,
+    /// What became of deliveries; done after the arrivals. An update of a delivery that is no longer
+    /// pending, or whose alert is gone, changes nothing.
+    pub updates: Vec<DeliveryUpdate>,
+    /// Names of sinks whose waiting retries shall all be due at once; done last. No more than
+    /// 20,000 of a sink at a time, those that wait least first: the others keep their time.
+    pub release: Vec<String>,
+}
+
+/// An alert with all that is stored together with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// The alert. Its id is its key for ever.
+    pub alert: Alert,
+    /// The bytes of its picture.
+    pub frame: Option<Vec<u8>>,
+    /// To whom it goes, at most once to each sink.
+    pub deliveries: Vec<PlannedDelivery>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryUpdate {
+    /// Which alert.
+    pub alert: AlertId,
+    /// To which sink.
+    pub sink: String,
+    /// Where it stands now. `Pending` means that it is tried again.
+    pub state: DeliveryState,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When it is tried again; for a final state, when that was reached.
+    pub due_at: UnixMillis,
+    /// What went wrong last. Cut after 1,000 bytes.
+    pub error: Option<String>,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is on disk now.
+    Stored,
+    /// It was on disk already, or stands earlier in the same batch: the same source id of the same
+    /// connection, or the same id. Nothing of this one is kept.
+    Duplicate {
+        /// The alert that is kept.
+        of: AlertId,
+    },
+}
+
+impl Batch {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.arrivals.is_empty() && self.updates.is_empty() && self.release.is_empty()
+    }
+}

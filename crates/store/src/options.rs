@@ -1,0 +1,72 @@
+//! Where the store is and how much it keeps.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::frames::FRAME_BLOCK_BYTES;
+
+/// Usual size of a file of the frame log, in bytes: large enough that a new one is rare, small enough that
+/// an SD card can spare two.
+pub const DEFAULT_SEGMENT_SIZE: u64 = 64 << 20;
+
+/// Smallest size of a file of the frame log, in bytes.
+const MIN_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// With a limit on the size of the store, a file of the frame log takes at most this part of it: space is
+/// given back by whole files.
+const MIN_SEGMENTS_IN_LIMIT: u64 = 8;
+
+/// Where the store is and how much it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The data directory. Made if it does not exist.
+    pub dir: PathBuf,
+    /// What may be removed.
+    pub retention: Retention,
+    /// Size of the frame log's files, in bytes. Raised to 64 KiB, and lowered to an eighth of
+    /// [`Retention::max_size`].
+    pub segment_size: u64,
+}
+
+/// Limits beyond which the oldest alerts are removed. Alerts that have pending deliveries never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Alerts received longer ago than this may go.
+    pub keep_for: Option<Duration>,
+    /// Most alerts.
+    pub keep_max: Option<u64>,
+    /// Most bytes on disk: the files of the frame log, one spare among them, and the used part of the
+    /// database.
+    pub max_size: Option<u64>,
+}
+
+impl StoreOptions {
+    /// Keeps everything, in `dir`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), retention: Retention::default(), segment_size: DEFAULT_SEGMENT_SIZE }
+    }
+
+    /// The size that new segments get.
+    pub(crate) fn effective_segment_size(&self) -> u64 {
+        let most = self.retention.max_size.map_or(u64::MAX, |size| size / MIN_SEGMENTS_IN_LIMIT);
+        let size = self.segment_size.min(most).max(MIN_SEGMENT_BYTES);
+        size / FRAME_BLOCK_BYTES * FRAME_BLOCK_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_fit_into_a_small_limit() {
+        let size = |segment_size, max_size| {
+            let retention = Retention { max_size, ..Retention::default() };
+            StoreOptions { retention, segment_size, ..StoreOptions::new("x") }.effective_segment_size()
+        };
+        assert_eq!(size(DEFAULT_SEGMENT_SIZE, None), 64 << 20);
+        assert_eq!(size(DEFAULT_SEGMENT_SIZE, Some(128 << 20)), 16 << 20);
+        assert_eq!(size(1, Some(1)), 64 << 10);
+        assert_eq!(size((1 << 20) + 1, None), 1 << 20);
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading the store, beside the writer and without ever making it wait.
+
+mod due;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
+
+use crate::commit::state_of;
+use crate::frames::{FrameError, FrameFiles, FrameRef};
+use crate::place::Place;
+use crate::store::key;
+use crate::{StoreError, schema};
+
+/// Opens readers.
+pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>;
+
+/// Reads what is committed, through a connection of its own. It can be given from thread to thread.
+#[derive(Debug)]
+pub struct Reader {
+    db: Connection,
+    frames: FrameFiles,
+    place: Place,
+}
+
+/// An alert with what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredAlert {
+    /// The alert.
+    pub alert: Alert,
+    /// Its JSON form, byte for byte as it was stored.
+    pub body: String,
+    /// Whether it has been taken off the live list, alone or with all others.
+    pub dismissed: bool,
+    /// Where its picture stands, if it has one.
+    pub frame: Option<FrameRef>,
+    /// One for each sink it goes to, in the order in which the sinks became known.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// What became of an alert at one sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Name of the sink.
+    pub sink: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When the next attempt may be made; `None` at once, or never again.
+    pub due_at: Option<UnixMillis>,
+    /// When it stops being worth anything.
+    pub expires_at: Option<UnixMillis>,
+    /// When it reached its final state.
+    pub finished_at: Option<UnixMillis>,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// A delivery to be attempted now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// Which alert.
+    pub alert: AlertId,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When it stops being worth anything. It may be past: then it is to be settled as expired.
+    pub expires_at: Option<UnixMillis>,
+    /// The alert's JSON form, as it was stored.
+    pub body: String,
+    /// Where its picture stands, if it has one.
+    pub frame: Option<FrameRef>,
+}
+
+/// Which alerts to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// How many at the most.
+    pub limit: u32,
+    /// Only those with smaller ids: the last one of the page before.
+    pub before: Option<AlertId>,
+    /// Only those of this connection.
+    pub connection: Option<String>,
+    /// Only those of this stream. There is no index for it: rare ones are looked for among all.
+    pub stream: Option<String>,
+}
+
+/// How much there is. Exact, and as cheap with a million alerts as with one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Alerts stored.
+    pub alerts: u64,
+    /// Size of their pictures in bytes.
+    pub frame_bytes: u64,
+    /// Deliveries of stored alerts by sink and state. Every sink ever known has all four states.
+    pub deliveries: BTreeMap<String, BTreeMap<DeliveryState, u64>>,
+}
+
+impl Reader {
+    /// Opens the store in `dir` for reading. It must exist.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let place = Place { dir: dir.to_owned() };
+        let db = schema::open_reader(&place.database())?;
+        Ok(Self { db, frames: FrameFiles::new(place.frames()), place })
+    }
+
+    /// The newest alerts that have not been dismissed, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn live(&mut self, limit: u32) -> Result<Vec<StoredAlert>, StoreError> {
+        self.alerts(
+            "WHERE a.id > (SELECT cleared_through FROM live) AND a.dismissed_at IS NULL
+             ORDER BY a.id DESC LIMIT ?1",
+            params![limit],
+        )
+    }
+
+    /// Alerts, dismissed or not, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn list(&mut self, filter: &Filter) -> Result<Vec<StoredAlert>, StoreError> {
+        let before = filter.before.map_or(i64::MAX, key);
+        self.alerts(
+            "WHERE a.id < ?2 AND (?3 IS NULL OR a.stream = ?3)
+               AND (?4 IS NULL OR a.connection = (SELECT id FROM connection WHERE name = ?4))
+             ORDER BY a.id DESC LIMIT ?1",
+            params![filter.limit, before, filter.stream, filter.connection],
+        )
+    }
+
+    /// One alert; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn get(&mut self, id: AlertId) -> Result<Option<StoredAlert>, StoreError> {
+        Ok(self.alerts("WHERE a.id = ?1", params![key(id)])?.pop())
+    }
+
+    /// Deliveries that are due, oldest alert first, except those of the alerts in `skip`. Retries that
+    /// have come due are found in the order of their time, so with more than `limit` of them the order
+    /// among the alerts holds only within each answer.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn due(
+        &mut self,
+        sink: &str,
+        now: UnixMillis,
+        limit: usize,
+        skip: &BTreeSet<AlertId>,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        let outcome = due::due(&mut self.db, sink, now, limit, skip);
+        self.outcome(outcome)
+    }
+
+    /// When the next delivery is due, except those of the alerts in `skip`: the beginning of 1970 for one
+    /// that is due at once, `None` when nothing is pending.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn next_due(&mut self, sink: &str, skip: &BTreeSet<AlertId>) -> Result<Option<UnixMillis>, StoreError> {
+        let outcome = due::next_due(&self.db, sink, skip);
+        self.outcome(outcome)
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn counts(&mut self) -> Result<Counts, StoreError> {
+        let outcome = rows::counts(&mut self.db);
+        self.outcome(outcome)
+    }
+
+    /// Reads a picture into memory of just its size, for instance a mapped memfd, and checks it.
+    ///
+    /// # Errors
+    /// When it is gone or damaged, or the size is another.
+    pub fn read_frame_into(&mut self, frame: &FrameRef, into: &mut [u8]) -> Result<(), FrameError> {
+        self.frames.read(frame, into)
+    }
+
+    /// Reads a picture and checks it.
+    ///
+    /// # Errors
+    /// When it is gone or damaged.
+    pub fn read_frame(&mut self, frame: &FrameRef) -> Result<Vec<u8>, FrameError> {
+        let mut bytes = vec![0; frame.len()];
+        self.frames.read(frame, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn alerts(
+        &mut self,
+        condition: &str,
+        parameters: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<StoredAlert>, StoreError> {
+        let outcome = rows::alerts(&mut self.db, condition, parameters);
+        let rows = self.outcome(outcome)?;
+        rows.into_iter().map(rows::StoredRow::parsed).collect()
+    }
+
+    fn outcome<T>(&self, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
+        outcome.map_err(|e| {
+            let e = StoreError::database("read", &self.place.database(), e);
+            if e.is_ruin() {
+                // As the writer does, for whoever starts next.
+                let _ = std::fs::write(self.place.suspicion(), e.to_string());
+            }
+            e
+        })
+    }
+}

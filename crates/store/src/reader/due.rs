@@ -1,0 +1,93 @@
+//! What a sink has to do next, found without stepping over what is not due.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use watchpost_core::{AlertId, UnixMillis};
+
+use super::{DueDelivery, rows};
+use crate::commit::AT_ONCE;
+use crate::store::{id, key};
+
+/// See [`super::Reader::due`].
+pub(super) fn due(
+    db: &mut Connection,
+    sink: &str,
+    now: UnixMillis,
+    limit: usize,
+    skip: &BTreeSet<AlertId>,
+) -> rusqlite::Result<Vec<DueDelivery>> {
+    let moment = db.transaction()?;
+    let Some(sink) = sink_id(&moment, sink)? else { return Ok(Vec::new()) };
+    let mut alerts = alerts_due(&moment, sink, (AT_ONCE, AT_ONCE), limit, skip)?;
+    alerts.extend(alerts_due(&moment, sink, (AT_ONCE + 1, now.0), limit, skip)?);
+    alerts.sort_unstable();
+    alerts.truncate(limit);
+    let mut query = moment.prepare_cached(
+        "SELECT a.segment, a.offset, a.length, a.crc, a.body, d.attempts, d.expires_at
+         FROM alert a JOIN delivery d ON d.alert = a.id AND d.sink = ?2 WHERE a.id = ?1",
+    )?;
+    let mut due = Vec::with_capacity(alerts.len());
+    for alert in alerts {
+        due.extend(
+            query
+                .query_row([alert, sink], |row| {
+                    Ok(DueDelivery {
+                        alert: id(alert),
+                        attempts: row.get(5)?,
+                        expires_at: row.get::<_, Option<i64>>(6)?.map(UnixMillis),
+                        body: row.get(4)?,
+                        frame: rows::frame(row)?,
+                    })
+                })
+                .optional()?,
+        );
+    }
+    Ok(due)
+}
+
+/// See [`super::Reader::next_due`].
+pub(super) fn next_due(
+    db: &Connection,
+    sink: &str,
+    skip: &BTreeSet<AlertId>,
+) -> rusqlite::Result<Option<UnixMillis>> {
+    let Some(sink) = sink_id(db, sink)? else { return Ok(None) };
+    let mut query = db.prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert")?;
+    let mut rows = query.query([sink])?;
+    while let Some(row) = rows.next()? {
+        if !skip.contains(&id(row.get(1)?)) {
+            return Ok(Some(UnixMillis(row.get(0)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// Keys of alerts whose delivery is due within a span of time.
+fn alerts_due(
+    db: &Connection,
+    sink: i64,
+    (from, to): (i64, i64),
+    limit: usize,
+    skip: &BTreeSet<AlertId>,
+) -> rusqlite::Result<Vec<i64>> {
+    let skipped: BTreeSet<i64> = skip.iter().copied().map(key).collect();
+    let mut query = db.prepare_cached(
+        "SELECT alert FROM queue WHERE sink = ?1 AND due_at BETWEEN ?2 AND ?3 ORDER BY due_at, alert",
+    )?;
+    let mut rows = query.query(params![sink, from, to])?;
+    let mut alerts = Vec::with_capacity(limit);
+    while alerts.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let alert: i64 = row.get(0)?;
+        if !skipped.contains(&alert) {
+            alerts.push(alert);
+        }
+    }
+    Ok(alerts)
+}
+
+fn sink_id(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM sink WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()
+}

@@ -1,0 +1,107 @@
+//! Rows of the database as they come out of queries.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, ToSql};
+use watchpost_core::{DeliveryState, UnixMillis};
+
+use super::{Counts, DeliveryRow, StoredAlert, state_of};
+use crate::StoreError;
+use crate::frames::FrameRef;
+
+/// A [`StoredAlert`] whose document has not been looked into.
+pub(super) struct StoredRow {
+    id: i64,
+    body: String,
+    dismissed: bool,
+    frame: Option<FrameRef>,
+    deliveries: Vec<DeliveryRow>,
+}
+
+impl StoredRow {
+    pub(super) fn parsed(self) -> Result<StoredAlert, StoreError> {
+        let Self { id, body, dismissed, frame, deliveries } = self;
+        let alert = serde_json::from_str(&body)
+            .map_err(|source| StoreError::Document { alert: u64::try_from(id).unwrap_or(0), source })?;
+        Ok(StoredAlert { alert, body, dismissed, frame, deliveries })
+    }
+}
+
+/// Alerts that meet a condition, with their deliveries, all of one moment.
+pub(super) fn alerts(
+    db: &mut Connection,
+    condition: &str,
+    parameters: &[&dyn ToSql],
+) -> rusqlite::Result<Vec<StoredRow>> {
+    let moment = db.transaction()?;
+    let mut query = moment.prepare_cached(&format!(
+        "SELECT a.segment, a.offset, a.length, a.crc, a.id, a.body,
+           a.dismissed_at IS NOT NULL OR a.id <= (SELECT cleared_through FROM live)
+         FROM alert a {condition}"
+    ))?;
+    let mut found = query
+        .query_map(parameters, |row| {
+            Ok(StoredRow {
+                frame: frame(row)?,
+                id: row.get(4)?,
+                body: row.get(5)?,
+                dismissed: row.get(6)?,
+                deliveries: Vec::new(),
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut query = moment.prepare_cached(
+        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error
+         FROM delivery d JOIN sink s ON s.id = d.sink WHERE d.alert = ?1 ORDER BY d.sink",
+    )?;
+    for alert in &mut found {
+        alert.deliveries = query.query_map([alert.id], delivery)?.collect::<Result<_, _>>()?;
+    }
+    Ok(found)
+}
+
+/// The frame of a row that begins with segment, offset, length, crc.
+pub(super) fn frame(row: &Row<'_>) -> rusqlite::Result<Option<FrameRef>> {
+    let (Some(offset), Some(length), Some(crc)) =
+        (row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?)
+    else {
+        return Ok(None);
+    };
+    let offset = u64::try_from(offset).unwrap_or(0);
+    Ok(Some(FrameRef { segment: row.get(0)?, offset, length, crc }))
+}
+
+pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
+    let moment = db.transaction()?;
+    let number = |row: &Row<'_>, column: usize| row.get(column).map(|n: i64| u64::try_from(n).unwrap_or(0));
+    let (alerts, frame_bytes) = moment
+        .prepare_cached("SELECT sum(alerts), sum(bytes) FROM segment")?
+        .query_row([], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+    let deliveries = moment
+        .prepare_cached("SELECT name, pending, delivered, dead, expired FROM sink")?
+        .query_map([], |row| {
+            let states = BTreeMap::from([
+                (DeliveryState::Pending, number(row, 1)?),
+                (DeliveryState::Delivered, number(row, 2)?),
+                (DeliveryState::Dead, number(row, 3)?),
+                (DeliveryState::Expired, number(row, 4)?),
+            ]);
+            Ok((row.get(0)?, states))
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(Counts { alerts, frame_bytes, deliveries })
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(UnixMillis));
+    let state = state_of(row.get(1)?);
+    Ok(DeliveryRow {
+        sink: row.get(0)?,
+        state,
+        attempts: row.get(2)?,
+        due_at: time(3)?.filter(|due| state == DeliveryState::Pending && due.0 > 0),
+        expires_at: time(4)?,
+        finished_at: time(5)?,
+        error: row.get(6)?,
+    })
+}
