@@ -179,7 +179,7 @@ typedef struct wp_plugin {
     uint16_t min_host_minor; /* The least minor version of the host that this plugin needs; mostly 0. */
     uint16_t reserved;       /* 0 */
     uint64_t caps;           /* Capability bits. None defined: 0. */
-    const char *id;          /* "siren": lower case letters, digits, '-', '_'; as in libwatchpost_<id>.so */
+    const char *id;          /* "siren", as in libwatchpost_siren.so: a-z, 0-9, '_', and '-' (in the file '_') */
     const char *name;        /* "Siren": for a person. */
     const char *version;     /* "1.0.0": of the plugin. */
     const char *summary;     /* One sentence: what it does. May be NULL. */
@@ -188,7 +188,7 @@ typedef struct wp_plugin {
     /* Describes the configuration: one note with an empty `where` and as text the JSON object
      *   { "schema":  <JSON Schema of the configuration>,
      *     "example": <a configuration that works>,
-     *     "needs":   { "paths": [...], "network": [...], "devices": [...] } }
+     *     "needs":   { "read": [paths], "write": [paths], "connect": ["host:port"], "devices": [paths] } }
      * of which every key may be missing. `needs` is shown to the operator and grants nothing. Optional. */
     int32_t (*describe)(wp_reply *reply);
 

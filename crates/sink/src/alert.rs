@@ -1,0 +1,107 @@
+//! An alert as a sink sees it.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::Severity;
+
+/// One alert.
+#[derive(Clone, Debug)]
+pub struct Alert<'a> {
+    pub(crate) id: Cow<'a, str>,
+    pub(crate) severity: Severity,
+    pub(crate) title: Cow<'a, str>,
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) json: Cow<'a, str>,
+    pub(crate) parsed: OnceCell<Value>,
+    pub(crate) unix_ms: u64,
+    pub(crate) frames: Vec<Frame<'a>>,
+}
+
+/// A picture of an alert.
+#[derive(Clone, Debug)]
+pub struct Frame<'a> {
+    pub(crate) mime: Cow<'a, str>,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl Alert<'_> {
+    /// The same on every retry: letters, digits, `-` and `_`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// One line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// A sentence or more, for a reader who has only this.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The whole alert as the text of a JSON object.
+    pub fn json_text(&self) -> &str {
+        &self.json
+    }
+
+    /// The same, parsed at the first use. `Null` if it is no JSON, which Watchpost does not send.
+    pub fn json(&self) -> &Value {
+        self.parsed
+            .get_or_init(|| serde_json::from_str(&self.json).unwrap_or(Value::Null))
+    }
+
+    /// When it was received.
+    pub fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.unix_ms)
+    }
+
+    /// The same in milliseconds since 1970 UTC.
+    pub fn unix_ms(&self) -> u64 {
+        self.unix_ms
+    }
+
+    /// Its pictures; mostly one, sometimes none.
+    pub fn frames(&self) -> &[Frame<'_>] {
+        &self.frames
+    }
+}
+
+impl Frame<'_> {
+    /// Media type, for instance `image/jpeg`.
+    pub fn mime(&self) -> &str {
+        &self.mime
+    }
+
+    /// A file name without directory, for instance `frame.jpg`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Pixels, if known.
+    pub fn width(&self) -> Option<u32> {
+        Some(self.width).filter(|width| *width > 0)
+    }
+
+    /// Pixels, if known.
+    pub fn height(&self) -> Option<u32> {
+        Some(self.height).filter(|height| *height > 0)
+    }
+}

@@ -1,0 +1,61 @@
+//! What a plugin tells of itself before it is configured.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Sink;
+
+/// What [`Sink::description`] gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Description {
+    example: Option<Value>,
+    needs: Needs,
+}
+
+/// What a sink needs of the machine. It is shown to the operator, who grants it, or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Needs {
+    /// Paths it reads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
+    /// Paths it writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<String>,
+    /// Where it connects to, as `host:port`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connect: Vec<String>,
+    /// Devices it opens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+}
+
+impl Description {
+    /// A configuration that works.
+    #[must_use]
+    pub fn example(mut self, config: Value) -> Self {
+        self.example = Some(config);
+        self
+    }
+
+    /// What it needs. An entry may name a key of the configuration instead of a fixed value, as `config.dir`.
+    #[must_use]
+    pub fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+}
+
+/// The description as the contract wants it.
+pub(crate) fn describe<S: Sink>() -> Value {
+    let Description { example, needs } = S::description();
+    let mut description = json!({ "schema": schema::<S::Config>(), "needs": needs });
+    if let Some(example) = example {
+        description["example"] = example;
+    }
+    description
+}
+
+fn schema<C: JsonSchema>() -> Value {
+    schemars::schema_for!(C).to_value()
+}
