@@ -56,7 +56,7 @@ pub fn workspace_root() -> &'static Path {
 /// Builds what is missing or stale, once in a test process.
 ///
 /// Test processes that run at the same time wait for each other on cargo's own lock. After a `cargo test --workspace`
-/// nothing is left to compile, and this is the time cargo takes to see that.
+/// has compiled its tests, all that is left to do is to link what no package's tests needed.
 pub fn artefacts() -> Result<&'static Artefacts> {
     static BUILT: OnceLock<std::result::Result<Artefacts, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
