@@ -5,6 +5,7 @@
 
 mod artefacts;
 mod backend;
+mod c_plugins;
 mod hub;
 mod process;
 mod wait;
@@ -13,6 +14,7 @@ pub mod fixtures;
 
 pub use artefacts::{Artefacts, artefacts, workspace_root};
 pub use backend::Backend;
+pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids};
 pub use hub::{Hub, HubSetup};
 pub use process::{Process, Signal};
 pub use tempfile::TempDir;
