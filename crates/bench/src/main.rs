@@ -9,6 +9,8 @@
 )]
 
 mod bare;
+mod deliveries;
+mod disk;
 mod figures;
 mod firehose;
 mod hub;
@@ -23,8 +25,6 @@ mod report;
 mod statistics;
 mod stopwatch;
 mod subject;
-
-mod disk;
 
 use std::path::{Path, PathBuf};
 

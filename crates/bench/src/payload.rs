@@ -69,7 +69,7 @@ impl Message {
 
     /// The message with another sequence number, which it carries as its frame number.
     pub(crate) fn numbered(&mut self, sequence: u64) -> &[u8] {
-        let digits = (FIRST_SEQUENCE + sequence).to_string();
+        let digits = frame_number(sequence).to_string();
         let end = self.sequence_at + digits.len();
         if let Some(place) = self.text.get_mut(self.sequence_at..end) {
             place.copy_from_slice(digits.as_bytes());
@@ -78,7 +78,12 @@ impl Message {
     }
 }
 
-/// The sequence number behind a frame number, as [`Message::numbered`] wrote it.
+/// The frame number that carries a sequence number.
+pub(crate) fn frame_number(sequence: u64) -> u64 {
+    FIRST_SEQUENCE + sequence
+}
+
+/// The sequence number behind a frame number.
 pub(crate) fn sequence_of(frame_number: u64) -> Option<u64> {
     frame_number.checked_sub(FIRST_SEQUENCE)
 }

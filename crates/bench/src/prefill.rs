@@ -10,6 +10,8 @@ use watchpost_core::{
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Receipt, Store, StoreOptions};
 
+use crate::payload::frame_number;
+
 /// Alerts in one transaction.
 const BATCH: u64 = 2_000;
 
@@ -70,7 +72,7 @@ fn alert(row: u64, received_at: UnixMillis) -> Alert {
             classification: Some("Abnormal".into()),
             confidence: Some(Confidence::Word("Low".into())),
             score: Some(-4.125),
-            frame_number: i64::try_from(row).ok(),
+            frame_number: i64::try_from(frame_number(row)).ok(),
             ..Details::default()
         },
         picture: Picture::Missing("retention removed it".into()),

@@ -9,7 +9,7 @@ use crate::hub::{Hub, Sink};
 use crate::lab::Lab;
 use crate::report::Figure;
 use crate::statistics::quantile;
-use crate::{disk, hub, stopwatch, subject};
+use crate::{deliveries, disk, hub, stopwatch, subject};
 
 use super::ms;
 
@@ -34,7 +34,8 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     let [p50, p99, worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&mut acks, share)));
     let wanted = |(floor, syncs): (f64, f64)| floor.max(syncs * sync);
 
-    let mut calls = stopwatch_times(lab)?;
+    let (mut calls, mut stopwatch) = delivery_times(lab, Sink::Plugin(lab.stopwatch()?), "stopwatch")?;
+    let (_, mut archive) = delivery_times(lab, Sink::Archive, "archive")?;
     let [call_p50, call_p99, call_worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&mut calls, share)));
     Ok(vec![
         Figure::at_most("ack_p50_at_100_per_s", p50, "ms", wanted(ACK_P50))
@@ -43,19 +44,30 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
         Figure::at_most("ack_p99_at_100_per_s", p99, "ms", wanted(ACK_P99)).with("worst_ms", worst),
         Figure::at_most("wire_to_deliver_p99_at_100_per_s", call_p99, "ms", DELIVER_P99_MS)
             .with("p50_ms", call_p50)
-            .with("worst_ms", call_worst),
+            .with("worst_ms", call_worst)
+            .with("stopwatch_done_p50_ms", ms(quantile(&mut stopwatch, 0.5)))
+            .with("stopwatch_done_p99_ms", ms(quantile(&mut stopwatch, 0.99)))
+            .with("archive_done_p50_ms", ms(quantile(&mut archive, 0.5)))
+            .with("archive_done_p99_ms", ms(quantile(&mut archive, 0.99))),
     ])
 }
 
-/// From the wire to the plugin's call, for every alert of an even load.
-fn stopwatch_times(lab: &mut Lab) -> Result<Vec<Duration>> {
+/// From the wire to the plugin's call (of the stopwatch only), and to the recorded outcome, for every alert of an even
+/// load.
+fn delivery_times(lab: &mut Lab, sink: Sink, name: &str) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let picture = lab.picture(KB)?;
-    let plugin = lab.stopwatch()?;
     let dir = lab.scratch()?;
     let firehose = Firehose::start()?;
-    let hub = Hub::start(lab, dir.path(), &firehose, &[Sink::Plugin(plugin)])?;
+    let is_stopwatch = matches!(sink, Sink::Plugin(_));
+    let hub = Hub::start(lab, dir.path(), &firehose, &[sink])?;
     let volley = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
     hub.wait_delivered(volley.tally.sent)?;
     hub.stop()?;
-    stopwatch::read(&hub::data_dir(dir.path()), &volley.sent_unix_ns)
+    let data_dir = hub::data_dir(dir.path());
+    let calls = if is_stopwatch {
+        stopwatch::read(&data_dir, &volley.sent_unix_ns)?
+    } else {
+        Vec::new()
+    };
+    Ok((calls, deliveries::read(&data_dir, name, &volley.sent_unix_ns)?))
 }
