@@ -179,7 +179,7 @@ typedef struct wp_plugin {
     uint16_t min_host_minor; /* The least minor version of the host that this plugin needs; mostly 0. */
     uint16_t reserved;       /* 0 */
     uint64_t caps;           /* Capability bits. None defined: 0. */
-    const char *id;          /* "siren", as in libwatchpost_siren.so: a-z, 0-9, '_', and '-' (in the file '_') */
+    const char *id;          /* "siren" as in libwatchpost_siren.so: a-z, 0-9, "_", "-" (in the file "_") */
     const char *name;        /* "Siren": for a person. */
     const char *version;     /* "1.0.0": of the plugin. */
     const char *summary;     /* One sentence: what it does. May be NULL. */

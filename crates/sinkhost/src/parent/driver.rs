@@ -3,33 +3,31 @@
 //! Every change of state happens here, in one place and one after the other. What the books say of a call is
 //! decided in [`calls`](super::calls), what a start means to its caller in [`start`](super::start).
 
-use std::collections::VecDeque;
+mod ending;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::{Calls, Late, NotSo, after_deadline};
+use super::journal::Journal;
+use super::outbox::Outbox;
 use super::output::Output;
 use super::request::{Command, Queued, Request};
 use super::spawn::{Process, Spawned};
 use super::start::Answer;
-use crate::limit::LogLimit;
-use crate::limits::{CANCEL_GRACE, DROP_GRACE, TAIL_LINES};
+use crate::limits::{CANCEL_GRACE, DROP_GRACE};
 use crate::message::{FIRST_OWN_CALL, Garbled, ToChild, ToParent, decode_to_parent, encode_to_child};
 use crate::packet::{Incoming, Outgoing, Receiver};
-use crate::{Event, Exit, ExitKind, LogLevel, Note, Outcome, PluginInfo, Stage};
+use crate::{Event, ExitKind, LogLevel, Note, Outcome, PluginInfo, Stage};
 
 /// Packets taken before other things get their turn.
 const PACKETS_A_TURN: usize = 64;
-/// When to try again to pass file descriptors of which the kernel has too many under way.
-const TOO_MANY_FDS_PAUSE: Duration = Duration::from_millis(20);
-
 /// The task's state.
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -40,7 +38,7 @@ pub(crate) struct Driver {
     stderr: Output,
     commands: mpsc::UnboundedReceiver<Command>,
     queued: Queued,
-    events: mpsc::UnboundedSender<Event>,
+    journal: Journal,
     /// Taken once the start has succeeded or failed.
     answer: Option<oneshot::Sender<Answer>>,
     /// How far the start has come.
@@ -49,24 +47,18 @@ pub(crate) struct Driver {
     /// Whether `Loaded` is all that was asked for.
     inspecting: bool,
     calls: Calls<Request>,
-    /// Packets that go before any request.
-    urgent: VecDeque<Outgoing>,
-    /// The packet the socket had no room for.
-    blocked: Option<Outgoing>,
-    /// When to try it again although nothing will wake us.
-    blocked_until: Option<Instant>,
+    outbox: Outbox,
     socket_open: bool,
-    limit: LogLimit,
-    /// The last lines of the log, while the start is under way.
-    tail: VecDeque<String>,
     stopping: Option<Stopping>,
     /// Set when the process was killed: why.
     killed: Option<ExitKind>,
 }
 
-/// The child was told to leave.
+/// The child is expected to leave.
 #[derive(Debug)]
 struct Stopping {
+    /// Whether it was told to, or has just closed its socket.
+    told: bool,
     /// When the call under way is to be cancelled; `None` once it was.
     cancel_at: Option<Instant>,
     kill_at: Instant,
@@ -102,18 +94,14 @@ impl Driver {
             stderr: Output::new(child.stderr),
             commands,
             queued,
-            events,
+            journal: Journal::new(events, now),
             answer: Some(answer),
             stage: Stage::Starting,
             info: None,
             inspecting,
             calls: Calls::starting(now, startup),
-            urgent: VecDeque::new(),
-            blocked: None,
-            blocked_until: None,
+            outbox: Outbox::default(),
             socket_open: true,
-            limit: LogLimit::new(now.into_std()),
-            tail: VecDeque::new(),
             stopping: None,
             killed: None,
         }
@@ -130,11 +118,11 @@ impl Driver {
                 Wake::Try => self.look_at_clock(Instant::now()),
                 Wake::Stdout => {
                     let lines = self.stdout.read(Instant::now());
-                    lines.into_iter().for_each(|line| self.log(LogLevel::Info, line));
+                    self.journal.log_all(LogLevel::Info, lines);
                 }
                 Wake::Stderr => {
                     let lines = self.stderr.read(Instant::now());
-                    lines.into_iter().for_each(|line| self.log(LogLevel::Warn, line));
+                    self.journal.log_all(LogLevel::Warn, lines);
                 }
                 Wake::Command(command) => self.obey(command),
             }
@@ -144,10 +132,7 @@ impl Driver {
     async fn wait(&mut self) -> Wake {
         let deadline = self.next_deadline();
         let listening = self.stopping.is_none();
-        let (reading, writing) = (
-            self.socket_open,
-            self.blocked.is_some() && self.blocked_until.is_none(),
-        );
+        let (reading, writing) = (self.socket_open, self.outbox.waits_for_room());
         let Self {
             process,
             socket,
@@ -175,14 +160,13 @@ impl Driver {
             .stopping
             .as_ref()
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
-        [self.calls.next_deadline(), stop, self.blocked_until]
+        [self.calls.next_deadline(), stop, self.outbox.pause_until()]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn look_at_clock(&mut self, now: Instant) {
-        self.blocked_until.take_if(|until| now >= *until);
         match self.calls.late(now) {
             Some(Late::Cancel(call_id)) => self.send_urgently(&ToChild::Cancel { call_id }),
             Some(Late::Kill) => self.kill(ExitKind::TimedOut),
@@ -196,7 +180,13 @@ impl Driver {
         {
             self.send_urgently(&ToChild::Cancel { call_id });
         } else if now >= stopping.kill_at {
-            self.kill(ExitKind::StopTimedOut);
+            let closed = || ExitKind::Garbled("the plugin closed the socket of its process".into());
+            let why = if stopping.told {
+                ExitKind::StopTimedOut
+            } else {
+                closed()
+            };
+            self.kill(why);
         }
     }
 
@@ -217,6 +207,7 @@ impl Driver {
         if self.stopping.is_none() {
             let (now, last) = (Instant::now(), CANCEL_GRACE.min(grace / 2));
             self.stopping = Some(Stopping {
+                told: true,
                 cancel_at: Some(now + (grace - last)),
                 kill_at: now + grace,
             });
@@ -233,54 +224,46 @@ impl Driver {
 
     fn send_urgently(&mut self, message: &ToChild<'_>) {
         match Outgoing::new(encode_to_child(message), Vec::new()) {
-            Ok(packet) => self.urgent.push_back(packet),
+            Ok(packet) => self.outbox.push_urgently(packet),
             Err(error) => self.kill(ExitKind::Garbled(format!("it cannot be told anything: {error}"))),
         }
     }
 
     /// Sends what the socket takes.
     fn pump(&mut self) {
-        while self.socket_open && self.blocked_until.is_none() {
-            let Some(packet) = self.blocked.take().or_else(|| self.next_packet()) else {
-                return;
-            };
-            match self
-                .socket
-                .try_io(Interest::WRITABLE, |socket| packet.send(socket))
-            {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked = Some(packet),
-                Err(error) if error.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error()) => {
-                    self.blocked_until = Some(Instant::now() + TOO_MANY_FDS_PAUSE);
-                    self.blocked = Some(packet);
-                }
-                // The child has closed its end; reading will tell the same.
-                Err(_) => return,
-            }
-            if self.blocked.is_some() {
-                return;
-            }
+        if !self.socket_open {
+            return;
         }
-    }
-
-    fn next_packet(&mut self) -> Option<Outgoing> {
-        if let Some(packet) = self.urgent.pop_front() {
-            return Some(packet);
-        }
-        while self.stopping.is_none() && self.killed.is_none() {
-            let request = self.calls.hand_over()?;
-            let call_id = request.call_id();
-            match request.into_packet() {
-                Ok(packet) => return Some(packet),
-                Err(error) => {
-                    let note = Note::new(format!("cannot be handed over: {error}"));
-                    if self.calls.done(&[call_id]).is_ok() {
-                        self.tell_done(call_id, Outcome::Retry { after: None }, vec![note]);
+        let handing_over = self.stopping.is_none() && self.killed.is_none();
+        let Self {
+            outbox,
+            socket,
+            calls,
+            journal,
+            queued,
+            ..
+        } = self;
+        outbox.send(socket, || {
+            while handing_over {
+                let request = calls.hand_over()?;
+                let call_id = request.call_id();
+                match request.into_packet() {
+                    Ok(packet) => return Some(packet),
+                    Err(error) => {
+                        // It was handed over an instant ago, so the books know it.
+                        let _ = calls.done(&[call_id]);
+                        queued.leave();
+                        let notes = vec![Note::new(format!("cannot be handed over: {error}"))];
+                        journal.tell(Event::Done {
+                            call_id,
+                            outcome: Outcome::Retry { after: None },
+                            notes,
+                        });
                     }
                 }
             }
-        }
-        None
+            None
+        });
     }
 
     fn read_socket(&mut self) {
@@ -318,6 +301,7 @@ impl Driver {
                 self.socket_open = false;
                 let kill_at = Instant::now() + DROP_GRACE;
                 self.stopping.get_or_insert(Stopping {
+                    told: false,
                     cancel_at: None,
                     kill_at,
                 });
@@ -348,7 +332,7 @@ impl Driver {
             ToParent::Begun { call_id } => {
                 self.calls.begun(call_id, Instant::now())?;
                 if call_id < FIRST_OWN_CALL {
-                    self.tell(Event::Begun { call_id });
+                    self.journal.tell(Event::Begun { call_id });
                 }
             }
             ToParent::Done {
@@ -366,14 +350,14 @@ impl Driver {
                     self.tell_done(call_id, outcome, notes.clone());
                 }
             }
-            ToParent::Log(level, line) => self.log(level, line),
+            ToParent::Log(level, line) => self.journal.log(level, line),
         }
         Ok(())
     }
 
     fn answer(&mut self, answer: Answer) {
         if let Some(asker) = self.answer.take() {
-            self.tail.clear();
+            self.journal.take_tail();
             // Nobody may be waiting any more; dropping the commands then ends the child.
             let _ = asker.send(answer);
         }
@@ -381,105 +365,10 @@ impl Driver {
 
     fn tell_done(&mut self, call_id: u64, outcome: Outcome, notes: Vec<Note>) {
         self.queued.leave();
-        self.tell(Event::Done {
+        self.journal.tell(Event::Done {
             call_id,
             outcome,
             notes,
         });
-    }
-
-    fn tell(&self, event: Event) {
-        // A reader that has gone misses nothing it wants.
-        let _ = self.events.send(event);
-    }
-
-    fn log(&mut self, level: LogLevel, text: String) {
-        if self.answer.is_some() {
-            if self.tail.len() == TAIL_LINES {
-                self.tail.pop_front();
-            }
-            self.tail.push_back(text.clone());
-        }
-        if let Some(suppressed) = self.limit.admit(Instant::now().into_std(), text.len()) {
-            self.log_suppressed(suppressed);
-            self.tell(Event::Log { level, text });
-        }
-    }
-
-    fn log_suppressed(&self, count: u64) {
-        if count > 0 {
-            self.tell(Event::Log {
-                level: LogLevel::Warn,
-                text: LogLimit::sentence(count),
-            });
-        }
-    }
-
-    /// Takes what the dead child has left, reaps it and closes the books.
-    fn finish(mut self) -> ExitKind {
-        while self.socket_open {
-            match self.receiver.receive(self.socket.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                received => {
-                    self.take(received);
-                }
-            }
-        }
-        let now = Instant::now();
-        let how = self.how_it_ended();
-        for line in self.stdout.finish(now) {
-            self.log(LogLevel::Info, line);
-        }
-        for line in self.stderr.finish(now) {
-            self.log(LogLevel::Warn, line);
-        }
-        let suppressed = self.limit.take_suppressed();
-        self.log_suppressed(suppressed);
-
-        let (stage, output) = (self.stage, std::mem::take(&mut self.tail).into());
-        self.answer(Answer::Died {
-            stage,
-            how: how.clone(),
-            output,
-        });
-        self.close_books(how.clone());
-        how
-    }
-
-    fn how_it_ended(&mut self) -> ExitKind {
-        match (self.process.reap(), self.killed.take(), &self.stopping) {
-            // Only a kill that was needed counts: it may have left by itself just before.
-            (ExitKind::Signal(9), Some(why), _) => why,
-            (ExitKind::Code(0), _, Some(_)) => ExitKind::Stopped,
-            (how, _, _) => how,
-        }
-    }
-
-    fn close_books(mut self, how: ExitKind) {
-        // After closing, `Host::deliver` says that nobody is there; what was taken before is told of here.
-        self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Call(call, request) = command {
-                self.calls.push(call, request);
-            }
-        }
-        let Self { calls, events, .. } = self;
-        let closed = calls.close(how == ExitKind::TimedOut);
-        for call_id in closed.late {
-            let notes = vec![Note::new(
-                "not done by its deadline, nor when asked to give up; its process was killed",
-            )];
-            let _ = events.send(Event::Done {
-                call_id,
-                outcome: Outcome::TimedOut,
-                notes,
-            });
-        }
-        let exit = Exit {
-            how,
-            blamed: closed.blamed,
-            unfinished: closed.unfinished,
-        };
-        let _ = events.send(Event::Exited(exit));
     }
 }

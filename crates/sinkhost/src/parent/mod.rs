@@ -2,6 +2,8 @@
 
 mod calls;
 mod driver;
+mod journal;
+mod outbox;
 mod output;
 mod request;
 mod spawn;
