@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -130,10 +131,9 @@ impl Hub {
 }
 
 fn make_directory(path: &Path) -> Result<(), StartError> {
-    fs::create_dir_all(path).map_err(|source| StartError::Directory {
-        path: path.to_owned(),
-        source,
-    })
+    // Pictures of people are in there.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::Directory { path: path.to_owned(), source })
 }
 
 fn tell(opened: &OpenReport) {

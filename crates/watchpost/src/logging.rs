@@ -6,12 +6,15 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use watchpost_config::LogFormat;
 
+/// What libraries say that is of no use to an operator. The site's own filter may ask for it again.
+const QUIETER: &str = "actix_server=warn";
+
 /// Starts logging with a filter such as `info` or `warn,watchpost_hub=debug`.
 ///
 /// # Errors
 /// When the filter cannot be understood.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIETER},{filter}"))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
