@@ -1,0 +1,315 @@
+//! The simulated backend without its doors: accounts, registry, table, books and modes in one place.
+//! It knows nothing of HTTP and nothing of how a socket is written to.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytestring::ByteString;
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::{
+    Account, Ending, Error, Handshakes, Options, Outcome, Stats,
+    account::{Tokens, uuid_from},
+    clock,
+    ledger::Ledger,
+    lock::lock,
+    picture::Painter,
+    rows::Rows,
+    slots::{Slots, SocketId},
+    tcp::Tcp,
+};
+
+/// Messages that wait for a socket before the maker of alerts waits for it too, as the real one does.
+pub(crate) const MAX_WAITING_MESSAGES: usize = 16;
+
+/// What a socket is told by the rest of the backend.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// An alert, with its number and stream so that its acknowledgement can be found.
+    Alert {
+        seq: u64,
+        stream: Uuid,
+        id: Option<u64>,
+        text: ByteString,
+        way: Way,
+    },
+    /// Text that needs no acknowledgement.
+    Text(ByteString),
+    /// A notification.
+    Notification(ByteString),
+    /// A message that cannot be understood.
+    Garbage(ByteString),
+}
+
+/// How an alert goes out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Way {
+    pub(crate) twice: bool,
+    pub(crate) fragmented: bool,
+}
+
+/// What a socket is told at once, whatever it still has to send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Go on.
+    #[default]
+    Live,
+    /// Stay open and say nothing any more.
+    Dead,
+    /// Close frame, then end.
+    Close,
+    /// The TCP connection has been ended below; clean up.
+    Gone,
+}
+
+/// The backend's handle on an open alert socket.
+pub(crate) struct SocketHandle {
+    pub(crate) user: String,
+    pub(crate) outbox: mpsc::Sender<Outgoing>,
+    pub(crate) fate: watch::Sender<Fate>,
+    pub(crate) tcp: Option<Arc<Tcp>>,
+}
+
+/// One camera: a stream of the account.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Camera {
+    pub(crate) stream_id: Uuid,
+}
+
+/// What changes while it runs.
+pub(crate) struct State {
+    pub(crate) slots: Slots,
+    pub(crate) sockets: BTreeMap<SocketId, SocketHandle>,
+    pub(crate) rows: Rows,
+    pub(crate) ledger: Ledger,
+    pub(crate) handshakes: Handshakes,
+    /// Decides about faults of handshakes.
+    pub(crate) chance: fastrand::Rng,
+}
+
+/// The backend.
+pub(crate) struct Backend {
+    pub(crate) options: Options,
+    pub(crate) account: Account,
+    pub(crate) shop_id: Uuid,
+    pub(crate) cameras: Vec<Camera>,
+    pub(crate) painter: Painter,
+    pub(crate) tokens: Tokens,
+    pub(crate) started_at: OffsetDateTime,
+    pub(crate) pings: AtomicBool,
+    pub(crate) pongs: AtomicBool,
+    /// Whether alerts are made at the set rate.
+    pub(crate) alerts: watch::Sender<bool>,
+    pub(crate) frozen: watch::Sender<bool>,
+    /// Whether the account is registered for alerts.
+    pub(crate) registered: watch::Sender<bool>,
+    /// Counts JSON pings asked for by command; a socket sends one at each change.
+    pub(crate) ping_now: watch::Sender<u64>,
+    started: Instant,
+    next_socket: AtomicU64,
+    state: Mutex<State>,
+}
+
+impl Backend {
+    pub(crate) fn new(options: Options) -> Self {
+        let mut rng = fastrand::Rng::with_seed(options.seed);
+        let started_at = OffsetDateTime::now_utc();
+        let account = Account::from_seed(&mut rng, started_at);
+        let shop_id = uuid_from(&mut rng);
+        let cameras = (0..options.cameras)
+            .map(|_| Camera {
+                stream_id: uuid_from(&mut rng),
+            })
+            .collect();
+        let tokens = Tokens::new(&rng.u128(..).to_be_bytes(), options.token_life);
+        let state = State {
+            slots: Slots::new(options.faithful),
+            sockets: BTreeMap::new(),
+            rows: Rows::default(),
+            ledger: Ledger::default(),
+            handshakes: Handshakes::Accept,
+            chance: fastrand::Rng::with_seed(rng.u64(..)),
+        };
+        Self {
+            account,
+            shop_id,
+            cameras,
+            painter: Painter::new(&options),
+            tokens,
+            started_at,
+            pings: AtomicBool::new(true),
+            pongs: AtomicBool::new(true),
+            alerts: watch::Sender::new(true),
+            frozen: watch::Sender::new(false),
+            registered: watch::Sender::new(false),
+            ping_now: watch::Sender::new(0),
+            started: Instant::now(),
+            next_socket: AtomicU64::new(1),
+            state: Mutex::new(state),
+            options,
+        }
+    }
+
+    /// The changing part. Never held across an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Wall clock.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    /// Time since the start, monotonic.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn local(&self, moment: OffsetDateTime) -> String {
+        clock::naive(moment, self.options.local_offset)
+    }
+
+    /// A token for the account, as a login gives it.
+    pub(crate) fn token(&self) -> Result<String, Error> {
+        self.tokens
+            .access(&self.account, self.now())
+            .map_err(Error::Token)
+    }
+
+    /// Waits until nothing is frozen.
+    pub(crate) async fn thawed(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+    }
+
+    pub(crate) fn attempt(&self, user: &str, outcome: Outcome) {
+        let at = self.elapsed();
+        self.state().ledger.attempt(at, user, outcome);
+    }
+
+    /// What becomes of a handshake whose token is good: what was commanded, or a fault by chance.
+    pub(crate) fn handshake(&self) -> Handshakes {
+        let faults = &self.options.faults;
+        let mut state = self.state();
+        if state.handshakes != Handshakes::Accept {
+            return state.handshakes;
+        }
+        let by_chance = [
+            (faults.reject, Handshakes::Forbid),
+            (faults.error, Handshakes::Fail),
+            (faults.bounce, Handshakes::Bounce),
+        ];
+        by_chance
+            .into_iter()
+            .find(|(chance, _)| state.chance.f64() < *chance)
+            .map_or(Handshakes::Accept, |(_, mode)| mode)
+    }
+
+    /// Numbers a new socket and registers its user.
+    pub(crate) fn socket_opened(&self, handle: SocketHandle) -> SocketId {
+        let id = self.next_socket.fetch_add(1, Ordering::Relaxed);
+        let now = self.now();
+        let mut state = self.state();
+        state.ledger.opened(&handle.user);
+        let replaced = state.slots.connect(&handle.user, id, now);
+        if let Some(replaced) = replaced.and_then(|id| state.sockets.get(&id)) {
+            replaced.fate.send_replace(Fate::Close);
+        }
+        state.sockets.insert(id, handle);
+        self.announce(&state);
+        id
+    }
+
+    /// A socket has ended; saying so twice does no harm. The handler of a dead socket ended long before
+    /// it (`owns_slot` is false), so that its end no longer touches the registry.
+    pub(crate) fn socket_ended(&self, id: SocketId, owns_slot: bool) {
+        let mut state = self.state();
+        let Some(handle) = state.sockets.remove(&id) else {
+            return;
+        };
+        state.ledger.ended(&handle.user);
+        if owns_slot {
+            state.slots.end(&handle.user, id);
+        }
+        self.announce(&state);
+    }
+
+    /// Takes a user out of the registry and leaves its sockets open.
+    pub(crate) fn deregister(&self, user: &str) {
+        let mut state = self.state();
+        state.slots.deregister(user);
+        self.announce(&state);
+    }
+
+    /// Ends every alert socket.
+    pub(crate) fn end_sockets(&self, how: Ending) {
+        let state = self.state();
+        for handle in state.sockets.values() {
+            match (how, &handle.tcp) {
+                (Ending::Close, _) | (_, None) => {
+                    handle.fate.send_replace(Fate::Close);
+                }
+                (Ending::Reset, Some(tcp)) => {
+                    tcp.reset();
+                    handle.fate.send_replace(Fate::Gone);
+                }
+                (Ending::Eof, Some(tcp)) => {
+                    tcp.end();
+                    handle.fate.send_replace(Fate::Gone);
+                }
+            }
+        }
+    }
+
+    /// The server has gone down and with it every socket, whatever had become of it.
+    pub(crate) fn forget_sockets(&self) {
+        let mut state = self.state();
+        for (_, handle) in std::mem::take(&mut state.sockets) {
+            state.ledger.ended(&handle.user);
+        }
+        state.slots.clear();
+        self.announce(&state);
+    }
+
+    /// Deregisters everybody; the sockets stay and, if `dead`, say nothing any more.
+    pub(crate) fn forget_users(&self, dead: bool) {
+        let mut state = self.state();
+        state.slots.clear();
+        if dead {
+            for handle in state.sockets.values() {
+                handle.fate.send_replace(Fate::Dead);
+            }
+        }
+        self.announce(&state);
+    }
+
+    /// The way to the socket that is registered for the account.
+    pub(crate) fn registered_outbox(&self) -> Option<mpsc::Sender<Outgoing>> {
+        let state = self.state();
+        let slot = state.slots.get(&self.account.user_id.to_string())?;
+        Some(state.sockets.get(&slot.socket)?.outbox.clone())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.state();
+        let registered = u32::try_from(state.slots.iter().count()).unwrap_or(u32::MAX);
+        Stats {
+            registered,
+            ..state.ledger.stats.clone()
+        }
+    }
+
+    fn announce(&self, state: &State) {
+        let registered = state.slots.get(&self.account.user_id.to_string()).is_some();
+        self.registered
+            .send_if_modified(|was| std::mem::replace(was, registered) != registered);
+    }
+}

@@ -1,0 +1,50 @@
+//! How the backend writes a moment: ISO 8601 without an offset, microseconds left out when 0.
+//! It reads no clock.
+
+use time::{OffsetDateTime, UtcOffset, macros::format_description};
+
+/// `2026-11-23T01:17:00.478730`, in the offset given.
+pub(crate) fn naive(moment: OffsetDateTime, offset: UtcOffset) -> String {
+    let moment = moment.to_offset(offset);
+    let (y, m, d) = (moment.year(), u8::from(moment.month()), moment.day());
+    let (h, min, s, us) = (
+        moment.hour(),
+        moment.minute(),
+        moment.second(),
+        moment.microsecond(),
+    );
+    if us == 0 {
+        return format!("{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}");
+    }
+    format!("{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}.{us:06}")
+}
+
+/// [`naive`] in UTC.
+pub(crate) fn naive_utc(moment: OffsetDateTime) -> String {
+    naive(moment, UtcOffset::UTC)
+}
+
+/// `20261123_011630`, as it stands in the name of a picture file.
+pub(crate) fn file_stamp(moment: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]_[hour][minute][second]");
+    moment
+        .to_offset(UtcOffset::UTC)
+        .format(format)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use time::macros::datetime;
+
+    #[test]
+    fn moments_are_written_as_python_does() {
+        let moment = datetime!(2026-11-23 01:17:00.478730 UTC);
+        expect!["2026-11-23T01:17:00.478730"].assert_eq(&naive_utc(moment));
+        expect!["2026-11-23T06:17:00.478730"].assert_eq(&naive(moment, time::macros::offset!(+5)));
+        expect!["2026-11-23T01:17:00"].assert_eq(&naive_utc(datetime!(2026-11-23 01:17:00 UTC)));
+        expect!["20261123_011700"].assert_eq(&file_stamp(moment));
+    }
+}

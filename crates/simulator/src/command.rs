@@ -1,0 +1,159 @@
+//! What one can tell a running simulator to do, in-process or as JSON over HTTP.
+//! It is the vocabulary alone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// One order. As JSON: `{"do":"send","count":3}`, `{"do":"kill","how":"reset"}`, `{"do":"freeze"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Command {
+    /// Make this many alerts now. Done when they were handed to a socket or recorded as unsent.
+    Send {
+        /// Number of alerts.
+        count: u64,
+    },
+    /// Send a notification as the REST interface of the backend makes it.
+    Notify {
+        /// Its title.
+        title: String,
+        /// Its text.
+        message: String,
+    },
+    /// Send this text as it is to the registered socket.
+    Say {
+        /// The text of the message.
+        text: String,
+    },
+    /// Send a JSON ping on every socket now.
+    Ping,
+    /// Neither read nor write any more; sockets stay open. The control routes still answer.
+    Freeze,
+    /// End a freeze.
+    Thaw,
+    /// End all alert sockets. The server stays up.
+    Kill {
+        /// In which way.
+        how: Ending,
+    },
+    /// What becomes of new alert sockets.
+    Handshakes {
+        /// From now on.
+        mode: Handshakes,
+    },
+    /// Switch the JSON pings of the server on or off.
+    Pings {
+        /// Whether they are sent.
+        on: bool,
+    },
+    /// Switch the answers to JSON pings of the client on or off.
+    Pongs {
+        /// Whether they are sent.
+        on: bool,
+    },
+    /// Deregister everybody: sockets stay open with pings and pongs, alerts do not come.
+    Deafen,
+    /// Deregister everybody and say nothing more on their sockets, which stay open.
+    Deaden,
+    /// Stop and start making alerts at the set rate. `send` works all the same.
+    Alerts {
+        /// Whether they are made.
+        on: bool,
+    },
+    /// Take TCP connections no longer, so that a connect hangs; open ones go on.
+    Hang,
+    /// End a [`Command::Hang`].
+    Unhang,
+    /// End all sockets and stop listening: connects are refused. Rows and accounts stay.
+    Down {
+        /// How the sockets end.
+        how: Ending,
+        /// Come up again after this time, in seconds; without it, by [`Command::Up`] only, which needs
+        /// somebody in-process to give it.
+        #[serde(
+            default,
+            deserialize_with = "seconds",
+            rename = "for_seconds",
+            skip_serializing
+        )]
+        back_after: Option<Duration>,
+    },
+    /// Listen again on the same port.
+    Up,
+}
+
+/// How a socket ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// TCP reset.
+    Reset,
+    /// End of stream without a close frame, as when the process is killed.
+    Eof,
+    /// Close frame 1012 and then end of stream, as when the process is asked to terminate.
+    Close,
+}
+
+/// What becomes of a new alert socket whose token is good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handshakes {
+    /// It is accepted.
+    #[default]
+    Accept,
+    /// 403.
+    Forbid,
+    /// 500, as with the database down.
+    Fail,
+    /// Accepted and closed at once with 1012.
+    Bounce,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    seconds
+        .map(Duration::try_from_secs_f64)
+        .transpose()
+        .map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_from_json() {
+        let read = |text| serde_json::from_str::<Command>(text);
+        assert_eq!(
+            read(r#"{"do":"send","count":3}"#).unwrap(),
+            Command::Send { count: 3 }
+        );
+        assert_eq!(read(r#"{"do":"freeze"}"#).unwrap(), Command::Freeze);
+        assert_eq!(
+            read(r#"{"do":"kill","how":"reset"}"#).unwrap(),
+            Command::Kill { how: Ending::Reset }
+        );
+        assert_eq!(
+            read(r#"{"do":"down","how":"eof","for_seconds":1.5}"#).unwrap(),
+            Command::Down {
+                how: Ending::Eof,
+                back_after: Some(Duration::from_millis(1500))
+            }
+        );
+        assert_eq!(
+            read(r#"{"do":"handshakes","mode":"bounce"}"#).unwrap(),
+            Command::Handshakes {
+                mode: Handshakes::Bounce
+            }
+        );
+        assert!(
+            read(r#"{"do":"explode"}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("unknown variant `explode`")
+        );
+        assert!(read(r#"{"do":"down","how":"eof","for_seconds":-1}"#).is_err());
+    }
+}

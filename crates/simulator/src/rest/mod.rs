@@ -1,0 +1,84 @@
+//! The doors of the backend: its routes, and those by which the simulator itself is told what to do.
+
+mod alerts;
+mod anomalies;
+mod auth;
+mod control;
+mod errors;
+mod monitor;
+mod query;
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse, Resource,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+    web,
+};
+
+use crate::{backend::Backend, tcp::Tcp};
+
+/// Where the routes of the simulator's own begin; they answer while everything else is frozen.
+const CONTROL_PREFIX: &str = "/simulator/";
+/// Longest body of a request.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// Time an answer has to reach the client before a connection is ended under it.
+const ANSWER_TIME: Duration = Duration::from_millis(20);
+
+/// All routes.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
+        .configure(alerts::routes)
+        .configure(auth::routes)
+        .configure(monitor::routes)
+        .configure(anomalies::routes)
+        .configure(control::routes)
+        .default_service(web::to(nothing_here));
+}
+
+/// Keeps requests waiting while the server is frozen, and counts those of the backend's own interface.
+pub(crate) async fn gate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if !request.path().starts_with(CONTROL_PREFIX)
+        && let Some(backend) = request.app_data::<web::Data<Backend>>().cloned()
+    {
+        backend.thawed().await;
+        if !request.path().starts_with("/ws/alerts/") {
+            backend.state().ledger.stats.rest_requests += 1;
+        }
+    }
+    next.call(request).await
+}
+
+/// A resource that answers a wrong method as the backend does.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|| async {
+        errors::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+    }))
+}
+
+/// A WebSocket to a wrong path is refused like any other one.
+async fn nothing_here(req: HttpRequest) -> HttpResponse {
+    if alerts::wants_socket(&req) {
+        alerts::forbidden()
+    } else {
+        errors::not_found(&req)
+    }
+}
+
+/// Ends the connection a moment after the answer, without having said so in it.
+fn end_after(req: &HttpRequest, answer: HttpResponse) -> HttpResponse {
+    if let Some(tcp) = req.conn_data::<Arc<Tcp>>().cloned() {
+        actix_rt::spawn(async move {
+            tokio::time::sleep(ANSWER_TIME).await;
+            tcp.end();
+        });
+    }
+    answer
+}

@@ -1,0 +1,458 @@
+//! One alert socket as an actor, the only place that knows `actix-web-actors`.
+//!
+//! The actor runs inside the response body: it is polled only while the TCP connection takes more,
+//! so a client that does not read stops it, and with it the maker of alerts, as in the real backend.
+//! What it says comes from elsewhere; it reads the client's messages and keeps the connection alive.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Running, StreamHandler, WrapFuture};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::{Stream, stream};
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::{
+    backend::{Backend, Fate, MAX_WAITING_MESSAGES, Outgoing, SocketHandle, Way},
+    owl,
+    slots::SocketId,
+    tcp::Tcp,
+    wire,
+};
+
+/// Longest message of a client; a longer one closes the socket with 1009.
+const MAX_CLIENT_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Frames that the `fragment` fault makes of one alert.
+const FRAGMENTS: usize = 3;
+/// JSON pings remembered until their pong comes.
+const MAX_OPEN_PINGS: usize = 64;
+
+/// Turns a request into an alert socket, registered for its user. `bounce` closes it at once.
+pub(crate) fn upgrade(
+    backend: &Arc<Backend>,
+    user: &str,
+    bounce: bool,
+    tcp: Option<Arc<Tcp>>,
+    req: &HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    let (outbox, messages) = mpsc::channel(MAX_WAITING_MESSAGES);
+    let fate = watch::Sender::new(if bounce { Fate::Close } else { Fate::Live });
+    let fates = fate.subscribe();
+    let id = backend.socket_opened(SocketHandle {
+        user: user.to_owned(),
+        outbox,
+        fate,
+        tcp: tcp.clone(),
+    });
+    let session = Session {
+        backend: backend.clone(),
+        id,
+        user: user.to_owned(),
+        tcp,
+        messages: Some(messages),
+        fates,
+        life: Life::Live,
+        waiting: HashMap::new(),
+        open_pings: VecDeque::new(),
+        keepalive_open: false,
+        assembling: None,
+    };
+    // A session that is not started deregisters itself when it is dropped.
+    ws::WsResponseBuilder::new(session, req, body)
+        .frame_size(MAX_CLIENT_MESSAGE_BYTES)
+        .start()
+        .unwrap_or_else(|error| error.error_response())
+}
+
+/// How far a session's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Live,
+    /// Open, but only protocol pings are sent and answered.
+    Dead,
+    /// The close frame is sent; the registry hears of it when the client has closed its end.
+    Closing,
+}
+
+/// An alert that waits for its acknowledgement.
+struct Waiting {
+    seq: u64,
+    id: Option<u64>,
+    /// The second copy of an alert sent twice.
+    repeated: bool,
+}
+
+struct Session {
+    backend: Arc<Backend>,
+    id: SocketId,
+    user: String,
+    tcp: Option<Arc<Tcp>>,
+    messages: Option<mpsc::Receiver<Outgoing>>,
+    fates: watch::Receiver<Fate>,
+    life: Life,
+    /// By stream, oldest first: an acknowledgement names its stream and nothing more.
+    waiting: HashMap<Uuid, VecDeque<Waiting>>,
+    open_pings: VecDeque<Instant>,
+    keepalive_open: bool,
+    /// Frames of a message that is not complete, and whether it is binary.
+    assembling: Option<(Vec<u8>, bool)>,
+}
+
+type Context = WebsocketContext<Session>;
+
+/// What happens around a session, not on its socket.
+#[derive(Debug, Clone, Copy)]
+enum Around {
+    Frozen,
+    Fate,
+    PingNow,
+}
+
+impl Actor for Session {
+    type Context = Context;
+
+    fn started(&mut self, ctx: &mut Context) {
+        if let Some(mut messages) = self.messages.take() {
+            ctx.add_stream(stream::poll_fn(move |cx| messages.poll_recv(cx)));
+        }
+        ctx.add_stream(changes(self.backend.frozen.subscribe(), Around::Frozen));
+        ctx.add_stream(changes(self.fates.clone(), Around::Fate));
+        ctx.add_stream(changes(self.backend.ping_now.subscribe(), Around::PingNow));
+        ctx.run_interval(self.backend.options.heartbeat, Self::ping);
+        ctx.run_interval(self.backend.options.keepalive, Self::keep_alive);
+        // What was decided before anybody listened.
+        self.follow_fate(ctx);
+        self.follow_freeze(ctx);
+    }
+
+    fn stopping(&mut self, _: &mut Context) -> Running {
+        Running::Stop
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.life != Life::Closing {
+            self.backend.socket_ended(self.id, self.life == Life::Live);
+        }
+    }
+}
+
+fn changes<T: Send + Sync + 'static>(
+    receiver: watch::Receiver<T>,
+    what: Around,
+) -> impl Stream<Item = Around> + 'static {
+    stream::unfold(receiver, move |mut receiver| async move {
+        receiver.changed().await.ok()?;
+        Some((what, receiver))
+    })
+}
+
+impl StreamHandler<Around> for Session {
+    fn handle(&mut self, what: Around, ctx: &mut Context) {
+        match what {
+            Around::Frozen => self.follow_freeze(ctx),
+            Around::Fate => self.follow_fate(ctx),
+            Around::PingNow => self.ping(ctx),
+        }
+    }
+
+    /// The backend ends its side when the socket is gone from its list; the socket follows by itself.
+    fn finished(&mut self, _: &mut Context) {}
+}
+
+impl StreamHandler<Outgoing> for Session {
+    fn handle(&mut self, message: Outgoing, ctx: &mut Context) {
+        let at = self.backend.elapsed();
+        let mut state = self.backend.state();
+        let stats = &mut state.ledger.stats;
+        match message {
+            Outgoing::Alert { .. } if self.life != Life::Live => stats.unsent += 1,
+            _ if self.life != Life::Live => {}
+            Outgoing::Alert {
+                seq,
+                stream,
+                id,
+                text,
+                way,
+            } => {
+                state.ledger.sent(seq, at);
+                drop(state);
+                self.alert(
+                    ctx,
+                    Waiting {
+                        seq,
+                        id,
+                        repeated: false,
+                    },
+                    stream,
+                    text,
+                    way,
+                );
+            }
+            Outgoing::Text(text) => ctx.text(text),
+            Outgoing::Notification(text) => {
+                stats.notifications += 1;
+                ctx.text(text);
+            }
+            Outgoing::Garbage(text) => {
+                stats.garbage += 1;
+                ctx.text(text);
+            }
+        }
+    }
+
+    fn finished(&mut self, _: &mut Context) {}
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Session {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Context) {
+        match message {
+            Ok(Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(Message::Pong(_)) => self.keepalive_open = false,
+            Ok(Message::Text(text)) => self.hear(&text, ctx),
+            Ok(Message::Binary(_)) => self.hear_nonsense(),
+            Ok(Message::Continuation(item)) => self.assemble(item, ctx),
+            Ok(Message::Close(reason)) => self.close(reason, ctx),
+            Ok(Message::Nop) => {}
+            Err(error) => {
+                let code = match error {
+                    ProtocolError::Overflow => CloseCode::Size,
+                    // Only text that is no UTF-8 is reported in this way, and lost connections.
+                    ProtocolError::Io(_) => CloseCode::Invalid,
+                    _ => CloseCode::Protocol,
+                };
+                self.close(Some(code.into()), ctx);
+            }
+        }
+    }
+
+    /// The client has ended the connection without a close frame.
+    fn finished(&mut self, ctx: &mut Context) {
+        ctx.stop();
+    }
+}
+
+impl Session {
+    fn alert(&mut self, ctx: &mut Context, waiting: Waiting, stream: Uuid, text: ByteString, way: Way) {
+        let Waiting { seq, id, .. } = waiting;
+        let queue = self.waiting.entry(stream).or_default();
+        queue.push_back(waiting);
+        if way.twice {
+            queue.push_back(Waiting {
+                seq,
+                id,
+                repeated: true,
+            });
+            ctx.text(text.clone());
+        }
+        if !way.fragmented {
+            return ctx.text(text);
+        }
+        let bytes = text.into_bytes();
+        let part = bytes.len().div_ceil(FRAGMENTS);
+        for index in 0..FRAGMENTS {
+            let range = (index * part).min(bytes.len())..((index + 1) * part).min(bytes.len());
+            let piece: Bytes = bytes.slice(range);
+            ctx.write_raw(Message::Continuation(match index {
+                0 => actix_http::ws::Item::FirstText(piece),
+                _ if index + 1 == FRAGMENTS => actix_http::ws::Item::Last(piece),
+                _ => actix_http::ws::Item::Continue(piece),
+            }));
+        }
+    }
+
+    fn assemble(&mut self, item: actix_http::ws::Item, ctx: &mut Context) {
+        use actix_http::ws::Item;
+        let (piece, last) = match item {
+            Item::FirstText(piece) => {
+                self.assembling = Some((Vec::new(), false));
+                (piece, false)
+            }
+            Item::FirstBinary(piece) => {
+                self.assembling = Some((Vec::new(), true));
+                (piece, false)
+            }
+            Item::Continue(piece) => (piece, false),
+            Item::Last(piece) => (piece, true),
+        };
+        let Some((whole, binary)) = &mut self.assembling else {
+            return;
+        };
+        if whole.len() + piece.len() > MAX_CLIENT_MESSAGE_BYTES {
+            return self.close(Some(CloseCode::Size.into()), ctx);
+        }
+        whole.extend_from_slice(&piece);
+        if !last {
+            return;
+        }
+        let (whole, binary) = (std::mem::take(whole), *binary);
+        self.assembling = None;
+        match String::from_utf8(whole) {
+            _ if binary => self.hear_nonsense(),
+            Ok(text) => self.hear(&text, ctx),
+            Err(_) => self.close(Some(CloseCode::Invalid.into()), ctx),
+        }
+    }
+
+    fn hear(&mut self, text: &str, ctx: &mut Context) {
+        if self.life != Life::Live {
+            return;
+        }
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
+            return;
+        };
+        let Value::Object(message) = message else {
+            return self.hear_nonsense();
+        };
+        match message.get("type").and_then(Value::as_str) {
+            Some("ping") => {
+                self.beat(|stats| stats.pings_received += 1);
+                if self.backend.pongs.load(Ordering::Relaxed) {
+                    ctx.text(wire::pong(self.backend.now(), self.backend.options.local_offset));
+                }
+            }
+            Some("pong") => {
+                self.beat(|_| ());
+                let after = self.open_pings.pop_front().map(|sent| sent.elapsed());
+                self.backend.state().ledger.pong(after);
+            }
+            Some("ack") => self.acknowledge(message.get("stream_id"), message.get("id")),
+            Some("owl_eye_detection") => {
+                if let Some(text) = message
+                    .get("data")
+                    .and_then(|data| owl::report(&self.backend, data))
+                {
+                    self.backend.state().ledger.stats.notifications += 1;
+                    ctx.text(text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// JSON that is no object, or a binary message: the real handler ends and leaves the socket open.
+    fn hear_nonsense(&mut self) {
+        if self.life == Life::Live && self.backend.options.faithful {
+            self.life = Life::Dead;
+            self.backend.deregister(&self.user);
+        }
+    }
+
+    fn beat(&self, count: impl FnOnce(&mut crate::Stats)) {
+        let now = self.backend.now();
+        let mut state = self.backend.state();
+        state.slots.heartbeat(&self.user, now);
+        count(&mut state.ledger.stats);
+    }
+
+    fn acknowledge(&mut self, stream: Option<&Value>, id: Option<&Value>) {
+        let stream = stream
+            .and_then(Value::as_str)
+            .and_then(|text| Uuid::try_parse(text).ok());
+        let queue = stream.and_then(|stream| self.waiting.get_mut(&stream));
+        let found = queue.and_then(|queue| match id.and_then(Value::as_u64) {
+            Some(id) => {
+                let index = queue.iter().position(|waiting| waiting.id == Some(id))?;
+                queue.remove(index)
+            }
+            None => queue.pop_front(),
+        });
+        let at = self.backend.elapsed();
+        let ledger = &mut self.backend.state().ledger;
+        match found {
+            Some(Waiting {
+                seq, repeated: false, ..
+            }) => ledger.acknowledged(seq, at),
+            Some(_) => {}
+            None => ledger.stats.stray_acks += 1,
+        }
+    }
+
+    fn ping(&mut self, ctx: &mut Context) {
+        if self.life != Life::Live || !self.backend.pings.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.open_pings.len() == MAX_OPEN_PINGS {
+            self.open_pings.pop_front();
+        }
+        self.open_pings.push_back(Instant::now());
+        ctx.text(wire::ping(self.backend.now(), self.backend.options.local_offset));
+        self.backend.state().ledger.stats.pings_sent += 1;
+    }
+
+    /// The protocol's own ping, which goes on whatever became of the handler above it.
+    fn keep_alive(&mut self, ctx: &mut Context) {
+        if self.life == Life::Closing {
+            return;
+        }
+        if self.keepalive_open {
+            self.backend.state().ledger.stats.keepalive_timeouts += 1;
+            let reason = CloseReason {
+                code: CloseCode::Error,
+                description: Some("keepalive ping timeout".to_owned()),
+            };
+            return self.close(Some(reason), ctx);
+        }
+        self.keepalive_open = true;
+        ctx.ping(&fastrand::u32(..).to_be_bytes());
+    }
+
+    fn follow_fate(&mut self, ctx: &mut Context) {
+        let fate = *self.fates.borrow_and_update();
+        match fate {
+            Fate::Live => {}
+            Fate::Dead if self.life == Life::Live => self.life = Life::Dead,
+            Fate::Dead => {}
+            Fate::Close => self.close(Some(CloseCode::Restart.into()), ctx),
+            Fate::Gone => ctx.stop(),
+        }
+    }
+
+    /// Says nothing and hears nothing until the thaw, or until the connection is ended below.
+    fn follow_freeze(&mut self, ctx: &mut Context) {
+        if !*self.backend.frozen.borrow() {
+            return;
+        }
+        let (mut frozen, mut fates) = (self.backend.frozen.subscribe(), self.fates.clone());
+        let thaw = async move {
+            tokio::select! {
+                _ = frozen.wait_for(|frozen| !frozen) => {}
+                _ = fates.wait_for(|fate| *fate == Fate::Gone) => {}
+            }
+        };
+        ctx.wait(thaw.into_actor(self));
+    }
+
+    /// Sends the close frame and ends the server's side. A faithful server keeps the user registered
+    /// until the client has ended its side too, or has let the time for it pass.
+    fn close(&mut self, reason: Option<CloseReason>, ctx: &mut Context) {
+        if self.life == Life::Closing {
+            return;
+        }
+        let owned_slot = self.life == Life::Live;
+        self.life = Life::Closing;
+        ctx.close(reason);
+        ctx.stop();
+        let (backend, id) = (self.backend.clone(), self.id);
+        match &self.tcp {
+            Some(tcp) if backend.options.faithful => {
+                let tcp = tcp.clone();
+                actix_rt::spawn(async move {
+                    tcp.wait_for_end(backend.options.linger).await;
+                    backend.socket_ended(id, owned_slot);
+                });
+            }
+            _ => backend.socket_ended(id, owned_slot),
+        }
+    }
+}
