@@ -102,7 +102,9 @@ async fn show(args: &DemoArgs) -> anyhow::Result<Totals> {
         }
     }
 
-    backend.pause();
+    backend
+        .order(watchpost_simulator::Command::Alerts { on: false })
+        .await?;
     let deadline = Instant::now() + PATIENCE;
     while !hub.has_finished(&backend).await? && Instant::now() < deadline {
         sleep(LOOK_INTERVAL / 4).await;
@@ -177,11 +179,11 @@ impl HubProcess {
         fs::create_dir(&archive)?;
         let text = format!(
             "[hub]\ndata_dir = {data:?}\nplugin_dirs = [{plugins:?}]\n\n\
-             [[connection]]\nname = \"demo\"\nurl = \"http://{}\"\nuser_id = {:?}\ntoken = {:?}\n\n\
+             [[connection]]\nname = \"demo\"\nurl = {:?}\nuser_id = {:?}\ntoken = {:?}\n\n\
              [[sink]]\nname = \"archive\"\nplugin = \"archive\"\n\n[sink.config]\ndir = {archive:?}\n",
-            backend.addr(),
-            backend.user_id(),
-            backend.token(),
+            backend.url(),
+            backend.user_id().to_string(),
+            backend.token()?,
         );
         fs::write(&config, text)?;
         let child = Command::new(program)

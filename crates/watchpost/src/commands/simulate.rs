@@ -11,6 +11,29 @@ use watchpost_simulator::{Faults, FrameSize, Options, PictureSize, Running};
 
 use crate::out;
 
+/// What `simulate --help` says of faults.
+const FAULTS_HELP: &str = "\
+What goes wrong, and how often: name=chance, separated by commas, each chance 0 to 1.
+
+Of each alert:
+  drop       it is recorded but not sent
+  duplicate  it is sent twice
+  garbage    a message that cannot be understood comes before it
+  badframe   its picture is broken
+  infinity   its score is -Infinity, which is not JSON
+  fragment   it comes in several WebSocket frames
+  cut        the TCP connection is reset after it
+  close      the socket is closed with code 1012 after it
+  freeze     nothing is read or written after it, for a time: freeze=30s@0.001
+  deaf       its receiver gets pings after it, but no alerts
+  dead       its receiver gets nothing more, and the socket stays open
+Of each handshake:
+  reject     refused with 403
+  error      refused with 500
+  bounce     accepted and closed at once
+
+For instance: drop=0.01,garbage=0.05,freeze=30s@0.001";
+
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
     /// Where to listen; port 0 takes any free one.
@@ -37,7 +60,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "TIME", default_value = "1h")]
     token_life: TimeSpan,
     /// What goes wrong, and how often, for instance `drop=0.01,garbage=0.05`.
-    #[arg(long, value_name = "FAULTS", default_value = "", long_help = watchpost_simulator::FAULTS_HELP)]
+    #[arg(long, value_name = "FAULTS", default_value = "", long_help = FAULTS_HELP)]
     fault: Faults,
     /// Print one JSON document with everything needed to connect instead of a configuration to paste.
     #[arg(long)]
@@ -62,6 +85,9 @@ pub(crate) struct SceneArgs {
     /// Make the picture files about this large, for load tests.
     #[arg(long, value_name = "SIZE")]
     picture_size: Option<PictureSize>,
+    /// Leave out the body poses, which make up 30 KB of each real message and person.
+    #[arg(long)]
+    no_pose: bool,
     /// Decides everything random: the same seed makes the same alerts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -75,6 +101,7 @@ impl SceneArgs {
             burst: self.burst,
             frame: self.frame,
             picture_size: self.picture_size,
+            pose: !self.no_pose,
             seed: self.seed,
             ..Options::default()
         }
@@ -108,8 +135,8 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
 }
 
 fn announce(running: &Running, json: bool) -> anyhow::Result<()> {
-    let url = format!("http://{}", running.addr());
-    let (user_id, token, account) = (running.user_id(), running.token(), running.account());
+    let url = running.url();
+    let (user_id, token, account) = (running.user_id(), running.token()?, running.account());
     if json {
         return out::json(&serde_json::json!({
             "url": url,
