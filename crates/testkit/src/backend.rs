@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::artefacts;
 use crate::process::{Process, Signal};
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, eventually};
 
 /// How long a control request may take. The simulator answers at once unless it is frozen.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER_BYTES: u64 = 256 << 20;
 
 /// A running `watchpost simulate`. Dropping it kills it.
 #[derive(Debug)]
@@ -58,10 +61,64 @@ impl Backend {
         value.with_context(|| format!("the simulator's ready line has no `{field}`"))
     }
 
+    /// Tells it to do something, such as `json!({"do": "send", "count": 3})`, and returns its figures afterwards.
+    pub fn order(&self, command: &Value) -> Result<Value> {
+        self.post("/simulator/command", command)
+    }
+
+    /// Its figures: attempts, alerts sent and acknowledged, and more.
+    pub fn stats(&self) -> Result<Value> {
+        self.get("/simulator/stats")
+    }
+
+    /// Waits for figures that satisfy `holds` and returns them.
+    pub fn until(&self, what: &str, deadline: Duration, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+        eventually(what, deadline, || match self.stats() {
+            Ok(stats) if holds(&stats) => Ok(stats),
+            Ok(stats) => Err(format!("{stats:#}")),
+            Err(error) => Err(format!("{error:#}")),
+        })
+    }
+
+    /// What it knows of every alert it sent, oldest first: ids, checksum of the picture, acknowledged or not.
+    pub fn alerts(&self) -> Result<Vec<Value>> {
+        list(self.get("/simulator/alerts")?)
+    }
+
+    /// Every attempt to connect, oldest first.
+    pub fn attempts(&self) -> Result<Vec<Value>> {
+        list(self.get("/simulator/attempts")?)
+    }
+
+    /// The very bytes of the picture that an alert carried.
+    pub fn picture(&self, anomaly_id: &str) -> Result<Vec<u8>> {
+        self.bytes(&format!("/simulator/pictures/{anomaly_id}"))
+    }
+
     /// GET of a path such as `/simulator/stats`; the status has to be 2xx and the body JSON.
     pub fn get(&self, path: &str) -> Result<Value> {
         let answer = self.agent.get(self.at(path)).call();
         read(answer.with_context(|| format!("GET {path}"))?, path)
+    }
+
+    /// GET of a path whose answer is bytes, such as a picture; the status has to be 2xx.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let mut answer = self
+            .agent
+            .get(self.at(path))
+            .call()
+            .with_context(|| format!("GET {path}"))?;
+        ensure!(
+            answer.status().is_success(),
+            "{path} answered {}",
+            answer.status()
+        );
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_vec();
+        body.with_context(|| format!("the answer to {path}"))
     }
 
     /// POST of a JSON document; the status has to be 2xx, and an empty answer reads as `null`.
@@ -127,12 +184,21 @@ fn parse_ready(line: &str) -> Option<Ready> {
     Some(Ready { url, fields })
 }
 
+fn list(value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => bail!("expected a JSON list, got {other}"),
+    }
+}
+
 fn read(mut answer: ureq::http::Response<ureq::Body>, path: &str) -> Result<Value> {
     let status = answer.status();
     let text = answer
         .body_mut()
-        .read_to_string()
-        .with_context(|| format!("the answer to {path}"))?;
+        .with_config()
+        .limit(MAX_ANSWER_BYTES)
+        .read_to_string();
+    let text = text.with_context(|| format!("the answer to {path}"))?;
     ensure!(status.is_success(), "{path} answered {status}: {text}");
     if text.is_empty() {
         return Ok(Value::Null);
