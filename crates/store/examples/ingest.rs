@@ -1,6 +1,6 @@
 //! Measures how many alerts a second the store takes, and what it writes to disk for them.
 //!
-//! `cargo run --release -p watchpost-store --example ingest [-- DIR]`
+//! `cargo run --release -p watchpost-store --example ingest [-- DIR [BATCH KILOBYTES]]`
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,14 +20,31 @@ const MANY: u64 = 1_000_000;
 
 #[allow(clippy::print_stdout, reason = "its output is what it is for")]
 fn main() -> Result<(), Failure> {
-    let dir = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("watchpost-ingest"), PathBuf::from);
-    for (batch, kilobytes) in [(64, 10), (64, 60), (64, 200), (1, 10), (1, 60), (1, 200)] {
+    let mut args = std::env::args().skip(1);
+    let dir = args
+        .next()
+        .map_or_else(|| std::env::temp_dir().join("watchpost-ingest"), PathBuf::from);
+    let chosen = args.map(|number| number.parse()).collect::<Result<Vec<u64>, _>>()?;
+    let cases = match chosen[..] {
+        [0] => vec![],
+        [batch, kilobytes] => vec![(batch, kilobytes)],
+        _ => vec![(64, 10), (64, 60), (64, 200), (1, 10), (1, 60), (1, 200)],
+    };
+    for &(batch, kilobytes) in &cases {
+        let kilobytes = usize::try_from(kilobytes)?;
         let _ = std::fs::remove_dir_all(&dir);
         // Small enough for the log to be in its steady state soon, where files are overwritten.
-        let retention = Retention { max_size: Some(1 << 30), ..Retention::default() };
-        let options = StoreOptions { retention, ..StoreOptions::new(&dir) };
+        let retention = Retention {
+            max_size: Some(1 << 30),
+            ..Retention::default()
+        };
+        let options = StoreOptions {
+            retention,
+            ..StoreOptions::new(&dir)
+        };
         let (mut store, _) = Store::open(options)?;
         let mut source = Source::new(kilobytes << 10);
+        rustix::fs::sync();
         let fresh = measure(&mut store, &mut source, batch, SPAN, false)?;
         let (before, written_before) = (source.next, written()?);
         let steady = measure(&mut store, &mut source, batch, SPAN, true)?;
@@ -38,7 +55,9 @@ fn main() -> Result<(), Failure> {
             per_alert as f64 / (kilobytes << 10) as f64,
         );
     }
-    growth(&dir)?;
+    if chosen.len() < 2 {
+        growth(&dir)?;
+    }
     std::fs::remove_dir_all(&dir)?;
     Ok(())
 }
@@ -49,25 +68,55 @@ fn growth(dir: &Path) -> Result<(), Failure> {
     let _ = std::fs::remove_dir_all(dir);
     let (mut store, _) = Store::open(StoreOptions::new(dir))?;
     let mut source = Source::new(10 << 10);
-    let empty = measure(&mut store, &mut source, 64, SPAN, false)?;
     source.bytes = 0;
     while source.next < MANY {
         store.commit(&source.batch(1_000))?;
     }
     source.bytes = 10 << 10;
-    let full = measure(&mut store, &mut source, 64, SPAN, false)?;
+    let empty_dir = dir.join("empty");
+    let mut rates = [Vec::new(), Vec::new()];
+    // In turns, for the disk is not the same from one second to the next.
+    for round in 0..6 {
+        let _ = std::fs::remove_dir_all(&empty_dir);
+        let (mut empty_store, _) = Store::open(StoreOptions::new(&empty_dir))?;
+        let [empty, full] = &mut rates;
+        let mut pair = [(&mut empty_store, empty), (&mut store, full)];
+        if round % 2 == 1 {
+            pair.reverse();
+        }
+        for (store, rates) in pair {
+            // What was written before must not be paid for by whoever comes next.
+            rustix::fs::sync();
+            rates.push(measure(store, &mut source, 64, SPAN / 3, false)?);
+        }
+    }
+    let [empty, full] = rates.map(median);
     println!("  10 KB, batch 64: {empty:.0}/s empty, {full:.0}/s with {MANY} alerts ({:.0} %)", 100.0 * full / empty);
     drop(store);
     let start = Instant::now();
     let (store, report) = Store::open(StoreOptions::new(dir))?;
-    println!("opened with {} alerts in {:?}: {:?}", source.next, start.elapsed(), report.beginning);
+    println!(
+        "opened with {} alerts in {:?}: {:?}",
+        source.next,
+        start.elapsed(),
+        report.beginning
+    );
     let mut reader = store.reader()?;
     let (now, skip) = (UnixMillis(i64::MAX), Default::default());
     for (name, question) in [
-        ("live(50)", (|r, _, _| r.live(50).map(|l| l.len())) as fn(&mut watchpost_store::Reader, _, &_) -> _),
-        ("due(64)", |r, now, skip| r.due("archive", now, 64, skip).map(|l| l.len())),
-        ("next_due", |r, _, skip| r.next_due("archive", skip).map(|l| usize::from(l.is_some()))),
-        ("counts", |r, _, _| r.counts().map(|c| usize::try_from(c.alerts).unwrap_or(0))),
+        (
+            "live(50)",
+            (|r, _, _| r.live(50).map(|l| l.len())) as fn(&mut watchpost_store::Reader, _, &_) -> _,
+        ),
+        ("due(64)", |r, now, skip| {
+            r.due("archive", now, 64, skip).map(|l| l.len())
+        }),
+        ("next_due", |r, _, skip| {
+            r.next_due("archive", skip).map(|l| usize::from(l.is_some()))
+        }),
+        ("counts", |r, _, _| {
+            r.counts().map(|c| usize::try_from(c.alerts).unwrap_or(0))
+        }),
     ] {
         question(&mut reader, now, &skip)?;
         let start = Instant::now();
@@ -75,7 +124,14 @@ fn growth(dir: &Path) -> Result<(), Failure> {
         println!("{name}: {found} in {:?}", start.elapsed());
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
-    println!("{}", status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).collect::<Vec<_>>().join(", "));
+    println!(
+        "{}",
+        status
+            .lines()
+            .filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
     Ok(())
 }
 
@@ -98,7 +154,10 @@ fn measure(
             store.retain(UnixMillis(0))?;
         }
     }
-    store.commit(&Batch { updates, ..Batch::default() })?;
+    store.commit(&Batch {
+        updates,
+        ..Batch::default()
+    })?;
     Ok((source.next - first) as f64 / start.elapsed().as_secs_f64())
 }
 
@@ -123,12 +182,21 @@ struct Source {
 
 impl Source {
     fn new(bytes: usize) -> Self {
-        let noise = (0..bytes as u64 + 1_000).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
-        Self { next: 0, bytes, noise }
+        let noise = (0..bytes as u64 + 1_000)
+            .map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+            .collect();
+        Self {
+            next: 0,
+            bytes,
+            noise,
+        }
     }
 
     fn batch(&mut self, alerts: u64) -> Batch {
-        Batch { arrivals: (0..alerts).map(|_| self.arrival()).collect(), ..Batch::default() }
+        Batch {
+            arrivals: (0..alerts).map(|_| self.arrival()).collect(),
+            ..Batch::default()
+        }
     }
 
     fn arrival(&mut self) -> Arrival {
@@ -149,21 +217,40 @@ impl Source {
                 severity: Severity::Low,
                 title: "Anomaly at front-door".into(),
                 text: "Person 1, score -1.23, classified as Abnormal with confidence Low".into(),
-                details: Details { status: "unknown".into(), score: Some(-1.23), ..Details::default() },
+                details: Details {
+                    status: "unknown".into(),
+                    score: Some(-1.23),
+                    ..Details::default()
+                },
                 picture: match self.bytes {
                     0 => Picture::Missing("the message had no picture".into()),
-                    bytes => Picture::Jpeg { bytes: bytes as u32, width: 640, height: 480 },
+                    bytes => Picture::Jpeg {
+                        bytes: bytes as u32,
+                        width: 640,
+                        height: 480,
+                    },
                 },
             },
             frame,
-            deliveries: vec![PlannedDelivery { sink: "archive".into(), expires_at: None }],
+            deliveries: vec![PlannedDelivery {
+                sink: "archive".into(),
+                expires_at: None,
+            }],
         }
     }
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
 }
 
 /// Bytes this process has sent to disk.
 fn written() -> Result<u64, Failure> {
     let io = std::fs::read_to_string("/proc/self/io")?;
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).ok_or("no write_bytes")?;
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "))
+        .ok_or("no write_bytes")?;
     Ok(line.parse()?)
 }

@@ -28,17 +28,31 @@ type Tally = BTreeMap<(i64, DeliveryState), i64>;
 pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
     let path = store.place.database();
     let sql = |e| StoreError::database("store alerts in", &path, e);
-    let bodies = batch.arrivals.iter().map(document).collect::<Result<Vec<_>, _>>()?;
-    let tx = store.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let bodies = batch
+        .arrivals
+        .iter()
+        .map(document)
+        .collect::<Result<Vec<_>, _>>()?;
+    let tx = store
+        .db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sql)?;
     let (connections, sinks) = (&mut store.connections, &mut store.sinks);
 
     let receipts = receipts(&tx, connections, &batch.arrivals, store.last_id).map_err(sql)?;
     let new = || {
         let stored = receipts.iter().map(|receipt| *receipt == Receipt::Stored);
-        batch.arrivals.iter().zip(&bodies).zip(stored).filter_map(|(new, stored)| stored.then_some(new))
+        batch
+            .arrivals
+            .iter()
+            .zip(&bodies)
+            .zip(stored)
+            .filter_map(|(new, stored)| stored.then_some(new))
     };
     // The pictures are on their way to the disk while SQLite works.
-    let frames: Vec<&[u8]> = new().filter_map(|(arrival, _)| arrival.frame.as_deref()).collect();
+    let frames: Vec<&[u8]> = new()
+        .filter_map(|(arrival, _)| arrival.frame.as_deref())
+        .collect();
     let mut frame_refs = store.frames.append(&frames)?.into_iter();
 
     let least = new().map(|(arrival, _)| key(arrival.alert.id)).min();
@@ -47,7 +61,9 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
     let mut segments: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for (arrival, body) in new() {
         let frame = arrival.frame.as_ref().and_then(|_| frame_refs.next());
-        let (alerts, bytes) = segments.entry(frame.map_or(0, |frame| frame.segment)).or_default();
+        let (alerts, bytes) = segments
+            .entry(frame.map_or(0, |frame| frame.segment))
+            .or_default();
         *alerts += 1;
         *bytes += frame.map_or(0, |frame| i64::from(frame.length));
         insert_alert(&tx, connections, arrival, body, frame).map_err(sql)?;
@@ -69,13 +85,18 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
 
     store.frames.keep();
     store.cleared_through = cleared_through;
-    store.last_id = new().map(|(arrival, _)| key(arrival.alert.id)).fold(store.last_id, i64::max);
+    store.last_id = new()
+        .map(|(arrival, _)| key(arrival.alert.id))
+        .fold(store.last_id, i64::max);
     Ok(receipts)
 }
 
 fn document(arrival: &Arrival) -> Result<String, StoreError> {
     let alert = &arrival.alert;
-    serde_json::to_string(alert).map_err(|source| StoreError::Document { alert: alert.id.0, source })
+    serde_json::to_string(alert).map_err(|source| StoreError::Document {
+        alert: alert.id.0,
+        source,
+    })
 }
 
 /// Finds out which arrivals are new: neither in the database nor earlier in the batch.
@@ -100,7 +121,8 @@ fn receipts(
             None => None,
         };
         // Ids grow, so one that is greater than all before it needs no looking up.
-        if kept.is_none() && key(alert.id) <= newest && (ids.contains(&alert.id) || is_stored(tx, alert.id)?) {
+        if kept.is_none() && key(alert.id) <= newest && (ids.contains(&alert.id) || is_stored(tx, alert.id)?)
+        {
             kept = Some(alert.id);
         }
         receipts.push(match kept {
@@ -123,7 +145,8 @@ fn stored_source(db: &Connection, (connection, source): (i64, &str)) -> rusqlite
 }
 
 fn is_stored(db: &Connection, id: AlertId) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT 1 FROM alert WHERE id = ?1")?.exists([key(id)])
+    db.prepare_cached("SELECT 1 FROM alert WHERE id = ?1")?
+        .exists([key(id)])
 }
 
 fn insert_alert(
@@ -180,7 +203,9 @@ fn apply(
     update: &DeliveryUpdate,
     tally: &mut Tally,
 ) -> rusqlite::Result<()> {
-    let Some(sink) = sinks.find(&update.sink) else { return Ok(()) };
+    let Some(sink) = sinks.find(&update.sink) else {
+        return Ok(());
+    };
     let alert = key(update.alert);
     let was_due: Option<i64> = tx
         .prepare_cached("SELECT due_at FROM delivery WHERE alert = ?1 AND sink = ?2 AND state = 0")?
@@ -190,8 +215,11 @@ fn apply(
     tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?
         .execute(params![sink, was_due, alert])?;
     let pending = update.state == DeliveryState::Pending;
-    let (due_at, finished_at) =
-        if pending { (update.due_at.0.max(AT_ONCE + 1), None) } else { (was_due, Some(update.due_at.0)) };
+    let (due_at, finished_at) = if pending {
+        (update.due_at.0.max(AT_ONCE + 1), None)
+    } else {
+        (was_due, Some(update.due_at.0))
+    };
     tx.prepare_cached(
         "UPDATE delivery SET state = ?3, attempts = ?4, due_at = ?5, finished_at = ?6, error = ?7
          WHERE alert = ?1 AND sink = ?2",
@@ -221,12 +249,16 @@ fn enqueue(tx: &Transaction<'_>, sink: i64, due_at: i64, alert: i64) -> rusqlite
 
 /// Moves retries from the waiting part of the queue to the part that is ordered by alert.
 fn release(tx: &Transaction<'_>, sinks: &Names, sink: &str) -> rusqlite::Result<()> {
-    let Some(sink) = sinks.find(sink) else { return Ok(()) };
+    let Some(sink) = sinks.find(sink) else {
+        return Ok(());
+    };
     let waiting: Vec<(i64, i64)> = tx
         .prepare_cached(
             "SELECT due_at, alert FROM queue WHERE sink = ?1 AND due_at > 0 ORDER BY due_at, alert LIMIT ?2",
         )?
-        .query_map(params![sink, MAX_RELEASED_ROWS], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![sink, MAX_RELEASED_ROWS], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     let mut delete = tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?;
     let mut update = tx.prepare_cached("UPDATE delivery SET due_at = 0 WHERE alert = ?1 AND sink = ?2")?;
@@ -274,7 +306,11 @@ fn count_segments(
         let (size, head) = match frames.head() {
             // Number 0 is no file.
             _ if number == 0 => (0, 0),
-            Some(Head { number: current, size, offset }) if current == number => (size, offset),
+            Some(Head {
+                number: current,
+                size,
+                offset,
+            }) if current == number => (size, offset),
             // It was filled within this transaction.
             _ => frames.size_of(number).map_or((0, 0), |size| (size, size)),
         };
@@ -288,7 +324,9 @@ fn count_segments(
 /// one that was there before: connections hand out ids side by side. So the watermark goes back, and what
 /// it covered is dismissed row by row. Returns the new watermark.
 fn stay_live(tx: &Transaction<'_>, least: Option<i64>, cleared_through: i64) -> rusqlite::Result<i64> {
-    let Some(least) = least.filter(|&least| least <= cleared_through) else { return Ok(cleared_through) };
+    let Some(least) = least.filter(|&least| least <= cleared_through) else {
+        return Ok(cleared_through);
+    };
     tx.execute(
         "UPDATE alert SET dismissed_at = (SELECT cleared_at FROM live)
          WHERE id BETWEEN ?1 AND ?2 AND dismissed_at IS NULL",

@@ -74,7 +74,9 @@ pub enum StoreError {
         bytes: usize,
     },
     /// An alert could not be turned into its stored form or back.
-    #[error("the stored form of alert {alert} is not right: {source}. It was written by another release or damaged.")]
+    #[error(
+        "the stored form of alert {alert} is not right: {source}. It was written by another release or damaged."
+    )]
     Document {
         /// Its id.
         alert: u64,
@@ -109,9 +111,11 @@ impl StoreError {
         let path = path.to_owned();
         match Errno::from_io_error(&source) {
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::Full { doing, path },
-            Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
-                Self::Denied { doing, path, why: source.to_string() }
-            }
+            Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Self::Denied {
+                doing,
+                path,
+                why: source.to_string(),
+            },
             _ => Self::Io { doing, path, source },
         }
     }
@@ -122,16 +126,24 @@ impl StoreError {
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { doing, path: file },
             Some(ErrorCode::SystemIoFailure) if is_full(path) => Self::Full { doing, path: file },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                Self::Denied { doing, path: file, why: source.to_string() }
-            }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { path: file, what: source.to_string() }
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Locked { path: file, by: "another program, which locks the database".into() }
-            }
-            _ => Self::Database { doing, path: file, source },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::Denied {
+                doing,
+                path: file,
+                why: source.to_string(),
+            },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
+                path: file,
+                what: source.to_string(),
+            },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked {
+                path: file,
+                by: "another program, which locks the database".into(),
+            },
+            _ => Self::Database {
+                doing,
+                path: file,
+                source,
+            },
         }
     }
 
@@ -139,7 +151,10 @@ impl StoreError {
     pub(crate) fn is_ruin(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
-            Self::Database { source: rusqlite::Error::SqliteFailure(e, _), .. } => matches!(
+            Self::Database {
+                source: rusqlite::Error::SqliteFailure(e, _),
+                ..
+            } => matches!(
                 e.extended_code,
                 ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS
             ),

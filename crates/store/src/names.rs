@@ -14,12 +14,17 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn load(db: &Connection, table: &'static str) -> rusqlite::Result<Self> {
         let mut query = db.prepare(&format!("SELECT id, name FROM {table} ORDER BY id"))?;
-        let known = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let known = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
         Ok(Self { table, known })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<i64> {
-        self.known.iter().find(|(_, known)| known == name).map(|&(id, _)| id)
+        self.known
+            .iter()
+            .find(|(_, known)| known == name)
+            .map(|&(id, _)| id)
     }
 
     /// The number of a name, which gets one in the running transaction if it is new.

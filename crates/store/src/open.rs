@@ -79,24 +79,38 @@ impl OpenReport {
             ));
         }
         if self.schema_from != 0 && self.schema_from != self.schema_to {
-            told.push(format!("The store was brought from schema {} to {}.", self.schema_from, self.schema_to));
+            told.push(format!(
+                "The store was brought from schema {} to {}.",
+                self.schema_from, self.schema_to
+            ));
         }
         if self.beginning == Beginning::Recovered && self.set_aside.is_none() {
-            told.push("The store was not closed properly last time; everything committed is there.".to_owned());
+            told.push(
+                "The store was not closed properly last time; everything committed is there.".to_owned(),
+            );
         }
-        if told.is_empty() { None } else { Some(told.join(" ")) }
+        if told.is_empty() {
+            None
+        } else {
+            Some(told.join(" "))
+        }
     }
 }
 
 pub(crate) fn open(options: StoreOptions) -> Result<(Store, OpenReport), StoreError> {
-    let place = Place { dir: options.dir.clone() };
+    let place = Place {
+        dir: options.dir.clone(),
+    };
     fs::create_dir_all(&place.dir).map_err(|e| StoreError::io("make", &place.dir, e))?;
     let lock = lock(&place)?;
     let mut set_aside = None;
     let opened = match Opened::open(&place) {
         Err(e) if e.is_ruin() => {
             let path = put_aside(&place)?;
-            set_aside = Some(SetAside { path, why: e.to_string() });
+            set_aside = Some(SetAside {
+                path,
+                why: e.to_string(),
+            });
             Opened::open(&place)?
         }
         outcome => outcome?,
@@ -105,7 +119,12 @@ pub(crate) fn open(options: StoreOptions) -> Result<(Store, OpenReport), StoreEr
         set_aside = put_orphans_aside(&place)?;
     }
     make_dir(&place.frames())?;
-    let frames = FrameLog::open(place.frames(), options.effective_segment_size(), opened.head, &opened.used)?;
+    let frames = FrameLog::open(
+        place.frames(),
+        options.effective_segment_size(),
+        opened.head,
+        &opened.used,
+    )?;
     let found: BTreeSet<i64> = numbers_in(&place.frames())
         .map_err(|e| StoreError::io("list", &place.frames(), e))?
         .into_iter()
@@ -162,7 +181,8 @@ impl Opened {
         }
         schema::migrate(&mut db, schema_from).map_err(sql)?;
         if suspicious {
-            fs::remove_file(place.suspicion()).map_err(|e| StoreError::io("remove", &place.suspicion(), e))?;
+            fs::remove_file(place.suspicion())
+                .map_err(|e| StoreError::io("remove", &place.suspicion(), e))?;
         }
         let beginning = match schema_from {
             0 => Beginning::Created,
@@ -179,8 +199,15 @@ impl Opened {
                 "SELECT number, size, head FROM segment WHERE number > 0 ORDER BY number DESC LIMIT 1",
                 [],
                 |row| {
-                    let bytes = |column| row.get(column).map(|bytes: i64| u64::try_from(bytes).unwrap_or(0));
-                    Ok(Head { number: row.get(0)?, size: bytes(1)?, offset: bytes(2)? })
+                    let bytes = |column| {
+                        row.get(column)
+                            .map(|bytes: i64| u64::try_from(bytes).unwrap_or(0))
+                    };
+                    Ok(Head {
+                        number: row.get(0)?,
+                        size: bytes(1)?,
+                        offset: bytes(2)?,
+                    })
                 },
             )
             .optional()?;
@@ -206,7 +233,10 @@ impl Opened {
 /// Takes the lock that keeps a second hub away, and writes into it who holds it.
 fn lock(place: &Place) -> Result<File, StoreError> {
     let path = place.lock();
-    let fail = |doing| { let path = path.clone(); move |e| StoreError::io(doing, &path, e) };
+    let fail = |doing| {
+        let path = path.clone();
+        move |e| StoreError::io(doing, &path, e)
+    };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -218,15 +248,32 @@ fn lock(place: &Place) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => {
             // Only for the message below: the lock itself is in the kernel and ends with the process.
-            let told = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-            told.or_else(|e| if e.kind() == std::io::ErrorKind::StorageFull { Ok(()) } else { Err(e) }).map_err(fail("write"))?;
+            let told = file
+                .set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| write!(file, "{}", std::process::id()));
+            told.or_else(|e| {
+                if e.kind() == std::io::ErrorKind::StorageFull {
+                    Ok(())
+                } else {
+                    Err(e)
+                }
+            })
+            .map_err(fail("write"))?;
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid);
-            let by = if pid.is_empty() { "another process".to_owned() } else { format!("process {pid}") };
-            Err(StoreError::Locked { path: place.dir.clone(), by })
+            let by = if pid.is_empty() {
+                "another process".to_owned()
+            } else {
+                format!("process {pid}")
+            };
+            Err(StoreError::Locked {
+                path: place.dir.clone(),
+                by,
+            })
         }
         Err(TryLockError::Error(e)) => Err(fail("lock")(e)),
     }
@@ -254,7 +301,10 @@ fn look_through(db: &Connection, path: &Path) -> Result<(), StoreError> {
     if verdict == "ok" {
         return Ok(());
     }
-    Err(StoreError::Corrupt { path: path.to_owned(), what: verdict })
+    Err(StoreError::Corrupt {
+        path: path.to_owned(),
+        what: verdict,
+    })
 }
 
 /// Renames the database with all that belongs to it. The database itself goes last, so that a start that
@@ -264,7 +314,10 @@ fn put_aside(place: &Place) -> Result<PathBuf, StoreError> {
     rename(&place.frames(), &place.dir.join(format!("frames.{mark}")))?;
     let kept = place.companion(&format!(".{mark}"));
     for suffix in ["-wal", "-shm"] {
-        rename(&place.companion(suffix), &place.companion(&format!(".{mark}{suffix}")))?;
+        rename(
+            &place.companion(suffix),
+            &place.companion(&format!(".{mark}{suffix}")),
+        )?;
     }
     rename(&place.suspicion(), &place.companion(&format!(".{mark}.why")))?;
     rename(&place.database(), &kept)?;
@@ -281,17 +334,25 @@ fn put_orphans_aside(place: &Place) -> Result<Option<SetAside>, StoreError> {
     let path = place.dir.join(format!("frames.{}", mark(&place.dir, "orphaned")));
     rename(&frames, &path)?;
     sync_dir(&place.dir)?;
-    let why = format!("{} had disappeared, and only its pictures were left.", place.database().display());
+    let why = format!(
+        "{} had disappeared, and only its pictures were left.",
+        place.database().display()
+    );
     Ok(Some(SetAside { path, why }))
 }
 
 /// The end of a name that nothing has yet, such as `corrupt-20261123T011630Z`.
 fn mark(dir: &Path, word: &str) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    #[allow(clippy::disallowed_methods, reason = "it only names a file, and no test depends on it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "it only names a file, and no test depends on it"
+    )]
     let now = OffsetDateTime::now_utc().format(format).unwrap_or_default();
     let taken = |mark: &str| {
-        ["watchpost.db.", "frames."].iter().any(|stem| dir.join(format!("{stem}{mark}")).exists())
+        ["watchpost.db.", "frames."]
+            .iter()
+            .any(|stem| dir.join(format!("{stem}{mark}")).exists())
     };
     let mut mark = format!("{word}-{now}");
     let mut count = 1;

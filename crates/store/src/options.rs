@@ -43,12 +43,19 @@ pub struct Retention {
 impl StoreOptions {
     /// Keeps everything, in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), retention: Retention::default(), segment_size: DEFAULT_SEGMENT_SIZE }
+        Self {
+            dir: dir.into(),
+            retention: Retention::default(),
+            segment_size: DEFAULT_SEGMENT_SIZE,
+        }
     }
 
     /// The size that new segments get.
     pub(crate) fn effective_segment_size(&self) -> u64 {
-        let most = self.retention.max_size.map_or(u64::MAX, |size| size / MIN_SEGMENTS_IN_LIMIT);
+        let most = self
+            .retention
+            .max_size
+            .map_or(u64::MAX, |size| size / MIN_SEGMENTS_IN_LIMIT);
         let size = self.segment_size.min(most).max(MIN_SEGMENT_BYTES);
         size / FRAME_BLOCK_BYTES * FRAME_BLOCK_BYTES
     }
@@ -61,8 +68,16 @@ mod tests {
     #[test]
     fn segments_fit_into_a_small_limit() {
         let size = |segment_size, max_size| {
-            let retention = Retention { max_size, ..Retention::default() };
-            StoreOptions { retention, segment_size, ..StoreOptions::new("x") }.effective_segment_size()
+            let retention = Retention {
+                max_size,
+                ..Retention::default()
+            };
+            StoreOptions {
+                retention,
+                segment_size,
+                ..StoreOptions::new("x")
+            }
+            .effective_segment_size()
         };
         assert_eq!(size(DEFAULT_SEGMENT_SIZE, None), 64 << 20);
         assert_eq!(size(DEFAULT_SEGMENT_SIZE, Some(128 << 20)), 16 << 20);

@@ -108,7 +108,11 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let place = Place { dir: dir.to_owned() };
         let db = schema::open_reader(&place.database())?;
-        Ok(Self { db, frames: FrameFiles::new(place.frames()), place })
+        Ok(Self {
+            db,
+            frames: FrameFiles::new(place.frames()),
+            place,
+        })
     }
 
     /// The newest alerts that have not been dismissed, newest first.
@@ -167,7 +171,11 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn next_due(&mut self, sink: &str, skip: &BTreeSet<AlertId>) -> Result<Option<UnixMillis>, StoreError> {
+    pub fn next_due(
+        &mut self,
+        sink: &str,
+        skip: &BTreeSet<AlertId>,
+    ) -> Result<Option<UnixMillis>, StoreError> {
         let outcome = due::next_due(&self.db, sink, skip);
         self.outcome(outcome)
     }

@@ -117,7 +117,9 @@ fn remove_some(
         }
         removal.remove(&tx, &row)?;
         excess.alerts = excess.alerts.saturating_sub(1);
-        excess.bytes = excess.bytes.saturating_sub(removal.emptied(&tx, row.segment, current)?);
+        excess.bytes = excess
+            .bytes
+            .saturating_sub(removal.emptied(&tx, row.segment, current)?);
     }
     removal.count(&tx)?;
     tx.commit()?;
@@ -125,15 +127,26 @@ fn remove_some(
     sweep.through = through;
     sweep.held += held;
     sweep.held_for.extend(held_for);
-    let mut report =
-        RetentionReport { alerts: removal.alerts, frame_bytes: removal.frame_bytes, more, held: None };
+    let mut report = RetentionReport {
+        alerts: removal.alerts,
+        frame_bytes: removal.frame_bytes,
+        more,
+        held: None,
+    };
     if !more {
-        let Sweep { held: alerts, held_for, .. } = std::mem::take(sweep);
+        let Sweep {
+            held: alerts,
+            held_for,
+            ..
+        } = std::mem::take(sweep);
         if alerts > 0 {
             if alerts >= u64::from(MAX_ALERTS_PER_CALL) {
                 sweep.resting_until = UnixMillis(now.0.saturating_add(SWEEP_PAUSE_MS));
             }
-            report.held = Some(Held { alerts, sinks: names(db, &held_for)? });
+            report.held = Some(Held {
+                alerts,
+                sinks: names(db, &held_for)?,
+            });
         }
     }
     Ok((report, removal.freed))
@@ -149,12 +162,17 @@ fn excess(
     let (alerts, segments) = tx
         .prepare_cached("SELECT sum(alerts), sum(size) FROM segment")?
         .query_row([], |row| Ok((positive(row.get(0)?), positive(row.get(1)?))))?;
-    let pragma = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(positive);
+    let pragma = |name| {
+        tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .map(positive)
+    };
     let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
     let bytes = segments + spare_bytes + pages * pragma("page_size")?;
     let micros = |age: std::time::Duration| i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     Ok(Excess {
-        older_than: limits.keep_for.map_or(0, |age| now.0.saturating_mul(1_000).saturating_sub(micros(age))),
+        older_than: limits
+            .keep_for
+            .map_or(0, |age| now.0.saturating_mul(1_000).saturating_sub(micros(age))),
         alerts: limits.keep_max.map_or(0, |most| alerts.saturating_sub(most)),
         bytes: limits.max_size.map_or(0, |most| bytes.saturating_sub(most)),
     })
@@ -165,7 +183,11 @@ fn next_rows(tx: &Transaction<'_>, after: i64) -> rusqlite::Result<Vec<Row>> {
         "SELECT id, segment, coalesce(length, 0) FROM alert WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?
     .query_map(params![after, MAX_ALERTS_PER_CALL], |row| {
-        Ok(Row { alert: row.get(0)?, segment: row.get(1)?, frame_bytes: row.get(2)? })
+        Ok(Row {
+            alert: row.get(0)?,
+            segment: row.get(1)?,
+            frame_bytes: row.get(2)?,
+        })
     })?
     .collect()
 }
@@ -178,7 +200,10 @@ fn waiting_sinks(tx: &Transaction<'_>, alert: i64) -> rusqlite::Result<Vec<i64>>
 
 fn names(db: &Connection, sinks: &BTreeSet<i64>) -> rusqlite::Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT name FROM sink WHERE id = ?1")?;
-    sinks.iter().map(|sink| query.query_row([sink], |row| row.get(0))).collect()
+    sinks
+        .iter()
+        .map(|sink| query.query_row([sink], |row| row.get(0)))
+        .collect()
 }
 
 /// What a transaction has removed so far.
@@ -199,12 +224,17 @@ impl Removal {
         while let Some(delivery) = rows.next()? {
             let state: usize = usize::try_from(delivery.get::<_, i64>(1)?).unwrap_or(0);
             let counts = self.sinks.entry(delivery.get(0)?).or_default();
-            if let Some(count) = state.checked_sub(1).and_then(|final_state| counts.get_mut(final_state)) {
+            if let Some(count) = state
+                .checked_sub(1)
+                .and_then(|final_state| counts.get_mut(final_state))
+            {
                 *count += 1;
             }
         }
-        tx.prepare_cached("DELETE FROM delivery WHERE alert = ?1")?.execute([row.alert])?;
-        tx.prepare_cached("DELETE FROM alert WHERE id = ?1")?.execute([row.alert])?;
+        tx.prepare_cached("DELETE FROM delivery WHERE alert = ?1")?
+            .execute([row.alert])?;
+        tx.prepare_cached("DELETE FROM alert WHERE id = ?1")?
+            .execute([row.alert])?;
         tx.prepare_cached("UPDATE segment SET alerts = alerts - 1, bytes = bytes - ?2 WHERE number = ?1")?
             .execute([row.segment, row.frame_bytes])?;
         self.alerts += 1;
@@ -217,7 +247,8 @@ impl Removal {
         if segment == 0 || segment == current {
             return Ok(0);
         }
-        let mut delete = tx.prepare_cached("DELETE FROM segment WHERE number = ?1 AND alerts = 0 RETURNING size")?;
+        let mut delete =
+            tx.prepare_cached("DELETE FROM segment WHERE number = ?1 AND alerts = 0 RETURNING size")?;
         let mut sizes = delete.query([segment])?;
         let Some(row) = sizes.next()? else { return Ok(0) };
         let size: i64 = row.get(0)?;

@@ -44,17 +44,29 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, u32), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(sql)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
-    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(sql);
+    let number = |name: &str| {
+        db.pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(sql)
+    };
     let (application_id, version) = (number("application_id")?, number("user_version")?);
     // A start that was cut short leaves a database without tables, which is as good as none.
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sql)?;
+    let tables: i64 = db
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(sql)?;
     let fresh = application_id == 0 && tables == 0;
     if application_id != APPLICATION_ID && !fresh {
-        return Err(StoreError::Foreign { path: path.to_owned(), application_id });
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+            application_id,
+        });
     }
     let version = u32::try_from(version).unwrap_or(u32::MAX);
     if version > newest() {
-        return Err(StoreError::TooNew { path: path.to_owned(), found: version, known: newest() });
+        return Err(StoreError::TooNew {
+            path: path.to_owned(),
+            found: version,
+            known: newest(),
+        });
     }
     configure(&db, fresh).map_err(sql)?;
     Ok((db, version))
@@ -66,7 +78,8 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(sql)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
-    db.pragma_update(None, "cache_size", -READER_CACHE_KIB).map_err(sql)?;
+    db.pragma_update(None, "cache_size", -READER_CACHE_KIB)
+        .map_err(sql)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(db)
 }
@@ -75,7 +88,10 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// fails leaves the schema before it.
 pub(crate) fn migrate(db: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let mut version = from;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+    for migration in MIGRATIONS
+        .iter()
+        .skip(usize::try_from(from).unwrap_or(usize::MAX))
+    {
         let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(migration)?;
         version += 1;
@@ -94,7 +110,9 @@ fn configure(db: &Connection, fresh: bool) -> rusqlite::Result<()> {
     }
     db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |row| row.get::<_, i64>(0))?;
+    db.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |row| {
+        row.get::<_, i64>(0)
+    })?;
     db.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);

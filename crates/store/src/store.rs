@@ -95,7 +95,9 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn give_up(&mut self, sink: &str, why: &str, now: UnixMillis) -> Result<bool, StoreError> {
-        let Some(id) = self.sinks.find(sink) else { return Ok(false) };
+        let Some(id) = self.sinks.find(sink) else {
+            return Ok(false);
+        };
         let outcome = give_up(&mut self.db, id, why, now);
         self.outcome("give up deliveries in", outcome)
     }
@@ -106,7 +108,9 @@ impl Store {
     /// When it cannot be read.
     pub fn waiting_sinks(&mut self) -> Result<Vec<String>, StoreError> {
         let names = || -> rusqlite::Result<Vec<String>> {
-            let mut query = self.db.prepare_cached("SELECT name FROM sink WHERE pending > 0 ORDER BY id")?;
+            let mut query = self
+                .db
+                .prepare_cached("SELECT name FROM sink WHERE pending > 0 ORDER BY id")?;
             query.query_map([], |row| row.get(0))?.collect()
         };
         let outcome = names();
@@ -128,7 +132,11 @@ impl Store {
     }
 
     /// Gives an error of SQLite its place.
-    pub(crate) fn outcome<T>(&self, doing: &'static str, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(crate) fn outcome<T>(
+        &self,
+        doing: &'static str,
+        outcome: rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         outcome
             .map_err(|e| StoreError::database(doing, &self.place.database(), e))
             .inspect_err(|e| self.note(e))
@@ -167,8 +175,10 @@ fn give_up(db: &mut Connection, sink: i64, why: &str, now: UnixMillis) -> rusqli
         let Some((due_at, alert)) = next else { break };
         tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?
             .execute(params![sink, due_at, alert])?;
-        tx.prepare_cached("UPDATE delivery SET state = 2, finished_at = ?3, error = ?4 WHERE alert = ?1 AND sink = ?2")?
-            .execute(params![alert, sink, now.0, why])?;
+        tx.prepare_cached(
+            "UPDATE delivery SET state = 2, finished_at = ?3, error = ?4 WHERE alert = ?1 AND sink = ?2",
+        )?
+        .execute(params![alert, sink, now.0, why])?;
         given_up += 1;
     }
     tx.execute(

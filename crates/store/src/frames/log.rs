@@ -94,7 +94,8 @@ impl FrameLog {
         let mut runs: Vec<Run<'_>> = Vec::new();
         let mut position = 0;
         for &bytes in frames {
-            let length = u32::try_from(bytes.len()).map_err(|_| StoreError::FrameTooLarge { bytes: bytes.len() })?;
+            let length =
+                u32::try_from(bytes.len()).map_err(|_| StoreError::FrameTooLarge { bytes: bytes.len() })?;
             let end = position + u64::from(length);
             let run = match runs.last_mut() {
                 Some(run) if end <= self.open[run.segment].size => run,
@@ -104,9 +105,14 @@ impl FrameLog {
                     }
                     let (segment, offset) = self.room_for(u64::from(length), runs.is_empty())?;
                     position = offset;
-                    runs.push(Run { segment, offset, slices: Vec::with_capacity(frames.len() + 1) });
+                    runs.push(Run {
+                        segment,
+                        offset,
+                        slices: Vec::with_capacity(frames.len() + 1),
+                    });
                     // It was pushed a line ago.
-                    runs.last_mut().ok_or(StoreError::FrameTooLarge { bytes: bytes.len() })?
+                    runs.last_mut()
+                        .ok_or(StoreError::FrameTooLarge { bytes: bytes.len() })?
                 }
             };
             run.slices.push(IoSlice::new(bytes));
@@ -121,7 +127,11 @@ impl FrameLog {
         if let Some(last) = runs.last_mut() {
             pad(last, position);
             let Segment { number, size, .. } = self.open[last.segment];
-            self.head = Some(Head { number, size, offset: position.next_multiple_of(FRAME_BLOCK_BYTES) });
+            self.head = Some(Head {
+                number,
+                size,
+                offset: position.next_multiple_of(FRAME_BLOCK_BYTES),
+            });
         }
         for run in &mut runs {
             let segment = &self.open[run.segment];
@@ -133,7 +143,11 @@ impl FrameLog {
 
     /// Returns when everything appended is on disk.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        for segment in self.open.iter().filter(|segment| self.dirty.contains(&segment.number)) {
+        for segment in self
+            .open
+            .iter()
+            .filter(|segment| self.dirty.contains(&segment.number))
+        {
             segment.sync()?;
         }
         self.dirty.clear();
@@ -179,7 +193,10 @@ impl FrameLog {
 
     /// Size of an open file, in bytes.
     pub(crate) fn size_of(&self, number: i64) -> Option<u64> {
-        self.open.iter().find(|segment| segment.number == number).map(|segment| segment.size)
+        self.open
+            .iter()
+            .find(|segment| segment.number == number)
+            .map(|segment| segment.size)
     }
 
     /// Size of new files, in bytes.
@@ -198,7 +215,11 @@ impl FrameLog {
         let number = self.last_number + 1;
         // A picture larger than a file gets one of its own size.
         let size = self.segment_size.max(length.next_multiple_of(FRAME_BLOCK_BYTES));
-        let spare = if size == self.segment_size { self.spares.pop() } else { None };
+        let spare = if size == self.segment_size {
+            self.spares.pop()
+        } else {
+            None
+        };
         let segment = match spare {
             Some(spare) => Segment::reuse(&self.dir, &spare, number, size)?,
             None => Segment::create(&self.dir, number, size)?,
@@ -228,6 +249,9 @@ fn remove(path: &Path) {
     match fs::remove_file(path) {
         Ok(()) => debug!("removed {}, which held no pictures any more", path.display()),
         // It costs space, nothing else, and the next start tries again.
-        Err(e) => warn!("cannot remove {}, which holds no pictures any more: {e}", path.display()),
+        Err(e) => warn!(
+            "cannot remove {}, which holds no pictures any more: {e}",
+            path.display()
+        ),
     }
 }

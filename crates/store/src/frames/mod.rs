@@ -45,13 +45,17 @@ impl FrameRef {
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The file that held it is not there.
-    #[error("the picture is gone: frames/{file} does not exist. Retention may just have removed it; else somebody deleted the file.")]
+    #[error(
+        "the picture is gone: frames/{file} does not exist. Retention may just have removed it; else somebody deleted the file."
+    )]
     Missing {
         /// Name of the file in the frame log's directory.
         file: String,
     },
     /// Its bytes are not those that were written.
-    #[error("the picture is damaged: {length} bytes at {offset} of frames/{file} have checksum {found:08x} and not {expected:08x}. The disk may be failing.")]
+    #[error(
+        "the picture is damaged: {length} bytes at {offset} of frames/{file} have checksum {found:08x} and not {expected:08x}. The disk may be failing."
+    )]
     Damaged {
         /// Name of the file in the frame log's directory.
         file: String,

@@ -21,13 +21,19 @@ pub(crate) struct FrameFiles {
 
 impl FrameFiles {
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, open: Vec::with_capacity(MAX_OPEN_FILES) }
+        Self {
+            dir,
+            open: Vec::with_capacity(MAX_OPEN_FILES),
+        }
     }
 
     /// Reads a picture into memory of just its size and checks it.
     pub(crate) fn read(&mut self, frame: &FrameRef, into: &mut [u8]) -> Result<(), FrameError> {
         if into.len() != frame.len() {
-            return Err(FrameError::WrongSize { length: frame.length, given: into.len() });
+            return Err(FrameError::WrongSize {
+                length: frame.length,
+                given: into.len(),
+            });
         }
         let was_open = self.open.iter().any(|&(number, _)| number == frame.segment);
         match self.read_once(frame, into) {
@@ -42,12 +48,12 @@ impl FrameFiles {
 
     fn read_once(&mut self, frame: &FrameRef, into: &mut [u8]) -> Result<(), FrameError> {
         let name = || file_name(frame.segment);
-        self.file(frame.segment).and_then(|file| file.read_exact_at(into, frame.offset)).map_err(|source| {
-            match source.kind() {
+        self.file(frame.segment)
+            .and_then(|file| file.read_exact_at(into, frame.offset))
+            .map_err(|source| match source.kind() {
                 io::ErrorKind::NotFound => FrameError::Missing { file: name() },
                 _ => FrameError::Io { file: name(), source },
-            }
-        })?;
+            })?;
         let found = crc32c::crc32c(into);
         if found != frame.crc {
             return Err(FrameError::Damaged {
@@ -73,6 +79,9 @@ impl FrameFiles {
             }
         };
         self.open.push(entry);
-        self.open.last().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.open
+            .last()
+            .map(|(_, file)| file)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }

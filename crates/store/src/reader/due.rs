@@ -18,7 +18,9 @@ pub(super) fn due(
     skip: &BTreeSet<AlertId>,
 ) -> rusqlite::Result<Vec<DueDelivery>> {
     let moment = db.transaction()?;
-    let Some(sink) = sink_id(&moment, sink)? else { return Ok(Vec::new()) };
+    let Some(sink) = sink_id(&moment, sink)? else {
+        return Ok(Vec::new());
+    };
     let mut alerts = alerts_due(&moment, sink, (AT_ONCE, AT_ONCE), limit, skip)?;
     alerts.extend(alerts_due(&moment, sink, (AT_ONCE + 1, now.0), limit, skip)?);
     alerts.sort_unstable();
@@ -52,8 +54,11 @@ pub(super) fn next_due(
     sink: &str,
     skip: &BTreeSet<AlertId>,
 ) -> rusqlite::Result<Option<UnixMillis>> {
-    let Some(sink) = sink_id(db, sink)? else { return Ok(None) };
-    let mut query = db.prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert")?;
+    let Some(sink) = sink_id(db, sink)? else {
+        return Ok(None);
+    };
+    let mut query =
+        db.prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert")?;
     let mut rows = query.query([sink])?;
     while let Some(row) = rows.next()? {
         if !skip.contains(&id(row.get(1)?)) {
@@ -89,5 +94,7 @@ fn alerts_due(
 }
 
 fn sink_id(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    db.prepare_cached("SELECT id FROM sink WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()
+    db.prepare_cached("SELECT id FROM sink WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }

@@ -20,10 +20,24 @@ pub(super) struct StoredRow {
 
 impl StoredRow {
     pub(super) fn parsed(self) -> Result<StoredAlert, StoreError> {
-        let Self { id, body, dismissed, frame, deliveries } = self;
-        let alert = serde_json::from_str(&body)
-            .map_err(|source| StoreError::Document { alert: u64::try_from(id).unwrap_or(0), source })?;
-        Ok(StoredAlert { alert, body, dismissed, frame, deliveries })
+        let Self {
+            id,
+            body,
+            dismissed,
+            frame,
+            deliveries,
+        } = self;
+        let alert = serde_json::from_str(&body).map_err(|source| StoreError::Document {
+            alert: u64::try_from(id).unwrap_or(0),
+            source,
+        })?;
+        Ok(StoredAlert {
+            alert,
+            body,
+            dismissed,
+            frame,
+            deliveries,
+        })
     }
 }
 
@@ -62,13 +76,17 @@ pub(super) fn alerts(
 
 /// The frame of a row that begins with segment, offset, length, crc.
 pub(super) fn frame(row: &Row<'_>) -> rusqlite::Result<Option<FrameRef>> {
-    let (Some(offset), Some(length), Some(crc)) =
-        (row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?)
+    let (Some(offset), Some(length), Some(crc)) = (row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?)
     else {
         return Ok(None);
     };
     let offset = u64::try_from(offset).unwrap_or(0);
-    Ok(Some(FrameRef { segment: row.get(0)?, offset, length, crc }))
+    Ok(Some(FrameRef {
+        segment: row.get(0)?,
+        offset,
+        length,
+        crc,
+    }))
 }
 
 pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
@@ -89,7 +107,11 @@ pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
             Ok((row.get(0)?, states))
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Counts { alerts, frame_bytes, deliveries })
+    Ok(Counts {
+        alerts,
+        frame_bytes,
+        deliveries,
+    })
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {

@@ -1,0 +1,189 @@
+//! However the files were left, opening the store either works or says what to do.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use common::*;
+use expect_test::expect;
+use watchpost_store::{Beginning, OpenReport, Reader, Store, StoreError, StoreOptions};
+
+fn reopen(dir: &Path) -> (Store, OpenReport) {
+    Store::open(options(dir)).unwrap()
+}
+
+fn refusal(dir: &Path) -> String {
+    let error = Store::open(options(dir)).unwrap_err();
+    error.to_string().replace(&dir.display().to_string(), "DIR")
+}
+
+/// A closed store with three alerts.
+fn filled() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=3).map(|n| with_picture(id(n), 30_000, &["mail"])).collect());
+    dir
+}
+
+#[test]
+fn a_store_is_created_closed_and_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, report) = reopen(dir.path());
+    assert_eq!((report.beginning, report.last_id, report.remarkable()), (Beginning::Created, None, None));
+    drop(store);
+    let dir = filled();
+    let (mut store, report) = reopen(dir.path());
+    assert_eq!((report.beginning, report.remarkable()), (Beginning::Clean, None));
+    assert_eq!((report.last_id, report.pending), (Some(id(3)), 3));
+    // It goes on behind the last picture.
+    store_all(&mut store, vec![with_picture(id(4), 30_000, &[])]);
+    let mut reader = store.reader().unwrap();
+    for n in 1..=4 {
+        let frame = reader.get(id(n)).unwrap().unwrap().frame.unwrap();
+        assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(n), 30_000));
+    }
+}
+
+#[test]
+fn two_hubs_cannot_share_a_directory() {
+    let dir = filled();
+    let store = open(dir.path());
+    let message = refusal(dir.path()).replace(&std::process::id().to_string(), "PID");
+    expect!["DIR is in use by process PID. Stop that process, or give each hub a data directory of its own."]
+        .assert_eq(&message);
+    drop(store);
+    open(dir.path());
+}
+
+/// Opens a store whose database is unreadable, and sees that nothing of it was lost.
+fn is_set_aside(dir: &Path, why: &str) {
+    let damaged = fs::read(dir.join("watchpost.db")).unwrap();
+    let (mut store, report) = reopen(dir);
+    let aside = report.set_aside.clone().unwrap();
+    assert!(aside.why.contains(why), "{}", aside.why);
+    assert!(report.remarkable().unwrap().contains(&aside.path.display().to_string()));
+    assert_eq!(fs::read(&aside.path).unwrap(), damaged);
+    let mark = aside.path.to_str().unwrap().split_once("watchpost.db.").unwrap().1.to_owned();
+    assert!(mark.starts_with("corrupt-2"), "{mark}");
+    assert_eq!(names_in(&dir.join(format!("frames.{mark}"))), ["00000001.seg", "00000002.seg"]);
+    // The new one works, and the next start finds it good.
+    store_all(&mut store, vec![with_picture(id(9), 1_000, &[])]);
+    drop(store);
+    let (store, report) = reopen(dir);
+    assert_eq!((report.set_aside, report.last_id), (None, Some(id(9))));
+    drop(store);
+}
+
+#[test]
+fn what_is_no_database_is_set_aside() {
+    let dir = filled();
+    fs::write(dir.path().join("watchpost.db"), vec![b'x'; 10_000]).unwrap();
+    is_set_aside(dir.path(), "file is not a database");
+}
+
+#[test]
+fn a_database_that_lost_its_end_is_set_aside() {
+    let dir = filled();
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join("watchpost.db")).unwrap();
+    file.set_len(8_192).unwrap();
+    is_set_aside(dir.path(), "malformed");
+}
+
+#[test]
+fn damage_met_while_running_is_found_by_the_next_start() {
+    let dir = filled();
+    let path = dir.path().join("watchpost.db");
+    // The pages of the alerts are destroyed; nothing that is read at the start is.
+    let body = fs::read(&path).unwrap();
+    let title = b"Anomaly at front-door";
+    let hit = body.windows(title.len()).position(|window| window == title).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 64], (hit / 4_096 * 4_096) as u64).unwrap();
+    let mut reader = Reader::open(dir.path()).unwrap();
+    let error = reader.live(50).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    drop(reader);
+    is_set_aside(dir.path(), "damaged");
+    assert!(names_in(dir.path()).iter().any(|name| name.ends_with(".why")));
+}
+
+#[test]
+fn pictures_without_a_database_are_set_aside() {
+    let dir = filled();
+    fs::remove_file(dir.path().join("watchpost.db")).unwrap();
+    let (_store, report) = reopen(dir.path());
+    let aside = report.set_aside.unwrap();
+    assert!(aside.path.to_str().unwrap().contains("frames.orphaned-2"), "{aside:?}");
+    assert_eq!(names_in(&aside.path).len(), 2);
+}
+
+#[test]
+fn lost_files_of_the_frame_log_are_told() {
+    let dir = filled();
+    fs::remove_file(dir.path().join("frames/00000002.seg")).unwrap();
+    let (mut store, report) = reopen(dir.path());
+    assert_eq!(report.missing_files, 1);
+    expect!["1 files with pictures have disappeared from the frame log; their alerts are still there."]
+        .assert_eq(&report.remarkable().unwrap());
+    store_all(&mut store, vec![with_picture(id(4), 1_000, &[])]);
+    let mut reader = store.reader().unwrap();
+    let frame = reader.get(id(4)).unwrap().unwrap().frame.unwrap();
+    assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(4), 1_000));
+}
+
+#[test]
+fn other_databases_are_left_alone() {
+    let dir = filled();
+    let path = dir.path().join("watchpost.db");
+    let change = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    change("PRAGMA user_version = 9");
+    expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 1. Run the newer release that wrote it, or restore a backup."]
+        .assert_eq(&refusal(dir.path()));
+    change("PRAGMA user_version = 1; PRAGMA application_id = 17");
+    expect!["DIR/watchpost.db is a database of another program (application id 0x11). Move it away or choose another data directory."]
+        .assert_eq(&refusal(dir.path()));
+    assert!(!names_in(dir.path()).iter().any(|name| name.contains("corrupt")));
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("watchpost.db")).unwrap();
+    let message = refusal(dir.path());
+    assert!(message.starts_with("cannot open DIR/watchpost.db: Is a directory"), "{message}");
+    // Root may write everywhere, so the directory is one where nobody can.
+    let error = Store::open(StoreOptions::new("/proc/self/watchpost")).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("/proc/self/watchpost"), "{message}");
+}
+
+#[test]
+fn a_database_of_schema_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1");
+    fs::create_dir(dir.path().join("frames")).unwrap();
+    for name in ["watchpost.db", "frames/00000001.seg"] {
+        fs::copy(fixture.join(name), dir.path().join(name)).unwrap();
+    }
+    let (store, report) = reopen(dir.path());
+    assert_eq!((report.schema_from, report.remarkable()), (1, None));
+    let mut reader = store.reader().unwrap();
+    let mut shown = String::new();
+    for stored in reader.live(50).unwrap() {
+        let bytes = stored.frame.map(|frame| reader.read_frame(&frame).unwrap());
+        if let Some(bytes) = &bytes {
+            assert_eq!(bytes, &picture(stored.alert.id, bytes.len()));
+        }
+        let states: Vec<_> = stored.deliveries.iter().map(|d| format!("{} {}", d.sink, d.state)).collect();
+        shown += &format!("{} {:?} {states:?}\n", stored.alert.id, bytes.map(|bytes| bytes.len()));
+    }
+    expect![[r#"
+        1795396590004000 None []
+        1795396590003000 Some(700) ["archive pending", "mail pending"]
+        1795396590001000 Some(500) ["archive delivered", "mail dead"]
+    "#]]
+    .assert_eq(&shown);
+    assert_eq!(due(&mut reader, "archive", at(0), 9), [id(2), id(3)]);
+}

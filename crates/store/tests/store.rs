@@ -1,0 +1,243 @@
+//! What is put into the store comes out again, in the right order.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::*;
+use expect_test::expect;
+use watchpost_core::{AlertId, DeliveryState, UnixMillis};
+use watchpost_store::{Batch, Filter, FrameError, Receipt};
+
+#[test]
+fn an_alert_comes_out_as_it_went_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let new = with_picture(id(1), 10_000, &["archive", "mail"]);
+    store_all(&mut store, vec![new.clone(), arrival(id(2), &[])]);
+
+    let mut reader = store.reader().unwrap();
+    let stored = reader.get(id(1)).unwrap().unwrap();
+    assert_eq!(stored.alert, new.alert);
+    assert_eq!(stored.body, serde_json::to_string(&new.alert).unwrap());
+    let frame = stored.frame.unwrap();
+    assert_eq!(reader.read_frame(&frame).unwrap(), new.frame.unwrap());
+    let mut small = [0; 10];
+    assert!(matches!(
+        reader.read_frame_into(&frame, &mut small),
+        Err(FrameError::WrongSize { length: 10_000, given: 10 })
+    ));
+    let sinks: Vec<_> = stored
+        .deliveries
+        .iter()
+        .map(|d| (d.sink.as_str(), d.state, d.attempts))
+        .collect();
+    assert_eq!(
+        sinks,
+        [
+            ("archive", DeliveryState::Pending, 0),
+            ("mail", DeliveryState::Pending, 0)
+        ]
+    );
+    assert_eq!(reader.get(id(2)).unwrap().unwrap().frame, None);
+    assert_eq!(reader.get(id(3)).unwrap(), None);
+}
+
+#[test]
+fn pictures_larger_than_a_file_and_empty_ones_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let sizes = [0, 1, 4_096, 60_000, 65_536, 65_537, 300_000, 5_000, 65_000];
+    let new = (1..).zip(sizes).map(|(n, size)| with_picture(id(n), size, &[]));
+    store_all(&mut store, new.collect());
+    let mut reader = store.reader().unwrap();
+    for (n, size) in (1..).zip(sizes) {
+        let frame = reader.get(id(n)).unwrap().unwrap().frame.unwrap();
+        assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(n), size), "{size} bytes");
+    }
+}
+
+#[test]
+fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let from = |n, connection: &str, source: &str| {
+        let mut new = with_picture(id(n), 100, &["archive"]);
+        new.alert.connection = connection.into();
+        new.alert.source_id = Some(source.into());
+        new
+    };
+    let first = arrivals(vec![from(1, "shop", "7"), from(2, "shop", "7"), from(3, "barn", "7")]);
+    let receipts = store.commit(&first).unwrap();
+    assert_eq!(
+        receipts,
+        [Receipt::Stored, Receipt::Duplicate { of: id(1) }, Receipt::Stored]
+    );
+    let again = arrivals(vec![from(4, "shop", "7"), arrival(id(3), &["archive"]), arrival(id(5), &[])]);
+    let receipts = store.commit(&again).unwrap();
+    assert_eq!(
+        receipts,
+        [Receipt::Duplicate { of: id(1) }, Receipt::Duplicate { of: id(3) }, Receipt::Stored]
+    );
+    // A batch given again, because the answer to the first time was lost, changes nothing.
+    let receipts = store.commit(&first).unwrap();
+    assert!(receipts.iter().all(|receipt| matches!(receipt, Receipt::Duplicate { .. })));
+
+    let mut reader = store.reader().unwrap();
+    assert_eq!(live(&mut reader), [id(5), id(3), id(1)]);
+    let counts = reader.counts().unwrap();
+    assert_eq!((counts.alerts, counts.frame_bytes), (3, 200));
+    assert_eq!(counts.deliveries["archive"][&DeliveryState::Pending], 2);
+}
+
+#[test]
+fn waiting_retries_never_hide_what_is_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=6).map(|n| arrival(id(n), &["mail"])).collect());
+    let pending = |n, due| update(id(n), "mail", DeliveryState::Pending, due);
+    let retries = vec![pending(1, at(500)), pending(2, at(100)), pending(3, at(9_000))];
+    store.commit(&updates(retries)).unwrap();
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "mail", at(50), 9), [id(4), id(5), id(6)]);
+    assert_eq!(due(&mut reader, "mail", at(100), 9), [id(2), id(4), id(5), id(6)]);
+    assert_eq!(due(&mut reader, "mail", at(500), 3), [id(1), id(2), id(4)]);
+    assert_eq!(due(&mut reader, "siren", at(500), 3), []);
+
+    let skip: BTreeSet<AlertId> = [1, 4, 5, 6].map(id).into();
+    let not_skipped = reader.due("mail", at(500), 2, &skip).unwrap();
+    assert_eq!(not_skipped.iter().map(|d| d.alert).collect::<Vec<_>>(), [id(2)]);
+    assert_eq!(not_skipped[0].attempts, 1);
+    assert_eq!(reader.next_due("mail", &BTreeSet::new()).unwrap(), Some(UnixMillis(0)));
+    assert_eq!(reader.next_due("mail", &skip).unwrap(), Some(at(100)));
+    assert_eq!(reader.next_due("mail", &(1..=6).map(id).collect()).unwrap(), None);
+
+    // The sink is back: everything is due, in order.
+    let release = Batch { release: vec!["mail".into()], ..Batch::default() };
+    store.commit(&release).unwrap();
+    assert_eq!(due(&mut reader, "mail", at(0), 9), [1, 2, 3, 4, 5, 6].map(id));
+}
+
+#[test]
+fn a_delivery_ends_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let mut expiring = arrival(id(1), &["siren", "mail"]);
+    expiring.deliveries[0].expires_at = Some(at(60_000));
+    // An outcome may come in the same batch as its alert.
+    let mut batch = arrivals(vec![expiring]);
+    batch.updates = vec![update(id(1), "mail", DeliveryState::Dead, at(5))];
+    store.commit(&batch).unwrap();
+    let mut reader = store.reader().unwrap();
+    let due = reader.due("siren", at(70_000), 9, &BTreeSet::new()).unwrap();
+    assert_eq!(due[0].expires_at, Some(at(60_000)), "whoever asks is told that it is too late");
+
+    let late = vec![
+        update(id(1), "siren", DeliveryState::Expired, at(70_000)),
+        update(id(1), "siren", DeliveryState::Delivered, at(70_001)),
+        update(id(1), "mail", DeliveryState::Pending, at(70_002)),
+        update(id(9), "mail", DeliveryState::Delivered, at(70_002)),
+        update(id(1), "nobody", DeliveryState::Delivered, at(70_002)),
+    ];
+    store.commit(&updates(late)).unwrap();
+    let shown: Vec<String> = reader.get(id(1)).unwrap().unwrap().deliveries.iter().map(|d| format!("{d:?}\n")).collect();
+    expect![[r#"
+        DeliveryRow { sink: "siren", state: Expired, attempts: 1, due_at: None, expires_at: Some(UnixMillis(1795396650000)), finished_at: Some(UnixMillis(1795396660000)), error: Some("451 busy") }
+        DeliveryRow { sink: "mail", state: Dead, attempts: 1, due_at: None, expires_at: None, finished_at: Some(UnixMillis(1795396590005)), error: Some("451 busy") }
+    "#]]
+    .assert_eq(&shown.concat());
+    expect![[r#"{"mail": {Pending: 0, Delivered: 0, Dead: 1, Expired: 0}, "siren": {Pending: 0, Delivered: 0, Dead: 0, Expired: 1}}"#]]
+        .assert_eq(&format!("{:?}", reader.counts().unwrap().deliveries));
+}
+
+#[test]
+fn a_sink_that_is_gone_can_be_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=3).map(|n| arrival(id(n), &["mail", "siren"])).collect());
+    assert_eq!(store.waiting_sinks().unwrap(), ["mail", "siren"]);
+    assert!(!store.give_up("mail", "no longer configured", at(9)).unwrap());
+    assert!(!store.give_up("nobody", "no longer configured", at(9)).unwrap());
+    assert_eq!(store.waiting_sinks().unwrap(), ["siren"]);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "mail", at(10), 9), []);
+    assert_eq!(reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dead], 3);
+}
+
+#[test]
+fn the_live_list_loses_what_is_dismissed_or_cleared() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=4).map(|n| arrival(id(n * 10), &[])).collect());
+    let mut reader = store.reader().unwrap();
+    assert!(store.dismiss(id(30), at(50)).unwrap());
+    assert!(!store.dismiss(id(31), at(50)).unwrap());
+    assert_eq!(live(&mut reader), [id(40), id(20), id(10)]);
+    assert_eq!(reader.live(2).unwrap().len(), 2);
+
+    store.clear(at(60)).unwrap();
+    assert_eq!(live(&mut reader), []);
+    // Born before the list was cleared, but stored after: nobody has seen it yet.
+    store_all(&mut store, vec![arrival(id(15), &[]), arrival(id(50), &[])]);
+    assert_eq!(live(&mut reader), [id(50), id(15)]);
+    let all = reader.list(&Filter { limit: 9, ..Filter::default() }).unwrap();
+    let shown: Vec<_> = all.iter().map(|stored| (stored.alert.id, stored.dismissed)).collect();
+    let expected = [(50, false), (40, true), (30, true), (20, true), (15, false), (10, true)];
+    assert_eq!(shown, expected.map(|(n, dismissed)| (id(n), dismissed)));
+    drop(store);
+    assert_eq!(live(&mut open(dir.path()).reader().unwrap()), [id(50), id(15)]);
+}
+
+#[test]
+fn lists_come_in_pages_and_by_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let new = (1..=9).map(|n| {
+        let mut new = arrival(id(n), &[]);
+        new.alert.stream_id = if n % 2 == 0 { "even" } else { "odd" }.into();
+        new.alert.connection = if n < 5 { "shop" } else { "barn" }.into();
+        new
+    });
+    store_all(&mut store, new.collect());
+    let mut reader = store.reader().unwrap();
+    let mut list = |limit, before: Option<u64>, stream: Option<&str>, connection: Option<&str>| -> Vec<u64> {
+        let filter = Filter {
+            limit,
+            before: before.map(id),
+            stream: stream.map(Into::into),
+            connection: connection.map(Into::into),
+        };
+        let listed = reader.list(&filter).unwrap();
+        listed.iter().map(|stored| stored.alert.id.0 / 1_000 - id(0).0 / 1_000).collect()
+    };
+    assert_eq!(list(3, None, None, None), [9, 8, 7]);
+    assert_eq!(list(3, Some(7), None, None), [6, 5, 4]);
+    assert_eq!(list(3, Some(7), Some("odd"), None), [5, 3, 1]);
+    assert_eq!(list(9, None, Some("even"), Some("barn")), [8, 6]);
+    assert_eq!(list(9, None, None, Some("nowhere")), [0; 0]);
+}
+
+#[test]
+fn a_damaged_picture_is_told_and_its_alert_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, vec![with_picture(id(1), 5_000, &[]), with_picture(id(2), 5_000, &[])]);
+    let file = dir.path().join("frames/00000001.seg");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[6_000] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+
+    let mut reader = store.reader().unwrap();
+    let mut frame = |n| {
+        let stored = reader.get(id(n)).unwrap().unwrap();
+        reader.read_frame(&stored.frame.unwrap())
+    };
+    assert!(frame(1).is_ok());
+    expect!["the picture is damaged: 5000 bytes at 5000 of frames/00000001.seg have checksum 7233b632 and not 47d03aa9. The disk may be failing."]
+        .assert_eq(&frame(2).unwrap_err().to_string());
+    std::fs::remove_file(&file).unwrap();
+    let mut reader = store.reader().unwrap();
+    let frame = reader.get(id(1)).unwrap().unwrap().frame.unwrap();
+    expect!["the picture is gone: frames/00000001.seg does not exist. Retention may just have removed it; else somebody deleted the file."]
+        .assert_eq(&reader.read_frame(&frame).unwrap_err().to_string());
+}
