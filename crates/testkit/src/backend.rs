@@ -49,7 +49,7 @@ impl Backend {
         })
     }
 
-    /// Its base address, such as `http://127.0.0.1:40123`.
+    /// Its base address as it belongs into `connection.url`, such as `ws://127.0.0.1:40123`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.ready.url
@@ -154,17 +154,21 @@ impl Backend {
     /// The address it listens at.
     pub fn address(&self) -> Result<SocketAddr> {
         let url = self.url();
-        let authority = url
-            .strip_prefix("http://")
-            .with_context(|| format!("{url} is no http address"))?;
+        let authority = authority(url).with_context(|| format!("{url} has no scheme"))?;
         authority
             .parse()
             .with_context(|| format!("{url} has no address and port"))
     }
 
+    /// The same address for plain HTTP: its WebSockets and its control routes share a port.
     fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.ready.url)
+        format!("http://{}{path}", authority(self.url()).unwrap_or(self.url()))
     }
+}
+
+/// What follows the scheme of an address.
+fn authority(url: &str) -> Option<&str> {
+    url.split_once("://").map(|(_scheme, authority)| authority)
 }
 
 fn launch(listen: &str, options: &[String]) -> Result<(Process, Ready)> {
