@@ -1,13 +1,13 @@
 /*
- * flood: writes 16 MiB without a newline to stdout and 16 MiB of short lines to stderr, at every alert.
+ * flood: writes 4 MiB without a newline to stdout and 4 MiB of short lines to stderr, at every alert.
  *
- * The hub must: read on, so that the plugin does not block, and drop: its log and memory stay bounded, and other
- * sinks are not delayed. The delivery itself is good.
+ * The hub must: read on, no faster than is good for it, and drop: its log and memory stay bounded, and other sinks
+ * are not delayed. The delivery itself is good.
  */
 #include "hostile.h"
 
 /* To each of the two streams, at each alert. */
-#define FLOOD_BYTES ((size_t)16 << 20)
+#define FLOOD_BYTES ((size_t)4 << 20)
 #define BLOCK_BYTES ((size_t)64 << 10)
 
 /* Writes blocks that have a newline every `line` bytes, 0 for none at all. */

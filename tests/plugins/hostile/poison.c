@@ -7,8 +7,6 @@
  */
 #include "record.h"
 
-#include <signal.h>
-
 static char marker[256] = "poison";
 
 static int32_t create(const wp_host *host, wp_str config, const wp_call *call, void **self, wp_reply *reply) {
@@ -19,7 +17,8 @@ static int32_t create(const wp_host *host, wp_str config, const wp_call *call, v
 
 static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, wp_reply *reply) {
     (void)self;
-    if (hostile_contains(alert->title, marker) || hostile_contains(alert->json, marker)) raise(SIGSEGV);
+    int poisonous = hostile_contains(alert->title, marker) || hostile_contains(alert->json, marker);
+    if (poisonous) *(volatile int *)NULL = 1;
     return record_write(alert, call, reply);
 }
 

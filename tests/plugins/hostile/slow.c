@@ -1,5 +1,6 @@
 /*
- * slow: takes the configured time for each alert, {"ms": "200"} (200 if none is said), and gives up when asked to.
+ * slow: takes the configured time for each alert, {"ms": "200"} (200 if none is said), and gives up when asked
+ * to. It logs "waiting" once it is at it.
  *
  * The hub must: let nobody else wait for it, and let new alerts wait in the store and not in memory.
  */
@@ -12,6 +13,7 @@ static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, w
     (void)self, (void)alert;
     char text[16];
     long ms = hostile_text("ms", text, sizeof text) ? strtol(text, NULL, 10) : 200;
+    wp_log(hostile_host, WP_LOG_INFO, "waiting");
     for (; ms > 0; ms -= STEP_MS) {
         struct timespec step = {.tv_sec = 0, .tv_nsec = STEP_MS * 1000000L};
         nanosleep(&step, NULL);

@@ -23,6 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // An own reading of the protocol: shared code would share its mistakes.
+    // A plugin that misbehaves for the tests; it stands on the SDK as any other.
+    ("watchpost-panicking", &["watchpost-sink"]),
     ("watchpost-simulator", &[]),
     ("watchpost-sink", &["watchpost-sink-abi"]),
     ("watchpost-sink-abi", &[]),

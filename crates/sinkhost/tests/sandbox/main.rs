@@ -9,6 +9,11 @@
     unsafe_code,
     reason = "a deed is a bare system call where no safe wrapper would make it"
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what went wrong by panicking"
+)]
 
 mod child;
 mod files;
