@@ -24,7 +24,9 @@ fn main() -> Result<(), Failure> {
     let dir = args
         .next()
         .map_or_else(|| std::env::temp_dir().join("watchpost-ingest"), PathBuf::from);
-    let chosen = args.map(|number| number.parse()).collect::<Result<Vec<u64>, _>>()?;
+    let chosen = args
+        .map(|number| number.parse())
+        .collect::<Result<Vec<u64>, _>>()?;
     let cases = match chosen[..] {
         [0] => vec![],
         [batch, kilobytes] => vec![(batch, kilobytes)],
@@ -91,7 +93,10 @@ fn growth(dir: &Path) -> Result<(), Failure> {
         }
     }
     let [empty, full] = rates.map(median);
-    println!("  10 KB, batch 64: {empty:.0}/s empty, {full:.0}/s with {MANY} alerts ({:.0} %)", 100.0 * full / empty);
+    println!(
+        "  10 KB, batch 64: {empty:.0}/s empty, {full:.0}/s with {MANY} alerts ({:.0} %)",
+        100.0 * full / empty
+    );
     drop(store);
     let start = Instant::now();
     let (store, report) = Store::open(StoreOptions::new(dir))?;

@@ -23,7 +23,10 @@ fn refusal(dir: &Path) -> String {
 fn filled() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
-    store_all(&mut store, (1..=3).map(|n| with_picture(id(n), 30_000, &["mail"])).collect());
+    store_all(
+        &mut store,
+        (1..=3).map(|n| with_picture(id(n), 30_000, &["mail"])).collect(),
+    );
     dir
 }
 
@@ -31,7 +34,10 @@ fn filled() -> tempfile::TempDir {
 fn a_store_is_created_closed_and_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let (store, report) = reopen(dir.path());
-    assert_eq!((report.beginning, report.last_id, report.remarkable()), (Beginning::Created, None, None));
+    assert_eq!(
+        (report.beginning, report.last_id, report.remarkable()),
+        (Beginning::Created, None, None)
+    );
     drop(store);
     let dir = filled();
     let (mut store, report) = reopen(dir.path());
@@ -63,11 +69,26 @@ fn is_set_aside(dir: &Path, why: &str) {
     let (mut store, report) = reopen(dir);
     let aside = report.set_aside.clone().unwrap();
     assert!(aside.why.contains(why), "{}", aside.why);
-    assert!(report.remarkable().unwrap().contains(&aside.path.display().to_string()));
+    assert!(
+        report
+            .remarkable()
+            .unwrap()
+            .contains(&aside.path.display().to_string())
+    );
     assert_eq!(fs::read(&aside.path).unwrap(), damaged);
-    let mark = aside.path.to_str().unwrap().split_once("watchpost.db.").unwrap().1.to_owned();
+    let mark = aside
+        .path
+        .to_str()
+        .unwrap()
+        .split_once("watchpost.db.")
+        .unwrap()
+        .1
+        .to_owned();
     assert!(mark.starts_with("corrupt-2"), "{mark}");
-    assert_eq!(names_in(&dir.join(format!("frames.{mark}"))), ["00000001.seg", "00000002.seg"]);
+    assert_eq!(
+        names_in(&dir.join(format!("frames.{mark}"))),
+        ["00000001.seg", "00000002.seg"]
+    );
     // The new one works, and the next start finds it good.
     store_all(&mut store, vec![with_picture(id(9), 1_000, &[])]);
     drop(store);
@@ -86,7 +107,10 @@ fn what_is_no_database_is_set_aside() {
 #[test]
 fn a_database_that_lost_its_end_is_set_aside() {
     let dir = filled();
-    let file = fs::OpenOptions::new().write(true).open(dir.path().join("watchpost.db")).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("watchpost.db"))
+        .unwrap();
     file.set_len(8_192).unwrap();
     is_set_aside(dir.path(), "malformed");
 }
@@ -98,9 +122,13 @@ fn damage_met_while_running_is_found_by_the_next_start() {
     // The pages of the alerts are destroyed; nothing that is read at the start is.
     let body = fs::read(&path).unwrap();
     let title = b"Anomaly at front-door";
-    let hit = body.windows(title.len()).position(|window| window == title).unwrap();
+    let hit = body
+        .windows(title.len())
+        .position(|window| window == title)
+        .unwrap();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.write_all_at(&[0xff; 64], (hit / 4_096 * 4_096) as u64).unwrap();
+    file.write_all_at(&[0xff; 64], (hit / 4_096 * 4_096) as u64)
+        .unwrap();
     let mut reader = Reader::open(dir.path()).unwrap();
     let error = reader.live(50).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
@@ -115,7 +143,10 @@ fn pictures_without_a_database_are_set_aside() {
     fs::remove_file(dir.path().join("watchpost.db")).unwrap();
     let (_store, report) = reopen(dir.path());
     let aside = report.set_aside.unwrap();
-    assert!(aside.path.to_str().unwrap().contains("frames.orphaned-2"), "{aside:?}");
+    assert!(
+        aside.path.to_str().unwrap().contains("frames.orphaned-2"),
+        "{aside:?}"
+    );
     assert_eq!(names_in(&aside.path).len(), 2);
 }
 
@@ -137,7 +168,12 @@ fn lost_files_of_the_frame_log_are_told() {
 fn other_databases_are_left_alone() {
     let dir = filled();
     let path = dir.path().join("watchpost.db");
-    let change = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let change = |sql: &str| {
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap()
+    };
     change("PRAGMA user_version = 9");
     expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 1. Run the newer release that wrote it, or restore a backup."]
         .assert_eq(&refusal(dir.path()));
@@ -152,7 +188,10 @@ fn what_cannot_be_written_is_told() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("watchpost.db")).unwrap();
     let message = refusal(dir.path());
-    assert!(message.starts_with("cannot open DIR/watchpost.db: Is a directory"), "{message}");
+    assert!(
+        message.starts_with("cannot open DIR/watchpost.db: Is a directory"),
+        "{message}"
+    );
     // Root may write everywhere, so the directory is one where nobody can.
     let error = Store::open(StoreOptions::new("/proc/self/watchpost")).unwrap_err();
     let message = error.to_string();
@@ -176,8 +215,16 @@ fn a_database_of_schema_1_is_read() {
         if let Some(bytes) = &bytes {
             assert_eq!(bytes, &picture(stored.alert.id, bytes.len()));
         }
-        let states: Vec<_> = stored.deliveries.iter().map(|d| format!("{} {}", d.sink, d.state)).collect();
-        shown += &format!("{} {:?} {states:?}\n", stored.alert.id, bytes.map(|bytes| bytes.len()));
+        let states: Vec<_> = stored
+            .deliveries
+            .iter()
+            .map(|d| format!("{} {}", d.sink, d.state))
+            .collect();
+        shown += &format!(
+            "{} {:?} {states:?}\n",
+            stored.alert.id,
+            bytes.map(|bytes| bytes.len())
+        );
     }
     expect![[r#"
         1795396590004000 None []

@@ -29,14 +29,28 @@ fn delivered(n: u64) -> watchpost_store::DeliveryUpdate {
 #[test]
 fn by_count_the_oldest_go_first_and_what_is_pending_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Retention { keep_max: Some(3), ..Retention::default() };
+    let limits = Retention {
+        keep_max: Some(3),
+        ..Retention::default()
+    };
     let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
-    store_all(&mut store, (1..=6).map(|n| with_picture(id(n), 100, &["mail"])).collect());
-    store.commit(&updates(vec![delivered(2), delivered(4), delivered(6)])).unwrap();
+    store_all(
+        &mut store,
+        (1..=6).map(|n| with_picture(id(n), 100, &["mail"])).collect(),
+    );
+    store
+        .commit(&updates(vec![delivered(2), delivered(4), delivered(6)]))
+        .unwrap();
 
     let report = retain(&mut store, at(9));
-    let held = Held { alerts: 3, sinks: vec!["mail".into()] };
-    assert_eq!((report.alerts, report.frame_bytes, report.held), (3, 300, Some(held)));
+    let held = Held {
+        alerts: 3,
+        sinks: vec!["mail".into()],
+    };
+    assert_eq!(
+        (report.alerts, report.frame_bytes, report.held),
+        (3, 300, Some(held))
+    );
     let mut reader = store.reader().unwrap();
     assert_eq!(live(&mut reader), [5, 3, 1].map(id));
     let counts = reader.counts().unwrap();
@@ -50,10 +64,17 @@ fn by_count_the_oldest_go_first_and_what_is_pending_stays() {
 #[test]
 fn by_age_it_works_in_steps_of_bounded_size() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Retention { keep_for: Some(Duration::from_secs(1)), ..Retention::default() };
+    let limits = Retention {
+        keep_for: Some(Duration::from_secs(1)),
+        ..Retention::default()
+    };
     let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
     store_all(&mut store, (0..2_000).map(|n| arrival(id(n), &[])).collect());
-    assert_eq!(retain(&mut store, at(1_000)).alerts, 0, "exactly a second old is not too old");
+    assert_eq!(
+        retain(&mut store, at(1_000)).alerts,
+        0,
+        "exactly a second old is not too old"
+    );
     let first = store.retain(at(2_500)).unwrap();
     assert_eq!((first.alerts, first.more), (500, true));
     assert_eq!(retain(&mut store, at(2_500)).alerts, 1_000);
@@ -65,7 +86,10 @@ fn by_age_it_works_in_steps_of_bounded_size() {
 fn by_size_whole_files_are_freed_and_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let max_size = 2 << 20;
-    let limits = Retention { max_size: Some(max_size), ..Retention::default() };
+    let limits = Retention {
+        max_size: Some(max_size),
+        ..Retention::default()
+    };
     let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
     for n in 0..400 {
         store_all(&mut store, vec![with_picture(id(n), 20_000, &[])]);
@@ -76,11 +100,24 @@ fn by_size_whole_files_are_freed_and_used_again() {
             .sum();
         let database = std::fs::metadata(dir.path().join("watchpost.db")).unwrap().len();
         // One file more: the commit comes before retention, and a second spare may wait to be used.
-        assert!(frames + database <= max_size + 2 * 65_536, "{frames} + {database} with {n} alerts");
+        assert!(
+            frames + database <= max_size + 2 * 65_536,
+            "{frames} + {database} with {n} alerts"
+        );
     }
     let names = names_in(&dir.path().join("frames"));
-    let last: u64 = names.last().unwrap().strip_suffix(".seg").unwrap().parse().unwrap();
-    assert!(last > 100 && names.len() < 40, "{last} files begun, of which remain {}", names.len());
+    let last: u64 = names
+        .last()
+        .unwrap()
+        .strip_suffix(".seg")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        last > 100 && names.len() < 40,
+        "{last} files begun, of which remain {}",
+        names.len()
+    );
     let mut reader = store.reader().unwrap();
     let stored = reader.live(1_000).unwrap();
     assert!(stored.len() > 50, "{} alerts left", stored.len());
@@ -93,12 +130,23 @@ fn by_size_whole_files_are_freed_and_used_again() {
 #[test]
 fn a_backlog_that_must_stay_is_not_walked_through_all_the_time() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Retention { keep_max: Some(1), ..Retention::default() };
+    let limits = Retention {
+        keep_max: Some(1),
+        ..Retention::default()
+    };
     let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
-    store_all(&mut store, (0..1_200).map(|n| arrival(id(n), &["mail"])).collect());
+    store_all(
+        &mut store,
+        (0..1_200).map(|n| arrival(id(n), &["mail"])).collect(),
+    );
     let held = retain(&mut store, at(0)).held.unwrap();
-    assert_eq!((held.alerts, held.sinks.as_slice()), (1_200, &["mail".to_owned()][..]));
-    store.commit(&updates((0..1_200).map(delivered).collect())).unwrap();
+    assert_eq!(
+        (held.alerts, held.sinks.as_slice()),
+        (1_200, &["mail".to_owned()][..])
+    );
+    store
+        .commit(&updates((0..1_200).map(delivered).collect()))
+        .unwrap();
     assert_eq!(retain(&mut store, at(59_999)).alerts, 0, "it rests");
     assert_eq!(retain(&mut store, at(60_000)).alerts, 1_199);
 }
@@ -106,7 +154,10 @@ fn a_backlog_that_must_stay_is_not_walked_through_all_the_time() {
 #[test]
 fn a_reader_of_a_picture_that_goes_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Retention { keep_max: Some(1), ..Retention::default() };
+    let limits = Retention {
+        keep_max: Some(1),
+        ..Retention::default()
+    };
     let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
     let mut reader = store.reader().unwrap();
     store_all(&mut store, vec![with_picture(id(1), 50_000, &[])]);
@@ -118,7 +169,10 @@ fn a_reader_of_a_picture_that_goes_is_told() {
         retain(&mut store, at(0));
     }
     let error = reader.read_frame(&frame).unwrap_err();
-    assert!(matches!(error, watchpost_store::FrameError::Missing { .. }), "{error}");
+    assert!(
+        matches!(error, watchpost_store::FrameError::Missing { .. }),
+        "{error}"
+    );
     let frame = reader.get(id(4)).unwrap().unwrap().frame.unwrap();
     assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(4), 50_000));
 }

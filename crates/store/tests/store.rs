@@ -25,7 +25,10 @@ fn an_alert_comes_out_as_it_went_in() {
     let mut small = [0; 10];
     assert!(matches!(
         reader.read_frame_into(&frame, &mut small),
-        Err(FrameError::WrongSize { length: 10_000, given: 10 })
+        Err(FrameError::WrongSize {
+            length: 10_000,
+            given: 10
+        })
     ));
     let sinks: Vec<_> = stored
         .deliveries
@@ -53,7 +56,11 @@ fn pictures_larger_than_a_file_and_empty_ones_are_kept() {
     let mut reader = store.reader().unwrap();
     for (n, size) in (1..).zip(sizes) {
         let frame = reader.get(id(n)).unwrap().unwrap().frame.unwrap();
-        assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(n), size), "{size} bytes");
+        assert_eq!(
+            reader.read_frame(&frame).unwrap(),
+            picture(id(n), size),
+            "{size} bytes"
+        );
     }
 }
 
@@ -67,21 +74,37 @@ fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
         new.alert.source_id = Some(source.into());
         new
     };
-    let first = arrivals(vec![from(1, "shop", "7"), from(2, "shop", "7"), from(3, "barn", "7")]);
+    let first = arrivals(vec![
+        from(1, "shop", "7"),
+        from(2, "shop", "7"),
+        from(3, "barn", "7"),
+    ]);
     let receipts = store.commit(&first).unwrap();
     assert_eq!(
         receipts,
         [Receipt::Stored, Receipt::Duplicate { of: id(1) }, Receipt::Stored]
     );
-    let again = arrivals(vec![from(4, "shop", "7"), arrival(id(3), &["archive"]), arrival(id(5), &[])]);
+    let again = arrivals(vec![
+        from(4, "shop", "7"),
+        arrival(id(3), &["archive"]),
+        arrival(id(5), &[]),
+    ]);
     let receipts = store.commit(&again).unwrap();
     assert_eq!(
         receipts,
-        [Receipt::Duplicate { of: id(1) }, Receipt::Duplicate { of: id(3) }, Receipt::Stored]
+        [
+            Receipt::Duplicate { of: id(1) },
+            Receipt::Duplicate { of: id(3) },
+            Receipt::Stored
+        ]
     );
     // A batch given again, because the answer to the first time was lost, changes nothing.
     let receipts = store.commit(&first).unwrap();
-    assert!(receipts.iter().all(|receipt| matches!(receipt, Receipt::Duplicate { .. })));
+    assert!(
+        receipts
+            .iter()
+            .all(|receipt| matches!(receipt, Receipt::Duplicate { .. }))
+    );
 
     let mut reader = store.reader().unwrap();
     assert_eq!(live(&mut reader), [id(5), id(3), id(1)]);
@@ -108,12 +131,18 @@ fn waiting_retries_never_hide_what_is_due() {
     let not_skipped = reader.due("mail", at(500), 2, &skip).unwrap();
     assert_eq!(not_skipped.iter().map(|d| d.alert).collect::<Vec<_>>(), [id(2)]);
     assert_eq!(not_skipped[0].attempts, 1);
-    assert_eq!(reader.next_due("mail", &BTreeSet::new()).unwrap(), Some(UnixMillis(0)));
+    assert_eq!(
+        reader.next_due("mail", &BTreeSet::new()).unwrap(),
+        Some(UnixMillis(0))
+    );
     assert_eq!(reader.next_due("mail", &skip).unwrap(), Some(at(100)));
     assert_eq!(reader.next_due("mail", &(1..=6).map(id).collect()).unwrap(), None);
 
     // The sink is back: everything is due, in order.
-    let release = Batch { release: vec!["mail".into()], ..Batch::default() };
+    let release = Batch {
+        release: vec!["mail".into()],
+        ..Batch::default()
+    };
     store.commit(&release).unwrap();
     assert_eq!(due(&mut reader, "mail", at(0), 9), [1, 2, 3, 4, 5, 6].map(id));
 }
@@ -130,7 +159,11 @@ fn a_delivery_ends_once() {
     store.commit(&batch).unwrap();
     let mut reader = store.reader().unwrap();
     let due = reader.due("siren", at(70_000), 9, &BTreeSet::new()).unwrap();
-    assert_eq!(due[0].expires_at, Some(at(60_000)), "whoever asks is told that it is too late");
+    assert_eq!(
+        due[0].expires_at,
+        Some(at(60_000)),
+        "whoever asks is told that it is too late"
+    );
 
     let late = vec![
         update(id(1), "siren", DeliveryState::Expired, at(70_000)),
@@ -140,7 +173,14 @@ fn a_delivery_ends_once() {
         update(id(1), "nobody", DeliveryState::Delivered, at(70_002)),
     ];
     store.commit(&updates(late)).unwrap();
-    let shown: Vec<String> = reader.get(id(1)).unwrap().unwrap().deliveries.iter().map(|d| format!("{d:?}\n")).collect();
+    let shown: Vec<String> = reader
+        .get(id(1))
+        .unwrap()
+        .unwrap()
+        .deliveries
+        .iter()
+        .map(|d| format!("{d:?}\n"))
+        .collect();
     expect![[r#"
         DeliveryRow { sink: "siren", state: Expired, attempts: 1, due_at: None, expires_at: Some(UnixMillis(1795396650000)), finished_at: Some(UnixMillis(1795396660000)), error: Some("451 busy") }
         DeliveryRow { sink: "mail", state: Dead, attempts: 1, due_at: None, expires_at: None, finished_at: Some(UnixMillis(1795396590005)), error: Some("451 busy") }
@@ -154,14 +194,20 @@ fn a_delivery_ends_once() {
 fn a_sink_that_is_gone_can_be_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
-    store_all(&mut store, (1..=3).map(|n| arrival(id(n), &["mail", "siren"])).collect());
+    store_all(
+        &mut store,
+        (1..=3).map(|n| arrival(id(n), &["mail", "siren"])).collect(),
+    );
     assert_eq!(store.waiting_sinks().unwrap(), ["mail", "siren"]);
     assert!(!store.give_up("mail", "no longer configured", at(9)).unwrap());
     assert!(!store.give_up("nobody", "no longer configured", at(9)).unwrap());
     assert_eq!(store.waiting_sinks().unwrap(), ["siren"]);
     let mut reader = store.reader().unwrap();
     assert_eq!(due(&mut reader, "mail", at(10), 9), []);
-    assert_eq!(reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dead], 3);
+    assert_eq!(
+        reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dead],
+        3
+    );
 }
 
 #[test]
@@ -180,9 +226,24 @@ fn the_live_list_loses_what_is_dismissed_or_cleared() {
     // Born before the list was cleared, but stored after: nobody has seen it yet.
     store_all(&mut store, vec![arrival(id(15), &[]), arrival(id(50), &[])]);
     assert_eq!(live(&mut reader), [id(50), id(15)]);
-    let all = reader.list(&Filter { limit: 9, ..Filter::default() }).unwrap();
-    let shown: Vec<_> = all.iter().map(|stored| (stored.alert.id, stored.dismissed)).collect();
-    let expected = [(50, false), (40, true), (30, true), (20, true), (15, false), (10, true)];
+    let all = reader
+        .list(&Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .unwrap();
+    let shown: Vec<_> = all
+        .iter()
+        .map(|stored| (stored.alert.id, stored.dismissed))
+        .collect();
+    let expected = [
+        (50, false),
+        (40, true),
+        (30, true),
+        (20, true),
+        (15, false),
+        (10, true),
+    ];
     assert_eq!(shown, expected.map(|(n, dismissed)| (id(n), dismissed)));
     drop(store);
     assert_eq!(live(&mut open(dir.path()).reader().unwrap()), [id(50), id(15)]);
@@ -208,7 +269,10 @@ fn lists_come_in_pages_and_by_stream() {
             connection: connection.map(Into::into),
         };
         let listed = reader.list(&filter).unwrap();
-        listed.iter().map(|stored| stored.alert.id.0 / 1_000 - id(0).0 / 1_000).collect()
+        listed
+            .iter()
+            .map(|stored| stored.alert.id.0 / 1_000 - id(0).0 / 1_000)
+            .collect()
     };
     assert_eq!(list(3, None, None, None), [9, 8, 7]);
     assert_eq!(list(3, Some(7), None, None), [6, 5, 4]);
@@ -221,7 +285,10 @@ fn lists_come_in_pages_and_by_stream() {
 fn a_damaged_picture_is_told_and_its_alert_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
-    store_all(&mut store, vec![with_picture(id(1), 5_000, &[]), with_picture(id(2), 5_000, &[])]);
+    store_all(
+        &mut store,
+        vec![with_picture(id(1), 5_000, &[]), with_picture(id(2), 5_000, &[])],
+    );
     let file = dir.path().join("frames/00000001.seg");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[6_000] ^= 1;

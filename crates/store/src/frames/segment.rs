@@ -42,9 +42,19 @@ impl Segment {
     /// instead of 0.5 for 640 KiB, and more on a busy machine.
     pub(crate) fn create(dir: &Path, number: i64, size: u64) -> Result<Self, StoreError> {
         let path = dir.join(file_name(number));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path);
         match file.and_then(|file| file.set_len(size).map(|()| file)) {
-            Ok(file) => Ok(Self { number, size, path, file }),
+            Ok(file) => Ok(Self {
+                number,
+                size,
+                path,
+                file,
+            }),
             Err(e) => Err(StoreError::io("make", &path, e)),
         }
     }

@@ -81,7 +81,7 @@ fn alerts_due(
         "SELECT alert FROM queue WHERE sink = ?1 AND due_at BETWEEN ?2 AND ?3 ORDER BY due_at, alert",
     )?;
     let mut rows = query.query(params![sink, from, to])?;
-    let mut alerts = Vec::with_capacity(limit);
+    let mut alerts = Vec::new();
     while alerts.len() < limit
         && let Some(row) = rows.next()?
     {
