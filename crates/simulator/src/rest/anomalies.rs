@@ -55,7 +55,7 @@ struct List<'a> {
 }
 
 async fn list(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     let query = match Query::read(&req) {
@@ -100,7 +100,7 @@ fn filter(query: &Query) -> Result<Filter, String> {
 }
 
 async fn one(backend: web::Data<Backend>, req: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     let id = match anomaly_id(&id) {
@@ -123,7 +123,7 @@ async fn change(
     id: web::Path<String>,
     body: web::Bytes,
 ) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     let id = match anomaly_id(&id) {
@@ -174,7 +174,7 @@ fn anomaly_id(text: &str) -> Result<Uuid, Vec<Invalid>> {
 }
 
 async fn summary(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     HttpResponse::Ok().json(backend.state().rows.summary(backend.now()))
@@ -185,7 +185,7 @@ async fn picture(
     req: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     let (shop, name) = path.into_inner();

@@ -1,7 +1,5 @@
 //! Login and the check of the Bearer header, with the backend's words for each refusal.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -152,7 +150,7 @@ struct Me<'a> {
 }
 
 async fn me(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = bearer(&backend, &req) {
+    if let Some(refusal) = refusal(&backend, &req) {
         return refusal;
     }
     let account = &backend.account;
@@ -167,15 +165,14 @@ async fn me(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
 
 /// The token keeps working afterwards, as in the real backend.
 async fn logout(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
-    match bearer(&backend, &req) {
-        Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "message": "Successfully logged out" })),
-        Err(refusal) => refusal,
-    }
+    refusal(&backend, &req).unwrap_or_else(|| {
+        HttpResponse::Ok().json(serde_json::json!({ "message": "Successfully logged out" }))
+    })
 }
 
-/// Checks the Bearer header.
-pub(super) fn bearer(backend: &Arc<Backend>, req: &HttpRequest) -> Result<(), HttpResponse> {
-    let refuse = |status, text| Err(errors::detail(status, text));
+/// Why a request's Bearer header is refused; none if it is good.
+pub(super) fn refusal(backend: &Backend, req: &HttpRequest) -> Option<HttpResponse> {
+    let refuse = |status, text| Some(errors::detail(status, text));
     let Some(header) = req
         .headers()
         .get(header::AUTHORIZATION)
@@ -193,6 +190,6 @@ pub(super) fn bearer(backend: &Arc<Backend>, req: &HttpRequest) -> Result<(), Ht
     match Uuid::try_parse(&claims.sub) {
         Err(_) => refuse(StatusCode::UNAUTHORIZED, "Invalid user ID in token"),
         Ok(id) if id != backend.account.user_id => refuse(StatusCode::UNAUTHORIZED, "User not found"),
-        Ok(_) => Ok(()),
+        Ok(_) => None,
     }
 }

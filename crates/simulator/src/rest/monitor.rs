@@ -53,7 +53,7 @@ struct Shop {
 }
 
 async fn shops(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = auth::bearer(&backend, &req) {
+    if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
     let since = clock::naive_utc(backend.started_at);

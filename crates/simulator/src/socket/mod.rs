@@ -4,6 +4,8 @@
 //! so a client that does not read stops it, and with it the maker of alerts, as in the real backend.
 //! What it says comes from elsewhere; it reads the client's messages and keeps the connection alive.
 
+mod hear;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, atomic::Ordering},
@@ -16,13 +18,11 @@ use actix_web_actors::ws::{self, CloseCode, CloseReason, Message, ProtocolError,
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::{Stream, stream};
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
     backend::{Backend, Fate, MAX_WAITING_MESSAGES, Outgoing, SocketHandle, Way},
-    owl,
     slots::SocketId,
     tcp::Tcp,
     wire,
@@ -58,7 +58,10 @@ pub(crate) fn upgrade(
         id,
         user: user.to_owned(),
         tcp,
-        messages: Some(messages),
+        messages: Some(Inbox {
+            receiver: messages,
+            backend: backend.clone(),
+        }),
         fates,
         life: Life::Live,
         waiting: HashMap::new(),
@@ -96,7 +99,7 @@ struct Session {
     id: SocketId,
     user: String,
     tcp: Option<Arc<Tcp>>,
-    messages: Option<mpsc::Receiver<Outgoing>>,
+    messages: Option<Inbox>,
     fates: watch::Receiver<Fate>,
     life: Life,
     /// By stream, oldest first: an acknowledgement names its stream and nothing more.
@@ -105,6 +108,23 @@ struct Session {
     keepalive_open: bool,
     /// Frames of a message that is not complete, and whether it is binary.
     assembling: Option<(Vec<u8>, bool)>,
+}
+
+/// Messages for the socket. Alerts that still wait when it ends are counted as unsent.
+struct Inbox {
+    receiver: mpsc::Receiver<Outgoing>,
+    backend: Arc<Backend>,
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while let Ok(message) = self.receiver.try_recv() {
+            if matches!(message, Outgoing::Alert { .. }) {
+                self.backend.state().ledger.stats.unsent += 1;
+            }
+        }
+    }
 }
 
 type Context = WebsocketContext<Session>;
@@ -122,7 +142,7 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Context) {
         if let Some(mut messages) = self.messages.take() {
-            ctx.add_stream(stream::poll_fn(move |cx| messages.poll_recv(cx)));
+            ctx.add_stream(stream::poll_fn(move |cx| messages.receiver.poll_recv(cx)));
         }
         ctx.add_stream(changes(self.backend.frozen.subscribe(), Around::Frozen));
         ctx.add_stream(changes(self.fates.clone(), Around::Fate));
@@ -172,12 +192,13 @@ impl StreamHandler<Around> for Session {
 
 impl StreamHandler<Outgoing> for Session {
     fn handle(&mut self, message: Outgoing, ctx: &mut Context) {
+        let live = self.is_live();
         let at = self.backend.elapsed();
         let mut state = self.backend.state();
         let stats = &mut state.ledger.stats;
         match message {
-            Outgoing::Alert { .. } if self.life != Life::Live => stats.unsent += 1,
-            _ if self.life != Life::Live => {}
+            Outgoing::Alert { .. } if !live => stats.unsent += 1,
+            _ if !live => {}
             Outgoing::Alert {
                 seq,
                 stream,
@@ -271,115 +292,8 @@ impl Session {
         }
     }
 
-    fn assemble(&mut self, item: actix_http::ws::Item, ctx: &mut Context) {
-        use actix_http::ws::Item;
-        let (piece, last) = match item {
-            Item::FirstText(piece) => {
-                self.assembling = Some((Vec::new(), false));
-                (piece, false)
-            }
-            Item::FirstBinary(piece) => {
-                self.assembling = Some((Vec::new(), true));
-                (piece, false)
-            }
-            Item::Continue(piece) => (piece, false),
-            Item::Last(piece) => (piece, true),
-        };
-        let Some((whole, binary)) = &mut self.assembling else {
-            return;
-        };
-        if whole.len() + piece.len() > MAX_CLIENT_MESSAGE_BYTES {
-            return self.close(Some(CloseCode::Size.into()), ctx);
-        }
-        whole.extend_from_slice(&piece);
-        if !last {
-            return;
-        }
-        let (whole, binary) = (std::mem::take(whole), *binary);
-        self.assembling = None;
-        match String::from_utf8(whole) {
-            _ if binary => self.hear_nonsense(),
-            Ok(text) => self.hear(&text, ctx),
-            Err(_) => self.close(Some(CloseCode::Invalid.into()), ctx),
-        }
-    }
-
-    fn hear(&mut self, text: &str, ctx: &mut Context) {
-        if self.life != Life::Live {
-            return;
-        }
-        let Ok(message) = serde_json::from_str::<Value>(text) else {
-            return;
-        };
-        let Value::Object(message) = message else {
-            return self.hear_nonsense();
-        };
-        match message.get("type").and_then(Value::as_str) {
-            Some("ping") => {
-                self.beat(|stats| stats.pings_received += 1);
-                if self.backend.pongs.load(Ordering::Relaxed) {
-                    ctx.text(wire::pong(self.backend.now(), self.backend.options.local_offset));
-                }
-            }
-            Some("pong") => {
-                self.beat(|_| ());
-                let after = self.open_pings.pop_front().map(|sent| sent.elapsed());
-                self.backend.state().ledger.pong(after);
-            }
-            Some("ack") => self.acknowledge(message.get("stream_id"), message.get("id")),
-            Some("owl_eye_detection") => {
-                if let Some(text) = message
-                    .get("data")
-                    .and_then(|data| owl::report(&self.backend, data))
-                {
-                    self.backend.state().ledger.stats.notifications += 1;
-                    ctx.text(text);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// JSON that is no object, or a binary message: the real handler ends and leaves the socket open.
-    fn hear_nonsense(&mut self) {
-        if self.life == Life::Live && self.backend.options.faithful {
-            self.life = Life::Dead;
-            self.backend.deregister(&self.user);
-        }
-    }
-
-    fn beat(&self, count: impl FnOnce(&mut crate::Stats)) {
-        let now = self.backend.now();
-        let mut state = self.backend.state();
-        state.slots.heartbeat(&self.user, now);
-        count(&mut state.ledger.stats);
-    }
-
-    fn acknowledge(&mut self, stream: Option<&Value>, id: Option<&Value>) {
-        let stream = stream
-            .and_then(Value::as_str)
-            .and_then(|text| Uuid::try_parse(text).ok());
-        let queue = stream.and_then(|stream| self.waiting.get_mut(&stream));
-        let found = queue.and_then(|queue| match id.and_then(Value::as_u64) {
-            Some(id) => {
-                let index = queue.iter().position(|waiting| waiting.id == Some(id))?;
-                queue.remove(index)
-            }
-            None => queue.pop_front(),
-        });
-        let at = self.backend.elapsed();
-        let ledger = &mut self.backend.state().ledger;
-        match found {
-            Some(Waiting {
-                seq, repeated: false, ..
-            }) => ledger.acknowledged(seq, at),
-            Some(_) => {}
-            None => ledger.stats.stray_acks += 1,
-        }
-    }
-
     fn ping(&mut self, ctx: &mut Context) {
-        if self.life != Life::Live || !self.backend.pings.load(Ordering::Relaxed) {
+        if !self.is_live() || !self.backend.pings.load(Ordering::Relaxed) {
             return;
         }
         if self.open_pings.len() == MAX_OPEN_PINGS {
@@ -407,12 +321,22 @@ impl Session {
         ctx.ping(&fastrand::u32(..).to_be_bytes());
     }
 
+    /// Whether it still hears and says anything. An order to be dead holds from the moment it is given,
+    /// whatever the actor was told first.
+    fn is_live(&mut self) -> bool {
+        if self.life == Life::Live && *self.fates.borrow() == Fate::Dead {
+            self.life = Life::Dead;
+        }
+        self.life == Life::Live
+    }
+
     fn follow_fate(&mut self, ctx: &mut Context) {
         let fate = *self.fates.borrow_and_update();
         match fate {
             Fate::Live => {}
-            Fate::Dead if self.life == Life::Live => self.life = Life::Dead,
-            Fate::Dead => {}
+            Fate::Dead => {
+                self.is_live();
+            }
             Fate::Close => self.close(Some(CloseCode::Restart.into()), ctx),
             Fate::Gone => ctx.stop(),
         }
