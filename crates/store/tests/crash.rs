@@ -1,6 +1,7 @@
 //! A store whose process is killed at any instant holds everything that it had confirmed.
 //!
 //! (What a power cut does to data that was not synced is another matter: that needs a disk that forgets.)
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 

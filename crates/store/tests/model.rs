@@ -1,4 +1,5 @@
 //! Whatever is done to it in whatever order, the store behaves like a few lists in memory.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! However the files were left, opening the store either works or says what to do.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is put into the store comes out again, in the right order.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What the tests of the store have in common: how to make alerts and read them back.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeSet;
