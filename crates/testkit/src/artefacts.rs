@@ -103,7 +103,28 @@ fn build_command() -> Result<Command> {
         if cfg!(debug_assertions) { "dev" } else { "release" },
     ]);
     command.arg("--target-dir").arg(target_dir()?);
+    forget_caller(&mut command);
     Ok(command)
+}
+
+/// Takes away what cargo says about the package under test. Build scripts (that of ring) watch these variables, and all
+/// that stands on them, which is nearly everything, would be built anew.
+fn forget_caller(command: &mut Command) {
+    let about_caller = [
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_PRIMARY_",
+    ];
+    for (name, _) in std::env::vars_os() {
+        if about_caller
+            .iter()
+            .any(|prefix| name.to_string_lossy().starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// The target directory this test was built into: the nearest one above it that cargo has tagged.
@@ -167,6 +188,25 @@ mod tests {
         assert_eq!(
             message,
             "the workspace has no binary `watchpots`; it has watchpost, xtask"
+        );
+    }
+
+    #[test]
+    fn the_package_under_test_is_not_known_to_the_build() {
+        assert!(
+            std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+            "cargo sets it for tests"
+        );
+        let command = build_command().unwrap();
+        assert!(
+            command
+                .get_envs()
+                .any(|(name, value)| name == "CARGO_MANIFEST_DIR" && value.is_none())
+        );
+        assert!(
+            command
+                .get_envs()
+                .all(|(name, _)| name != "CARGO" && name != "CARGO_HOME")
         );
     }
 

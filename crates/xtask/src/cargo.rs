@@ -24,7 +24,30 @@ pub(crate) fn command() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(workspace_root());
+    forget_caller(&mut command);
     command
+}
+
+/// Takes away what `cargo run` says about xtask's own package. Build scripts (that of ring) watch these variables, and
+/// all that stands on them would be built anew whenever cargo is called by xtask after it was called by hand.
+fn forget_caller(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if is_about_caller(&name.to_string_lossy()) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+fn is_about_caller(variable: &str) -> bool {
+    [
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_PRIMARY_",
+    ]
+    .iter()
+    .any(|prefix| variable.starts_with(prefix))
 }
 
 /// The directory cargo put xtask into, and therefore every other binary and plugin of the same profile.
@@ -58,4 +81,32 @@ pub(crate) fn command_line(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_package_is_forgotten_and_the_users_settings_are_not() {
+        assert!(
+            std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+            "cargo sets it for tests"
+        );
+        let command = command();
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(
+            removed.iter().any(|(name, _)| *name == "CARGO_MANIFEST_DIR"),
+            "{removed:?}"
+        );
+        for kept in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_TERM_COLOR",
+            "CARGO_PROFILE_DEV_DEBUG",
+        ] {
+            assert!(!is_about_caller(kept), "{kept}");
+        }
+    }
 }
