@@ -98,8 +98,9 @@ fn remove_some(
     now: UnixMillis,
 ) -> rusqlite::Result<(RetentionReport, Vec<i64>)> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut excess = excess(&tx, limits, spare_bytes, now)?;
     let mut removal = Removal::default();
+    removal.give_up_files(&tx, current)?;
+    let mut excess = excess(&tx, limits, spare_bytes, now)?;
     let rows = next_rows(&tx, sweep.through)?;
     let mut more = rows.len() == usize::try_from(MAX_ALERTS_PER_CALL).unwrap_or(usize::MAX);
     let (mut through, mut held, mut held_for) = (sweep.through, 0, BTreeSet::new());
@@ -117,9 +118,10 @@ fn remove_some(
         }
         removal.remove(&tx, &row)?;
         excess.alerts = excess.alerts.saturating_sub(1);
-        excess.bytes = excess
-            .bytes
-            .saturating_sub(removal.emptied(&tx, row.segment, current)?);
+        if is_empty(&tx, row.segment)? {
+            let freed = removal.give_up_files(&tx, current)?;
+            excess.bytes = excess.bytes.saturating_sub(freed);
+        }
     }
     removal.count(&tx)?;
     tx.commit()?;
@@ -198,6 +200,11 @@ fn waiting_sinks(tx: &Transaction<'_>, alert: i64) -> rusqlite::Result<Vec<i64>>
         .collect()
 }
 
+fn is_empty(tx: &Transaction<'_>, segment: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM segment WHERE number = ?1 AND alerts = 0")?
+        .exists([segment])
+}
+
 fn names(db: &Connection, sinks: &BTreeSet<i64>) -> rusqlite::Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT name FROM sink WHERE id = ?1")?;
     sinks
@@ -242,20 +249,19 @@ impl Removal {
         Ok(())
     }
 
-    /// Gives up a file that just lost its last picture. Returns the bytes that this sets free.
-    fn emptied(&mut self, tx: &Transaction<'_>, segment: i64, current: i64) -> rusqlite::Result<u64> {
-        if segment == 0 || segment == current {
-            return Ok(0);
+    /// Gives up the files that hold nothing any more, but for the one that is written to: it is given up
+    /// here once the next one is begun. Returns the bytes that this sets free.
+    fn give_up_files(&mut self, tx: &Transaction<'_>, current: i64) -> rusqlite::Result<u64> {
+        let mut delete = tx.prepare_cached(
+            "DELETE FROM segment WHERE alerts = 0 AND number NOT IN (0, ?1) RETURNING number, size",
+        )?;
+        let mut bytes = 0;
+        let mut rows = delete.query([current])?;
+        while let Some(row) = rows.next()? {
+            self.freed.push(row.get(0)?);
+            bytes += u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
         }
-        let mut delete =
-            tx.prepare_cached("DELETE FROM segment WHERE number = ?1 AND alerts = 0 RETURNING size")?;
-        let mut sizes = delete.query([segment])?;
-        let Some(row) = sizes.next()? else { return Ok(0) };
-        let size: i64 = row.get(0)?;
-        // A RETURNING statement must be run to its end to take effect.
-        while sizes.next()?.is_some() {}
-        self.freed.push(segment);
-        Ok(u64::try_from(size).unwrap_or(0))
+        Ok(bytes)
     }
 
     fn count(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {

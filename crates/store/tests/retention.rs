@@ -177,3 +177,19 @@ fn a_reader_of_a_picture_that_goes_is_told() {
     let frame = reader.get(id(4)).unwrap().unwrap().frame.unwrap();
     assert_eq!(reader.read_frame(&frame).unwrap(), picture(id(4), 50_000));
 }
+
+#[test]
+fn a_file_emptied_while_it_is_written_to_is_freed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Retention {
+        keep_max: Some(0),
+        ..Retention::default()
+    };
+    let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
+    for n in 0..12 {
+        store_all(&mut store, vec![with_picture(id(n), 50_000, &[])]);
+        retain(&mut store, at(0));
+    }
+    let names = names_in(&dir.path().join("frames"));
+    assert!(names.len() <= 3, "one that is written to, two spares: {names:?}");
+}
