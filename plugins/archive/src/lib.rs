@@ -1,113 +1,118 @@
-//! Files every alert as a picture and a JSON document below a directory.
+//! The archive sink: files every alert as a picture and a JSON document below a directory.
 //!
-//! `{dir}/{yyyy}/{mm}/{dd}/{time}-{stream}-{id}.jpg` and `.json` beside it, all in UTC. A file that exists under
-//! such a name is complete, also after a power cut; and an alert counts as delivered only when its files are on
-//! the disk. The plugin knows nothing of alerts beyond the plugin contract and the key `stream_id`.
+//! It knows nothing of backends and other sinks. What an alert says is copied as it is.
 
 mod config;
-mod document;
+mod filing;
 mod name;
 mod retention;
-mod send;
-mod sweeper;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
-use serde_json::json;
 use watchpost_sink::{Alert, Call, Description, Fail, Host, Needs, Sink, export_sink};
 
-use config::Config;
-use retention::Limits;
-use send::{Batch, Incoming};
-use sweeper::Sweeper;
+use crate::config::Config;
+use crate::filing::{Attachment, Filing};
+use crate::name::Place;
+use crate::retention::Keeper;
 
-/// The sink.
-pub struct Archive {
-    dir: PathBuf,
-    batch: Batch,
-    /// `None`: everything is kept for ever.
-    sweeper: Option<Sweeper>,
+/// One archive directory.
+struct Archive {
+    config: Config,
+    filing: Filing,
+    keeper: Option<Keeper>,
 }
 
 impl Sink for Archive {
     type Config = Config;
+
     const FLUSHES: bool = true;
     const PROBES: bool = true;
 
     fn check(config: &Config) -> Result<(), Fail> {
-        config.check()
+        if config.dir.is_absolute() {
+            return Ok(());
+        }
+        let shown = config.dir.display();
+        Err(Fail::bad_config(
+            "/dir",
+            format_args!("`{shown}` is relative; write the whole path, such as /srv/alerts"),
+        ))
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Fail> {
-        send::make_directory(&config.dir)?;
-        let incoming = Incoming::open(&config.dir, host.instance())?;
-        let limits = Limits {
-            keep_for: config.keep_for.map(|span| span.0),
-            max_bytes: config.max_size.map(|size| size.0),
-        };
-        let sweeper = if limits.keep_everything() {
-            None
-        } else {
-            Some(Sweeper::start(config.dir.clone(), limits, host.clone())?)
-        };
+        let filing = Filing::open(&config.dir).map_err(|e| explain(&config.dir, &e))?;
+        let keeper = Keeper::start(&config, host).map_err(|e| Fail::retry(format_args!("no thread: {e}")))?;
         Ok(Self {
-            batch: Batch::new(config.dir.clone(), incoming),
-            dir: config.dir,
-            sweeper,
+            config,
+            filing,
+            keeper,
         })
     }
 
-    fn deliver(&mut self, alert: &Alert<'_>, _call: &Call<'_>) -> Result<(), Fail> {
-        let stem = name::stem(alert.unix_ms(), stream(alert), alert.id());
-        let day = name::day(alert.unix_ms());
-        let mut written = 0;
-        let mut pictures = Vec::new();
-        for (index, frame) in alert.frames().iter().enumerate() {
-            let file = name::picture(&stem, index, frame.mime());
-            self.batch.write(&day, &file, frame.bytes())?;
-            written += frame.bytes().len() as u64;
-            pictures.push(file);
-        }
-        // Last, and so renamed last: its presence says that the pictures are there.
-        let document = document::document(alert, &pictures);
-        self.batch
-            .write(&day, &format!("{stem}.json"), document.as_bytes())?;
-        if let Some(sweeper) = &self.sweeper {
-            sweeper.written(written + document.len() as u64);
+    fn deliver(&mut self, alert: &Alert<'_>, _: &Call<'_>) -> Result<(), Fail> {
+        let stream = alert
+            .json()
+            .get("stream_id")
+            .and_then(|id| id.as_str())
+            .unwrap_or_default();
+        let place = Place::of(alert.unix_ms(), stream, alert.id());
+        let attachments: Vec<_> = alert
+            .frames()
+            .iter()
+            .map(|frame| Attachment {
+                mime: frame.mime(),
+                bytes: frame.bytes(),
+            })
+            .collect();
+        let staged = self.filing.stage(&place, alert.json_text(), &attachments);
+        staged.map_err(|e| explain(&self.config.dir, &e))
+    }
+
+    fn flush(&mut self, _: &Call<'_>) -> Result<(), Fail> {
+        self.filing.commit().map_err(|e| explain(&self.config.dir, &e))?;
+        if let Some(keeper) = &self.keeper {
+            keeper.filed(self.filing.filed_bytes());
         }
         Ok(())
     }
 
-    fn flush(&mut self, _call: &Call<'_>) -> Result<(), Fail> {
-        self.batch.commit()
-    }
-
-    fn probe(&mut self, _call: &Call<'_>) -> Result<(), Fail> {
-        self.batch.probe().map_err(|fail| {
-            fail.and(
-                "",
-                format_args!("nothing can be archived in {}", self.dir.display()),
-            )
-        })
+    fn probe(&mut self, _: &Call<'_>) -> Result<(), Fail> {
+        self.filing.probe().map_err(|e| explain(&self.config.dir, &e))
     }
 
     fn description() -> Description {
+        let example = serde_json::json!({ "dir": "/var/lib/watchpost/archive", "keep_for": "30d", "max_size": "20GiB" });
         let needs = Needs {
-            write: vec!["config.dir".into()],
+            write: vec!["config.dir".to_owned()],
             ..Needs::default()
         };
-        let example = json!({ "dir": "/var/lib/watchpost/archive", "keep_for": "90d", "max_size": "20GiB" });
         Description::default().example(example).needs(needs)
     }
 }
 
-/// The camera's stream, as the alert's document calls it.
-fn stream<'a>(alert: &'a Alert<'_>) -> &'a str {
-    alert
-        .json()
-        .get("stream_id")
-        .and_then(|stream| stream.as_str())
-        .unwrap_or_default()
+/// Every failure here may pass: somebody frees space, mounts the disk again, corrects the rights. So each is
+/// worth a retry, and says what to do.
+fn explain(dir: &Path, error: &io::Error) -> Fail {
+    let shown = dir.display();
+    Fail::retry(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!(
+                "the disk that holds {shown} is full ({error}); free some space, or set keep_for or max_size"
+            )
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            format!("{shown} is on a read-only file system ({error}); mount it writable")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("not allowed to write below {shown} ({error}); give the hub's user the right to")
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            format!("{shown} or something below it is a file where a directory is needed ({error})")
+        }
+        _ => format!("cannot file below {shown}: {error}"),
+    })
 }
 
 export_sink!(Archive, id: "archive", name: "Archive", summary: "Files every alert as a picture and a JSON document.");

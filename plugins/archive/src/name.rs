@@ -1,159 +1,159 @@
-//! Names of files and directories, made of what comes from outside and recognised again.
+//! Where an alert is filed: `{yyyy}/{mm}/{dd}/{HH-MM-SS.mmm}-{stream}-{id}`, all of it in UTC.
 //!
-//! A name made here is one plain component of a path: it has no `/`, does not begin with a dot and is never
-//! longer than file systems allow.
+//! Names are made of letters, digits, `.`, `_` and `-` only, so they are the same on every file system, and
+//! nothing that a message says can lead out of the archive.
 
 use std::path::PathBuf;
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
-/// Bytes of a stream's or an alert's part of a name. A name may have 255 in all.
-const MAX_PART_BYTES: usize = 80;
+/// Length of the stream's part of a name, in bytes. Enough for the UUIDs of the backend.
+const MAX_STREAM_BYTES: usize = 64;
+/// Length of the id's part of a name, in bytes.
+const MAX_ID_BYTES: usize = 64;
 
-/// `{hhmmss}.{ms}-{stream}-{id}`: what the files of one alert have in common. The same alert has the same stem
-/// whenever it comes.
-pub(crate) fn stem(unix_ms: u64, stream: &str, id: &str) -> String {
-    let time = utc(unix_ms);
-    let (hour, minute, second, ms) = (time.hour(), time.minute(), time.second(), time.millisecond());
-    format!(
-        "{hour:02}{minute:02}{second:02}.{ms:03}-{}-{}",
-        part(stream),
-        part(id)
-    )
+/// The place of one alert: its day's directory, and its files' name without the ending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) day: PathBuf,
+    pub(crate) stem: String,
+}
+
+impl Place {
+    /// The place of an alert received at `unix_ms`, in milliseconds since 1970 UTC. The same alert always has
+    /// the same place.
+    pub(crate) fn of(unix_ms: u64, stream: &str, id: &str) -> Self {
+        let nanos = i128::from(unix_ms) * 1_000_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (hour, minute, second) = time.to_hms();
+        let stream = clean(stream, MAX_STREAM_BYTES);
+        let id = clean(id, MAX_ID_BYTES);
+        Self {
+            day: day_path(time.date()),
+            stem: format!(
+                "{hour:02}-{minute:02}-{second:02}.{:03}-{stream}-{id}",
+                time.millisecond()
+            ),
+        }
+    }
 }
 
 /// `{yyyy}/{mm}/{dd}`
-pub(crate) fn day(unix_ms: u64) -> PathBuf {
-    let time = utc(unix_ms);
-    let year = format!("{:04}", time.year());
-    [
-        year,
-        format!("{:02}", u8::from(time.month())),
-        format!("{:02}", time.day()),
-    ]
-    .iter()
-    .collect()
+pub(crate) fn day_path(date: Date) -> PathBuf {
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    [format!("{year:04}"), format!("{month:02}"), format!("{day:02}")]
+        .iter()
+        .collect()
 }
 
-/// Name of an alert's picture number `index`, counted from 0.
-pub(crate) fn picture(stem: &str, index: usize, mime: &str) -> String {
-    let extension = match mime {
-        "image/png" => "png",
-        "image/webp" => "webp",
-        "image/jpeg" => "jpg",
-        _ => "bin",
+/// The date of a day's directory, from the names of the three directories; `None` for any other.
+pub(crate) fn date_of(year: &str, month: &str, day: &str) -> Option<Date> {
+    let number = |text: &str, digits: usize| {
+        (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| text.parse::<u16>().ok())?
     };
-    match index {
-        0 => format!("{stem}.{extension}"),
-        _ => format!("{stem}.{}.{extension}", index + 1),
-    }
+    let month = Month::try_from(u8::try_from(number(month, 2)?).ok()?).ok()?;
+    Date::from_calendar_date(
+        i32::from(number(year, 4)?),
+        month,
+        u8::try_from(number(day, 2)?).ok()?,
+    )
+    .ok()
 }
 
-/// The stem of a document's file name, if it is a name that [`stem`] makes.
-pub(crate) fn stem_of_document(file_name: &str) -> Option<&str> {
-    let stem = file_name.strip_suffix(".json")?;
-    let (time, rest) = stem.split_once('-')?;
-    let digits = |text: &str, len: usize| text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (second, ms) = time.split_once('.')?;
-    let two_parts = rest.len() >= 3 && rest.as_bytes()[1..rest.len() - 1].contains(&b'-');
-    (digits(second, 6) && digits(ms, 3) && two_parts).then_some(stem)
+/// The alert's id, from the name of one of its files without the ending; `None` if it is not such a name.
+pub(crate) fn id_of(stem: &str) -> Option<&str> {
+    let time = stem.as_bytes().get(..13)?;
+    let shape = time
+        .iter()
+        .zip(b"00-00-00.000-")
+        .all(|(&found, &wanted)| match wanted {
+            b'0' => found.is_ascii_digit(),
+            other => found == other,
+        });
+    let (stream, id) = stem.get(13..)?.rsplit_once('-')?;
+    (shape && !stream.is_empty() && !id.is_empty()).then_some(id)
 }
 
-/// Milliseconds from the beginning of the day, of a stem.
-pub(crate) fn ms_of_day(stem: &str) -> Option<u64> {
-    let number = |range: std::ops::Range<usize>| stem.get(range)?.parse::<u64>().ok();
-    let (hour, minute, second) = (number(0..2)?, number(2..4)?, number(4..6)?);
-    Some(((hour * 60 + minute) * 60 + second) * 1000 + number(7..10)?)
-}
-
-/// Whether `file_name` belongs to the alert with this stem.
-pub(crate) fn belongs_to(file_name: &str, stem: &str) -> bool {
-    let rest = file_name
-        .strip_prefix(stem)
-        .and_then(|rest| rest.strip_prefix('.'));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
-}
-
-/// A part of a name: letters, digits, `-` and `_` stay, all else becomes `_`.
-pub(crate) fn part(text: &str) -> String {
-    let mut part = String::new();
-    for c in text.chars() {
-        let c = if c.is_alphanumeric() || matches!(c, '-' | '_') {
+/// Leaves what may stand in a file name. A `-` in an id would make the name ambiguous to read back, and a dot
+/// at the beginning would hide the file; both become `_` by the caller's use of the part behind a `-`.
+fn clean(text: &str, max_bytes: usize) -> String {
+    let keep = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
             c
         } else {
             '_'
-        };
-        if part.len() + c.len_utf8() > MAX_PART_BYTES {
-            break;
         }
-        part.push(c);
+    };
+    let cleaned: String = text.chars().take(max_bytes).map(keep).collect();
+    let trimmed = cleaned.trim_matches(['.', '-']);
+    if trimmed.is_empty() {
+        "unknown".to_owned()
+    } else {
+        trimmed.to_owned()
     }
-    if part.is_empty() { "unknown".into() } else { part }
-}
-
-/// A time past the year 9999 is taken for the beginning of 1970.
-fn utc(unix_ms: u64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    /// 23 November 2026, 01:16:30.521 UTC
-    const WHEN: u64 = 1_795_396_590_521;
+    const MS: u64 = 1_795_396_590_521;
 
-    #[test]
-    fn names_say_when_where_and_which() {
-        assert_eq!(day(WHEN), PathBuf::from("2026/11/23"));
-        let stem = stem(WHEN, "front-door", "17");
-        assert_eq!(stem, "011630.521-front-door-17");
-        assert_eq!(picture(&stem, 0, "image/jpeg"), "011630.521-front-door-17.jpg");
-        assert_eq!(picture(&stem, 1, "image/png"), "011630.521-front-door-17.2.png");
-        assert_eq!(ms_of_day(&stem), Some(WHEN % 86_400_000));
+    fn path(stream: &str, id: &str) -> String {
+        let place = Place::of(MS, stream, id);
+        place.day.join(place.stem).display().to_string()
     }
 
     #[test]
-    fn what_could_lead_elsewhere_does_not() {
+    fn names_tell_when_where_and_which() {
+        assert_eq!(path("front-door", "42"), "2026/11/23/01-16-30.521-front-door-42");
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_archive() {
         for (stream, expected) in [
-            ("../../etc/x", "______etc_x"),
-            ("", "unknown"),
-            ("..", "__"),
-            ("Tür 1", "Tür_1"),
-            ("a\0b\n", "a_b_"),
+            ("../../etc/x", "01-16-30.521-_.._etc_x-42"),
+            ("..", "01-16-30.521-unknown-42"),
+            ("", "01-16-30.521-unknown-42"),
+            ("a\0b\nc/d\\e:f", "01-16-30.521-a_b_c_d_e_f-42"),
+            ("Tür ☃", "01-16-30.521-T_r__-42"),
         ] {
-            assert_eq!(part(stream), expected);
+            assert_eq!(path(stream, "42"), format!("2026/11/23/{expected}"));
         }
-        assert_eq!(day(u64::MAX), PathBuf::from("1970/01/01"));
+        assert_eq!(
+            Place::of(MS, &"x".repeat(5_000), &"9".repeat(5_000)).stem.len(),
+            13 + 64 + 1 + 64
+        );
     }
 
     #[test]
-    fn only_own_names_are_recognised() {
+    fn names_are_read_back() {
+        assert_eq!(
+            id_of(&Place::of(MS, "a-b-c", "1795396590521000").stem),
+            Some("1795396590521000")
+        );
         for foreign in [
-            "notes.json",
-            "011630.521-x.json",
-            "011630-x-1.json",
-            "011630.521-x-1.jpg",
-            "x1630.521-x-1.json",
-            "011630.521--1.json",
+            "holiday",
+            "01-16-30.521",
+            "01-16-30.521-",
+            "01-16-30.521-x",
+            "01:16:30.521-x-1",
+            "ä".repeat(9).as_str(),
         ] {
-            assert_eq!(stem_of_document(foreign), None, "{foreign}");
+            assert_eq!(id_of(foreign), None, "{foreign}");
         }
-        assert!(belongs_to("a.jpg", "a") && belongs_to("a.2.jpg", "a"));
-        assert!(!belongs_to("ab.jpg", "a") && !belongs_to("a", "a") && !belongs_to("a.", "a"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_stream_and_id_make_one_short_plain_name(stream in ".*", id in ".*", when in any::<u64>()) {
-            let stem = stem(when, &stream, &id);
-            let document = format!("{stem}.json");
-            prop_assert!(document.len() < 250 && !document.contains(['/', '\0']) && !document.starts_with('.'));
-            prop_assert_eq!(stem_of_document(&document), Some(stem.as_str()));
-            prop_assert!(ms_of_day(&stem).is_some());
-        }
+        assert_eq!(
+            date_of("2026", "11", "23").map(day_path),
+            Some("2026/11/23".into())
+        );
+        assert_eq!(
+            [
+                date_of("2026", "13", "01"),
+                date_of("26", "11", "01"),
+                date_of("2026", "02", "30")
+            ],
+            [None; 3]
+        );
     }
 }

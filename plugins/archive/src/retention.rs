@@ -1,189 +1,237 @@
-//! Which alerts have to go, and removing them. Knows no clock and no thread.
+//! Removes the oldest of what was filed, by age and by size, on a thread of its own so that no delivery waits.
 //!
-//! The archive's own files are told from others by what they say: a document with a name of the archive's
-//! pattern, in a directory `yyyy/mm/dd`, that names the archive as its author. With it go the pictures it lists.
-//! Nothing else is ever touched; a directory goes only when it is empty.
+//! It removes only what the archive wrote: files in a day's directory, named as the archive names them, that
+//! belong to a document which holds the very id in its name. Anything else is somebody else's and stays, and so
+//! does a directory that is not empty.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use time::{Date, Month};
+use serde::Deserialize;
+use time::{Date, OffsetDateTime};
+use watchpost_sink::{Host, Level};
 
-use crate::{document, name};
+use crate::config::Config;
+use crate::name::{date_of, id_of};
 
-/// A document larger than this is none of the archive's.
-const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
-/// How far below its limit the archive is brought: so not every new alert has to remove an old one.
-const SLACK: u64 = 20;
+/// How often it looks when nothing hurries it.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// A share of `max_size` that may be filed before it looks again.
+const SLACK_SHARE: u64 = 64;
 
-/// What may stay.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) keep_for: Option<Duration>,
-    pub(crate) max_bytes: Option<u64>,
+/// The thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    filed: mpsc::Sender<u64>,
 }
 
-impl Limits {
-    pub(crate) fn keep_everything(&self) -> bool {
-        self.keep_for.is_none() && self.max_bytes.is_none()
+impl Keeper {
+    /// Starts the thread; `None` if everything is kept for ever.
+    pub(crate) fn start(config: &Config, host: &Host) -> io::Result<Option<Self>> {
+        if config.keep_for.is_none() && config.max_size.is_none() {
+            return Ok(None);
+        }
+        let (filed, news) = mpsc::channel();
+        let (config, host) = (config.clone(), host.clone());
+        thread::Builder::new()
+            .name("retention".into())
+            .spawn(move || run(&config, &host, &news))?;
+        Ok(Some(Self { filed }))
+    }
+
+    /// Tells how much has been filed since the start, in bytes.
+    pub(crate) fn filed(&self, bytes: u64) {
+        // The thread outlives this sender.
+        let _ = self.filed.send(bytes);
     }
 }
 
-/// What a sweep has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Swept {
-    /// Alerts removed.
-    pub(crate) alerts: u64,
-    /// Bytes they took.
-    pub(crate) bytes: u64,
-    /// Bytes of what stays.
-    pub(crate) left: u64,
+fn run(config: &Config, host: &Host, news: &mpsc::Receiver<u64>) {
+    let slack = config.max_size.map_or(u64::MAX, |size| size / SLACK_SHARE);
+    let mut looked_at = 0;
+    loop {
+        match clean(config, SystemTime::now()) {
+            Ok(0) => {}
+            Ok(removed) => host.log(
+                Level::Info,
+                format_args!("removed {removed} old alerts from the archive"),
+            ),
+            Err(e) => host.log(
+                Level::Warn,
+                format_args!("retention of {}: {e}", config.dir.display()),
+            ),
+        }
+        loop {
+            match news.recv_timeout(LOOK_INTERVAL) {
+                Ok(filed) if filed - looked_at > slack => {
+                    looked_at = filed;
+                    break;
+                }
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
 }
 
-/// One alert's files in a day's directory.
+/// The files of one alert.
 #[derive(Debug, Default)]
 struct Filed {
+    files: Vec<PathBuf>,
+    document: Option<PathBuf>,
     bytes: u64,
 }
 
-/// Removes what has to go. `stop` is asked between alerts.
-pub(crate) fn sweep(archive: &Path, limits: Limits, now_unix_ms: u64, stop: &dyn Fn() -> bool) -> Swept {
-    let mut swept = Swept::default();
-    let cutoff = limits
-        .keep_for
-        .map(|keep_for| now_unix_ms.saturating_sub(u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX)));
-    // Oldest first, by day and by stem within it.
-    let mut kept: Vec<(PathBuf, BTreeMap<String, Filed>)> = Vec::new();
-    for (begins, dir) in days(archive) {
-        let mut filed = list(&dir);
-        filed.retain(|stem, alert| {
-            let when = begins + name::ms_of_day(stem).unwrap_or(0);
-            !(cutoff.is_some_and(|cutoff| when < cutoff) && !stop() && remove(&dir, stem, alert, &mut swept))
-        });
-        swept.left += filed.values().map(|alert| alert.bytes).sum::<u64>();
-        tidy(archive, &dir);
-        kept.push((dir, filed));
-    }
-    let Some(max_bytes) = limits.max_bytes.filter(|max_bytes| swept.left > *max_bytes) else {
-        return swept;
-    };
-    let target = max_bytes - max_bytes / SLACK;
-    for (dir, filed) in kept {
-        for (stem, alert) in filed {
-            if swept.left <= target || stop() {
-                return swept;
-            }
-            // What turns out not to be ours does not count against us.
-            remove(&dir, &stem, &alert, &mut swept);
-            swept.left -= alert.bytes;
+/// Looks once. Returns how many alerts were removed.
+pub(crate) fn clean(config: &Config, now: SystemTime) -> io::Result<u64> {
+    let mut days = days(&config.dir)?;
+    let mut removed = 0;
+    if let Some(limit) = config.keep_for.and_then(|age| now.checked_sub(age)) {
+        let limit = OffsetDateTime::from(limit);
+        for (_, path) in days.iter().take_while(|(date, _)| **date <= limit.date()) {
+            removed += clean_day(path, |filed| filed.modified_before(limit))?;
         }
-        tidy(archive, &dir);
     }
-    swept
+    let Some(max_size) = config.max_size else {
+        return Ok(removed);
+    };
+    let mut sizes = Vec::new();
+    for path in days.values() {
+        sizes.push(filed_in(path)?.values().map(|filed| filed.bytes).sum::<u64>());
+    }
+    let mut total: u64 = sizes.iter().sum();
+    while total > max_size {
+        let Some((_, path)) = days.pop_first() else { break };
+        removed += clean_day(&path, |filed| {
+            let remove = total > max_size;
+            if remove {
+                total = total.saturating_sub(filed.bytes);
+            }
+            remove
+        })?;
+    }
+    Ok(removed)
 }
 
-/// The directories of days, oldest first, each with its beginning in milliseconds since 1970.
-fn days(archive: &Path) -> Vec<(u64, PathBuf)> {
-    let mut days = Vec::new();
-    for (year, dir) in numbered(archive, 4) {
-        for (month, dir) in numbered(&dir, 2) {
-            for (day, dir) in numbered(&dir, 2) {
-                if let Some(begins) = beginning(year, month, day) {
-                    days.push((begins, dir));
+/// Directories of days, oldest first.
+fn days(dir: &Path) -> io::Result<BTreeMap<Date, PathBuf>> {
+    let mut days = BTreeMap::new();
+    for (year, path) in subdirectories(dir)? {
+        for (month, path) in subdirectories(&path)? {
+            for (day, path) in subdirectories(&path)? {
+                if let Some(date) = date_of(&year, &month, &day) {
+                    days.insert(date, path);
                 }
             }
         }
     }
-    days.sort();
-    days
+    Ok(days)
 }
 
-fn beginning(year: u16, month: u16, day: u16) -> Option<u64> {
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()?;
-    u64::try_from(date.midnight().assume_utc().unix_timestamp())
-        .ok()
-        .map(|seconds| seconds * 1000)
-}
-
-/// Directories whose names are numbers of this many digits. Links are not followed: what they lead to is not
-/// the archive's.
-fn numbered(dir: &Path, digits: usize) -> Vec<(u16, PathBuf)> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let numbered = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        let number =
-            (name.len() == digits && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse())?;
-        entry
-            .file_type()
-            .ok()?
-            .is_dir()
-            .then_some((number.ok()?, entry.path()))
-    });
-    numbered.collect()
-}
-
-/// The alerts of a day with their size, as far as names tell.
-fn list(dir: &Path) -> BTreeMap<String, Filed> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut files: BTreeMap<String, u64> = BTreeMap::new();
-    for entry in entries {
-        let (Ok(name), Ok(about)) = (entry.file_name().into_string(), entry.metadata()) else {
+/// Directories whose names are numbers. Links are not followed: they lead out of the archive.
+fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if about.is_file() {
-            files.insert(name, about.len());
+        if name.bytes().all(|b| b.is_ascii_digit()) && entry.file_type()?.is_dir() {
+            found.push((name, entry.path()));
         }
     }
-    let stems = files
-        .keys()
-        .filter_map(|name| name::stem_of_document(name))
-        .map(str::to_owned);
-    let size = |stem: String| {
-        let own = files
-            .range(stem.clone()..)
-            .take_while(|(name, _)| name.starts_with(&stem));
-        let bytes = own
-            .filter(|(name, _)| name::belongs_to(name, &stem))
-            .map(|(_, bytes)| bytes)
-            .sum();
-        (stem, Filed { bytes })
-    };
-    stems.map(size).collect()
+    Ok(found)
 }
 
-/// Removes an alert's files if they are the archive's own. `false`: they are not, or cannot be removed.
-fn remove(dir: &Path, stem: &str, alert: &Filed, swept: &mut Swept) -> bool {
-    let path = dir.join(format!("{stem}.json"));
-    let small =
-        fs::symlink_metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= MAX_DOCUMENT_BYTES);
-    let Some(pictures) = small
-        .then(|| fs::read(&path).ok())
-        .flatten()
-        .and_then(|text| document::pictures_of(&text))
-    else {
-        return false;
-    };
-    for picture in pictures.iter().filter(|picture| name::belongs_to(picture, stem)) {
-        // Somebody may have taken it already.
-        let _ = fs::remove_file(dir.join(picture));
+/// What is filed in a day's directory, by the files' common name, oldest first.
+fn filed_in(day: &Path) -> io::Result<BTreeMap<String, Filed>> {
+    let mut filed: BTreeMap<String, Filed> = BTreeMap::new();
+    for entry in fs::read_dir(day)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let Some(stem) = stem_of(&name).filter(|stem| id_of(stem).is_some()) else {
+            continue;
+        };
+        let data = match entry.metadata() {
+            Ok(data) if data.is_file() => data,
+            Ok(_) => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e),
+        };
+        let group = filed.entry(stem.to_owned()).or_default();
+        group.bytes += data.len();
+        if name.ends_with(".json") {
+            group.document = Some(entry.path());
+        } else {
+            group.files.push(entry.path());
+        }
     }
-    // Last, for without it nobody knows whose the pictures are.
-    let removed = fs::remove_file(&path).is_ok();
-    if removed {
-        swept.alerts += 1;
-        swept.bytes += alert.bytes;
-    }
-    removed
+    Ok(filed)
 }
 
-/// Removes a day's directory, and its month's and year's, if they are empty.
-fn tidy(archive: &Path, day: &Path) {
-    for dir in day.ancestors().take_while(|dir| *dir != archive) {
+/// `x` of `x.jpg`, `x.2.jpg` and `x.json`.
+fn stem_of(name: &str) -> Option<&str> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    if !matches!(ending, "json" | "jpg" | "png" | "webp" | "bin") {
+        return None;
+    }
+    match stem.rsplit_once('.') {
+        Some((shorter, number)) if number.len() == 1 && id_of(shorter).is_some() => Some(shorter),
+        _ => Some(stem),
+    }
+}
+
+/// Removes what `unwanted` says, oldest first, if it is ours; then the day's directory and those above it, as
+/// far as they are empty.
+fn clean_day(day: &Path, mut unwanted: impl FnMut(&Filed) -> bool) -> io::Result<u64> {
+    let mut removed = 0;
+    for (stem, filed) in filed_in(day)? {
+        if !filed.is_ours(&stem) || !unwanted(&filed) {
+            continue;
+        }
+        // The document last: while it is there, what belongs to it is still known to be ours.
+        for path in filed.files.iter().chain(&filed.document) {
+            fs::remove_file(path)?;
+        }
+        removed += 1;
+    }
+    for dir in day.ancestors().take(3) {
         if fs::remove_dir(dir).is_err() {
-            return;
+            break;
         }
+    }
+    Ok(removed)
+}
+
+impl Filed {
+    /// Whether the document says that it is the one that its name says.
+    fn is_ours(&self, stem: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Document {
+            id: serde_json::Value,
+        }
+        let text = self.document.as_ref().and_then(|path| fs::read(path).ok());
+        let document: Option<Document> = text.and_then(|text| serde_json::from_slice(&text).ok());
+        document.is_some_and(|document| match document.id {
+            serde_json::Value::String(id) => Some(id.as_str()) == id_of(stem),
+            serde_json::Value::Number(id) => Some(id.to_string().as_str()) == id_of(stem),
+            _ => false,
+        })
+    }
+
+    fn modified_before(&self, limit: OffsetDateTime) -> bool {
+        let modified = self
+            .document
+            .as_ref()
+            .and_then(|path| fs::metadata(path).ok()?.modified().ok());
+        modified.is_some_and(|modified| OffsetDateTime::from(modified) < limit)
     }
 }

@@ -1,374 +1,243 @@
-//! The sink as the host calls it, on real directories.
+//! The sink on the bench, with real files.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use watchpost_sink::Outcome;
 use watchpost_sink::testing::{Bench, TestAlert, TestFrame, alert};
 
-use crate::Archive;
-use crate::retention::{Limits, sweep};
+use crate::retention::clean;
+use crate::{Archive, Config};
 
-/// 1 January 2026, the time of the test alerts.
-const NEW_YEAR: u64 = 1_767_225_600_000;
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: u64 = 86_400_000;
 
-fn archive(dir: &Path) -> Bench<Archive> {
-    Bench::create(&json!({ "dir": dir }).to_string(), "/nonexistent").unwrap()
+fn bench(dir: &Path) -> Bench<Archive> {
+    let config = serde_json::json!({ "dir": dir }).to_string();
+    Bench::create(&config, dir.join("state")).unwrap()
 }
 
-fn with_picture(id: &str, bytes: &[u8]) -> TestAlert {
-    let mut alert = alert(id);
-    let (mime, name) = ("image/jpeg".into(), "frame.jpg".into());
-    alert.frames = vec![TestFrame {
-        mime,
-        name,
-        bytes: bytes.to_vec(),
+fn with_picture(id: &str, stream: &str, bytes: &[u8]) -> TestAlert {
+    let frame = TestFrame {
+        mime: "image/jpeg".into(),
+        name: "a.jpg".into(),
+        bytes: bytes.into(),
         width: 4,
         height: 3,
-    }];
-    alert
+    };
+    TestAlert {
+        json: serde_json::json!({ "id": id, "stream_id": stream }).to_string(),
+        frames: vec![frame],
+        ..alert(id)
+    }
 }
 
-/// Every file below, with its content.
+/// Every file below `dir` with its content, but for the state directory.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(next) = dirs.pop() {
-        for entry in fs::read_dir(next).unwrap().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => dirs.push(entry.path()),
-                false => {
-                    let path = entry.path();
-                    let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, fs::read(path).unwrap());
-                }
+    let mut todo = vec![dir.to_owned()];
+    while let Some(next) = todo.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().display().to_string();
+                found.insert(name, fs::read(path).unwrap());
             }
         }
     }
     found
 }
 
-fn names(dir: &Path) -> Vec<String> {
-    files(dir).into_keys().collect()
+fn file(bench: &mut Bench<Archive>, alert: &TestAlert) {
+    bench.deliver(alert).unwrap();
+    bench.flush().unwrap();
 }
 
 #[test]
-fn an_alert_becomes_a_picture_and_a_document() {
+fn picture_and_document_are_filed_byte_for_byte() {
     let dir = TempDir::new().unwrap();
-    let mut archive = archive(dir.path());
-    archive.deliver(&with_picture("17", b"picture")).unwrap();
-    assert!(
-        !names(dir.path()).iter().any(|name| name.starts_with("2026")),
-        "not before the flush"
-    );
-    archive.flush().unwrap();
-
+    let alert = with_picture("7", "gate", b"\xff\xd8 not text \xff\xd9");
+    file(&mut bench(dir.path()), &alert);
     let files = files(dir.path());
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(
-        files.keys().collect::<Vec<_>>(),
+        names,
         [
-            "2026/01/01/000000.000-gate-17.jpg",
-            "2026/01/01/000000.000-gate-17.json"
+            "2026/01/01/00-00-00.000-gate-7.jpg",
+            "2026/01/01/00-00-00.000-gate-7.json"
         ]
     );
-    assert_eq!(files["2026/01/01/000000.000-gate-17.jpg"], b"picture");
-    let document: Value = serde_json::from_slice(&files["2026/01/01/000000.000-gate-17.json"]).unwrap();
-    assert_eq!(document["stream_id"], "gate");
-    let archived = json!({ "by": "watchpost-archive", "pictures": ["000000.000-gate-17.jpg"] });
-    assert_eq!(document["archived"], archived);
+    assert_eq!(files[names[0]], alert.frames[0].bytes);
+    assert_eq!(files[names[1]], format!("{}\n", alert.json).into_bytes());
 }
 
 #[test]
-fn an_alert_without_a_picture_says_why() {
+fn nothing_is_in_its_place_before_the_flush_and_nothing_else_is_left_after_it() {
     let dir = TempDir::new().unwrap();
-    let mut archive = archive(dir.path());
-    for (id, json, why) in [
-        ("1", r#"{"id":1}"#, "the alert came without a picture"),
-        (
-            "2",
-            r#"{"id":2,"picture":{"missing":"it is no JPEG"}}"#,
-            "it is no JPEG",
-        ),
-        (
-            "3",
-            r#"{"id":3,"picture":{"jpeg":{"bytes":9}}}"#,
-            "the alert has a picture, but it could not be read from the store",
-        ),
-        ("4", "no json", "the alert came without a picture"),
-    ] {
-        let mut alert = alert(id);
-        alert.json = json.into();
-        archive.deliver(&alert).unwrap();
-        archive.flush().unwrap();
-        let files = files(dir.path());
-        let document: Value =
-            serde_json::from_slice(&files[&format!("2026/01/01/000000.000-unknown-{id}.json")]).unwrap();
-        assert_eq!(document["archived"]["why_no_picture"], why);
+    let mut bench = bench(dir.path());
+    for id in ["1", "2", "3"] {
+        bench.deliver(&with_picture(id, "gate", b"jpeg")).unwrap();
     }
-}
-
-#[test]
-fn the_same_alert_again_leaves_one_file() {
-    let dir = TempDir::new().unwrap();
-    let mut archive = archive(dir.path());
-    for _ in 0..3 {
-        archive.deliver(&with_picture("1", b"picture")).unwrap();
-        archive.deliver(&with_picture("1", b"picture")).unwrap();
-        archive.flush().unwrap();
-    }
-    assert_eq!(names(dir.path()).len(), 2);
-}
-
-#[test]
-fn a_stream_cannot_lead_out_of_the_directory() {
-    let outer = TempDir::new().unwrap();
-    let dir = outer.path().join("archive");
-    let mut archive = archive(&dir);
-    let mut alert = with_picture("1", b"picture");
-    alert.json = r#"{"stream_id":"../../../../etc/x"}"#.into();
-    archive.deliver(&alert).unwrap();
-    archive.flush().unwrap();
-    assert_eq!(
-        names(outer.path()),
-        names(&dir)
-            .iter()
-            .map(|name| format!("archive/{name}"))
-            .collect::<Vec<_>>()
-    );
     assert!(
-        names(&dir)[0].contains("-____________etc_x-1."),
-        "{:?}",
-        names(&dir)
+        files(dir.path())
+            .keys()
+            .all(|name| name.starts_with(".incoming/"))
+    );
+    bench.flush().unwrap();
+    assert_eq!(files(dir.path()).len(), 6);
+    assert!(files(dir.path()).keys().all(|name| name.starts_with("2026/")));
+}
+
+#[test]
+fn a_redelivery_leaves_one_file() {
+    let dir = TempDir::new().unwrap();
+    let mut first = bench(dir.path());
+    file(&mut first, &with_picture("7", "gate", b"jpeg"));
+    let once = files(dir.path());
+    file(&mut first, &with_picture("7", "gate", b"jpeg"));
+    drop(first);
+    file(&mut bench(dir.path()), &with_picture("7", "gate", b"jpeg"));
+    assert_eq!(files(dir.path()), once);
+}
+
+#[test]
+fn a_hostile_stream_stays_inside() {
+    let outside = TempDir::new().unwrap();
+    let dir = outside.path().join("archive");
+    file(&mut bench(&dir), &with_picture("7", "../../../../etc/x", b"jpeg"));
+    assert!(
+        files(outside.path())
+            .keys()
+            .all(|name| name.starts_with("archive/2026/01/01/"))
+    );
+    assert_eq!(files(&dir).len(), 2);
+}
+
+#[test]
+fn an_alert_without_picture_is_a_document() {
+    let dir = TempDir::new().unwrap();
+    file(&mut bench(dir.path()), &alert("7"));
+    assert_eq!(
+        files(dir.path()).keys().collect::<Vec<_>>(),
+        ["2026/01/01/00-00-00.000-gate-7.json"]
     );
 }
 
 #[test]
-fn a_batch_of_many_days_arrives_whole() {
+fn what_an_interrupted_run_left_is_removed() {
     let dir = TempDir::new().unwrap();
-    let mut archive = archive(dir.path());
-    for index in 0..64_u64 {
-        let mut alert = with_picture(&index.to_string(), &[index as u8; 5000]);
-        alert.unix_ms = NEW_YEAR + index * 13 * 3_600_000;
-        archive.deliver(&alert).unwrap();
-    }
-    archive.flush().unwrap();
-    let files = files(dir.path());
-    assert_eq!(files.len(), 128);
-    for (name, content) in files.iter().filter(|(name, _)| name.ends_with(".jpg")) {
-        let index: u8 = name
-            .rsplit_once('-')
-            .unwrap()
-            .1
-            .strip_suffix(".jpg")
-            .unwrap()
-            .parse()
-            .unwrap();
-        assert_eq!(*content, [index; 5000], "{name}");
-    }
+    bench(dir.path())
+        .deliver(&with_picture("7", "gate", b"jpeg"))
+        .unwrap();
+    assert_eq!(files(dir.path()).len(), 2);
+    drop(bench(dir.path()));
+    assert_eq!(files(dir.path()).len(), 0);
 }
 
 #[test]
-fn stumps_of_an_earlier_run_are_cleared_away() {
+fn a_file_in_the_way_is_a_retry_that_says_so_and_the_next_try_works() {
     let dir = TempDir::new().unwrap();
-    let mut first = archive(dir.path());
-    first.deliver(&with_picture("1", b"picture")).unwrap();
-    assert_eq!(names(dir.path()).len(), 2, "both are temporary");
-    // As after a crash: the first is still there and never flushes.
-    let _second = archive(dir.path());
-    assert_eq!(names(dir.path()), Vec::<String>::new());
-    // What was lost under way is a reason to try again, not to claim success.
-    assert_eq!(first.flush().unwrap_err().outcome(), Outcome::Retry);
-}
-
-#[test]
-fn a_directory_whose_parent_is_missing_is_not_made() {
-    let dir = TempDir::new().unwrap();
-    let missing = dir.path().join("mnt/archive");
-    let fail = Bench::<Archive>::create(&json!({ "dir": missing }).to_string(), "/nonexistent").unwrap_err();
+    let mut bench = bench(dir.path());
+    fs::write(dir.path().join("2026"), "in the way").unwrap();
+    bench.deliver(&with_picture("7", "gate", b"jpeg")).unwrap();
+    let fail = bench.flush().unwrap_err();
     assert_eq!(fail.outcome(), Outcome::Retry);
-    assert!(fail.to_string().ends_with("mnt; is the disk mounted?"), "{fail}");
+    assert!(
+        format!("{fail:?}").contains("is a file where a directory is needed"),
+        "{fail:?}"
+    );
+    fs::remove_file(dir.path().join("2026")).unwrap();
+    file(&mut bench, &with_picture("7", "gate", b"jpeg"));
+    assert_eq!(files(dir.path()).len(), 2);
 }
 
 #[test]
-fn a_probe_writes_and_leaves_nothing() {
-    let dir = TempDir::new().unwrap();
-    let mut archive = archive(dir.path());
-    archive.probe().unwrap();
-    assert_eq!(names(dir.path()), Vec::<String>::new());
-    fs::remove_dir_all(dir.path()).unwrap();
-    assert_eq!(archive.probe().unwrap_err().outcome(), Outcome::Retry);
+fn a_full_disk_is_a_retry_that_says_so() {
+    let full = std::io::Error::from_raw_os_error(28);
+    let fail = crate::explain(Path::new("/srv/alerts"), &full);
+    assert_eq!(fail.outcome(), Outcome::Retry);
+    let text = format!("{fail:?}");
+    assert!(
+        text.contains("the disk that holds /srv/alerts is full") && text.contains("free some space"),
+        "{text}"
+    );
 }
 
 #[test]
-fn a_full_disk_is_a_retry_and_leaves_no_stump() {
-    let dir = TempDir::new().unwrap();
-    let mount = |arguments: &[&str]| {
-        let status = Command::new("mount").args(arguments).arg(dir.path()).output();
-        status.is_ok_and(|output| output.status.success())
-    };
-    if !mount(&["-t", "tmpfs", "-o", "size=256k", "tmpfs"]) {
-        // What the error turns into is tested without a disk, in `send`.
-        eprintln!("not tried on a full disk: only root can mount one");
-        return;
-    }
-    let mut archive = archive(dir.path());
-    let full = (0..100).find_map(|id| {
-        let result = archive.deliver(&with_picture(&id.to_string(), &[1; 50_000]));
-        result.and_then(|()| archive.flush()).err()
-    });
-    let stumps = files(dir.path())
-        .into_keys()
-        .filter(|name| !name.starts_with("2026"))
-        .count();
-    let whole = files(dir.path())
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".jpg"));
-    let whole = whole.filter(|(_, content)| content.len() == 50_000).count();
-    // Room is made by the operator, and the archive goes on.
-    fs::remove_dir_all(dir.path().join("2026")).unwrap();
-    archive.deliver(&with_picture("after", &[1; 50_000])).unwrap();
-    let after = archive.flush();
-    drop(archive);
-    let unmounted = Command::new("umount").arg(dir.path()).status().unwrap().success();
-
-    let full = full.expect("a disk of 256 KiB is full after 5 MB");
-    assert_eq!(full.outcome(), Outcome::Retry);
-    assert!(full.to_string().contains("the disk is full: make room"), "{full}");
-    assert_eq!((stumps, whole > 0, after, unmounted), (0, true, Ok(()), true));
+fn a_relative_directory_is_refused_with_its_place() {
+    let fail = Bench::<Archive>::check(r#"{"dir":"alerts"}"#).unwrap_err();
+    assert_eq!(fail.outcome(), Outcome::BadConfig);
+    assert_eq!(fail.notes().next().unwrap().0, "/dir");
 }
 
-/// An archive of ten days with one alert of 1000 bytes each, among files of other people.
-fn with_foreign_files(dir: &Path) -> Vec<String> {
-    let mut archive = archive(dir);
+/// Ten alerts, one a day, each with a picture of 1,000 bytes; and things that are not ours among them.
+fn ten_days(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut bench = bench(dir);
     for day in 0..10 {
-        let mut alert = with_picture(&day.to_string(), &[0; 1000]);
-        alert.unix_ms = NEW_YEAR + day * DAY.as_millis() as u64;
-        archive.deliver(&alert).unwrap();
+        let unix_ms = alert("x").unix_ms + day * DAY;
+        file(
+            &mut bench,
+            &TestAlert {
+                unix_ms,
+                ..with_picture(&day.to_string(), "gate", &[0; 1_000])
+            },
+        );
     }
-    archive.flush().unwrap();
     let foreign = [
-        ("2026/01/01/holiday.jpg", &b"mine"[..]),
-        (
-            "2026/01/01/000000.000-gate-99.jpg",
-            b"looks like it, but has no document",
-        ),
-        (
-            "2026/01/02/120000.000-gate-98.json",
-            br#"{"archived":{"by":"somebody else","pictures":["holiday.jpg"]}}"#,
-        ),
-        (
-            "2026/01/02/notes.json",
-            br#"{"archived":{"by":"watchpost-archive","pictures":[]}}"#,
-        ),
-        (
-            "2026/01/03/120000.000-gate-97.json",
-            br#"{"archived":{"by":"watchpost-archive","pictures":["../01/holiday.jpg"]}}"#,
-        ),
-        (
-            "2026/02/31/120000.000-gate-96.json",
-            br#"{"archived":{"by":"watchpost-archive","pictures":[]}}"#,
-        ),
-        ("thesis.txt", b"mine too"),
+        "2026/01/01/holiday.jpg",
+        "2026/01/02/00-00-00.000-gate-99.jpg",
+        "2026/01/03/00-00-00.000-gate-98.json",
+        "notes.txt",
+        "2026/01/readme.json",
     ];
-    for (name, content) in foreign {
-        let path = dir.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+    for name in foreign {
+        fs::write(dir.join(name), r#"{"id":"1"}"#).unwrap();
     }
-    // The one that names a stranger's picture is its own author's fault, but the picture must survive.
-    foreign
-        .iter()
-        .map(|(name, _)| (*name).to_owned())
-        .filter(|name| !name.contains("gate-97"))
+    files(dir)
+        .into_iter()
+        .filter(|(name, _)| foreign.contains(&name.as_str()))
         .collect()
 }
 
-fn all_there(dir: &Path, foreign: &[String]) {
-    let names = names(dir);
-    let lost: Vec<_> = foreign.iter().filter(|name| !names.contains(name)).collect();
-    assert!(lost.is_empty(), "{lost:?}");
+fn config(dir: &Path, keep_for: Option<Duration>, max_size: Option<u64>) -> Config {
+    Config {
+        dir: dir.to_owned(),
+        keep_for,
+        max_size,
+    }
 }
 
 #[test]
-fn what_is_too_old_goes_and_nothing_else() {
+fn the_oldest_go_when_it_grows_too_large_and_foreign_files_stay() {
     let dir = TempDir::new().unwrap();
-    let foreign = with_foreign_files(dir.path());
-    let limits = Limits {
-        keep_for: Some(DAY * 3),
-        max_bytes: None,
-    };
-    let now = NEW_YEAR + DAY.as_millis() as u64 * 10;
-    let swept = sweep(dir.path(), limits, now, &|| false);
-    assert_eq!(
-        swept.alerts, 8,
-        "seven of the archive, and the one that claims to be"
-    );
-    all_there(dir.path(), &foreign);
-    let left = names(dir.path())
-        .into_iter()
-        .filter(|name| !foreign.contains(name))
-        .count();
-    assert_eq!(left, 3 * 2);
-    assert!(!dir.path().join("2026/01/04").exists(), "an empty directory goes");
+    let foreign = ten_days(dir.path());
+    let removed = clean(&config(dir.path(), None, Some(4_500)), SystemTime::now()).unwrap();
+    assert_eq!(removed, 6);
+    let left = files(dir.path());
     assert!(
-        dir.path().join("2026/01/01").exists(),
-        "one with a stranger's file stays"
+        foreign
+            .iter()
+            .all(|(name, content)| left.get(name) == Some(content)),
+        "{:?}",
+        left.keys()
     );
-    assert_eq!(sweep(dir.path(), limits, now, &|| false).alerts, 0);
+    let ours = left.keys().filter(|name| !foreign.contains_key(*name)).count();
+    assert_eq!(ours, 8, "four alerts of two files");
+    assert!(left.contains_key("2026/01/10/00-00-00.000-gate-9.jpg"));
+    assert!(!dir.path().join("2026/01/04").exists(), "an empty day goes too");
 }
 
 #[test]
-fn what_is_too_much_goes_oldest_first_and_nothing_else() {
+fn what_is_too_old_goes_and_foreign_files_stay() {
     let dir = TempDir::new().unwrap();
-    let foreign = with_foreign_files(dir.path());
-    let limits = Limits {
-        keep_for: None,
-        max_bytes: Some(5_000),
-    };
-    let swept = sweep(dir.path(), limits, NEW_YEAR, &|| false);
-    assert!(swept.alerts > 4 && swept.left <= 5_000, "{swept:?}");
-    all_there(dir.path(), &foreign);
-    assert!(!names(dir.path()).contains(&"2026/01/01/000000.000-gate-0.jpg".into()));
-    assert!(names(dir.path()).contains(&"2026/01/10/000000.000-gate-9.jpg".into()));
-}
-
-#[test]
-fn a_sweep_that_is_stopped_removes_nothing_more() {
-    let dir = TempDir::new().unwrap();
-    with_foreign_files(dir.path());
-    let limits = Limits {
-        keep_for: Some(DAY),
-        max_bytes: Some(1),
-    };
-    let before = names(dir.path());
-    let swept = sweep(dir.path(), limits, NEW_YEAR * 2, &|| true);
-    assert_eq!((swept.alerts, swept.bytes), (0, 0));
-    assert_eq!(names(dir.path()), before);
-}
-
-#[test]
-fn retention_runs_beside_the_deliveries() {
-    let dir = TempDir::new().unwrap();
-    let config = json!({ "dir": dir.path(), "max_size": "1MiB" }).to_string();
-    let mut archive = Bench::<Archive>::create(&config, "/nonexistent").unwrap();
-    for id in 0..40 {
-        archive
-            .deliver(&with_picture(&format!("{id:03}"), &[0; 50_000]))
-            .unwrap();
-        archive.flush().unwrap();
-    }
-    // Twice as much was written as may stay; the thread has removed the rest by the time it has looked.
-    let patience = std::time::Instant::now() + Duration::from_secs(30);
-    let size = || files(dir.path()).values().map(Vec::len).sum::<usize>();
-    while size() > 1 << 20 {
-        assert!(std::time::Instant::now() < patience, "{} bytes are left", size());
-        std::thread::yield_now();
-    }
-    assert!(names(dir.path()).contains(&"2026/01/01/000000.000-gate-039.jpg".into()));
+    let foreign = ten_days(dir.path());
+    let keep = config(dir.path(), Some(Duration::from_secs(3_600)), None);
+    assert_eq!(clean(&keep, SystemTime::now()).unwrap(), 0, "filed just now");
+    let later = SystemTime::now() + Duration::from_secs(7_200);
+    assert_eq!(clean(&keep, later).unwrap(), 10);
+    assert_eq!(files(dir.path()), foreign);
 }
