@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::firehose::{Firehose, TOKEN};
-use crate::lab::Lab;
+use crate::lab::{ARCHIVE, Lab};
 use crate::payload::USER_ID;
 use crate::process::Process;
 use crate::procfs;
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// A sink to configure.
 #[derive(Clone, Debug)]
 pub(crate) enum Sink {
-    /// The archive plugin, writing into `archive` below the scratch directory.
+    /// The archive plugin, writing into [`ARCHIVE`] below the scratch directory.
     Archive,
     /// A plugin without configuration.
     Plugin(PathBuf),
@@ -158,7 +158,7 @@ impl Hub {
 
     /// Where the archive plugin puts its files.
     pub(crate) fn archive_dir(&self) -> PathBuf {
-        self.dir.join("archive")
+        self.dir.join(ARCHIVE)
     }
 
     /// Ends it as systemd would.
@@ -188,7 +188,7 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
             Sink::Archive => write!(
                 toml,
                 "\n[[sink]]\nname = \"archive\"\nplugin = \"archive\"\n[sink.config]\ndir = {}\n",
-                quoted(&dir.join("archive"))
+                quoted(&dir.join(ARCHIVE))
             ),
             Sink::Plugin(file) => {
                 write!(

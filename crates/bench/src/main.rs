@@ -93,6 +93,7 @@ fn main() -> Result<()> {
 fn measure(args: &MeasureArgs) -> Result<()> {
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
     let mut lab = Lab::new(&args.dir, &bin_dir()?, effort)?;
+    let machine = machine::describe(lab.dir())?;
     let groups = if args.groups.is_empty() {
         Group::ALL.to_vec()
     } else {
@@ -112,10 +113,10 @@ fn measure(args: &MeasureArgs) -> Result<()> {
         all.extend(figures);
     }
     if !args.json {
-        println!("{}\n{}", machine::describe(lab.dir())?, report::table(&all));
+        println!("{machine}\n{}", report::table(&all));
     }
     if let Some(file) = &args.record {
-        record::write(file, &machine::describe(lab.dir())?, &report::table(&all))?;
+        record::write(file, &machine, &report::table(&all))?;
     }
     Ok(())
 }

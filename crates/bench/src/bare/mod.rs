@@ -138,6 +138,7 @@ mod tests {
             window: 16,
             warm_up: Duration::ZERO,
             measure: Duration::from_millis(300),
+            most: u64::MAX,
         };
         let volley = firehose
             .fire(&PictureText::of_size(10_000).unwrap(), load)

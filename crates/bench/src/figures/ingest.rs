@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::firehose::Load;
 use crate::hub::Sink;
 use crate::lab::Lab;
 use crate::report::Figure;
@@ -50,6 +51,10 @@ struct Rates {
 fn in_turns(lab: &mut Lab, kb: usize) -> Result<Rates> {
     let picture = lab.picture(kb)?;
     let load = lab.effort.flood_of(&picture);
+    let archive = Load {
+        most: lab.effort.archived,
+        ..load
+    };
     let mut rates = Rates {
         bare: Vec::new(),
         hub: Vec::new(),
@@ -61,7 +66,7 @@ fn in_turns(lab: &mut Lab, kb: usize) -> Result<Rates> {
         if kb == TYPICAL_KB {
             rates
                 .archive
-                .push(subject::hub(lab, &picture, load, &[Sink::Archive])?);
+                .push(subject::hub(lab, &picture, archive, &[Sink::Archive])?);
         }
     }
     Ok(rates)
@@ -69,7 +74,11 @@ fn in_turns(lab: &mut Lab, kb: usize) -> Result<Rates> {
 
 fn typical(alone: &[HubRun], archive: &[HubRun], bare: f64, kb: usize) -> Vec<Figure> {
     let archived = median(archive.iter().map(|run| run.delivered_rate));
-    let acknowledged = median(archive.iter().map(|run| run.volley.rate()));
+    let acknowledged = median(
+        archive
+            .iter()
+            .map(|run| run.volley.tally.sent as f64 / run.volley.took.as_secs_f64()),
+    );
     let picture_bytes = (kb * 1_000) as f64;
     let written = |run: &HubRun, bytes: u64| bytes as f64 / run.volley.tally.sent as f64;
     let store = median(alone.iter().map(|run| written(run, run.written_bytes)));

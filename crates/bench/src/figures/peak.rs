@@ -18,6 +18,10 @@ const PEAK_MIB: f64 = 96.0;
 pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     let picture = lab.picture(KB)?;
     let load = lab.effort.flood_of(&picture);
+    let load = Load {
+        most: lab.effort.archived,
+        ..load
+    };
     let alone = subject::hub(lab, &picture, load, &[])?;
     let archive = subject::hub(lab, &picture, load, &[Sink::Archive])?;
     let (overrun, tally) = overrun(

@@ -48,6 +48,8 @@ pub(crate) struct Load {
     pub(crate) warm_up: Duration,
     /// How long it counts.
     pub(crate) measure: Duration,
+    /// After how many alerts it ends at the latest.
+    pub(crate) most: u64,
 }
 
 /// What came of it.
@@ -57,6 +59,8 @@ pub(crate) struct Volley {
     pub(crate) tally: Tally,
     /// When the first alert was sent.
     pub(crate) began: Instant,
+    /// From then until the last acknowledgement.
+    pub(crate) took: Duration,
     /// How long it counted.
     pub(crate) measured: Duration,
     /// When each alert was sent, in nanoseconds since 1970, by its sequence number.

@@ -139,7 +139,7 @@ impl Writer {
         *self.shared.flight.borrow_mut() = Flight::new(messages.len());
         self.shared.flight.borrow_mut().measure(from, to);
         let mut sent_unix_ns = Vec::new();
-        while Instant::now() < to {
+        while Instant::now() < to && (sent_unix_ns.len() as u64) < load.most {
             if let Pace::PerSecond(rate) = load.pace {
                 let due = began + Duration::from_secs_f64(sent_unix_ns.len() as f64 / rate);
                 self.wait_until(due).await?;
@@ -159,10 +159,12 @@ impl Writer {
             tokio::task::yield_now().await;
         }
         self.drain(load.pace).await?;
+        let took = began.elapsed();
         let tally = self.shared.flight.borrow_mut().finish();
         Ok(Volley {
             tally,
             began,
+            took,
             measured: load.measure,
             sent_unix_ns,
         })
