@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Running, frame, host_binary, job, launch, lines, scratch};
 use watchpost_sinkhost::{CANCEL_GRACE, Event, ExitKind, Host, Launch, Outcome, inspect};
-use watchpost_testkit::{artefacts, hostile_plugin, hostile_plugin_ids};
+use watchpost_testkit::{hostile_plugin, hostile_plugin_ids, panicking_plugin};
 
 fn hostile(id: &str) -> Launch {
     launch(&hostile_plugin(id).unwrap())
@@ -259,11 +259,7 @@ fn members(group: u32) -> Vec<String> {
 
 #[tokio::test]
 async fn a_panic_is_an_outcome_and_no_death() {
-    let library = artefacts()
-        .unwrap()
-        .plugin_dir()
-        .unwrap()
-        .join("libwatchpost_panicking.so");
+    let library = panicking_plugin().unwrap();
     for (payload, said) in [
         ("text", "the sink panicked: cannot bear `a boom`"),
         ("panics_when_dropped", "the sink panicked: without a message"),

@@ -1,6 +1,7 @@
-//! The hostile plugins of `tests/plugins/hostile`, compiled when they are first asked for.
+//! The plugins that misbehave, below `tests/plugins`, compiled when they are first asked for.
 //!
-//! Each source file there is one plugin, `crash.c` the one called `crash`. Nothing here knows what they do.
+//! Each C file in `hostile` is one plugin, `crash.c` the one called `crash`; `panicking` is a crate of its own.
+//! Nothing here knows what they do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,35 @@ pub fn hostile_plugin_ids() -> Result<Vec<String>> {
     let sources = files(".c")?;
     let ids = sources.iter().filter_map(|path| path.file_stem());
     Ok(ids.map(|id| id.to_string_lossy().into_owned()).collect())
+}
+
+/// The shared object of `tests/plugins/panicking`, the one in Rust. Cargo builds it and what it stands on, no more.
+pub fn panicking_plugin() -> Result<PathBuf> {
+    let target = target_dir()?;
+    let (profile, folder) = if cfg!(debug_assertions) {
+        ("dev", "debug")
+    } else {
+        ("release", "release")
+    };
+    let result = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(workspace_root())
+        .args([
+            "build",
+            "--package",
+            "watchpost-panicking",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
+        .arg(&target)
+        .output()
+        .context("cargo does not start")?;
+    let said = String::from_utf8_lossy(&result.stderr);
+    ensure!(
+        result.status.success(),
+        "building the panicking plugin failed:\n{said}"
+    );
+    Ok(target.join(folder).join(file_name("panicking")))
 }
 
 fn build_all() -> Result<PathBuf> {

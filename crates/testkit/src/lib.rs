@@ -14,7 +14,7 @@ pub mod fixtures;
 
 pub use artefacts::{Artefacts, artefacts, workspace_root};
 pub use backend::Backend;
-pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids};
+pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, panicking_plugin};
 pub use hub::{Hub, HubSetup};
 pub use process::{Process, Signal};
 pub use tempfile::TempDir;
