@@ -64,6 +64,26 @@ async fn a_plugin_that_closes_everything_is_noticed_and_ended() {
 }
 
 #[tokio::test]
+async fn a_crash_before_all_packets_were_read_loses_nothing_it_had_said() {
+    let mut running = Running::start(&plugin(&[])).await;
+    running.deliver(1, "abort with unread packets");
+    while running.event().await != Some(Event::Begun { call_id: 1 }) {}
+    // The thread that would read the packets hangs in the plugin's `cancel`.
+    running.host.cancel(1);
+    running.deliver(2, "ok");
+    running.deliver(3, "ok");
+    let exit = running.exit().await;
+    assert_eq!(
+        exit,
+        Exit {
+            how: ExitKind::Signal(6),
+            blamed: Some(1),
+            unfinished: vec![1, 2, 3]
+        }
+    );
+}
+
+#[tokio::test]
 async fn a_hang_ends_with_a_kill_after_the_deadline_and_the_grace() {
     let mut running = Running::start(&plugin(&[])).await;
     let begun = Instant::now();

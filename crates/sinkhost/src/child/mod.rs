@@ -95,6 +95,7 @@ fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, ta
                     port.send(&ToParent::Answer(Outcome::Ok, Vec::new()));
                     work::work(port, inbox, &mut instance);
                     instance.destroy();
+                    port.end_log();
                 }
                 Err((outcome, notes)) => port.send(&ToParent::Answer(outcome, notes)),
             }

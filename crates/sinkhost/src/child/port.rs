@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::LogLevel;
@@ -40,16 +40,26 @@ impl Port {
 
     /// Sends a line of log, if there have not been too many.
     pub(super) fn log(&self, level: LogLevel, line: String) {
-        let admitted = self
-            .limit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .admit(Instant::now(), line.len());
+        let admitted = self.limit().admit(Instant::now(), line.len());
         let Some(suppressed) = admitted else { return };
-        if suppressed > 0 {
-            self.send(&ToParent::Log(LogLevel::Warn, LogLimit::sentence(suppressed)));
-        }
+        self.tell_suppressed(suppressed);
         self.send(&ToParent::Log(level, line));
+    }
+
+    /// Tells of lines that were left out since the last one, for no other will follow.
+    pub(super) fn end_log(&self) {
+        let suppressed = self.limit().take_suppressed();
+        self.tell_suppressed(suppressed);
+    }
+
+    fn tell_suppressed(&self, count: u64) {
+        if count > 0 {
+            self.send(&ToParent::Log(LogLevel::Warn, LogLimit::sentence(count)));
+        }
+    }
+
+    fn limit(&self) -> MutexGuard<'_, LogLimit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

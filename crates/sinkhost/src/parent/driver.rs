@@ -244,7 +244,10 @@ impl Driver {
             ..
         } = self;
         outbox.send(socket, || {
-            while handing_over {
+            if !handing_over {
+                return None;
+            }
+            loop {
                 let request = calls.hand_over()?;
                 let call_id = request.call_id();
                 match request.into_packet() {
@@ -262,7 +265,6 @@ impl Driver {
                     }
                 }
             }
-            None
         });
     }
 
@@ -307,6 +309,8 @@ impl Driver {
                 });
                 return false;
             }
+            // It died with packets unread. The kernel says so once, and what it had sent before can still be read.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return true,
             Err(error) => error.to_string(),
         };
         self.socket_open = false;

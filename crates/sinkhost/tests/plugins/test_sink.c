@@ -19,7 +19,7 @@
 #endif
 
 static const wp_host *the_host;
-static volatile int cancelled;
+static volatile int cancelled, cancel_hangs;
 static unsigned delivered_since_flush;
 static volatile int flush_shall_fail, flush_shall_abort;
 
@@ -126,6 +126,12 @@ static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, w
         while (!cancelled) sleep_ms(1);
         return wp_fail(reply, WP_RETRY, "gave up");
     }
+    if (says(alert->title, "abort with unread packets")) {
+        cancel_hangs = 1;
+        while (!cancelled) sleep_ms(1);
+        sleep_ms(200);
+        abort();
+    }
     if (says(alert->title, "poll for cancel")) {
         while (!the_host->cancelled(the_host, call->call_id)) sleep_ms(1);
         return WP_OK;
@@ -137,6 +143,7 @@ static void cancel(void *self, uint64_t call_id) {
     (void)self;
     (void)call_id;
     cancelled = 1;
+    while (cancel_hangs) sleep_ms(1000);
 }
 
 #ifdef FLUSHES
