@@ -90,9 +90,10 @@ mod tests {
     #[test]
     fn this_process_has_memory_time_and_relatives() {
         let pid = std::process::id();
-        assert!(resident_bytes(pid).unwrap() > 100_000);
-        assert!(peak_resident_bytes(pid).unwrap() >= resident_bytes(pid).unwrap());
-        assert!(proportional_bytes(pid).unwrap() > 50_000);
+        // No order among them can be asserted: other tests allocate between the readings.
+        for reading in [resident_bytes, peak_resident_bytes, proportional_bytes] {
+            assert!(reading(pid).unwrap() > 50_000);
+        }
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let family = family(pid).unwrap();
         child.kill().unwrap();
