@@ -109,6 +109,8 @@ pub(crate) struct Backend {
     /// Whether alerts are made at the set rate.
     pub(crate) alerts: watch::Sender<bool>,
     pub(crate) frozen: watch::Sender<bool>,
+    /// Whether new requests are left without an answer.
+    pub(crate) hanging: watch::Sender<bool>,
     /// Whether the account is registered for alerts.
     pub(crate) registered: watch::Sender<bool>,
     /// Counts JSON pings asked for by command; a socket sends one at each change.
@@ -149,6 +151,7 @@ impl Backend {
             pongs: AtomicBool::new(true),
             alerts: watch::Sender::new(true),
             frozen: watch::Sender::new(false),
+            hanging: watch::Sender::new(false),
             registered: watch::Sender::new(false),
             ping_now: watch::Sender::new(0),
             started: Instant::now(),

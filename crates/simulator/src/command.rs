@@ -62,7 +62,7 @@ pub enum Command {
         /// Whether they are made.
         on: bool,
     },
-    /// Take TCP connections no longer, so that a connect hangs; open ones go on.
+    /// Leave new requests and handshakes without an answer; open sockets go on. The control routes still answer.
     Hang,
     /// End a [`Command::Hang`].
     Unhang,

@@ -23,6 +23,8 @@ pub struct Stats {
     pub attempts: u64,
     /// Handshakes refused with 403 or 500.
     pub refused: u64,
+    /// Handshakes left without an answer, frozen or told to hang; counted again when answered later.
+    pub unanswered: u64,
     /// Handshakes accepted.
     pub connections: u64,
     /// TCP connections taken, those of plain requests included.
@@ -75,6 +77,8 @@ pub enum Outcome {
     Forbidden,
     /// 500: told to fail, or a subject that is no UUID.
     Failed,
+    /// Left without an answer, frozen or told to hang. If it is answered later, it is listed once more.
+    Unanswered,
 }
 
 /// One WebSocket handshake, as the server saw it.
@@ -127,6 +131,7 @@ impl Ledger {
         match outcome {
             Outcome::Accepted | Outcome::Bounced => self.stats.connections += 1,
             Outcome::Forbidden | Outcome::Failed => self.stats.refused += 1,
+            Outcome::Unanswered => self.stats.unanswered += 1,
         }
         let already_open = self.open_by_user.get(user).copied().unwrap_or(0);
         if self.attempts.len() < MAX_LISTED_ATTEMPTS {

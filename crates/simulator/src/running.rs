@@ -257,8 +257,8 @@ impl Handle {
             Command::Alerts { on } => drop(backend.alerts.send_replace(on)),
             Command::Deafen => backend.forget_users(false),
             Command::Deaden => backend.forget_users(true),
-            Command::Hang => self.switch(Switch::Hang).await?,
-            Command::Unhang => self.switch(Switch::Unhang).await?,
+            Command::Hang => drop(backend.hanging.send_replace(true)),
+            Command::Unhang => drop(backend.hanging.send_replace(false)),
             Command::Down { how, back_after } => {
                 self.switch(|done| Switch::Down(how, back_after, done)).await?
             }

@@ -1,4 +1,4 @@
-//! The listener and the HTTP server: up, hanging, down and up again on the same port.
+//! The listener and the HTTP server: up, down and up again on the same port.
 //! It knows nothing of what is served.
 
 use std::{
@@ -24,8 +24,6 @@ type Done = oneshot::Sender<Result<(), Error>>;
 
 /// What the server's own loop is told.
 pub(crate) enum Switch {
-    Hang(Done),
-    Unhang(Done),
     Down(Ending, Option<Duration>, Done),
     Up(Done),
     Stop(Option<oneshot::Sender<()>>),
@@ -62,8 +60,6 @@ pub(crate) async fn run(
             }
         };
         match switch {
-            Some(Switch::Hang(done)) => door.pause(true, done).await,
-            Some(Switch::Unhang(done)) => door.pause(false, done).await,
             Some(Switch::Down(how, back_after, done)) => {
                 door.close(how).await;
                 door.back_at = back_after.map(|after| tokio::time::Instant::now() + after);
@@ -142,21 +138,6 @@ impl Door {
         self.handle.backend().end_sockets(how);
         server.stop(how == Ending::Close).await;
         self.handle.backend().forget_sockets();
-    }
-
-    async fn pause(&self, hang: bool, done: Done) {
-        let outcome = match &self.server {
-            Some(server) if hang => {
-                server.pause().await;
-                Ok(())
-            }
-            Some(server) => {
-                server.resume().await;
-                Ok(())
-            }
-            None => Err(Error::Stopped),
-        };
-        let _ = done.send(outcome);
     }
 }
 

@@ -56,6 +56,8 @@ async fn alerts(
             let tcp = req.conn_data::<Arc<Tcp>>().cloned();
             socket::upgrade(&backend, &user, outcome == Outcome::Bounced, tcp, &req, body)
         }
+        // Only the gate leaves requests without an answer, and this one has passed it.
+        Outcome::Unanswered => forbidden(),
     }
 }
 

@@ -19,10 +19,12 @@ use actix_web::{
     web,
 };
 
-use crate::{backend::Backend, tcp::Tcp};
+use crate::{Outcome, backend::Backend, tcp::Tcp};
 
 /// Where the routes of the simulator's own begin; they answer while everything else is frozen.
 const CONTROL_PREFIX: &str = "/simulator/";
+/// Where alert sockets are asked for; the user's id follows.
+const ALERTS_PREFIX: &str = "/ws/alerts/";
 /// Longest body of a request.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Time an answer has to reach the client before a connection is ended under it.
@@ -40,7 +42,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(nothing_here));
 }
 
-/// Keeps requests waiting while the server is frozen, and counts those of the backend's own interface.
+/// Keeps requests waiting while the server is frozen or hangs, and counts those of the backend's own interface.
 pub(crate) async fn gate(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -48,10 +50,15 @@ pub(crate) async fn gate(
     if !request.path().starts_with(CONTROL_PREFIX)
         && let Some(backend) = request.app_data::<web::Data<Backend>>().cloned()
     {
-        backend.thawed().await;
-        if !request.path().starts_with("/ws/alerts/") {
-            backend.state().ledger.stats.rest_requests += 1;
+        let (mut frozen, mut hanging) = (backend.frozen.subscribe(), backend.hanging.subscribe());
+        match request.path().strip_prefix(ALERTS_PREFIX) {
+            Some(user) if *frozen.borrow() || *hanging.borrow() => backend.attempt(user, Outcome::Unanswered),
+            Some(_) => {}
+            None => backend.state().ledger.stats.rest_requests += 1,
         }
+        // The senders live as long as the backend, so neither can fail.
+        let _ = hanging.wait_for(|hanging| !hanging).await;
+        let _ = frozen.wait_for(|frozen| !frozen).await;
     }
     next.call(request).await
 }

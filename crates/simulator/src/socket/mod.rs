@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Running, StreamHandler, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, StreamHandler, WrapFuture as _};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
 use bytes::Bytes;
@@ -68,6 +68,7 @@ pub(crate) fn upgrade(
         open_pings: VecDeque::new(),
         keepalive_open: false,
         assembling: None,
+        held: Vec::new(),
     };
     // A session that is not started deregisters itself when it is dropped.
     ws::WsResponseBuilder::new(session, req, body)
@@ -108,6 +109,14 @@ struct Session {
     keepalive_open: bool,
     /// Frames of a message that is not complete, and whether it is binary.
     assembling: Option<(Vec<u8>, bool)>,
+    /// What arrived when the server was frozen and the actor did not know it yet, to be taken up at the thaw.
+    held: Vec<Held>,
+}
+
+/// Something put off by a freeze.
+enum Held {
+    Incoming(Result<Message, ProtocolError>),
+    Outgoing(Outgoing),
 }
 
 /// Messages for the socket. Alerts that still wait when it ends are counted as unsent.
@@ -153,10 +162,6 @@ impl Actor for Session {
         self.follow_fate(ctx);
         self.follow_freeze(ctx);
     }
-
-    fn stopping(&mut self, _: &mut Context) -> Running {
-        Running::Stop
-    }
 }
 
 impl Drop for Session {
@@ -180,7 +185,9 @@ fn changes<T: Send + Sync + 'static>(
 impl StreamHandler<Around> for Session {
     fn handle(&mut self, what: Around, ctx: &mut Context) {
         match what {
-            Around::Frozen => self.follow_freeze(ctx),
+            Around::Frozen => {
+                self.follow_freeze(ctx);
+            }
             Around::Fate => self.follow_fate(ctx),
             Around::PingNow => self.ping(ctx),
         }
@@ -192,6 +199,9 @@ impl StreamHandler<Around> for Session {
 
 impl StreamHandler<Outgoing> for Session {
     fn handle(&mut self, message: Outgoing, ctx: &mut Context) {
+        if self.follow_freeze(ctx) {
+            return self.held.push(Held::Outgoing(message));
+        }
         let live = self.is_live();
         let at = self.backend.elapsed();
         let mut state = self.backend.state();
@@ -237,6 +247,9 @@ impl StreamHandler<Outgoing> for Session {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Context) {
+        if self.follow_freeze(ctx) {
+            return self.held.push(Held::Incoming(message));
+        }
         match message {
             Ok(Message::Ping(payload)) => ctx.pong(&payload),
             Ok(Message::Pong(_)) => self.keepalive_open = false,
@@ -343,9 +356,10 @@ impl Session {
     }
 
     /// Says nothing and hears nothing until the thaw, or until the connection is ended below.
-    fn follow_freeze(&mut self, ctx: &mut Context) {
-        if !*self.backend.frozen.borrow() {
-            return;
+    /// Answers whether that is so.
+    fn follow_freeze(&mut self, ctx: &mut Context) -> bool {
+        if !*self.backend.frozen.borrow() || *self.fates.borrow() == Fate::Gone {
+            return false;
         }
         let (mut frozen, mut fates) = (self.backend.frozen.subscribe(), self.fates.clone());
         let thaw = async move {
@@ -354,7 +368,15 @@ impl Session {
                 _ = fates.wait_for(|fate| *fate == Fate::Gone) => {}
             }
         };
-        ctx.wait(thaw.into_actor(self));
+        ctx.wait(thaw.into_actor(self).map(|(), session, ctx| {
+            for held in std::mem::take(&mut session.held) {
+                match held {
+                    Held::Incoming(message) => StreamHandler::handle(session, message, ctx),
+                    Held::Outgoing(message) => StreamHandler::handle(session, message, ctx),
+                }
+            }
+        }));
+        true
     }
 
     /// Sends the close frame and ends the server's side. A faithful server keeps the user registered

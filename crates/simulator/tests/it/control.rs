@@ -128,11 +128,21 @@ async fn down_for_a_time_it_comes_back_by_itself() {
 #[actix_rt::test]
 async fn hanging_it_takes_a_connection_and_never_answers() {
     let simulator = run(quiet()).await;
+    let mut socket = Socket::open(&simulator).await;
     simulator.order(Command::Hang).await.unwrap();
-    let mut asked = Box::pin(ask(&simulator, "GET", "/health", None, None));
-    assert!(tokio::time::timeout(A_WHILE, &mut asked).await.is_err());
+    let mut opening = Box::pin(Socket::open(&simulator));
+    assert!(tokio::time::timeout(A_WHILE, &mut opening).await.is_err());
+    let stats = until(&simulator, |stats| stats.unanswered == 1).await;
+    assert_eq!((stats.connections, stats.tcp_connections), (1, 2));
+    assert_eq!(
+        simulator.attempts()[1].outcome,
+        watchpost_simulator::Outcome::Unanswered
+    );
+    socket.text(r#"{"type":"ping"}"#).await;
+    socket.next_of("pong").await;
     simulator.order(Command::Unhang).await.unwrap();
-    assert_eq!(asked.await.status, 200);
+    opening.await;
+    assert_eq!(simulator.stats().connections, 2);
     simulator.stop().await;
 }
 

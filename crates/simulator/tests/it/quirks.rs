@@ -211,7 +211,7 @@ async fn an_unanswered_protocol_ping_closes_with_1011() {
 
 #[actix_rt::test]
 async fn a_client_that_stops_reading_stops_its_alerts() {
-    let picture_size = Some(watchpost_simulator::PictureSize(4_000_000));
+    let picture_size = Some(watchpost_simulator::PictureSize(1_000_000));
     let simulator = run(Options {
         picture_size,
         notifications: false,
@@ -222,7 +222,7 @@ async fn a_client_that_stops_reading_stops_its_alerts() {
     {
         let sending = simulator.send(40);
         let mut sending = std::pin::pin!(sending);
-        // 160 MB fit into no buffer on the way.
+        // 40 MB fit into no buffer on the way.
         let stuck = tokio::time::timeout(Duration::from_millis(1500), &mut sending).await;
         assert!(stuck.is_err(), "all was sent to a client that did not read");
         assert!(simulator.stats().produced < 40);
