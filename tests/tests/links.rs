@@ -3,6 +3,8 @@
 //!
 //! `WATCHPOST_RECONNECTS` sets the number of reconnections, `WATCHPOST_SEED` repeats the faults of a run.
 
+mod knobs;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+
+use self::knobs::{from_environment, say};
 
 /// Reconnections in a run that does not say how many.
 const DEFAULT_RECONNECTS: u64 = 100;
@@ -194,22 +198,4 @@ impl fmt::Display for Size {
             "RSS {rss_kib} KiB, {threads} threads, {fds} fds, {children} children"
         )
     }
-}
-
-fn from_environment(name: &str) -> Result<Option<u64>> {
-    let Ok(value) = std::env::var(name) else {
-        return Ok(None);
-    };
-    let number = value
-        .parse()
-        .with_context(|| format!("{name}={value} is not a whole number"))?;
-    Ok(Some(number))
-}
-
-#[allow(
-    clippy::print_stderr,
-    reason = "figures and seed belong into the test's output"
-)]
-fn say(line: &str) {
-    eprintln!("{line}");
 }

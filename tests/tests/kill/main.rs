@@ -1,0 +1,226 @@
+//! The hub killed with SIGKILL again and again while alerts come in at full speed: what the backend saw acknowledged
+//! is in the store, in the archive byte for byte, and reached a recording sink.
+//!
+//! `WATCHPOST_KILLS` sets the number of kills, `WATCHPOST_SEED` repeats the choices of a run.
+
+mod found;
+#[path = "../knobs/mod.rs"]
+mod knobs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use watchpost_testkit::{
+    Backend, Hub, HubSetup, PATIENCE, Process, artefacts, eventually, hostile_plugin_dir, toml,
+};
+
+use self::found::{Acknowledged, Found};
+use self::knobs::{from_environment, say};
+
+/// Kills in a run that does not say how many.
+const DEFAULT_KILLS: u64 = 100;
+/// Of so many kills one meets a hub that is still starting.
+const STARTING_ONE_IN: u64 = 4;
+/// By then a hub that starts has opened its store, started its sinks and mostly connected.
+const MAX_START: Duration = Duration::from_millis(250);
+/// A running hub is killed when up to so many more alerts have been acknowledged...
+const MAX_MORE_ALERTS: u64 = 40;
+/// ...and up to so much time has passed, which is several commits.
+const MAX_RUN: Duration = Duration::from_millis(20);
+/// Deliveries of a sink that are under way at once.
+const IN_FLIGHT: u64 = 16;
+/// How long the sinks may take for what the kills have left to them.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(300);
+/// Pictures that are taken out of the hub again, evenly spread over all alerts.
+const PICTURES_ASKED_FOR: usize = 20;
+
+#[test]
+fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()> {
+    let kills = from_environment("WATCHPOST_KILLS")?.unwrap_or(DEFAULT_KILLS);
+    let seed = from_environment("WATCHPOST_SEED")?.unwrap_or_else(|| fastrand::u64(..));
+    say(&format!("WATCHPOST_KILLS={kills} WATCHPOST_SEED={seed}"));
+    let backend = backend(seed)?;
+    let mut hub = setup(&backend)?.start()?;
+    let begun = Instant::now();
+    let killed_at = torture(&mut hub, &backend, kills, &mut fastrand::Rng::with_seed(seed))?;
+    let tortured = begun.elapsed();
+
+    // Nothing new from here on: what the hub has acknowledged when it has stopped is all it ever will.
+    backend.order(&json!({"do": "alerts", "on": false}))?;
+    hub.restart()?;
+    ensure!(hub.stop()?.success(), "the hub did not stop as asked");
+    let sent = backend.alerts()?;
+    hub.restart()?;
+    drain(&hub)?;
+    let found = Found::look(
+        &hub.setup().data_dir(),
+        &archive_dir(hub.setup()),
+        &record_file(hub.setup()),
+    )?;
+    let acknowledged = Acknowledged::among(&sent)?;
+    let ids = found.check_nothing_lost(&acknowledged)?;
+    check_pictures(&hub, &backend, &acknowledged, &ids)?;
+    found.check_same_ids()?;
+    let again = found.check_again_only_after(&killed_at)?;
+    ensure!(hub.stop()?.success(), "the hub did not stop as asked");
+    say(&format!(
+        "{kills} kills in {tortured:.1?}, drained and checked after {:.1?}: sent {}, acknowledged {}, stored {}, \
+         archived {}, recorded {}, of those again {again}, lost 0",
+        begun.elapsed(),
+        sent.iter().filter(|alert| !alert["sent_at_ms"].is_null()).count(),
+        ids.len(),
+        found.stored.len(),
+        found.archived.len(),
+        found.recorded.len(),
+    ));
+    Ok(())
+}
+
+/// Alerts as fast as they are taken, each with an id, some of them twice.
+fn backend(seed: u64) -> Result<Backend> {
+    Backend::start(&[
+        "--rate",
+        "inf",
+        "--no-pose",
+        "--picture-size",
+        "10KB",
+        "--frame",
+        "320x240",
+        "--ids",
+        "--wait-for-client",
+        // A replaced socket is closed and not left deaf: here it is the hub that breaks, not the link.
+        "--no-faithful",
+        "--fault",
+        "duplicate=0.05",
+        "--seed",
+        &seed.to_string(),
+    ])
+}
+
+fn setup(backend: &Backend) -> Result<HubSetup> {
+    let setup = HubSetup::new()?.connection("shop", backend)?;
+    let (archive, record) = (display(&archive_dir(&setup)), display(&record_file(&setup)));
+    let plugins = display(hostile_plugin_dir()?);
+    let in_flight = i64::try_from(IN_FLIGHT)?;
+    Ok(setup.with(toml! {
+        [hub]
+        plugin_dirs = [plugins]
+        [[sink]]
+        name = "archive"
+        plugin = "archive"
+        in_flight = in_flight
+        config = { dir = archive }
+        [[sink]]
+        name = "recorder"
+        plugin = "recorder"
+        in_flight = in_flight
+        config = { file = record }
+    }))
+}
+
+/// Kills the hub at instants of the seed's choosing, and returns these, in milliseconds since 1970. It is dead afterwards.
+fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng) -> Result<Vec<u128>> {
+    let mut killed_at = Vec::new();
+    for kill in 1..=kills {
+        if rng.u64(..STARTING_ONE_IN) == 0 {
+            sleep(random_time(rng, MAX_START));
+        } else {
+            let before = acknowledged(backend)?;
+            let wanted = before + rng.u64(1..=MAX_MORE_ALERTS);
+            eventually(
+                &format!("alerts before kill {kill}"),
+                PATIENCE,
+                || match acknowledged(backend) {
+                    Ok(now) if now >= wanted => Ok(()),
+                    Ok(now) => Err(format!(
+                        "{} of {} acknowledged; the hub wrote:\n{}",
+                        now - before,
+                        wanted - before,
+                        hub.process().log()
+                    )),
+                    Err(error) => Err(format!("{error:#}")),
+                },
+            )?;
+            sleep(random_time(rng, MAX_RUN));
+        }
+        killed_at.push(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
+        hub.kill().with_context(|| format!("kill {kill}"))?;
+        if kill < kills {
+            start_without_waiting(hub)?;
+        }
+    }
+    Ok(killed_at)
+}
+
+/// The next kill may come before the hub answers anybody.
+fn start_without_waiting(hub: &mut Hub) -> Result<()> {
+    let mut command = Command::new(artefacts()?.watchpost()?);
+    command.arg("run").arg("--config").arg(hub.setup().config_path());
+    *hub.process() = Process::spawn("watchpost run", &mut command)?;
+    Ok(())
+}
+
+fn random_time(rng: &mut fastrand::Rng, below: Duration) -> Duration {
+    below.mul_f64(rng.f64())
+}
+
+fn acknowledged(backend: &Backend) -> Result<u64> {
+    backend.stats()?["acknowledged"].as_u64().context("a number")
+}
+
+/// Waits until both sinks have been given everything that is stored.
+fn drain(hub: &Hub) -> Result<()> {
+    let drained = hub.until("everything delivered", DRAIN_DEADLINE, |status| {
+        let sinks = status["sinks"].as_array().map_or(&[][..], Vec::as_slice);
+        let count = |sink: &Value, state: &str| sink["deliveries"][state].as_u64().unwrap_or(0);
+        sinks.len() == 2
+            && sinks.iter().all(|sink| {
+                let finished = ["delivered", "dead", "expired"].map(|state| count(sink, state));
+                count(sink, "pending") == 0
+                    && finished.iter().sum::<u64>() >= status["store"]["alerts"].as_u64().unwrap_or(u64::MAX)
+            })
+    })?;
+    for sink in 0..2 {
+        let sink = &drained["sinks"][sink];
+        for state in ["dead", "expired"] {
+            let given_up = sink["deliveries"][state].as_u64().unwrap_or(0);
+            ensure!(given_up == 0, "{given_up} deliveries are {state}: {sink:#}");
+        }
+    }
+    Ok(())
+}
+
+/// What comes out of the hub is what went in, for pictures from all over the frame log.
+fn check_pictures(hub: &Hub, backend: &Backend, sent: &[Acknowledged], ids: &[u64]) -> Result<()> {
+    let file = hub.setup().dir().join("shown.jpg");
+    for (alert, id) in sent
+        .iter()
+        .zip(ids)
+        .step_by((ids.len() / PICTURES_ASKED_FOR).max(1))
+    {
+        hub.ask("alerts", &["show", &id.to_string(), "--picture", &display(&file)])?;
+        let original = backend.picture(&alert.anomaly_id)?;
+        ensure!(
+            fs::read(&file)? == original,
+            "the picture of alert {id} is another one"
+        );
+    }
+    Ok(())
+}
+
+fn archive_dir(setup: &HubSetup) -> PathBuf {
+    setup.dir().join("archive")
+}
+
+fn record_file(setup: &HubSetup) -> PathBuf {
+    setup.dir().join("record")
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
