@@ -2,13 +2,19 @@
 //!
 //! It knows how to call cargo and apt-get. It refuses to know anything of Watchpost itself, so that it builds in
 //! seconds on a machine that has nothing but Rust.
-#![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person who started it"
+)]
 
 mod bench;
 mod cargo;
 mod debian;
 mod demo;
 mod test;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -34,10 +40,18 @@ enum Command {
     Bench(bench::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a backtrace, which would bury what failed.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
