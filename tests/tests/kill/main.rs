@@ -1,4 +1,4 @@
-//! The hub killed with SIGKILL again and again while alerts come in at full speed: what the backend saw acknowledged
+//! The hub killed with SIGKILL again and again while more alerts come in than it can archive: what the backend saw acknowledged
 //! is in the store, in the archive byte for byte, and reached a recording sink.
 //!
 //! `WATCHPOST_KILLS` sets the number of kills, `WATCHPOST_SEED` repeats the choices of a run.
@@ -24,6 +24,9 @@ use self::knobs::{from_environment, say};
 
 /// Kills in a run that does not say how many.
 const DEFAULT_KILLS: u64 = 100;
+/// Alerts a second, more than an unoptimised hub that keeps being killed can archive, and how many of them come at once.
+const RATE: &str = "200";
+const BURST: &str = "20";
 /// Of so many kills one meets a hub that is still starting.
 const STARTING_ONE_IN: u64 = 4;
 /// By then a hub that starts has opened its store, started its sinks and mostly connected.
@@ -32,8 +35,6 @@ const MAX_START: Duration = Duration::from_millis(250);
 const MAX_MORE_ALERTS: u64 = 40;
 /// ...and up to so much time has passed, which is several commits.
 const MAX_RUN: Duration = Duration::from_millis(20);
-/// Deliveries of a sink that are under way at once.
-const IN_FLIGHT: u64 = 16;
 /// How long the sinks may take for what the kills have left to them.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(300);
 /// Pictures that are taken out of the hub again, evenly spread over all alerts.
@@ -85,7 +86,9 @@ fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()>
 fn backend(seed: u64) -> Result<Backend> {
     Backend::start(&[
         "--rate",
-        "inf",
+        RATE,
+        "--burst",
+        BURST,
         "--no-pose",
         "--picture-size",
         "10KB",
@@ -106,19 +109,16 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
     let setup = HubSetup::new()?.connection("shop", backend)?;
     let (archive, record) = (display(&archive_dir(&setup)), display(&record_file(&setup)));
     let plugins = display(hostile_plugin_dir()?);
-    let in_flight = i64::try_from(IN_FLIGHT)?;
     Ok(setup.with(toml! {
         [hub]
         plugin_dirs = [plugins]
         [[sink]]
         name = "archive"
         plugin = "archive"
-        in_flight = in_flight
         config = { dir = archive }
         [[sink]]
         name = "recorder"
         plugin = "recorder"
-        in_flight = in_flight
         config = { file = record }
     }))
 }
