@@ -10,7 +10,6 @@ mod knobs;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,12 +28,10 @@ const RATE: &str = "200";
 const BURST: &str = "20";
 /// Of so many kills one meets a hub that is still starting.
 const STARTING_ONE_IN: u64 = 4;
-/// By then a hub that starts has opened its store, started its sinks and mostly connected.
-const MAX_START: Duration = Duration::from_millis(250);
-/// A running hub is killed when up to so many more alerts have been acknowledged...
+/// A starting hub is killed when it has written up to so many lines: it writes more until it has connected.
+const MAX_LINES: u64 = 3;
+/// A running hub is killed when up to so many more alerts have been acknowledged.
 const MAX_MORE_ALERTS: u64 = 40;
-/// ...and up to so much time has passed, which is several commits.
-const MAX_RUN: Duration = Duration::from_millis(20);
 /// How long the sinks may take for what the kills have left to them.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(300);
 /// Pictures that are taken out of the hub again, evenly spread over all alerts.
@@ -128,7 +125,13 @@ fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng
     let mut killed_at = Vec::new();
     for kill in 1..=kills {
         if rng.u64(..STARTING_ONE_IN) == 0 {
-            sleep(random_time(rng, MAX_START));
+            let mut lines = rng.u64(..=MAX_LINES);
+            if lines > 0 {
+                hub.process().line("line of a starting hub", PATIENCE, |_| {
+                    lines -= 1;
+                    (lines == 0).then_some(())
+                })?;
+            }
         } else {
             let before = acknowledged(backend)?;
             let wanted = before + rng.u64(1..=MAX_MORE_ALERTS);
@@ -146,7 +149,6 @@ fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng
                     Err(error) => Err(format!("{error:#}")),
                 },
             )?;
-            sleep(random_time(rng, MAX_RUN));
         }
         killed_at.push(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
         hub.kill().with_context(|| format!("kill {kill}"))?;
@@ -163,10 +165,6 @@ fn start_without_waiting(hub: &mut Hub) -> Result<()> {
     command.arg("run").arg("--config").arg(hub.setup().config_path());
     *hub.process() = Process::spawn("watchpost run", &mut command)?;
     Ok(())
-}
-
-fn random_time(rng: &mut fastrand::Rng, below: Duration) -> Duration {
-    below.mul_f64(rng.f64())
 }
 
 fn acknowledged(backend: &Backend) -> Result<u64> {
