@@ -9,6 +9,7 @@
 mod alert;
 mod backoff;
 mod delivery;
+mod failure;
 mod heartbeat;
 mod ids;
 mod link;
@@ -20,11 +21,10 @@ mod time;
 pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, Picture, Severity, UnknownWord};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use delivery::{DeliveryState, Outcome};
+pub use failure::{CloseReason, ConnectFailure, FailureKind};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatPolicy};
 pub use ids::{AlertId, AlertIds};
-pub use link::{
-    CloseReason, ConnectFailure, FailureKind, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState,
-};
+pub use link::{Link, LinkEffect, LinkEvent, LinkPolicy, LinkState};
 pub use pace::SinkPace;
 pub use retry::{RetryPolicy, Verdict};
 pub use route::{Decision, Match, PlannedDelivery, Route, Router, Target, Why};

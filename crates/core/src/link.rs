@@ -1,10 +1,9 @@
 //! The life of one connection to a backend, as a state machine: when to connect, when to give up, how
 //! long to wait. It knows no sockets; whoever owns one performs the effects and reports the events.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::{Backoff, BackoffPolicy, Beat, Heartbeat, HeartbeatPolicy, Moment};
+use crate::{Backoff, BackoffPolicy, Beat, CloseReason, ConnectFailure, Heartbeat, HeartbeatPolicy, Moment};
 
 /// The waits of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,130 +60,6 @@ pub enum LinkEffect {
     Close(CloseReason),
     /// Drop the socket as it is.
     Drop,
-}
-
-/// Why the hub closes a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The hub stops (WebSocket code 1000).
-    Stopping,
-    /// Nothing was heard for this long (1001).
-    Silent(Duration),
-    /// A message was larger than this limit in bytes (1009).
-    TooLarge {
-        /// The limit it went over, in bytes.
-        limit: u64,
-    },
-    /// The other side broke the WebSocket protocol (1002).
-    Protocol,
-}
-
-impl CloseReason {
-    /// The code that goes into the close frame (RFC 6455, section 7.4.1).
-    pub fn code(self) -> u16 {
-        match self {
-            Self::Stopping => 1000,
-            Self::Silent(_) => 1001,
-            Self::Protocol => 1002,
-            Self::TooLarge { .. } => 1009,
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopping => f.write_str("the hub stops"),
-            Self::Silent(time) => {
-                write!(
-                    f,
-                    "nothing was heard for {:.1} s, not even a pong",
-                    time.as_secs_f64()
-                )
-            }
-            Self::TooLarge { limit } => write!(f, "a message was larger than max_message = {limit} bytes"),
-            Self::Protocol => f.write_str("the server broke the WebSocket protocol"),
-        }
-    }
-}
-
-/// An attempt that did not open the link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectFailure {
-    /// Which kind, for the cure.
-    pub kind: FailureKind,
-    /// What exactly, without the token.
-    pub detail: String,
-}
-
-/// Where an attempt failed, which decides what the user should look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The token could not be read.
-    Credentials,
-    /// The configured address cannot be used.
-    Address,
-    /// The host name does not resolve.
-    Dns,
-    /// Nobody listens at the port.
-    Refused,
-    /// The host cannot be reached, or the connection broke while it was made.
-    Network,
-    /// The certificate or the TLS handshake.
-    Tls,
-    /// No answer in time.
-    Timeout,
-    /// HTTP 401: the token was not accepted.
-    Unauthorized,
-    /// HTTP 403, with which VisionGuard answers a wrong path, user or token alike.
-    Forbidden,
-    /// Any other answer than a WebSocket.
-    Http(u16),
-}
-
-impl FailureKind {
-    /// What the user can do about it, as one sentence.
-    pub fn cure(self) -> &'static str {
-        match self {
-            Self::Credentials => "Make the token readable for the hub's user.",
-            Self::Address => "Correct `url` or `user_id`.",
-            Self::Dns => "Check the host name in `url` and the DNS of this machine.",
-            Self::Refused => "Check the port in `url` and that the backend runs.",
-            Self::Network => "Check cable, route and firewall between this machine and the backend.",
-            Self::Tls => "Check the backend's certificate; set `ca_file` for a private authority.",
-            Self::Timeout => "Check that the address in `url` is right and that no firewall drops packets.",
-            Self::Unauthorized => "The token was refused: get a new one.",
-            Self::Forbidden => {
-                "Check that `token` is not expired and that `user_id` and the path in `url` are exactly right."
-            }
-            Self::Http(_) => {
-                "Check that `url` points to the backend and that a proxy before it passes WebSockets."
-            }
-        }
-    }
-}
-
-impl fmt::Display for FailureKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Credentials => f.write_str("no token"),
-            Self::Address => f.write_str("unusable address"),
-            Self::Dns => f.write_str("name not found"),
-            Self::Refused => f.write_str("connection refused"),
-            Self::Network => f.write_str("network error"),
-            Self::Tls => f.write_str("TLS error"),
-            Self::Timeout => f.write_str("timed out"),
-            Self::Unauthorized => f.write_str("HTTP 401 Unauthorized"),
-            Self::Forbidden => f.write_str("HTTP 403 Forbidden"),
-            Self::Http(status) => write!(f, "HTTP {status}"),
-        }
-    }
-}
-
-impl fmt::Display for ConnectFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind, self.detail)
-    }
 }
 
 /// Where the link stands.
@@ -416,6 +291,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FailureKind;
 
     const fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

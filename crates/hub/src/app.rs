@@ -133,7 +133,10 @@ impl Hub {
 fn make_directory(path: &Path) -> Result<(), StartError> {
     // Pictures of people are in there.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StartError::Directory { path: path.to_owned(), source })
+    made.map_err(|source| StartError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn tell(opened: &OpenReport) {

@@ -5,19 +5,19 @@
 mod assemble;
 mod dial;
 mod intake;
+mod messages;
 mod report;
+mod socket;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_http::ws::{self, CloseCode, Frame, Message as WsMessage, ProtocolError};
+use actix_http::ws::{Frame, Message as WsMessage, ProtocolError};
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error, info, warn};
+use tokio::sync::oneshot;
+use tracing::{debug, error, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
     AlertIds, BackoffPolicy, CloseReason, ConnectFailure, FailureKind, HeartbeatPolicy, Link, LinkEffect,
@@ -26,18 +26,16 @@ use watchpost_core::{
 use watchpost_visionguard::outgoing;
 
 use self::assemble::{Assembled, Assembler};
-use self::dial::{Dialer, WebSocket};
+use self::dial::Dialer;
 use self::intake::{Intake, Understood};
+pub(crate) use self::messages::{ReportConnection, StopConnection};
 pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure};
+use self::socket::Socket;
 use crate::clock::Clock;
-use crate::store::{Accept, StoreHandle, Stored, StoredAs};
+use crate::store::{Accept, StoreHandle};
 
 /// How long the server may take for its half of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Messages that may wait to be written. They are short; a server that lets so many pile up while it
-/// sends alerts does not read at all.
-const MAX_OUTBOX_MESSAGES: usize = 65_536;
 
 /// What a connection needs from the rest of the hub.
 #[derive(Clone)]
@@ -70,15 +68,6 @@ pub(crate) struct Connection {
     /// Why the socket is about to end, once that is known.
     ending: String,
     stopping: Option<Vec<oneshot::Sender<()>>>,
-}
-
-/// An open socket: two futures of the actor that own its halves.
-struct Socket {
-    outbox: mpsc::UnboundedSender<WsMessage>,
-    /// How many messages the writer has not taken yet.
-    queued: Rc<Cell<usize>>,
-    reader: SpawnHandle,
-    writer: SpawnHandle,
 }
 
 impl Connection {
@@ -183,113 +172,6 @@ impl Connection {
             }
         });
         self.attempt = Some(ctx.spawn(attempt));
-    }
-
-    fn opened(&mut self, socket: WebSocket, ctx: &mut Context<Self>) {
-        info!(connection = %self.settings.name, attempt = self.link.attempts(), "connected");
-        self.counters.opened += 1;
-        self.last_failure = None;
-        let (mut sink, stream) = socket.split();
-        let (outbox, mut queue) = mpsc::unbounded_channel::<WsMessage>();
-        let queued = Rc::new(Cell::new(0));
-        let taken = Rc::clone(&queued);
-        let write = async move {
-            while let Some(message) = queue.recv().await {
-                sink.feed(message).await?;
-                taken.set(taken.get() - 1);
-                if queue.is_empty() {
-                    sink.flush().await?;
-                }
-            }
-            Ok::<(), ProtocolError>(())
-        };
-        let writer = ctx.spawn(write.into_actor(self).map(|outcome, this, ctx| {
-            let how = match outcome {
-                Ok(()) => std::mem::take(&mut this.ending),
-                Err(e) => format!("writing failed: {e}"),
-            };
-            this.closed(how, ctx);
-        }));
-        let reader = ctx.add_stream(stream);
-        self.assembler = Assembler::new(usize::try_from(self.settings.max_message.0).unwrap_or(usize::MAX));
-        self.socket = Some(Socket {
-            outbox,
-            reader,
-            writer,
-            queued,
-        });
-        self.step(LinkEvent::Opened, ctx);
-    }
-
-    fn send(&mut self, message: WsMessage, ctx: &mut Context<Self>) {
-        let Some(socket) = &self.socket else { return };
-        if socket.queued.get() >= MAX_OUTBOX_MESSAGES {
-            return self.closed("the server sends but does not read".to_owned(), ctx);
-        }
-        socket.queued.set(socket.queued.get() + 1);
-        // Fails only when the writer has ended, which reports itself.
-        let _ = socket.outbox.send(message);
-    }
-
-    /// Begins the close handshake.
-    fn close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        match reason {
-            CloseReason::Stopping => info!(connection = %self.settings.name, "closing: {reason}"),
-            _ => {
-                warn!(connection = %self.settings.name, "closing the connection: {reason}");
-                self.counters.given_up += 1;
-            }
-        }
-        let code = CloseCode::from(reason.code());
-        self.send(WsMessage::Close(Some(code.into())), ctx);
-        if let CloseReason::TooLarge { .. } | CloseReason::Protocol = reason {
-            self.stop_reading(ctx);
-        }
-    }
-
-    /// The server's close frame has come: as the answer to ours, or of its own will.
-    fn peer_closes(&mut self, reason: Option<ws::CloseReason>, ctx: &mut Context<Self>) {
-        if let LinkState::Open { .. } = self.link.state() {
-            let text = reason
-                .as_ref()
-                .and_then(|reason| reason.description.clone())
-                .unwrap_or_default();
-            let code = reason.as_ref().map_or(1005, |reason| u16::from(reason.code));
-            self.ending = format!("the server closed it with code {code} {text}")
-                .trim_end()
-                .to_owned();
-            self.send(WsMessage::Close(reason), ctx);
-        }
-        self.stop_reading(ctx);
-    }
-
-    /// What comes after a broken frame cannot be understood: say our last word and go.
-    fn stop_reading(&mut self, ctx: &mut Context<Self>) {
-        if let Some(socket) = &mut self.socket {
-            ctx.cancel_future(socket.reader);
-            // The writer ends when it has sent what is queued and its last sender is gone.
-            socket.outbox = mpsc::unbounded_channel().0;
-        }
-    }
-
-    /// The socket has ended, by whichever side.
-    fn closed(&mut self, how: String, ctx: &mut Context<Self>) {
-        if self.socket.is_none() {
-            return;
-        }
-        self.drop_socket(ctx);
-        if let LinkState::Open { .. } = self.link.state() {
-            warn!(connection = %self.settings.name, "connection lost: {how}");
-            self.last_failure = Some(LastFailure::lost(&how, self.clock.unix()));
-        }
-        self.step(LinkEvent::Closed(how), ctx);
-    }
-
-    fn drop_socket(&mut self, ctx: &mut Context<Self>) {
-        if let Some(socket) = self.socket.take() {
-            ctx.cancel_future(socket.reader);
-            ctx.cancel_future(socket.writer);
-        }
     }
 
     fn note_failure(&mut self, failure: ConnectFailure) {
@@ -403,65 +285,6 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
 
     fn finished(&mut self, ctx: &mut Self::Context) {
         self.closed("the server ended the connection without a close".to_owned(), ctx);
-    }
-}
-
-/// The store has the alerts on disk, or could not take them: tells the connection they came over.
-impl Handler<Stored> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
-        for receipt in stored.receipts {
-            self.in_hand -= 1;
-            self.in_hand_bytes -= receipt.bytes;
-            match receipt.outcome {
-                StoredAs::New => self.counters.stored += 1,
-                StoredAs::Duplicate => self.counters.duplicates += 1,
-                StoredAs::Lost => {
-                    self.counters.dropped += 1;
-                    continue;
-                }
-            }
-            if self.socket.is_some() {
-                self.counters.acknowledged += 1;
-                self.send(WsMessage::Text(receipt.ack.into()), ctx);
-            }
-        }
-        self.finish(ctx);
-    }
-}
-
-/// Asks how a connection is.
-#[derive(Debug, Message)]
-#[rtype(result = "ConnectionReport")]
-pub(crate) struct ReportConnection;
-
-impl Handler<ReportConnection> for Connection {
-    type Result = MessageResult<ReportConnection>;
-
-    fn handle(&mut self, _: ReportConnection, _: &mut Self::Context) -> Self::Result {
-        MessageResult(ConnectionReport::new(
-            &self.settings,
-            &self.link,
-            self.clock,
-            self.counters.clone(),
-            self.last_failure.clone(),
-        ))
-    }
-}
-
-/// Tells a connection to take no more alerts, to wait for those in hand, and to close. The sender given
-/// is used when the socket is closed.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct StopConnection(pub(crate) oneshot::Sender<()>);
-
-impl Handler<StopConnection> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, StopConnection(done): StopConnection, ctx: &mut Self::Context) {
-        self.stopping.get_or_insert_default().push(done);
-        self.finish(ctx);
     }
 }
 

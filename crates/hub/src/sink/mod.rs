@@ -4,8 +4,10 @@
 //! Memory holds only what is under way; the queue is the store. When to retry is
 //! [`watchpost_core::RetryPolicy`]'s to say, and how fast to feed is [`watchpost_core::SinkPace`]'s.
 
+mod feed;
 mod fetch;
 mod launch;
+mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,13 +22,14 @@ use watchpost_core::{
     AlertId, Backoff, BackoffPolicy, DeliveryState, Moment, Outcome, RetryPolicy, SinkPace, UnixMillis,
     Verdict,
 };
-use watchpost_sinkhost::{Event, Exit, Host, Job, NotQueued};
+use watchpost_sinkhost::{Exit, Host};
 use watchpost_store::{DeliveryUpdate, Reader, StoreError};
 
-use self::fetch::{Fetched, Wanted};
+use self::messages::Rung;
+pub(crate) use self::messages::{ReportSink, StopSink};
 use crate::clock::Clock;
-use crate::status::{SinkReport, SinkState};
-use crate::store::{Settle, Settled, StoreHandle};
+use crate::status::SinkState;
+use crate::store::{Settle, StoreHandle};
 
 /// Waits between starts of a child that keeps ending.
 const RESTARTS: BackoffPolicy = BackoffPolicy {
@@ -175,112 +178,6 @@ impl Sink {
         self.pump(ctx);
     }
 
-    fn fetch(&mut self, ctx: &mut Context<Self>) {
-        let now = self.parts.clock.now();
-        let window = self.pace.window(now, self.parts.settings.in_flight);
-        let bytes: u64 = self.under_way.values().map(|call| call.frame_bytes).sum();
-        if self.under_way.len() >= window || bytes >= MAX_IN_FLIGHT_BYTES {
-            if let Some(at) = self.pace.opens_at().filter(|_| window == 0) {
-                self.wake_at(at, ctx);
-            }
-            return;
-        }
-        let wanted = Wanted {
-            sink: self.name().to_owned(),
-            now: self.parts.clock.unix(),
-            limit: window - self.under_way.len(),
-            max_bytes: MAX_IN_FLIGHT_BYTES - bytes,
-            skip: self
-                .under_way
-                .values()
-                .map(|call| call.alert)
-                .chain(self.settling.iter().copied())
-                .collect(),
-        };
-        let (reader, open) = (self.reader.take(), Arc::clone(&self.parts.open_reader));
-        self.fetching = true;
-        let fetch = tokio::task::spawn_blocking(move || fetch::fetch(reader, &*open, &wanted));
-        ctx.spawn(fetch.into_actor(self).map(|outcome, this, ctx| {
-            this.fetching = false;
-            match outcome {
-                Ok(Ok((reader, fetched))) => {
-                    this.reader = Some(reader);
-                    this.deliver(fetched, ctx);
-                }
-                Ok(Err(why)) => this.fetch_failed(&why.to_string(), ctx),
-                Err(panic) => this.fetch_failed(&panic.to_string(), ctx),
-            }
-        }));
-    }
-
-    fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
-        error!(sink = %self.name(), "cannot read the store, trying again: {why}");
-        self.last_error = Some(format!("cannot read the store: {why}"));
-        self.wake_at(self.parts.clock.now() + RESTARTS.max / 60, ctx);
-    }
-
-    fn deliver(&mut self, fetched: Fetched, ctx: &mut Context<Self>) {
-        let Fetched {
-            jobs,
-            expired,
-            next_due,
-            more,
-        } = fetched;
-        if !expired.is_empty() {
-            warn!(sink = %self.name(), "{} alerts grew older than max_age and are not delivered", expired.len());
-            self.settle(expired, ctx);
-        }
-        for fetch::Job {
-            alert,
-            received_at,
-            attempts,
-            frame_bytes,
-            document,
-            frames,
-        } in jobs
-        {
-            let Child::Running(host) = &self.child else { break };
-            self.last_call += 1;
-            let attempt = attempts.saturating_add(1);
-            self.under_way.insert(
-                self.last_call,
-                UnderWay {
-                    alert,
-                    received_at,
-                    attempt,
-                    frame_bytes,
-                },
-            );
-            let timeout = self.parts.settings.timeout.into();
-            let call_id = self.last_call;
-            let job = Job {
-                call_id,
-                attempt,
-                timeout,
-                alert: document,
-                frames,
-            };
-            match host.deliver(job) {
-                Ok(()) => {}
-                // Not tried, so not counted: it stays due.
-                Err(NotQueued::Gone | NotQueued::Full) => drop(self.under_way.remove(&call_id)),
-                Err(never) => self.ended(
-                    call_id,
-                    &Outcome::Refused {
-                        note: never.to_string(),
-                    },
-                    ctx,
-                ),
-            }
-        }
-        if std::mem::take(&mut self.stale) || more {
-            self.pump(ctx);
-        } else if let Some(due) = next_due {
-            let wait = u64::try_from(due.0 - self.parts.clock.unix().0).unwrap_or(0);
-            self.wake_at(self.parts.clock.now() + Duration::from_millis(wait), ctx);
-        }
-    }
-
     /// An attempt has ended.
     fn ended(&mut self, call: u64, outcome: &Outcome, ctx: &mut Context<Self>) {
         let Some(UnderWay {
@@ -421,88 +318,5 @@ impl Actor for Sink {
         if let Some(done) = self.stopping.take() {
             let _ = done.send(());
         }
-    }
-}
-
-/// Something new is due.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Rung;
-
-impl Handler<Rung> for Sink {
-    type Result = ();
-
-    fn handle(&mut self, _: Rung, ctx: &mut Self::Context) {
-        self.pump(ctx);
-    }
-}
-
-impl StreamHandler<Event> for Sink {
-    fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
-        match event {
-            Event::Begun { .. } => return,
-            Event::Log { level, text } => return launch::log(self.name(), level, &text),
-            Event::Done {
-                call_id,
-                outcome,
-                notes,
-            } => {
-                self.ended(call_id, &launch::outcome(outcome, &notes), ctx);
-            }
-            Event::Exited(exit) => self.exited(&exit, ctx),
-        }
-        self.pump(ctx);
-    }
-
-    fn finished(&mut self, _: &mut Self::Context) {}
-}
-
-impl Handler<Settled> for Sink {
-    type Result = ();
-
-    fn handle(&mut self, settled: Settled, ctx: &mut Self::Context) {
-        for alert in settled.alerts {
-            self.settling.remove(&alert);
-        }
-        self.pump(ctx);
-    }
-}
-
-/// Asks how a sink is.
-#[derive(Debug, Message)]
-#[rtype(result = "SinkReport")]
-pub(crate) struct ReportSink;
-
-impl Handler<ReportSink> for Sink {
-    type Result = MessageResult<ReportSink>;
-
-    fn handle(&mut self, _: ReportSink, _: &mut Self::Context) -> Self::Result {
-        MessageResult(SinkReport {
-            state: self.state(),
-            pid: if let Child::Running(host) = &self.child {
-                Some(host.pid())
-            } else {
-                None
-            },
-            in_flight: self.under_way.len(),
-            crashes: self.crashes,
-            last_error: self.last_error.clone(),
-            ..SinkReport::unanswered(&self.parts.settings)
-        })
-    }
-}
-
-/// Tells a sink to begin nothing new, to wait for what is under way, and to end its child. The sender
-/// given is used when that is done.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct StopSink(pub(crate) oneshot::Sender<()>);
-
-impl Handler<StopSink> for Sink {
-    type Result = ();
-
-    fn handle(&mut self, StopSink(done): StopSink, ctx: &mut Self::Context) {
-        self.stopping = Some(done);
-        self.finish(ctx);
     }
 }

@@ -1,0 +1,92 @@
+//! What a sink is told and asked.
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use watchpost_sinkhost::Event;
+
+use super::{Child, Sink, launch};
+use crate::status::SinkReport;
+use crate::store::Settled;
+
+/// Something new is due.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Rung;
+
+impl Handler<Rung> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, _: Rung, ctx: &mut Self::Context) {
+        self.pump(ctx);
+    }
+}
+
+impl StreamHandler<Event> for Sink {
+    fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
+        match event {
+            Event::Begun { .. } => return,
+            Event::Log { level, text } => return launch::log(self.name(), level, &text),
+            Event::Done {
+                call_id,
+                outcome,
+                notes,
+            } => {
+                self.ended(call_id, &launch::outcome(outcome, &notes), ctx);
+            }
+            Event::Exited(exit) => self.exited(&exit, ctx),
+        }
+        self.pump(ctx);
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Settled> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, settled: Settled, ctx: &mut Self::Context) {
+        for alert in settled.alerts {
+            self.settling.remove(&alert);
+        }
+        self.pump(ctx);
+    }
+}
+
+/// Asks how a sink is.
+#[derive(Debug, Message)]
+#[rtype(result = "SinkReport")]
+pub(crate) struct ReportSink;
+
+impl Handler<ReportSink> for Sink {
+    type Result = MessageResult<ReportSink>;
+
+    fn handle(&mut self, _: ReportSink, _: &mut Self::Context) -> Self::Result {
+        MessageResult(SinkReport {
+            state: self.state(),
+            pid: if let Child::Running(host) = &self.child {
+                Some(host.pid())
+            } else {
+                None
+            },
+            in_flight: self.under_way.len(),
+            crashes: self.crashes,
+            last_error: self.last_error.clone(),
+            ..SinkReport::unanswered(&self.parts.settings)
+        })
+    }
+}
+
+/// Tells a sink to begin nothing new, to wait for what is under way, and to end its child. The sender
+/// given is used when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StopSink(pub(crate) oneshot::Sender<()>);
+
+impl Handler<StopSink> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, StopSink(done): StopSink, ctx: &mut Self::Context) {
+        self.stopping = Some(done);
+        self.finish(ctx);
+    }
+}
