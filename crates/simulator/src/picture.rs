@@ -26,8 +26,10 @@ pub(crate) const ALERT_QUALITY: u8 = 85;
 pub(crate) const REST_QUALITY: u8 = 90;
 /// Lowest quality tried when a picture has to fit a size.
 const LOWEST_QUALITY: u8 = 25;
-/// Drawn scenes kept; then all are let go and drawn again as needed.
-const MAX_KEPT_SCENES: usize = 2_048;
+/// Bytes of pictures kept; then all are let go and drawn again as needed.
+const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
+/// Length of the comment that makes a picture one alert's own.
+const MARK_BYTES: usize = "watchpost-simulator camera=0000 alert=000000000000".len();
 /// Longest content of one JPEG comment: its 16-bit length counts itself.
 const MAX_COMMENT_BYTES: usize = 65_533;
 /// Marker and length before the content of a comment.
@@ -40,6 +42,8 @@ pub(crate) struct Recipe {
     pub(crate) look: Look,
     /// Number of the first alert that carries it.
     pub(crate) seq: u64,
+    /// Drawn for this alert alone, so that keeping it is of no use.
+    pub(crate) fresh: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,20 +99,15 @@ impl Painter {
             look: recipe.look,
             quality,
         };
-        let drawn = self.drawn(key)?;
-        let mut mark = String::new();
+        let keep = !recipe.fresh && quality == ALERT_QUALITY;
+        let drawn = self.drawn(key, keep)?;
+        let mut mark = String::with_capacity(MARK_BYTES);
         let _ = write!(
             mark,
-            "watchpost-simulator camera={} alert={:012}",
+            "watchpost-simulator camera={:04} alert={:012}",
             recipe.camera, recipe.seq
         );
-        let target = self.options.picture_size.map(|size| size.0);
-        Ok(Bytes::from(marked(
-            &drawn,
-            mark.as_bytes(),
-            target,
-            self.options.seed ^ recipe.seq,
-        )))
+        Ok(Bytes::from(with_comment(&drawn, mark.as_bytes())))
     }
 
     fn scene(&self, camera: u32) -> Option<&Scene> {
@@ -121,7 +120,7 @@ impl Painter {
         Some(slot.get_or_init(|| Scene::new(camera, seed, self.options.frame, &Self::caption(camera))))
     }
 
-    fn drawn(&self, key: Key) -> Result<Arc<[u8]>, Error> {
+    fn drawn(&self, key: Key, keep: bool) -> Result<Arc<[u8]>, Error> {
         if let Some(kept) = lock(&self.kept).get(&key) {
             return Ok(kept.clone());
         }
@@ -129,12 +128,22 @@ impl Painter {
             .scene(key.camera)
             .ok_or_else(|| Error::Draw(format!("no camera {}", key.camera)))?;
         let pixels = scene.look(key.look)?;
-        let drawn: Arc<[u8]> = self.encode(&pixels, key.quality)?.into();
-        let mut kept = lock(&self.kept);
-        if kept.len() >= MAX_KEPT_SCENES {
-            kept.clear();
+        let mut jpeg = self.encode(&pixels, key.quality)?;
+        if let Some(size) = self.options.picture_size {
+            jpeg = padded(
+                &jpeg,
+                size.0.saturating_sub(COMMENT_HEAD_BYTES + MARK_BYTES),
+                self.options.seed,
+            );
         }
-        kept.insert(key, drawn.clone());
+        let drawn: Arc<[u8]> = jpeg.into();
+        if keep {
+            let mut kept = lock(&self.kept);
+            if kept.len() * drawn.len() >= MAX_KEPT_BYTES {
+                kept.clear();
+            }
+            kept.insert(key, drawn.clone());
+        }
         Ok(drawn)
     }
 
@@ -150,7 +159,7 @@ impl Painter {
             let Some(size) = self.options.picture_size else {
                 return Ok(out);
             };
-            let needed_bytes = out.len() + 128;
+            let needed_bytes = out.len() + 2 * COMMENT_HEAD_BYTES + MARK_BYTES;
             if needed_bytes <= size.0 {
                 return Ok(out);
             }
@@ -167,19 +176,24 @@ impl Painter {
     }
 }
 
-/// A JPEG with a comment behind its first marker and, if wanted, more of them up to a length.
-/// The padding is noise, since real pictures do not compress either.
-fn marked(jpeg: &[u8], mark: &[u8], target: Option<usize>, seed: u64) -> Vec<u8> {
+/// A JPEG with a comment behind its first marker.
+fn with_comment(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
     let (start, rest) = jpeg.split_at(jpeg.len().min(2));
-    let mut out = Vec::with_capacity(
-        target
-            .unwrap_or(0)
-            .max(jpeg.len() + mark.len() + COMMENT_HEAD_BYTES),
-    );
+    let mut out = Vec::with_capacity(jpeg.len() + COMMENT_HEAD_BYTES + content.len());
     out.extend_from_slice(start);
-    push_comment(&mut out, mark.len(), |content| content.extend_from_slice(mark));
+    push_comment(&mut out, content.len(), |out| out.extend_from_slice(content));
+    out.extend_from_slice(rest);
+    out
+}
+
+/// A JPEG made as long as wanted by comments behind its first marker.
+/// They hold noise, since real pictures do not compress either.
+fn padded(jpeg: &[u8], target: usize, seed: u64) -> Vec<u8> {
+    let (start, rest) = jpeg.split_at(jpeg.len().min(2));
+    let mut out = Vec::with_capacity(target.max(jpeg.len()));
+    out.extend_from_slice(start);
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut missing = target.unwrap_or(0).saturating_sub(out.len() + rest.len());
+    let mut missing = target.saturating_sub(jpeg.len());
     while missing >= COMMENT_HEAD_BYTES {
         let mut content = (missing - COMMENT_HEAD_BYTES).min(MAX_COMMENT_BYTES);
         // What is left over must be nothing or hold another comment.
@@ -230,7 +244,12 @@ mod tests {
             persons: 1,
             boxes: false,
         };
-        Recipe { camera, look, seq }
+        Recipe {
+            camera,
+            look,
+            seq,
+            fresh: false,
+        }
     }
 
     fn pixels(jpeg: &[u8]) -> Vec<u8> {
@@ -273,7 +292,7 @@ mod tests {
     fn lengths_around_a_full_comment_are_hit() {
         let jpeg = [0xff, 0xd8, 0xff, 0xd9];
         for target in MAX_COMMENT_BYTES..MAX_COMMENT_BYTES + 40 {
-            assert_eq!(marked(&jpeg, b"mark", Some(target), 1).len(), target);
+            assert_eq!(padded(&jpeg, target, 1).len(), target);
         }
     }
 

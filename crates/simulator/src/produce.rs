@@ -24,9 +24,11 @@ use crate::{
     wire::{self, Finding, Frame},
 };
 
-/// Up to this rate (pictures per second) each picture is drawn anew, with the time on its clock.
+/// Up to this rate (alerts per second) each picture is drawn anew, with the time on its clock.
 /// Above it a few scenes per camera are used again, since drawing would limit the rate.
 const MAX_FRESH_PER_SECOND: f64 = 2.0;
+/// The same for alerts made in one go.
+const MAX_FRESH_AT_ONCE: u64 = 4;
 /// A maker that has fallen behind by more than this forgets the delay instead of catching up.
 const MAX_CATCH_UP: Duration = Duration::from_secs(1);
 /// Shortest sleep; shorter gaps between ticks are made up in one go, timers being this coarse.
@@ -147,7 +149,7 @@ impl Producer {
         let mut left = count;
         while left > 0 {
             let persons = left.min(u64::from(self.backend.options.persons)) as u32;
-            let shot = self.shoot(persons)?;
+            let shot = self.shoot(persons, count)?;
             for index in 0..shot.persons.len() {
                 self.report(&shot, index).await;
             }
@@ -156,7 +158,7 @@ impl Producer {
         Ok(())
     }
 
-    fn shoot(&mut self, persons: u32) -> Result<Shot, Error> {
+    fn shoot(&mut self, persons: u32, at_once: u64) -> Result<Shot, Error> {
         let backend = self.backend.clone();
         let options = &backend.options;
         let index = self.turn % self.streams.len();
@@ -166,7 +168,7 @@ impl Producer {
         stream.pictures += 1;
         let first = stream.persons + 1;
         stream.persons += persons;
-        let fresh = options.rate / f64::from(options.persons) <= MAX_FRESH_PER_SECOND;
+        let fresh = at_once <= MAX_FRESH_AT_ONCE && options.rate <= MAX_FRESH_PER_SECOND;
         let (moment, clock) = if fresh {
             (sequence_id as u32, backend.now().unix_timestamp())
         } else {
@@ -185,6 +187,7 @@ impl Producer {
             camera,
             look,
             seq: self.seq + 1,
+            fresh,
         };
         let picture = backend.painter.alert_picture(&recipe)?;
         let crc32c = crc32c::crc32c(&picture);
