@@ -120,6 +120,8 @@ impl Door {
         .workers(1)
         .backlog(BACKLOG)
         .keep_alive(IDLE_TIME)
+        // The real server ends its side at once and waits for nobody.
+        .client_disconnect_timeout(Duration::ZERO)
         .shutdown_timeout(GOODBYE_SECONDS)
         .disable_signals();
         let server = match self.tls.clone() {
