@@ -1,6 +1,7 @@
 //! Builds plugins with the C compiler and runs the real child with them.
 #![allow(
     dead_code,
+    clippy::expect_used,
     clippy::unwrap_used,
     reason = "each test file uses its part, and a test fails by panicking"
 )]
@@ -195,11 +196,13 @@ impl Running {
 
 /// The lines of the log among these events.
 pub(crate) fn lines(events: &[Event]) -> Vec<&str> {
-    let text = |event| match event {
-        &Event::Log { ref text, .. } => Some(text.as_str()),
-        _ => None,
-    };
-    events.iter().filter_map(text).collect()
+    let mut lines = Vec::new();
+    for event in events {
+        if let Event::Log { text, .. } = event {
+            lines.push(text.as_str());
+        }
+    }
+    lines
 }
 
 /// The error of a start that must fail.
