@@ -5,27 +5,27 @@
 //! What it says comes from elsewhere; it reads the client's messages and keeps the connection alive.
 
 mod hear;
+mod inbox;
+mod say;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 
 use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, StreamHandler, WrapFuture as _};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
-use bytes::Bytes;
-use bytestring::ByteString;
 use futures_util::{Stream, stream};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use self::inbox::Inbox;
 use crate::{
-    backend::{Backend, Fate, MAX_WAITING_MESSAGES, Outgoing, SocketHandle, Way},
+    backend::{Backend, Fate, MAX_WAITING_MESSAGES, Outgoing, SocketHandle},
     slots::SocketId,
     tcp::Tcp,
-    wire,
 };
 
 /// Longest message of a client; a longer one closes the socket with 1009.
@@ -117,23 +117,6 @@ struct Session {
 enum Held {
     Incoming(Result<Message, ProtocolError>),
     Outgoing(Outgoing),
-}
-
-/// Messages for the socket. Alerts that still wait when it ends are counted as unsent.
-struct Inbox {
-    receiver: mpsc::Receiver<Outgoing>,
-    backend: Arc<Backend>,
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.receiver.close();
-        while let Ok(message) = self.receiver.try_recv() {
-            if matches!(message, Outgoing::Alert { .. }) {
-                self.backend.state().ledger.stats.unsent += 1;
-            }
-        }
-    }
 }
 
 type Context = WebsocketContext<Session>;
@@ -277,63 +260,6 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 }
 
 impl Session {
-    fn alert(&mut self, ctx: &mut Context, waiting: Waiting, stream: Uuid, text: ByteString, way: Way) {
-        let Waiting { seq, id, .. } = waiting;
-        let queue = self.waiting.entry(stream).or_default();
-        queue.push_back(waiting);
-        if way.twice {
-            queue.push_back(Waiting {
-                seq,
-                id,
-                repeated: true,
-            });
-            ctx.text(text.clone());
-        }
-        if !way.fragmented {
-            return ctx.text(text);
-        }
-        let bytes = text.into_bytes();
-        let part = bytes.len().div_ceil(FRAGMENTS);
-        for index in 0..FRAGMENTS {
-            let range = (index * part).min(bytes.len())..((index + 1) * part).min(bytes.len());
-            let piece: Bytes = bytes.slice(range);
-            ctx.write_raw(Message::Continuation(match index {
-                0 => actix_http::ws::Item::FirstText(piece),
-                _ if index + 1 == FRAGMENTS => actix_http::ws::Item::Last(piece),
-                _ => actix_http::ws::Item::Continue(piece),
-            }));
-        }
-    }
-
-    fn ping(&mut self, ctx: &mut Context) {
-        if !self.is_live() || !self.backend.pings.load(Ordering::Relaxed) {
-            return;
-        }
-        if self.open_pings.len() == MAX_OPEN_PINGS {
-            self.open_pings.pop_front();
-        }
-        self.open_pings.push_back(Instant::now());
-        ctx.text(wire::ping(self.backend.now(), self.backend.options.local_offset));
-        self.backend.state().ledger.stats.pings_sent += 1;
-    }
-
-    /// The protocol's own ping, which goes on whatever became of the handler above it.
-    fn keep_alive(&mut self, ctx: &mut Context) {
-        if self.life == Life::Closing {
-            return;
-        }
-        if self.keepalive_open {
-            self.backend.state().ledger.stats.keepalive_timeouts += 1;
-            let reason = CloseReason {
-                code: CloseCode::Error,
-                description: Some("keepalive ping timeout".to_owned()),
-            };
-            return self.close(Some(reason), ctx);
-        }
-        self.keepalive_open = true;
-        ctx.ping(&fastrand::u32(..).to_be_bytes());
-    }
-
     /// Whether it still hears and says anything. An order to be dead holds from the moment it is given,
     /// whatever the actor was told first.
     fn is_live(&mut self) -> bool {

@@ -81,8 +81,7 @@ pub(crate) async fn start(
     };
     let task = tokio::spawn(driver.run(load));
 
-    let path = plugin.to_owned();
-    let error = match answer.await {
+    let answer = match answer.await {
         Ok(Answer::Ready(info, description)) => {
             return Ok(Started {
                 info: *info,
@@ -94,12 +93,26 @@ pub(crate) async fn start(
                 task,
             });
         }
-        Ok(Answer::Unloadable(fault)) => Error::Load { path, fault },
-        Ok(Answer::Refused(outcome, notes)) => Error::Refused { path, outcome, notes },
-        Ok(Answer::OtherRelease) => Error::OtherRelease {
+        Ok(answer) => Some(answer),
+        Err(_) => None,
+    };
+    let error = failure(answer, host_binary, plugin, timeout);
+    // The child leaves by itself, or is killed for not doing so: nothing of it remains after the error.
+    drop(commands);
+    let _ = task.await;
+    Err(error)
+}
+
+/// Why there is no running plugin. Without an answer, the task that watches the child was ended.
+fn failure(answer: Option<Answer>, host_binary: &Path, plugin: &Path, timeout: Duration) -> Error {
+    let path = plugin.to_owned();
+    match answer {
+        Some(Answer::Unloadable(fault)) => Error::Load { path, fault },
+        Some(Answer::Refused(outcome, notes)) => Error::Refused { path, outcome, notes },
+        Some(Answer::OtherRelease) => Error::OtherRelease {
             path: host_binary.to_owned(),
         },
-        Ok(Answer::Died {
+        Some(Answer::Died {
             stage,
             how: ExitKind::TimedOut,
             output,
@@ -109,7 +122,7 @@ pub(crate) async fn start(
             after: timeout,
             output,
         },
-        Ok(Answer::Died {
+        Some(Answer::Died {
             stage: Stage::Starting,
             how,
             output,
@@ -118,24 +131,17 @@ pub(crate) async fn start(
             how,
             output,
         },
-        Ok(Answer::Died { stage, how, output }) => Error::Died {
+        Some(Answer::Died { stage, how, output }) => Error::Died {
             path,
             stage,
             how,
             output,
         },
-        Err(_) => {
-            let how = ExitKind::Garbled("the task that watches it was ended".into());
-            Error::Died {
-                path,
-                stage: Stage::Starting,
-                how,
-                output: Vec::new(),
-            }
-        }
-    };
-    // The child leaves by itself, or is killed for not doing so: nothing of it remains after the error.
-    drop(commands);
-    let _ = task.await;
-    Err(error)
+        Some(Answer::Ready(..)) | None => Error::Died {
+            path,
+            stage: Stage::Starting,
+            how: ExitKind::Garbled("the task that watches it was ended".into()),
+            output: Vec::new(),
+        },
+    }
 }
