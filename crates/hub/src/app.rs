@@ -73,8 +73,9 @@ impl Hub {
         }
         let data_dir = &settings.hub.data_dir;
         make_directory(data_dir)?;
-        let (store, opened) = Store::open(store_options(&settings))?;
+        let (mut store, opened) = Store::open(store_options(&settings))?;
         tell(&opened);
+        give_up_orphans(&mut store, &settings, clock)?;
         let ids = Arc::new(AlertIds::after(opened.last_id));
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
         let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Notify::new()));
@@ -144,6 +145,18 @@ fn tell(opened: &OpenReport) {
         Some(text) => warn!("{text}"),
         None => info!("the store is open"),
     }
+}
+
+/// Ends what waits for sinks that are no longer configured: nobody will ever take it.
+fn give_up_orphans(store: &mut Store, settings: &Settings, clock: Clock) -> Result<(), StoreError> {
+    for name in store.waiting_sinks()? {
+        if settings.sink.iter().any(|sink| sink.name == name) {
+            continue;
+        }
+        warn!("there is no sink {name} in the configuration any more: what waited for it is given up");
+        while store.give_up(&name, "the sink is no longer configured", clock.unix())? {}
+    }
+    Ok(())
 }
 
 fn store_options(settings: &Settings) -> StoreOptions {

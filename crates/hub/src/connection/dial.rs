@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
+use actix_rt::net::TcpStream;
+use actix_service::{Service, fn_service};
+use actix_tls::connect::{ConnectInfo, Connection};
 use awc::error::{ConnectError, SendRequestError, WsClientError};
-use awc::http::StatusCode;
+use awc::http::{StatusCode, Uri};
 use awc::{BoxedSocket, Client, Connector, ws};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -46,6 +49,7 @@ impl Dialer {
         let backend = Backend::parse(&self.url).map_err(address)?;
         let url = backend.alerts(&self.user_id, token.expose()).map_err(address)?;
         let connector = Connector::new()
+            .connector(without_delay())
             .timeout(self.connect_timeout)
             .handshake_timeout(self.connect_timeout);
         let connector = if backend.is_secure() {
@@ -78,6 +82,29 @@ impl Dialer {
             .with_no_client_auth();
         Ok(Arc::new(config))
     }
+}
+
+/// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the
+/// one before it (Nagle's algorithm), which a busy server delays.
+fn without_delay() -> impl Service<
+    ConnectInfo<Uri>,
+    Response = Connection<Uri, TcpStream>,
+    Error = actix_tls::connect::ConnectError,
+    Future: 'static,
+> + Clone
++ 'static {
+    let tcp = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
+    fn_service(move |request: ConnectInfo<Uri>| {
+        let connecting = tcp.call(request);
+        async move {
+            let connection = connecting.await?;
+            connection
+                .io_ref()
+                .set_nodelay(true)
+                .map_err(actix_tls::connect::ConnectError::Io)?;
+            Ok(connection)
+        }
+    })
 }
 
 fn add_authorities(roots: &mut rustls::RootCertStore, file: &Path) -> Result<(), String> {

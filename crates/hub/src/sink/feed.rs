@@ -16,7 +16,9 @@ impl Sink {
         let now = self.parts.clock.now();
         let window = self.pace.window(now, self.parts.settings.in_flight);
         let bytes: u64 = self.under_way.values().map(|call| call.frame_bytes).sum();
-        if self.under_way.len() >= window || bytes >= MAX_IN_FLIGHT_BYTES {
+        // What has ended but is not recorded comes again after a crash, so it is bounded like what is under way.
+        let unrecorded = self.settling.len() >= self.parts.settings.in_flight;
+        if self.under_way.len() >= window || unrecorded || bytes >= MAX_IN_FLIGHT_BYTES {
             if let Some(at) = self.pace.opens_at().filter(|_| window == 0) {
                 self.wake_at(at, ctx);
             }
