@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_sinkhost::Event;
+use watchpost_sinkhost::{Event, Outcome};
 
 use super::{Child, Sink, launch};
 use crate::status::SinkReport;
@@ -32,6 +32,9 @@ impl StreamHandler<Event> for Sink {
                 notes,
             } => {
                 self.ended(call_id, &launch::outcome(outcome, &notes), ctx);
+                if let Outcome::Fatal | Outcome::BadConfig = outcome {
+                    self.instance_failed(ctx);
+                }
             }
             Event::Exited(exit) => self.exited(&exit, ctx),
         }

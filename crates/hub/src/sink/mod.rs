@@ -92,6 +92,8 @@ enum Child {
     Starting,
     /// Ready for deliveries.
     Running(Host),
+    /// Told to end because its instance has failed; the next is started when it has.
+    Ending,
     /// Being stopped, or stopped.
     Stopped,
 }
@@ -149,7 +151,7 @@ impl Sink {
             Child::Waiting(at) => self.wake_at(at, ctx),
             Child::Running(_) if self.fetching => self.stale = true,
             Child::Running(_) => self.fetch(ctx),
-            Child::Starting | Child::Stopped => {}
+            Child::Starting | Child::Ending | Child::Stopped => {}
         }
     }
 
@@ -247,6 +249,18 @@ impl Sink {
         });
     }
 
+    /// The plugin says that its instance is of no use any more: ends the child, so that a new one is made.
+    fn instance_failed(&mut self, ctx: &mut Context<Self>) {
+        match std::mem::replace(&mut self.child, Child::Ending) {
+            Child::Running(host) => {
+                let stop = async move { host.stop(CHILD_STOP_GRACE).await };
+                // What comes of it is the exit, which is an event like any other.
+                ctx.spawn(stop.into_actor(self).map(|_, _, _| ()));
+            }
+            other => self.child = other,
+        }
+    }
+
     /// The child is gone. What it was working on counts as tried; what only waited in it does not.
     fn exited(&mut self, exit: &Exit, ctx: &mut Context<Self>) {
         if let Child::Stopped = self.child {
@@ -285,7 +299,7 @@ impl Sink {
                 let stop = async move { host.stop(CHILD_STOP_GRACE).await };
                 ctx.spawn(stop.into_actor(self).map(|_, _, ctx| ctx.stop()));
             }
-            Child::Waiting(_) | Child::Starting => ctx.stop(),
+            Child::Waiting(_) | Child::Starting | Child::Ending => ctx.stop(),
             Child::Stopped => {}
         }
     }
@@ -295,7 +309,7 @@ impl Sink {
             Child::Running(_) if self.pace.is_down() => SinkState::Down,
             Child::Running(_) => SinkState::Running,
             Child::Starting if self.restarts.failures() == 0 => SinkState::Starting,
-            Child::Starting | Child::Waiting(_) => SinkState::Failed,
+            Child::Starting | Child::Waiting(_) | Child::Ending => SinkState::Failed,
             Child::Stopped => SinkState::Stopped,
         }
     }
