@@ -214,8 +214,8 @@ typedef struct wp_plugin {
     int32_t (*probe)(void *self, const wp_call *call, wp_reply *reply);
 
     /* Asks a call that is under way to return soon. Comes from another thread and may overlap that call,
-     * or come just after it. At a deadline this comes first; two seconds later the process is killed.
-     * Optional: polling wp_host.cancelled serves as well. */
+     * or come just before or just after it: remember `call_id`, not that it came. At a deadline this comes
+     * first; two seconds later the process is killed. Optional: polling wp_host.cancelled serves as well. */
     void (*cancel)(void *self, uint64_t call_id);
 
     /* Ends the instance. No call comes after it. */

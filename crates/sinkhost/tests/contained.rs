@@ -139,6 +139,22 @@ async fn the_time_of_a_delivery_counts_from_its_beginning() {
 }
 
 #[tokio::test]
+async fn a_cancel_is_heard_whenever_it_comes() {
+    let mut running = Running::start(&plugin(&[])).await;
+    for call_id in 0..400 {
+        running.deliver(call_id, "wait for cancel");
+        // At once it mostly finds the call waiting; as soon as the call is told to have begun, about to enter the
+        // plugin.
+        if call_id % 2 == 0 {
+            while running.event().await != Some(Event::Begun { call_id }) {}
+        }
+        running.host.cancel(call_id);
+        let (ended, outcome, _) = running.done().await;
+        assert_eq!((ended, outcome), (call_id, Outcome::Retry { after: None }));
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_has_not_begun_can_be_cancelled() {
     let mut running = Running::start(&plugin(&[])).await;
     running.deliver(1, "wait for cancel");

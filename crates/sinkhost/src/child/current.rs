@@ -10,6 +10,9 @@ const NONE: u64 = u64::MAX;
 type CancelFn = unsafe extern "C" fn(instance: *mut c_void, call_id: u64);
 
 /// The call under way.
+///
+/// A call is announced before anybody hears of it and entered when the plugin's code is next, so that there is no
+/// instant at which a cancel finds it nowhere.
 #[derive(Debug)]
 pub(super) struct Current {
     running: Mutex<Running>,
@@ -21,6 +24,8 @@ pub(super) struct Current {
 #[derive(Debug)]
 struct Running {
     call_id: u64,
+    /// Whether the plugin's code is called, so that its `cancel` may be.
+    entered: bool,
     /// Null while there is none: until `create` has returned.
     instance: *mut c_void,
 }
@@ -33,6 +38,7 @@ impl Current {
     pub(super) fn new(cancel: Option<CancelFn>) -> Self {
         let running = Mutex::new(Running {
             call_id: NONE,
+            entered: false,
             instance: std::ptr::null_mut(),
         });
         Self {
@@ -42,9 +48,23 @@ impl Current {
         }
     }
 
-    /// A call begins. `instance` is null for `create`.
-    pub(super) fn begin(&self, call_id: u64, instance: *mut c_void) {
-        *self.lock() = Running { call_id, instance };
+    /// From here on `call_id` can be cancelled.
+    pub(super) fn announce(&self, call_id: u64) {
+        let mut running = self.lock();
+        running.call_id = call_id;
+        running.entered = false;
+    }
+
+    /// The plugin is called next, unless `false`: then the call was cancelled before. `instance` is null for
+    /// `create`.
+    pub(super) fn enter(&self, call_id: u64, instance: *mut c_void) -> bool {
+        let mut running = self.lock();
+        *running = Running {
+            call_id,
+            entered: true,
+            instance,
+        };
+        !self.is_cancelled(call_id)
     }
 
     /// The call is over, and so is a cancel that overlapped it.
@@ -62,6 +82,7 @@ impl Current {
         }
         self.cancelled.store(running.call_id, Ordering::Release);
         if let Some(cancel) = self.cancel
+            && running.entered
             && running.call_id != crate::message::FIRST_OWN_CALL
         {
             // SAFETY: the instance lives: it is destroyed by the thread that makes the calls, after `end`.

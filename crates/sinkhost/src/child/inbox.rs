@@ -37,10 +37,11 @@ pub(super) enum What {
 }
 
 /// The calls that wait. The parent's window bounds them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     bell: Condvar,
+    current: &'static Current,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +51,14 @@ struct State {
 }
 
 impl Inbox {
+    pub(super) fn new(current: &'static Current) -> Self {
+        Self {
+            state: Mutex::default(),
+            bell: Condvar::new(),
+            current,
+        }
+    }
+
     /// Waits for the next call; `None`: it is time to leave.
     pub(super) fn wait(&self) -> Option<Work> {
         let state = self.lock();
@@ -58,7 +67,7 @@ impl Inbox {
             .bell
             .wait_while(state, waiting)
             .unwrap_or_else(PoisonError::into_inner);
-        if state.stop { None } else { state.work.pop_front() }
+        if state.stop { None } else { self.take(&mut state) }
     }
 
     /// The next call, if it is a delivery and is there already.
@@ -68,7 +77,14 @@ impl Inbox {
         if state.stop || !matches!(next.what, What::Deliver { .. }) {
             return None;
         }
-        state.work.pop_front()
+        self.take(&mut state)
+    }
+
+    /// Takes the next call and announces it in one step: a cancel finds it here or there.
+    fn take(&self, state: &mut State) -> Option<Work> {
+        let work = state.work.pop_front()?;
+        self.current.announce(work.info.call_id);
+        Some(work)
     }
 
     fn push(&self, work: Work) {
@@ -94,19 +110,14 @@ impl Inbox {
 }
 
 /// Starts the thread that hears the parent.
-pub(super) fn listen(
-    port: &'static Port,
-    mut receiver: Receiver,
-    inbox: &'static Inbox,
-    current: &'static Current,
-) -> io::Result<()> {
+pub(super) fn listen(port: &'static Port, mut receiver: Receiver, inbox: &'static Inbox) -> io::Result<()> {
     let hear = move || {
         while let Some((message, fds)) = port.receive(&mut receiver) {
-            take(message, fds, port, inbox, current);
+            take(message, fds, port, inbox);
         }
         // The parent is gone. The plugin may end in peace, but not for ever.
         inbox.stop();
-        thread::spawn(move || current.cancel(None));
+        thread::spawn(move || inbox.current.cancel(None));
         thread::sleep(DROP_GRACE);
         leave(1)
     };
@@ -117,7 +128,7 @@ pub(super) fn listen(
         .map(drop)
 }
 
-fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox, current: &Current) {
+fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox) {
     match message {
         ToChild::Deliver {
             call_id,
@@ -152,7 +163,7 @@ fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox
             outcome: Outcome::Retry { after: None },
             notes: vec![Note::new("cancelled before it began")],
         }),
-        ToChild::Cancel { call_id } => current.cancel(Some(call_id)),
+        ToChild::Cancel { call_id } => inbox.current.cancel(Some(call_id)),
         // A second plugin in one process is what this process is there to prevent.
         ToChild::Load { .. } => {}
         ToChild::Stop => inbox.stop(),

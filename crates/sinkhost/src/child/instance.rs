@@ -60,6 +60,7 @@ impl Instance {
             attempt: 0,
             timeout,
         };
+        current.announce(info.call_id);
         let answer = instance.call(info, |_, call, reply| {
             // SAFETY: the host lives for ever, the rest for the call.
             unsafe { create(host, abi::Str::new(config), call, &raw mut pointer, reply) }
@@ -142,6 +143,7 @@ impl Instance {
         }
     }
 
+    /// Makes a call that [`Current::announce`] has announced.
     fn call(
         &mut self,
         info: CallInfo,
@@ -153,8 +155,14 @@ impl Instance {
             call_id: info.call_id,
             deadline_ns: monotonic_ns().saturating_add(nanos(info.timeout)),
         };
-        self.current.begin(info.call_id, self.pointer);
-        let answer = ask(|reply| make(self.pointer, &raw const call, reply));
+        let answer = if self.current.enter(info.call_id, self.pointer) {
+            ask(|reply| make(self.pointer, &raw const call, reply))
+        } else {
+            (
+                Outcome::Retry { after: None },
+                vec![Note::new("cancelled before it began")],
+            )
+        };
         self.current.end();
         answer
     }

@@ -84,8 +84,8 @@ fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, ta
             port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
             port.send(&ToParent::Reached(Stage::Creating));
             let current: &'static Current = Box::leak(Box::new(Current::new(plugin.cancel())));
-            let inbox: &'static Inbox = Box::leak(Box::new(Inbox::default()));
-            if let Err(error) = inbox::listen(port, receiver, inbox, current) {
+            let inbox: &'static Inbox = Box::leak(Box::new(Inbox::new(current)));
+            if let Err(error) = inbox::listen(port, receiver, inbox) {
                 let note = Note::new(format!("cannot start a thread: {error}"));
                 return port.send(&ToParent::Answer(Outcome::Retry { after: None }, vec![note]));
             }
@@ -93,7 +93,7 @@ fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, ta
             match Instance::create(plugin, host, current, &config, timeout) {
                 Ok(mut instance) => {
                     port.send(&ToParent::Answer(Outcome::Ok, Vec::new()));
-                    work::work(port, inbox, &mut instance);
+                    work::work(port, inbox, current, &mut instance);
                     instance.destroy();
                     port.end_log();
                 }

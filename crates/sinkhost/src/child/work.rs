@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::current::Current;
 use super::inbox::{Inbox, What, Work};
 use super::instance::{CallInfo, Instance, MappedFrame};
 use super::port::Port;
@@ -10,9 +11,10 @@ use crate::message::{FIRST_OWN_CALL, ToParent};
 use crate::{Note, Outcome};
 
 /// Works until it is time to leave.
-pub(super) fn work(port: &Port, inbox: &Inbox, instance: &mut Instance) {
+pub(super) fn work(port: &Port, inbox: &Inbox, current: &Current, instance: &mut Instance) {
     let mut worker = Worker {
         port,
+        current,
         instance,
         run: Vec::new(),
         patience: Duration::ZERO,
@@ -32,6 +34,7 @@ pub(super) fn work(port: &Port, inbox: &Inbox, instance: &mut Instance) {
 
 struct Worker<'a> {
     port: &'a Port,
+    current: &'a Current,
     instance: &'a mut Instance,
     /// Deliveries that wait for the flush, oldest first.
     run: Vec<u64>,
@@ -85,6 +88,7 @@ impl Worker<'_> {
         self.flushes += 1;
         let call_id = FIRST_OWN_CALL + self.flushes;
         let timeout = std::mem::take(&mut self.patience);
+        self.current.announce(call_id);
         self.port.send(&ToParent::Begun { call_id });
         let (outcome, notes) = self.instance.flush(CallInfo {
             call_id,

@@ -19,7 +19,8 @@
 #endif
 
 static const wp_host *the_host;
-static volatile int cancelled, cancel_hangs;
+static volatile uint64_t cancelled = UINT64_MAX; /* The call that `cancel` named: it may come before the call. */
+static volatile int cancel_hangs;
 static unsigned delivered_since_flush;
 static volatile int flush_shall_fail, flush_shall_abort;
 
@@ -102,7 +103,6 @@ static int32_t misbehave(wp_str how) {
 
 static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, wp_reply *reply) {
     (void)self;
-    cancelled = 0;
     delivered_since_flush++;
     if (says(alert->title, "frames")) return deliver_frames(alert);
     if (says(alert->title, "retry")) return wp_fail(reply, WP_RETRY, "the server is away");
@@ -123,12 +123,12 @@ static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, w
     }
     if (says(alert->title, "stdin")) log_line("stdin gave %lu bytes, socket %lu", (unsigned long)read(0, reply, 1), 0);
     if (says(alert->title, "wait for cancel")) {
-        while (!cancelled) sleep_ms(1);
+        while (cancelled != call->call_id) sleep_ms(1);
         return wp_fail(reply, WP_RETRY, "gave up");
     }
     if (says(alert->title, "abort with unread packets")) {
         cancel_hangs = 1;
-        while (!cancelled) sleep_ms(1);
+        while (cancelled != call->call_id) sleep_ms(1);
         sleep_ms(200);
         abort();
     }
@@ -141,8 +141,7 @@ static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, w
 
 static void cancel(void *self, uint64_t call_id) {
     (void)self;
-    (void)call_id;
-    cancelled = 1;
+    cancelled = call_id;
     while (cancel_hangs) sleep_ms(1000);
 }
 
