@@ -128,6 +128,7 @@ static int32_t deliver(void *self, const wp_alert *alert, const wp_call *call, w
     }
     if (says(alert->title, "abort with unread packets")) {
         cancel_hangs = 1;
+        wp_log(the_host, WP_LOG_INFO, "waiting");
         while (cancelled != call->call_id) sleep_ms(1);
         sleep_ms(200);
         abort();
