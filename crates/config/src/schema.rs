@@ -158,7 +158,7 @@ forms! {
     /// A text that is not empty.
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
-    KindWord = { "type": "string", "enum": ["anomaly"] };
+    KindWord = { "type": "string", "enum": ["anomaly", "hub"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
     /// A table that someone else checks.
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(words["enum"], json!(severities));
         assert_eq!(
             KindWord::json_schema(&mut generator).to_value()["enum"],
-            json!([AlertKind::Anomaly])
+            json!([AlertKind::Anomaly, AlertKind::Hub])
         );
     }
 }

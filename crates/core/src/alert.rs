@@ -17,7 +17,7 @@ pub struct Alert {
     pub id: AlertId,
     /// What kind of thing happened.
     pub kind: AlertKind,
-    /// Name of the `[[connection]]` it came over.
+    /// Name of the `[[connection]]` it came over; `"hub"` for the hub's own.
     pub connection: String,
     /// The id the backend gave the message, if it gave one. Unique within a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +49,8 @@ pub struct Alert {
 pub enum AlertKind {
     /// A camera's AI judged a person's behaviour abnormal.
     Anomaly,
+    /// The hub speaks of itself: see [`HubEvent`](crate::HubEvent).
+    Hub,
 }
 
 /// How much an alert matters, mildest first.
@@ -156,6 +158,7 @@ impl fmt::Display for AlertKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Anomaly => "anomaly",
+            Self::Hub => "hub",
         })
     }
 }

@@ -13,7 +13,8 @@ pub enum DeliveryState {
     Pending,
     /// The sink has it.
     Delivered,
-    /// Given up: the sink refused it for good or the retries ran out. The last error says why.
+    /// Given up: the sink refused it for good, it kept crashing the plugin, the retries ran out, or somebody dropped it.
+    /// The last error says why.
     Dead,
     /// Grew older than the sink's `max_age` before it could be delivered.
     Expired,
@@ -52,6 +53,11 @@ pub enum Outcome {
         /// How, for instance `the plugin was killed by SIGSEGV`.
         note: String,
     },
+    /// The attempt was cut short like the others before it: this alert crashes the plugin.
+    Poisonous {
+        /// How the plugin crashed, and how often.
+        note: String,
+    },
 }
 
 impl Outcome {
@@ -59,7 +65,10 @@ impl Outcome {
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Delivered => None,
-            Self::Retry { note, .. } | Self::Refused { note } | Self::Broken { note } => Some(note),
+            Self::Retry { note, .. }
+            | Self::Refused { note }
+            | Self::Broken { note }
+            | Self::Poisonous { note } => Some(note),
         }
     }
 }

@@ -8,7 +8,10 @@
 
 mod alert;
 mod backoff;
+mod crashes;
 mod delivery;
+mod digest;
+mod event;
 mod failure;
 mod heartbeat;
 mod ids;
@@ -20,7 +23,10 @@ mod time;
 
 pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, Picture, Severity, UnknownWord};
 pub use backoff::{Backoff, BackoffPolicy};
+pub use crashes::{AfterCrash, CrashPolicy, Crashes};
 pub use delivery::{DeliveryState, Outcome};
+pub use digest::Digest;
+pub use event::{HUB, HubEvent};
 pub use failure::{CloseReason, ConnectFailure, FailureKind};
 pub use heartbeat::{Beat, Heartbeat, HeartbeatPolicy};
 pub use ids::{AlertId, AlertIds};

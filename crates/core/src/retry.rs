@@ -37,7 +37,7 @@ impl RetryPolicy {
     ) -> Verdict {
         let (note, asked) = match outcome {
             Outcome::Delivered => return Verdict::Delivered,
-            Outcome::Refused { note } => return Verdict::Dead(note.clone()),
+            Outcome::Refused { note } | Outcome::Poisonous { note } => return Verdict::Dead(note.clone()),
             Outcome::Retry { note, after } => (note, *after),
             Outcome::Broken { note } => (note, None),
         };

@@ -19,7 +19,8 @@ pub struct Target {
 pub struct Match {
     /// Names of connections, one of which it came over.
     pub connections: Vec<String>,
-    /// Kinds, one of which it is.
+    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes the hub's own events only when it
+    /// names [`AlertKind::Hub`], so that a siren does not ring for a full disk.
     pub kinds: Vec<AlertKind>,
     /// Stream ids, one of which it has.
     pub streams: Vec<String>,
@@ -149,12 +150,20 @@ impl Router {
 }
 
 impl Match {
+    fn takes(&self, kind: AlertKind) -> bool {
+        if self.kinds.is_empty() {
+            kind != AlertKind::Hub
+        } else {
+            self.kinds.contains(&kind)
+        }
+    }
+
     /// The first condition that the alert does not meet.
     fn refusal(&self, alert: &Alert) -> Option<&'static str> {
         let missing = |list: &[String], word: &str| !list.is_empty() && !list.iter().any(|w| w == word);
         if missing(&self.connections, &alert.connection) {
             Some("connection")
-        } else if !self.kinds.is_empty() && !self.kinds.contains(&alert.kind) {
+        } else if !self.takes(alert.kind) {
             Some("kind")
         } else if missing(&self.streams, &alert.stream_id) {
             Some("stream")
@@ -172,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::alert::sample;
+    use crate::{AlertId, HubEvent};
 
     fn target(name: &str, max_age: Option<u64>) -> Target {
         Target {
@@ -223,6 +233,31 @@ mod tests {
                 -> mail until None
             "#]],
         );
+    }
+
+    #[test]
+    fn the_hubs_own_events_go_where_a_route_names_them() {
+        let everything = Match::default();
+        let hub = Match {
+            kinds: vec![AlertKind::Hub],
+            ..Match::default()
+        };
+        let event = HubEvent::SinkRecovered { sink: "mail".into() };
+        let alert = event.into_alert(AlertId(1), UnixMillis(0));
+        let sinks = |routes| {
+            let targets = ["archive", "siren", "mail"].map(|name| target(name, None));
+            let planned = Router::new(targets.into(), routes).plan(&alert);
+            planned
+                .into_iter()
+                .map(|planned| planned.sink)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sinks(vec![]), ["archive", "siren", "mail"]);
+        let routes = vec![
+            route("cameras", everything, &["archive", "siren"]),
+            route("own", hub, &["mail"]),
+        ];
+        assert_eq!(sinks(routes), ["mail"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{TimeSpan, schema};
+use crate::{ByteSize, TimeSpan, schema};
 
 /// `[[sink]]`
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
@@ -28,6 +28,10 @@ pub struct SinkSettings {
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
     pub in_flight: usize,
+    /// When the plugin's process holds more memory of its own than this, it is started anew between two deliveries: a
+    /// slow leak then never becomes a crash.
+    #[serde(default = "recycle_over")]
+    pub recycle_over: ByteSize,
     /// When a failed delivery is tried again. Newer alerts do not wait for it.
     #[serde(default)]
     pub retry: RetrySettings,
@@ -60,6 +64,7 @@ impl fmt::Debug for SinkSettings {
             timeout,
             max_age,
             in_flight,
+            recycle_over,
             retry,
             config: _,
         } = self;
@@ -69,6 +74,7 @@ impl fmt::Debug for SinkSettings {
             .field("timeout", timeout)
             .field("max_age", max_age)
             .field("in_flight", in_flight)
+            .field("recycle_over", recycle_over)
             .field("retry", retry)
             .finish_non_exhaustive()
     }
@@ -90,6 +96,10 @@ fn timeout() -> TimeSpan {
 
 fn in_flight() -> usize {
     64
+}
+
+fn recycle_over() -> ByteSize {
+    ByteSize(128 << 20)
 }
 
 fn no_config() -> serde_json::Value {

@@ -522,7 +522,7 @@ match = { severity = "urgent", kind = ["anomaly", "motion"] }
                 ·                                                   ────┬───
                 ·                                                       ╰── not one of its words
                 ╰────
-              help: expected `anomaly`
+              help: expected `anomaly` or `hub`
         "#]],
     );
 }

@@ -1,0 +1,193 @@
+//! What the hub has to say about itself, and how that becomes an alert: silence must never be ambiguous.
+
+use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, UnixMillis};
+
+/// Name that stands for the connection and the stream of an alert that the hub raised itself.
+pub const HUB: &str = "hub";
+
+/// Something about the hub that somebody should know.
+///
+/// It is stored and routed like an alert of a camera, as one of kind [`AlertKind::Hub`]. The word for it, which a
+/// script can rely on, is `details.status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubEvent {
+    /// A sink's plugin cannot be run: it keeps crashing or does not start. Its alerts are kept.
+    SinkFailed {
+        /// The sink.
+        sink: String,
+        /// How it last ended, or why it did not start.
+        why: String,
+    },
+    /// A sink that had failed delivers again.
+    SinkRecovered {
+        /// The sink.
+        sink: String,
+    },
+    /// A sink did not get some alerts and will not, unless somebody has them delivered again.
+    DeadLetters {
+        /// The sink.
+        sink: String,
+        /// How many, since this was last told.
+        count: u64,
+        /// The last of them.
+        last: AlertId,
+        /// Why that one was given up.
+        why: String,
+    },
+    /// Alerts came faster than the store took them, and some were dropped without an acknowledgement.
+    AlertsDropped {
+        /// The connection.
+        connection: String,
+        /// How many, since this was last told.
+        count: u64,
+    },
+    /// The store could not be written for a while, and can be now.
+    StoreRecovered {
+        /// What had kept it.
+        trouble: String,
+        /// For how long, in whole seconds.
+        seconds: u64,
+    },
+    /// The store was damaged. It was set aside and a new one begun.
+    StoreReplaced {
+        /// What was wrong, and where the old one is.
+        what: String,
+    },
+}
+
+impl HubEvent {
+    /// The alert that tells of it.
+    pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
+        let (word, severity, title, text) = self.told();
+        Alert {
+            id,
+            kind: AlertKind::Hub,
+            connection: HUB.to_owned(),
+            source_id: None,
+            stream_id: HUB.to_owned(),
+            person_id: 0,
+            received_at: now,
+            occurred_at: None,
+            severity,
+            title,
+            text,
+            details: Details {
+                status: word.to_owned(),
+                ..Details::default()
+            },
+            picture: Picture::Missing("the hub's own events have none".to_owned()),
+        }
+    }
+
+    fn told(self) -> (&'static str, Severity, String, String) {
+        match self {
+            Self::SinkFailed { sink, why } => (
+                "sink_failed",
+                Severity::High,
+                format!("Sink {sink} has failed"),
+                format!("{why}. Its alerts are kept, and it is tried again about once a minute."),
+            ),
+            Self::SinkRecovered { sink } => (
+                "sink_recovered",
+                Severity::Low,
+                format!("Sink {sink} delivers again"),
+                "What waited for it is being delivered.".to_owned(),
+            ),
+            Self::DeadLetters {
+                sink,
+                count,
+                last,
+                why,
+            } => (
+                "dead_letters",
+                Severity::High,
+                format!("Sink {sink} did not get {}", alerts(count)),
+                format!("The last one given up is {last}: {why}. `watchpost deliveries retry` tries again."),
+            ),
+            Self::AlertsDropped { connection, count } => (
+                "alerts_dropped",
+                Severity::Critical,
+                format!("{} of connection {connection} could not be stored", alerts(count)),
+                "They came faster than the store could take them, and were not acknowledged.".to_owned(),
+            ),
+            Self::StoreRecovered { trouble, seconds } => (
+                "store_recovered",
+                Severity::High,
+                format!("The store works again after {seconds} s"),
+                format!("Until now: {trouble}"),
+            ),
+            Self::StoreReplaced { what } => (
+                "store_replaced",
+                Severity::Critical,
+                "The store was damaged and a new one was begun".to_owned(),
+                what,
+            ),
+        }
+    }
+}
+
+fn alerts(count: u64) -> String {
+    match count {
+        1 => "1 alert".to_owned(),
+        _ => format!("{count} alerts"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(event: HubEvent, expected: Expect) {
+        let alert = event.into_alert(AlertId(7_000), UnixMillis(7));
+        assert_eq!(
+            (alert.kind, alert.connection.as_str(), alert.stream_id.as_str()),
+            (AlertKind::Hub, HUB, HUB)
+        );
+        let Alert {
+            severity,
+            title,
+            text,
+            details,
+            ..
+        } = alert;
+        expected.assert_eq(&format!("{} ({severity}): {title}\n{text}\n", details.status));
+    }
+
+    #[test]
+    fn every_event_says_what_happened_and_what_follows() {
+        check(
+            HubEvent::SinkFailed {
+                sink: "siren".into(),
+                why: "the plugin was killed by SIGSEGV (segmentation fault)".into(),
+            },
+            expect![[r#"
+                sink_failed (high): Sink siren has failed
+                the plugin was killed by SIGSEGV (segmentation fault). Its alerts are kept, and it is tried again about once a minute.
+            "#]],
+        );
+        check(
+            HubEvent::DeadLetters {
+                sink: "mail".into(),
+                count: 1,
+                last: AlertId(5),
+                why: "550 no such user".into(),
+            },
+            expect![[r#"
+                dead_letters (high): Sink mail did not get 1 alert
+                The last one given up is 5: 550 no such user. `watchpost deliveries retry` tries again.
+            "#]],
+        );
+        check(
+            HubEvent::AlertsDropped {
+                connection: "shop".into(),
+                count: 3,
+            },
+            expect![[r#"
+                alerts_dropped (critical): 3 alerts of connection shop could not be stored
+                They came faster than the store could take them, and were not acknowledged.
+            "#]],
+        );
+    }
+}
