@@ -20,7 +20,7 @@ use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::sink::SinkParts;
-use crate::store::{Writer, WriterParts};
+use crate::store::{Readers, Writer, WriterParts};
 use crate::supervisor::Supervisor;
 
 /// The hub could not be started.
@@ -80,13 +80,15 @@ impl Hub {
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
         let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Notify::new()));
         let bells: HashMap<_, _> = settings.sink.iter().map(bell).collect();
-        let open_reader = store.reader_factory();
+        let readers = Readers::new(store.reader_factory());
         let (writer, store_state) = Writer::start(WriterParts {
             store,
             group_commit: settings.store.group_commit,
             router: router(&settings),
             bells: bells.clone(),
             live: live.clone(),
+            ids: Arc::clone(&ids),
+            readers: readers.clone(),
             clock,
         })
         .map_err(StartError::Thread)?;
@@ -101,7 +103,7 @@ impl Hub {
                 settings: Arc::new(sink.clone()),
                 clock,
                 store: writer.clone(),
-                open_reader: open_reader.clone(),
+                readers: readers.clone(),
                 bell: Arc::clone(&bells[&sink.name]),
                 plugin_dirs: Arc::clone(&plugin_dirs),
                 host_binary: Arc::clone(&host_binary),
@@ -122,7 +124,7 @@ impl Hub {
             store: writer,
             store_state,
             reader: Mutex::new(None),
-            open_reader,
+            readers,
             recent: settings.store.recent,
             opened: opened.remarkable(),
             started_at: clock.unix(),

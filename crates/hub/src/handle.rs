@@ -8,11 +8,12 @@ use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Filter, Reader, ReaderFactory, StoreError, StoredAlert};
+use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
+use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
 use crate::status::{HubStatus, StoreReport};
-use crate::store::{StoreHandle, StoreState};
+use crate::store::{CachedReader, Change, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
 
 /// A running hub. Clones are handles to the same one; it can be used from any thread.
@@ -24,8 +25,8 @@ pub(crate) struct HubParts {
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
     /// One connection to the database for all questions, made with the first.
-    pub(crate) reader: Mutex<Option<Reader>>,
-    pub(crate) open_reader: ReaderFactory,
+    pub(crate) reader: Mutex<Option<CachedReader>>,
+    pub(crate) readers: Readers,
     /// Length of the live list.
     pub(crate) recent: u32,
     pub(crate) opened: Option<String>,
@@ -201,6 +202,46 @@ impl HubHandle {
         Ok(self.0.store.clear().await.ok_or(AskError::Gone)??)
     }
 
+    /// Deliveries, those of the newest alerts first; as many as the live list has unless the query says how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<DeliveryRecord>, AskError> {
+        let limit = query.limit.unwrap_or(self.0.recent);
+        let selection = query.into();
+        let found = self
+            .read(move |reader| reader.deliveries(&selection, limit))
+            .await?;
+        Ok(found.into_iter().map(DeliveryRecord::from).collect())
+    }
+
+    /// Has deliveries made at once that were given up, have expired or wait for a retry, however old they are.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn retry_deliveries(&self, query: DeliveryQuery) -> Result<Changed, AskError> {
+        self.change(Change::Retry, query).await
+    }
+
+    /// Gives up pending deliveries.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn drop_deliveries(&self, query: DeliveryQuery) -> Result<Changed, AskError> {
+        self.change(Change::Drop, query).await
+    }
+
+    async fn change(&self, change: Change, query: DeliveryQuery) -> Result<Changed, AskError> {
+        let selection = query.into();
+        let changed = self
+            .0
+            .store
+            .change(change, &selection)
+            .await
+            .ok_or(AskError::Gone)??;
+        Ok(Changed { changed })
+    }
+
     /// What happens from now on, as it happens.
     pub fn watch(&self) -> broadcast::Receiver<LiveEvent> {
         self.0.live.subscribe()
@@ -223,11 +264,8 @@ impl HubHandle {
         let parts = Arc::clone(&self.0);
         let answer = tokio::task::spawn_blocking(move || {
             let mut reader = parts.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = match reader.take() {
-                Some(open) => open,
-                None => (parts.open_reader)()?,
-            };
-            question(reader.insert(open))
+            let open = parts.readers.current(reader.take())?;
+            question(reader.insert(open)).inspect_err(|e| parts.store.suspect(e))
         });
         Ok(answer.await.map_err(|_| AskError::Gone)??)
     }

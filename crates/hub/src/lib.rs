@@ -9,6 +9,7 @@
 mod app;
 mod clock;
 mod connection;
+mod deliveries;
 mod guard;
 mod handle;
 mod live;
@@ -20,6 +21,7 @@ mod supervisor;
 
 pub use app::{Hub, StartError};
 pub use connection::{ConnectionReport, ConnectionState, Counters, LastFailure};
+pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use handle::{AlertEntry, AlertQuery, AskError, DeliveryEntry, HubHandle, Stopped};
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};

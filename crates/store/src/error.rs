@@ -33,8 +33,8 @@ pub enum StoreError {
         /// What the system said.
         why: String,
     },
-    /// The database is damaged. The next start looks through it and sets it aside.
-    #[error("{} is damaged: {what}. Restart the hub: it keeps the damaged file under another name and begins a new one.", path.display())]
+    /// The database is damaged. To open it anew looks through it and sets it aside.
+    #[error("{} is damaged: {what}. The hub keeps the damaged file under another name and begins a new one.", path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
@@ -148,7 +148,7 @@ impl StoreError {
     }
 
     /// Whether the database is beyond use, so that a new one must be begun.
-    pub(crate) fn is_ruin(&self) -> bool {
+    pub fn is_ruin(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
             Self::Database {

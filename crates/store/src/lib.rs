@@ -19,6 +19,7 @@
 
 mod batch;
 mod commit;
+mod deliveries;
 mod error;
 mod frames;
 mod names;
@@ -26,11 +27,13 @@ mod open;
 mod options;
 mod place;
 mod reader;
+mod reopen;
 mod retention;
 mod schema;
 mod store;
 
 pub use batch::{Arrival, Batch, DeliveryUpdate, Receipt};
+pub use deliveries::{Delivery, MAX_CHANGED_ROWS, Selection};
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
 pub use open::{Beginning, OpenReport, SetAside};

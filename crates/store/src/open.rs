@@ -103,14 +103,27 @@ pub(crate) fn open(options: StoreOptions) -> Result<(Store, OpenReport), StoreEr
     };
     fs::create_dir_all(&place.dir).map_err(|e| StoreError::io("make", &place.dir, e))?;
     let lock = lock(&place)?;
-    let mut set_aside = None;
+    open_locked(options, place, lock, None)
+}
+
+/// Opens the store whose lock is held. With `ruin` it is known to be beyond use and put aside unseen.
+pub(crate) fn open_locked(
+    options: StoreOptions,
+    place: Place,
+    lock: File,
+    ruin: Option<&StoreError>,
+) -> Result<(Store, OpenReport), StoreError> {
+    let aside = |why: &StoreError| -> Result<SetAside, StoreError> {
+        let why = why.to_string();
+        Ok(SetAside {
+            path: put_aside(&place)?,
+            why,
+        })
+    };
+    let mut set_aside = ruin.map(aside).transpose()?;
     let opened = match Opened::open(&place) {
         Err(e) if e.is_ruin() => {
-            let path = put_aside(&place)?;
-            set_aside = Some(SetAside {
-                path,
-                why: e.to_string(),
-            });
+            set_aside = Some(aside(&e)?);
             Opened::open(&place)?
         }
         outcome => outcome?,

@@ -3,6 +3,8 @@
 mod due;
 mod rows;
 
+pub(crate) use rows::delivery;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Syn
 /// Reads what is committed, through a connection of its own. It can be given from thread to thread.
 #[derive(Debug)]
 pub struct Reader {
-    db: Connection,
+    pub(crate) db: Connection,
     frames: FrameFiles,
     place: Place,
 }
@@ -217,7 +219,7 @@ impl Reader {
         rows.into_iter().map(rows::StoredRow::parsed).collect()
     }
 
-    fn outcome<T>(&self, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(crate) fn outcome<T>(&self, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
         outcome.map_err(|e| {
             let e = StoreError::database("read", &self.place.database(), e);
             if e.is_ruin() {

@@ -139,6 +139,39 @@ fn damage_met_while_running_is_found_by_the_next_start() {
 }
 
 #[test]
+fn a_store_in_use_can_be_opened_anew_and_set_aside() {
+    let dir = filled();
+    let mut store = open(dir.path());
+    let mut outdated = store.reader().unwrap();
+    let report = store.reopen().unwrap();
+    assert_eq!(
+        (report.set_aside, report.last_id),
+        (None, Some(id(3))),
+        "it is sound"
+    );
+    let why = StoreError::Corrupt {
+        path: dir.path().join("watchpost.db"),
+        what: "it makes no sense".into(),
+    };
+    let report = store.begin_anew(&why).unwrap();
+    assert!(
+        report
+            .set_aside
+            .is_some_and(|aside| aside.why.contains("it makes no sense"))
+    );
+    assert_eq!(report.last_id, None);
+    // Under its new name the old one is as it was, and closing what reads it does the new one no harm.
+    store_all(&mut store, vec![with_picture(id(4), 30_000, &["mail"])]);
+    assert_eq!(live(&mut outdated), [id(3), id(2), id(1)]);
+    drop(outdated);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(live(&mut reader), [id(4)]);
+    assert!(Store::open(options(dir.path())).is_err(), "the lock was kept");
+    drop((store, reader));
+    assert_eq!(live(&mut open(dir.path()).reader().unwrap()), [id(4)]);
+}
+
+#[test]
 fn pictures_without_a_database_are_set_aside() {
     let dir = filled();
     fs::remove_file(dir.path().join("watchpost.db")).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use watchpost_core::AlertId;
 
+use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::exit;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// List, show, dismiss and clear the alerts of the running hub.
     Alerts(AlertsArgs),
+    /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
+    Deliveries(DeliveriesArgs),
     /// Run a VisionGuard backend that makes up alerts, to try and test Watchpost with.
     Simulate(SimulateArgs),
     /// Show Watchpost at work: a simulated backend, the hub and the archive sink in a temporary directory.

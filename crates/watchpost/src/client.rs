@@ -6,6 +6,7 @@ use actix_rt::net::UnixStream;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::{Method, StatusCode, Uri};
 use awc::{Client, Connector};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use watchpost_web::{Problem, SOCKET_NAME};
 
@@ -40,22 +41,44 @@ impl HubClient {
 
     /// Asks for a JSON document.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let body = self.request(Method::GET, path).await?;
+        self.get_with(path, &()).await
+    }
+
+    /// Asks for a JSON document, with a query.
+    pub(crate) async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let body = self.request(Method::GET, path, query).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
     /// Asks for bytes.
     pub(crate) async fn get_bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
-        self.request(Method::GET, path).await
+        self.request(Method::GET, path, &()).await
     }
 
     /// Commands something that answers nothing.
     pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
-        self.request(Method::POST, path).await.map(drop)
+        self.request(Method::POST, path, &()).await.map(drop)
     }
 
-    async fn request(&self, method: Method, path: &str) -> anyhow::Result<Vec<u8>> {
-        let request = self.http.request(method, format!("http://hub{path}"));
+    /// Commands something, with a query, that is answered with a JSON document.
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let body = self.request(Method::POST, path, query).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    async fn request(&self, method: Method, path: &str, query: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+        let request = self
+            .http
+            .request(method, format!("http://hub{path}"))
+            .query(query)?;
         let mut answer = request.send().await.map_err(|e| self.not_running(&e))?;
         let body = answer.body().limit(MAX_ANSWER_BYTES).await?;
         if answer.status().is_success() {

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Alerts(args) => commands::alerts::run(&args),
+        Command::Deliveries(args) => commands::deliveries::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

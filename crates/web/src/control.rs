@@ -8,6 +8,9 @@
 //! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
 //! | `POST /v1/alerts/{id}/dismiss` | takes it off the live list |
 //! | `POST /v1/alerts/clear` | empties the live list |
+//! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
+//! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
+//! | `POST /v1/deliveries/drop?…` | gives up those that are pending |
 //!
 //! Errors are [`Problem`] documents.
 
@@ -21,7 +24,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use watchpost_core::AlertId;
-use watchpost_hub::{AlertQuery, HubHandle};
+use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle};
 
 use crate::Problem;
 
@@ -78,6 +81,9 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle) {
         .route("/v1/alerts/{id}", web::get().to(alert))
         .route("/v1/alerts/{id}/picture", web::get().to(picture))
         .route("/v1/alerts/{id}/dismiss", web::post().to(dismiss))
+        .route("/v1/deliveries", web::get().to(deliveries))
+        .route("/v1/deliveries/retry", web::post().to(retry_deliveries))
+        .route("/v1/deliveries/drop", web::post().to(drop_deliveries))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("there is no such route"))
         }));
@@ -98,11 +104,7 @@ struct ListQuery {
 }
 
 async fn alerts(hub: Hub, query: web::Query<ListQuery>) -> Result<HttpResponse, Problem> {
-    if query.limit.is_some_and(|limit| limit == 0 || limit > MAX_LIMIT) {
-        return Err(Problem::bad_request(format_args!(
-            "limit must be 1 to {MAX_LIMIT}"
-        )));
-    }
+    check_limit(query.limit)?;
     let query = AlertQuery {
         limit: query.limit,
         dismissed_too: query.all,
@@ -138,6 +140,28 @@ async fn dismiss(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Probl
 async fn clear(hub: Hub) -> Result<HttpResponse, Problem> {
     hub.clear().await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
+    check_limit(query.limit)?;
+    Ok(HttpResponse::Ok().json(hub.deliveries(query.into_inner()).await?))
+}
+
+async fn retry_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(hub.retry_deliveries(query.into_inner()).await?))
+}
+
+async fn drop_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(hub.drop_deliveries(query.into_inner()).await?))
+}
+
+fn check_limit(limit: Option<u32>) -> Result<(), Problem> {
+    if limit.is_some_and(|limit| limit == 0 || limit > MAX_LIMIT) {
+        return Err(Problem::bad_request(format_args!(
+            "limit must be 1 to {MAX_LIMIT}"
+        )));
+    }
+    Ok(())
 }
 
 fn no_such_alert(id: AlertId) -> Problem {

@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    AlertIds, BackoffPolicy, CloseReason, ConnectFailure, FailureKind, HeartbeatPolicy, Link, LinkEffect,
-    LinkEvent, LinkPolicy, LinkState, Moment,
+    AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Digest, FailureKind, HeartbeatPolicy, HubEvent,
+    Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment,
 };
 use watchpost_visionguard::outgoing;
 
@@ -36,6 +36,9 @@ use crate::store::{Accept, StoreHandle};
 
 /// How long the server may take for its half of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Alerts dropped are told of no more often than this.
+const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a connection needs from the rest of the hub.
 #[derive(Clone)]
@@ -62,6 +65,8 @@ pub(crate) struct Connection {
     in_hand_bytes: usize,
     in_hand: usize,
     counters: Counters,
+    /// Alerts dropped that nobody has been told of.
+    dropped: Digest,
     last_failure: Option<LastFailure>,
     /// Said once for a repeated failure.
     logged_failure: Option<FailureKind>,
@@ -93,6 +98,7 @@ impl Connection {
             in_hand_bytes: 0,
             in_hand: 0,
             counters: Counters::default(),
+            dropped: Digest::new(DROPPED_INTERVAL),
             last_failure: None,
             logged_failure: None,
             ending: String::new(),
@@ -128,7 +134,16 @@ impl Connection {
         if let LinkState::Stopped = self.link.state() {
             ctx.stop();
         }
+        self.tell_dropped();
         self.arm(ctx);
+    }
+
+    /// Raises the event of the alerts dropped, when it is time for it. It is stored when the store works again.
+    fn tell_dropped(&mut self) {
+        if let Some(count) = self.dropped.take(self.clock.now()) {
+            let connection = self.settings.name.clone();
+            self.store.raise(HubEvent::AlertsDropped { connection, count });
+        }
     }
 
     /// Sees to it that [`LinkEvent::Wake`] comes in time. A wake that comes too early does nothing, so
@@ -213,6 +228,7 @@ impl Connection {
                 );
             }
             self.counters.dropped += 1;
+            self.dropped.add(1);
             return;
         }
         self.in_hand += 1;

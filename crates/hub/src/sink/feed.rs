@@ -1,6 +1,5 @@
 //! How a sink is fed: due deliveries out of the store, into the child.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -9,12 +8,20 @@ use watchpost_core::Outcome;
 use watchpost_sinkhost::{Job, NotQueued};
 
 use super::fetch::{self, Fetched, Wanted};
-use super::{Child, MAX_IN_FLIGHT_BYTES, RESTARTS, Sink, UnderWay};
+use super::{Child, MAX_IN_FLIGHT_BYTES, Sink, UnderWay};
+
+/// How long to wait after the store could not be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Sink {
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
         let now = self.parts.clock.now();
-        let window = self.pace.window(now, self.parts.settings.in_flight);
+        let full = if self.careful > 0 {
+            1
+        } else {
+            self.parts.settings.in_flight
+        };
+        let window = self.pace.window(now, full);
         let bytes: u64 = self.under_way.values().map(|call| call.frame_bytes).sum();
         // What has ended but is not recorded comes again after a crash, so it is bounded like what is under way.
         let unrecorded = self.settling.len() >= self.parts.settings.in_flight;
@@ -36,9 +43,9 @@ impl Sink {
                 .chain(self.settling.iter().copied())
                 .collect(),
         };
-        let (reader, open) = (self.reader.take(), Arc::clone(&self.parts.open_reader));
+        let (reader, readers) = (self.reader.take(), self.parts.readers.clone());
         self.fetching = true;
-        let fetch = tokio::task::spawn_blocking(move || fetch::fetch(reader, &*open, &wanted));
+        let fetch = tokio::task::spawn_blocking(move || fetch::fetch(reader, &readers, &wanted));
         ctx.spawn(fetch.into_actor(self).map(|outcome, this, ctx| {
             this.fetching = false;
             match outcome {
@@ -46,7 +53,10 @@ impl Sink {
                     this.reader = Some(reader);
                     this.deliver(fetched, ctx);
                 }
-                Ok(Err(why)) => this.fetch_failed(&why.to_string(), ctx),
+                Ok(Err(why)) => {
+                    this.parts.store.suspect(&why);
+                    this.fetch_failed(&why.to_string(), ctx);
+                }
                 Err(panic) => this.fetch_failed(&panic.to_string(), ctx),
             }
         }));
@@ -55,7 +65,7 @@ impl Sink {
     fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
         error!(sink = %self.name(), "cannot read the store, trying again: {why}");
         self.last_error = Some(format!("cannot read the store: {why}"));
-        self.wake_at(self.parts.clock.now() + RESTARTS.max / 60, ctx);
+        self.wake_at(self.parts.clock.now() + READ_AGAIN_AFTER, ctx);
     }
 
     fn deliver(&mut self, fetched: Fetched, ctx: &mut Context<Self>) {
@@ -71,6 +81,7 @@ impl Sink {
         }
         for fetch::Job {
             alert,
+            kind,
             received_at,
             attempts,
             frame_bytes,
@@ -85,6 +96,7 @@ impl Sink {
                 self.last_call,
                 UnderWay {
                     alert,
+                    kind,
                     received_at,
                     attempt,
                     frame_bytes,

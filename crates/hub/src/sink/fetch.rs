@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing::error;
-use watchpost_core::{AlertId, DeliveryState, Picture, Severity, UnixMillis};
+use watchpost_core::{AlertId, AlertKind, DeliveryState, Picture, Severity, UnixMillis};
 use watchpost_sinkhost::{AlertDoc, FrameFd, FrameMeta};
 use watchpost_store::{DeliveryUpdate, DueDelivery, FrameRef, Reader, StoreError};
 
-/// Opens the store for reading.
-pub(super) type OpenReader = dyn Fn() -> Result<Reader, StoreError> + Send + Sync;
+use crate::store::{CachedReader, Readers};
 
 /// What to take.
 pub(super) struct Wanted {
@@ -38,6 +37,7 @@ pub(super) struct Fetched {
 /// A delivery that is ready for the child.
 pub(super) struct Job {
     pub(super) alert: AlertId,
+    pub(super) kind: AlertKind,
     pub(super) received_at: UnixMillis,
     /// Attempts before this one.
     pub(super) attempts: u32,
@@ -49,6 +49,7 @@ pub(super) struct Job {
 /// What of the stored document the contract wants in fields of its own.
 #[derive(Deserialize)]
 struct Head {
+    kind: AlertKind,
     title: String,
     text: String,
     severity: Severity,
@@ -58,14 +59,11 @@ struct Head {
 
 /// Takes what is due, oldest first. Gives the reader back for the next time.
 pub(super) fn fetch(
-    reader: Option<Reader>,
-    open: &OpenReader,
+    reader: Option<CachedReader>,
+    readers: &Readers,
     wanted: &Wanted,
-) -> Result<(Reader, Fetched), StoreError> {
-    let mut reader = match reader {
-        Some(reader) => reader,
-        None => open()?,
-    };
+) -> Result<(CachedReader, Fetched), StoreError> {
+    let mut reader = readers.current(reader)?;
     let due = reader.due(&wanted.sink, wanted.now, wanted.limit, &wanted.skip)?;
     let mut fetched = Fetched {
         jobs: Vec::new(),
@@ -121,6 +119,7 @@ fn job(reader: &mut Reader, delivery: DueDelivery) -> Result<Job, StoreError> {
         .collect();
     Ok(Job {
         alert,
+        kind: head.kind,
         received_at: head.received_at,
         attempts,
         frame_bytes: frames.iter().map(FrameFd::len).sum(),
@@ -142,6 +141,7 @@ impl Head {
         serde_json::from_str(body).unwrap_or_else(|e| {
             error!(%alert, "the stored document is damaged, it is delivered as it is: {e}");
             Self {
+                kind: AlertKind::Anomaly,
                 title: format!("Alert {alert}"),
                 text: "What is stored of this alert is damaged.".to_owned(),
                 severity: Severity::High,

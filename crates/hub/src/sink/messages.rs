@@ -72,7 +72,7 @@ impl Handler<ReportSink> for Sink {
                 None
             },
             in_flight: self.under_way.len(),
-            crashes: self.crashes,
+            crashes: self.crash_count,
             last_error: self.last_error.clone(),
             ..SinkReport::unanswered(&self.parts.settings)
         })

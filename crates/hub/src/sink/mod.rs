@@ -4,10 +4,13 @@
 //! Memory holds only what is under way; the queue is the store. When to retry is
 //! [`watchpost_core::RetryPolicy`]'s to say, and how fast to feed is [`watchpost_core::SinkPace`]'s.
 
+mod crash;
 mod feed;
 mod fetch;
 mod launch;
+mod memory;
 mod messages;
+mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,27 +19,34 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot};
-use tracing::{error, info, warn};
+use tracing::info;
 use watchpost_config::SinkSettings;
 use watchpost_core::{
-    AlertId, Backoff, BackoffPolicy, DeliveryState, Moment, Outcome, RetryPolicy, SinkPace, UnixMillis,
-    Verdict,
+    AlertId, AlertKind, BackoffPolicy, CrashPolicy, Crashes, Digest, Moment, RetryPolicy, SinkPace,
+    UnixMillis,
 };
-use watchpost_sinkhost::{Exit, Host};
-use watchpost_store::{DeliveryUpdate, Reader, StoreError};
+use watchpost_sinkhost::Host;
 
 use self::messages::Rung;
 pub(crate) use self::messages::{ReportSink, StopSink};
 use crate::clock::Clock;
 use crate::status::SinkState;
-use crate::store::{Settle, StoreHandle};
+use crate::store::{CachedReader, Readers, StoreHandle};
 
-/// Waits between starts of a child that keeps ending.
-const RESTARTS: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(500),
-    max: Duration::from_secs(60),
-    jitter: 0.1,
+/// What crashes of the child lead to.
+const CRASHES: CrashPolicy = CrashPolicy {
+    restarts: BackoffPolicy {
+        initial: Duration::from_millis(500),
+        max: Duration::from_secs(60),
+        jitter: 0.1,
+    },
+    crashes: 5,
+    window: Duration::from_secs(300),
+    poison: 3,
 };
+
+/// Alerts given up are told of no more often than this.
+const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How long a child may take to end by itself once it is asked to.
 const CHILD_STOP_GRACE: Duration = Duration::from_secs(2);
@@ -53,8 +63,8 @@ pub(crate) struct SinkParts {
     pub(crate) settings: Arc<SinkSettings>,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
-    /// Where its reader of the store is opened.
-    pub(crate) open_reader: Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>,
+    /// Where its reader of the store comes from.
+    pub(crate) readers: Readers,
     /// Rung when something new is due.
     pub(crate) bell: Arc<Notify>,
     pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
@@ -69,9 +79,18 @@ pub(crate) struct Sink {
     policy: RetryPolicy,
     pace: SinkPace,
     child: Child,
-    restarts: Backoff,
-    crashes: u64,
-    reader: Option<Reader>,
+    crashes: Crashes,
+    /// Crashes since the hub started.
+    crash_count: u64,
+    /// Deliveries to be made one at a time, so that the next crash shows whose it is.
+    careful: usize,
+    /// The child holds too much memory: it is ended as soon as nothing is under way.
+    recycling: bool,
+    /// Alerts given up that nobody has been told of.
+    dead: Digest,
+    /// The last of them, and why.
+    last_dead: Option<(AlertId, String)>,
+    reader: Option<CachedReader>,
     fetching: bool,
     /// Something changed while a fetch was under way: fetch once more.
     stale: bool,
@@ -92,16 +111,26 @@ enum Child {
     Starting,
     /// Ready for deliveries.
     Running(Host),
-    /// Told to end because its instance has failed; the next is started when it has.
-    Ending,
+    /// Told to end; the next is started when it has.
+    Ending(Ending),
     /// Being stopped, or stopped.
     Stopped,
+}
+
+/// Why a child was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The plugin says that its instance is of no use any more.
+    Failed,
+    /// It held too much memory.
+    Recycled,
 }
 
 /// A delivery that the child has.
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     alert: AlertId,
+    kind: AlertKind,
     received_at: UnixMillis,
     attempt: u32,
     frame_bytes: u64,
@@ -113,7 +142,7 @@ impl Sink {
         let backoff = BackoffPolicy {
             initial: retry.initial.into(),
             max: retry.max.into(),
-            jitter: RESTARTS.jitter,
+            jitter: CRASHES.restarts.jitter,
         };
         Self {
             policy: RetryPolicy {
@@ -122,8 +151,12 @@ impl Sink {
             },
             pace: SinkPace::new(backoff, fastrand::u64(..)),
             child: Child::Waiting(parts.clock.now()),
-            restarts: Backoff::new(RESTARTS, fastrand::u64(..)),
-            crashes: 0,
+            crashes: Crashes::new(CRASHES, fastrand::u64(..)),
+            crash_count: 0,
+            careful: 0,
+            recycling: false,
+            dead: Digest::new(DEAD_LETTER_INTERVAL),
+            last_dead: None,
             reader: None,
             fetching: false,
             stale: false,
@@ -146,12 +179,14 @@ impl Sink {
         if self.stopping.is_some() {
             return self.finish(ctx);
         }
+        self.tell_dead();
         match self.child {
             Child::Waiting(at) if self.parts.clock.now() >= at => self.launch(ctx),
             Child::Waiting(at) => self.wake_at(at, ctx),
+            Child::Running(_) if self.recycling => self.recycle(ctx),
             Child::Running(_) if self.fetching => self.stale = true,
             Child::Running(_) => self.fetch(ctx),
-            Child::Starting | Child::Ending | Child::Stopped => {}
+            Child::Starting | Child::Ending(_) | Child::Stopped => {}
         }
     }
 
@@ -167,112 +202,6 @@ impl Sink {
             }
             Err(why) => this.child_failed(why, ctx),
         }));
-    }
-
-    /// The child could not be started, or has ended.
-    fn child_failed(&mut self, why: String, ctx: &mut Context<Self>) {
-        let wait = self.restarts.fail();
-        if self.last_error.as_ref() != Some(&why) {
-            error!(sink = %self.name(), "{why}. Its alerts are kept; trying again in {:.1} s", wait.as_secs_f64());
-        }
-        self.last_error = Some(why);
-        self.child = Child::Waiting(self.parts.clock.now() + wait);
-        self.pump(ctx);
-    }
-
-    /// An attempt has ended.
-    fn ended(&mut self, call: u64, outcome: &Outcome, ctx: &mut Context<Self>) {
-        let Some(UnderWay {
-            alert,
-            received_at,
-            attempt,
-            ..
-        }) = self.under_way.remove(&call)
-        else {
-            return;
-        };
-        let was_down = self.pace.is_down();
-        match outcome {
-            Outcome::Delivered | Outcome::Refused { .. } => {
-                self.restarts.reset();
-                if self.pace.answered() {
-                    info!(sink = %self.name(), "delivers again");
-                    self.parts.store.release_retries(self.name());
-                }
-            }
-            Outcome::Retry { .. } => self.pace.failed(self.parts.clock.now()),
-            Outcome::Broken { .. } => {}
-        }
-        match outcome.error() {
-            None => self.last_error = None,
-            Some(error) => {
-                if !was_down && self.pace.is_down() {
-                    error!(sink = %self.name(), "does not deliver, and is probed until it does: {error}");
-                } else if !was_down {
-                    warn!(sink = %self.name(), %alert, attempt, "not delivered: {error}");
-                }
-                self.last_error = Some(error.to_owned());
-            }
-        }
-        let now = self.parts.clock.unix();
-        let (state, due_at) = match self
-            .policy
-            .judge(outcome, attempt, received_at, now, fastrand::f64())
-        {
-            Verdict::Delivered => (DeliveryState::Delivered, now),
-            Verdict::RetryAt(at) => (DeliveryState::Pending, at),
-            Verdict::Dead(why) => {
-                error!(sink = %self.name(), %alert, "given up: {why}");
-                (DeliveryState::Dead, now)
-            }
-        };
-        let error = outcome.error().map(str::to_owned);
-        let sink = self.name().to_owned();
-        self.settle(
-            vec![DeliveryUpdate {
-                alert,
-                sink,
-                state,
-                attempts: attempt,
-                due_at,
-                error,
-            }],
-            ctx,
-        );
-    }
-
-    fn settle(&mut self, updates: Vec<DeliveryUpdate>, ctx: &mut Context<Self>) {
-        self.settling.extend(updates.iter().map(|update| update.alert));
-        self.parts.store.settle(Settle {
-            updates,
-            reply: ctx.address().recipient(),
-        });
-    }
-
-    /// The plugin says that its instance is of no use any more: ends the child, so that a new one is made.
-    fn instance_failed(&mut self, ctx: &mut Context<Self>) {
-        match std::mem::replace(&mut self.child, Child::Ending) {
-            Child::Running(host) => {
-                let stop = async move { host.stop(CHILD_STOP_GRACE).await };
-                // What comes of it is the exit, which is an event like any other.
-                ctx.spawn(stop.into_actor(self).map(|_, _, _| ()));
-            }
-            other => self.child = other,
-        }
-    }
-
-    /// The child is gone. What it was working on counts as tried; what only waited in it does not.
-    fn exited(&mut self, exit: &Exit, ctx: &mut Context<Self>) {
-        if let Child::Stopped = self.child {
-            return;
-        }
-        self.crashes += 1;
-        let note = format!("the plugin {}", exit.how);
-        if let Some(call) = exit.blamed {
-            self.ended(call, &Outcome::Broken { note: note.clone() }, ctx);
-        }
-        self.under_way.clear();
-        self.child_failed(note, ctx);
     }
 
     fn wake_at(&mut self, at: Moment, ctx: &mut Context<Self>) {
@@ -299,7 +228,7 @@ impl Sink {
                 let stop = async move { host.stop(CHILD_STOP_GRACE).await };
                 ctx.spawn(stop.into_actor(self).map(|_, _, ctx| ctx.stop()));
             }
-            Child::Waiting(_) | Child::Starting | Child::Ending => ctx.stop(),
+            Child::Waiting(_) | Child::Starting | Child::Ending(_) => ctx.stop(),
             Child::Stopped => {}
         }
     }
@@ -308,8 +237,9 @@ impl Sink {
         match self.child {
             Child::Running(_) if self.pace.is_down() => SinkState::Down,
             Child::Running(_) => SinkState::Running,
-            Child::Starting if self.restarts.failures() == 0 => SinkState::Starting,
-            Child::Starting | Child::Waiting(_) | Child::Ending => SinkState::Failed,
+            Child::Ending(Ending::Recycled) => SinkState::Starting,
+            Child::Starting if self.crashes.is_clean() => SinkState::Starting,
+            Child::Starting | Child::Waiting(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
             Child::Stopped => SinkState::Stopped,
         }
     }
@@ -325,6 +255,7 @@ impl Actor for Sink {
             Some((Rung, bell))
         });
         ctx.add_message_stream(rings);
+        ctx.run_interval(memory::CHECK_INTERVAL, Self::look_after);
         self.pump(ctx);
     }
 

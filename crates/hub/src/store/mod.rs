@@ -3,15 +3,18 @@
 //! Whoever holds the handle sends commands and is told when they are on disk. The queue before the
 //! writer has no limit of its own: connections bound it by bytes, sinks by their window.
 
+mod readers;
+mod recovery;
 mod writer;
 
 use std::sync::mpsc;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId};
-use watchpost_store::{DeliveryUpdate, StoreError};
+use watchpost_core::{Alert, AlertId, HubEvent};
+use watchpost_store::{DeliveryUpdate, MAX_CHANGED_ROWS, Selection, StoreError};
 
+pub(crate) use self::readers::{CachedReader, Readers};
 pub(crate) use self::writer::{StoreState, Writer, WriterParts};
 
 /// An alert on its way into the store.
@@ -72,6 +75,10 @@ pub(crate) struct Settled {
 #[derive(Debug)]
 pub(crate) enum Command {
     Accept(Box<Accept>),
+    /// Store and route what the hub has to say about itself.
+    Raise(HubEvent),
+    /// Look through the store: a reader has met damage.
+    Examine,
     Settle(Settle),
     /// Everything that waits for a retry at this sink is due now.
     ReleaseRetries {
@@ -84,10 +91,25 @@ pub(crate) enum Command {
     Clear {
         done: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// Have these deliveries made again, or give them up.
+    Change {
+        change: Change,
+        selection: Selection,
+        done: oneshot::Sender<Result<u64, StoreError>>,
+    },
     /// Finish what is queued and end.
     Stop {
         done: oneshot::Sender<()>,
     },
+}
+
+/// What an operator wants done with deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Make them again, at once.
+    Retry,
+    /// Give them up.
+    Drop,
 }
 
 /// A handle to the writer thread.
@@ -100,6 +122,18 @@ impl StoreHandle {
     /// Hands over an alert. The sender learns its fate from a [`Stored`].
     pub(crate) fn accept(&self, accept: Accept) {
         self.send(Command::Accept(Box::new(accept)));
+    }
+
+    /// Has an event stored and routed, like an alert that nobody waits for.
+    pub(crate) fn raise(&self, event: HubEvent) {
+        self.send(Command::Raise(event));
+    }
+
+    /// Has the store looked through if this error of a reader speaks of damage.
+    pub(crate) fn suspect(&self, error: &StoreError) {
+        if error.is_ruin() {
+            self.send(Command::Examine);
+        }
     }
 
     /// Records outcomes, without hurry: they ride on the next commit.
@@ -126,6 +160,32 @@ impl StoreHandle {
         let (done, answer) = oneshot::channel();
         self.send(Command::Clear { done });
         answer.await.ok()
+    }
+
+    /// Changes deliveries, a bounded number at a time; returns how many. `None` when the writer has ended.
+    pub(crate) async fn change(
+        &self,
+        change: Change,
+        selection: &Selection,
+    ) -> Option<Result<u64, StoreError>> {
+        let mut changed = 0;
+        loop {
+            let (done, answer) = oneshot::channel();
+            self.send(Command::Change {
+                change,
+                selection: selection.clone(),
+                done,
+            });
+            match answer.await.ok()? {
+                Ok(count) => {
+                    changed += count;
+                    if count < MAX_CHANGED_ROWS {
+                        return Some(Ok(changed));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 
     /// Ends the writer when everything queued is on disk.

@@ -13,10 +13,10 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tracing::{error, info, warn};
-use watchpost_core::{AlertId, DeliveryState, Moment, Router};
-use watchpost_store::{Arrival, Batch, DeliveryUpdate, Store};
+use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Moment, Router};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate, Selection, Store, StoreError};
 
-use super::{Accept, Command, Receipt, Settle, Settled, StoreHandle, Stored, StoredAs};
+use super::{Accept, Change, Command, Readers, Receipt, Settle, Settled, StoreHandle, Stored, StoredAs};
 use crate::clock::Clock;
 use crate::live::LiveEvent;
 
@@ -29,8 +29,8 @@ const SETTLE_LINGER: Duration = Duration::from_millis(20);
 /// How often retention is looked after.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long to wait before a failed commit is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Why a delivery was given up that an operator dropped.
+const DROPPED_BY_HAND: &str = "dropped by hand";
 
 /// What the writer is made of.
 pub(crate) struct WriterParts {
@@ -41,6 +41,9 @@ pub(crate) struct WriterParts {
     /// Woken when there is something due for the sink of that name.
     pub(crate) bells: HashMap<String, Arc<Notify>>,
     pub(crate) live: broadcast::Sender<LiveEvent>,
+    /// For the alerts that the hub raises itself.
+    pub(crate) ids: Arc<AlertIds>,
+    pub(crate) readers: Readers,
     pub(crate) clock: Clock,
 }
 
@@ -54,7 +57,7 @@ impl StoreState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, trouble: Option<String>) {
+    pub(super) fn set(&self, trouble: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }
@@ -68,19 +71,21 @@ struct Sender {
 
 /// The thread's own state.
 pub(crate) struct Writer {
-    parts: WriterParts,
-    state: StoreState,
-    commands: Receiver<Command>,
+    pub(super) parts: WriterParts,
+    pub(super) state: StoreState,
+    pub(super) commands: Receiver<Command>,
     /// What has gathered for the next commit.
     batch: Batch,
     batch_bytes: usize,
-    /// Who waits for each arrival of the batch, in the same order.
-    senders: Vec<Sender>,
+    /// Who waits for each arrival of the batch, in the same order; nobody for the hub's own.
+    senders: Vec<Option<Sender>>,
     /// Who waits for updates of the batch.
     settlers: Vec<(Recipient<Settled>, Vec<AlertId>)>,
-    stopping: Vec<oneshot::Sender<()>>,
+    pub(super) stopping: Vec<oneshot::Sender<()>>,
     /// When retention is due.
     retain_at: Moment,
+    /// When the store was last looked through because a reader had met damage.
+    pub(super) examined: Option<Moment>,
 }
 
 impl Writer {
@@ -98,6 +103,7 @@ impl Writer {
             senders: Vec::new(),
             settlers: Vec::new(),
             stopping: Vec::new(),
+            examined: None,
         };
         thread::Builder::new()
             .name("store-writer".into())
@@ -117,7 +123,7 @@ impl Writer {
             let open = self.gather();
             self.commit();
             self.retain();
-            if !open || !self.stopping.is_empty() {
+            if (!open || !self.stopping.is_empty()) && self.batch.is_empty() {
                 break;
             }
         }
@@ -129,13 +135,15 @@ impl Writer {
     /// Waits for something to do and takes what has gathered, up to one group. Returns whether anybody
     /// can still send.
     fn gather(&mut self) -> bool {
-        match self
-            .commands
-            .recv_timeout(self.retain_at.since(self.parts.clock.now()))
-        {
-            Ok(command) => self.take(command),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+        if self.batch.is_empty() {
+            match self
+                .commands
+                .recv_timeout(self.retain_at.since(self.parts.clock.now()))
+            {
+                Ok(command) => self.take(command),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
         }
         while self.batch.arrivals.len() < self.parts.group_commit && self.batch_bytes < MAX_BATCH_BYTES {
             let next = if self.may_linger() {
@@ -160,7 +168,7 @@ impl Writer {
             && self.stopping.is_empty()
     }
 
-    fn take(&mut self, command: Command) {
+    pub(super) fn take(&mut self, command: Command) {
         match command {
             Command::Accept(accept) => {
                 let Accept {
@@ -177,8 +185,10 @@ impl Writer {
                     deliveries,
                 });
                 self.batch_bytes += bytes;
-                self.senders.push(Sender { ack, bytes, reply });
+                self.senders.push(Some(Sender { ack, bytes, reply }));
             }
+            Command::Raise(event) => self.raise(event),
+            Command::Examine => self.examine(),
             Command::Settle(Settle { updates, reply }) => {
                 self.settlers
                     .push((reply, updates.iter().map(|update| update.alert).collect()));
@@ -191,8 +201,43 @@ impl Writer {
             Command::Clear { done } => {
                 let _ = done.send(self.parts.store.clear(self.parts.clock.unix()));
             }
+            Command::Change {
+                change,
+                selection,
+                done,
+            } => {
+                let _ = done.send(self.change(change, &selection));
+            }
             Command::Stop { done } => self.stopping.push(done),
         }
+    }
+
+    fn change(&mut self, change: Change, selection: &Selection) -> Result<u64, StoreError> {
+        match change {
+            Change::Retry => {
+                let changed = self.parts.store.retry_deliveries(selection)?;
+                self.parts.bells.values().for_each(|bell| bell.notify_one());
+                Ok(changed)
+            }
+            Change::Drop => {
+                let now = self.parts.clock.unix();
+                self.parts.store.drop_deliveries(selection, DROPPED_BY_HAND, now)
+            }
+        }
+    }
+
+    /// Makes an alert of an event, which goes with the next commit.
+    pub(super) fn raise(&mut self, event: HubEvent) {
+        let now = self.parts.clock.unix();
+        let alert = event.into_alert(self.parts.ids.next(now), now);
+        warn!("{}: {}", alert.title, alert.text);
+        let deliveries = self.parts.router.plan(&alert);
+        self.batch.arrivals.push(Arrival {
+            alert,
+            frame: None,
+            deliveries,
+        });
+        self.senders.push(None);
     }
 
     /// Puts what has gathered on disk and tells everybody, however long it takes. Meanwhile the commands
@@ -208,53 +253,24 @@ impl Writer {
             std::mem::take(&mut self.settlers),
         );
         let Some(receipts) = self.commit_at_last(&batch) else {
-            return tell_connections(senders.into_iter().map(|sender| (sender, StoredAs::Lost)));
+            return tell_connections(
+                senders
+                    .into_iter()
+                    .flatten()
+                    .map(|sender| (sender, StoredAs::Lost)),
+            );
         };
         self.ring(&batch);
         let outcomes = receipts.iter().map(|receipt| match receipt {
             watchpost_store::Receipt::Stored => StoredAs::New,
             watchpost_store::Receipt::Duplicate { .. } => StoredAs::Duplicate,
         });
-        tell_connections(senders.into_iter().zip(outcomes));
+        let waiting = senders.into_iter().zip(outcomes);
+        tell_connections(waiting.filter_map(|(sender, outcome)| Some((sender?, outcome))));
         for (reply, alerts) in settlers {
             reply.do_send(Settled { alerts });
         }
         self.publish(batch, &receipts);
-    }
-
-    /// Tries until it works, since a full disk is emptied and a read-only one mounted again some day. What
-    /// has been accepted waits here; only when the hub is told to stop is it given up, unacknowledged.
-    fn commit_at_last(&mut self, batch: &Batch) -> Option<Vec<watchpost_store::Receipt>> {
-        loop {
-            match self.parts.store.commit(batch) {
-                Ok(receipts) => {
-                    if self.state.trouble().is_some() {
-                        info!("the store works again");
-                        self.state.set(None);
-                    }
-                    return Some(receipts);
-                }
-                Err(e) => {
-                    let trouble = e.to_string();
-                    if self.state.trouble().as_ref() != Some(&trouble) {
-                        error!("alerts cannot be stored and are not acknowledged: {trouble}");
-                        self.state.set(Some(trouble));
-                    }
-                }
-            }
-            if !self.stopping.is_empty() {
-                error!(
-                    "{} alerts in hand are lost: the hub stops and the store cannot take them",
-                    batch.arrivals.len()
-                );
-                return None;
-            }
-            match self.commands.recv_timeout(RETRY_INTERVAL) {
-                Ok(command) => self.take(command),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
-            }
-        }
     }
 
     /// Wakes the sinks that have something new to do.

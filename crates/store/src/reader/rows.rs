@@ -114,7 +114,8 @@ pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
     })
 }
 
-fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+/// A delivery out of a row that begins with the sink's name and goes on with the columns of `delivery`.
+pub(crate) fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(UnixMillis));
     let state = state_of(row.get(1)?);
     Ok(DeliveryRow {

@@ -6,12 +6,20 @@ use std::path::Path;
 
 use actix_rt::System;
 use anyhow::Context as _;
+use serde::Serialize;
 use watchpost_core::{AlertId, Picture};
 use watchpost_hub::AlertEntry;
 
 use crate::cli::{AlertsArgs, AlertsCommand};
 use crate::client::HubClient;
 use crate::out;
+
+/// What is asked for.
+#[derive(Serialize)]
+struct ListQuery {
+    limit: Option<u32>,
+    all: bool,
+}
 
 pub(crate) fn run(args: &AlertsArgs) -> anyhow::Result<()> {
     let data_dir = args.hub.data_dir()?;
@@ -27,8 +35,7 @@ pub(crate) fn run(args: &AlertsArgs) -> anyhow::Result<()> {
 }
 
 async fn list(hub: &HubClient, limit: Option<u32>, all: bool, json: bool) -> anyhow::Result<()> {
-    let limit = limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
-    let entries: Vec<AlertEntry> = hub.get(&format!("/v1/alerts?all={all}{limit}")).await?;
+    let entries: Vec<AlertEntry> = hub.get_with("/v1/alerts", &ListQuery { limit, all }).await?;
     for entry in &entries {
         if json {
             out::json(entry)?;

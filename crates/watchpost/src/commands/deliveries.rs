@@ -1,0 +1,240 @@
+//! `watchpost deliveries`: what became of the alerts at the sinks, and having it made good.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_rt::System;
+use clap::{Args, Subcommand};
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::Error;
+use watchpost_config::TimeSpan;
+use watchpost_core::{AlertId, DeliveryState, UnixMillis};
+use watchpost_hub::{Changed, DeliveryQuery, DeliveryRecord};
+
+use crate::cli::HubArgs;
+use crate::client::HubClient;
+use crate::out;
+
+#[derive(Debug, Args)]
+pub(crate) struct DeliveriesArgs {
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Print JSON: one document a delivery and line, or the number of those changed.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: DeliveriesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeliveriesCommand {
+    /// List deliveries, those of the newest alerts first.
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// How many at the most, instead of the configured `store.recent`.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
+    },
+    /// Show the deliveries of one alert with all that is known of them.
+    Show {
+        /// The alert's number.
+        alert: AlertId,
+    },
+    /// Make deliveries again at once that were given up, have expired or wait for a retry, however old they are.
+    Retry {
+        #[command(flatten)]
+        which: WhichOrAll,
+    },
+    /// Give up deliveries that are pending. Their alerts stay in the store.
+    Drop {
+        #[command(flatten)]
+        which: WhichOrAll,
+    },
+}
+
+/// Which deliveries: those that meet every condition given.
+#[derive(Clone, Debug, Args)]
+struct Which {
+    /// Those of this alert.
+    #[arg(value_name = "ALERT", group = "condition")]
+    alert: Option<AlertId>,
+    /// Those to this sink.
+    #[arg(long, value_name = "NAME", group = "condition")]
+    sink: Option<String>,
+    /// Those in this state: pending, delivered, dead (given up) or expired.
+    #[arg(long, value_parser = state, group = "condition")]
+    state: Option<DeliveryState>,
+    /// Those of alerts that came in at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
+    #[arg(long, value_name = "TIME", value_parser = time, group = "condition")]
+    since: Option<UnixMillis>,
+    /// Those of alerts that came in before this time.
+    #[arg(long, value_name = "TIME", value_parser = time, group = "condition")]
+    until: Option<UnixMillis>,
+}
+
+/// The same, where nothing said must not mean everything.
+#[derive(Clone, Debug, Args)]
+struct WhichOrAll {
+    #[command(flatten)]
+    which: Which,
+    /// All there are. Without it, say which.
+    #[arg(long, conflicts_with = "condition", required_unless_present = "condition")]
+    all: bool,
+}
+
+pub(crate) fn run(args: &DeliveriesArgs) -> anyhow::Result<()> {
+    let data_dir = args.hub.data_dir()?;
+    System::new().block_on(async {
+        let hub = HubClient::new(&data_dir);
+        match &args.command {
+            DeliveriesCommand::List { which, limit } => list(&hub, which, *limit, args.json).await,
+            DeliveriesCommand::Show { alert } => show(&hub, *alert, args.json).await,
+            DeliveriesCommand::Retry { which } => {
+                change(&hub, "retry", "to be made again", which, args.json).await
+            }
+            DeliveriesCommand::Drop { which } => change(&hub, "drop", "given up", which, args.json).await,
+        }
+    })
+}
+
+async fn list(hub: &HubClient, which: &Which, limit: Option<u32>, json: bool) -> anyhow::Result<()> {
+    let query = DeliveryQuery {
+        limit,
+        ..which.query()
+    };
+    let found: Vec<DeliveryRecord> = hub.get_with("/v1/deliveries", &query).await?;
+    for delivery in &found {
+        if json {
+            out::json(delivery)?;
+            continue;
+        }
+        let DeliveryRecord {
+            alert,
+            sink,
+            state,
+            attempts,
+            ..
+        } = delivery;
+        let error = delivery.error.as_deref().unwrap_or_default();
+        let state = state.to_string();
+        out::line(
+            format_args!("{alert}  {sink:12}  {state:9}  {attempts:3}  {error}")
+                .to_string()
+                .trim_end(),
+        )?;
+    }
+    if found.is_empty() && !json {
+        out::line("no deliveries")?;
+    }
+    Ok(())
+}
+
+async fn show(hub: &HubClient, alert: AlertId, json: bool) -> anyhow::Result<()> {
+    let query = DeliveryQuery {
+        alert: Some(alert),
+        limit: Some(1_000),
+        ..DeliveryQuery::default()
+    };
+    let found: Vec<DeliveryRecord> = hub.get_with("/v1/deliveries", &query).await?;
+    anyhow::ensure!(
+        !found.is_empty(),
+        "there is no delivery of alert {alert}: it went to no sink, or it has grown too old. `watchpost deliveries list` shows what there is."
+    );
+    for delivery in &found {
+        if json {
+            out::json(delivery)?;
+            continue;
+        }
+        out::line(format_args!("{}", delivery.sink))?;
+        let time = |time: Option<UnixMillis>| time.map(|time| time.to_string());
+        for (what, value) in [
+            ("state", Some(delivery.state.to_string())),
+            ("attempts", Some(delivery.attempts.to_string())),
+            ("next attempt", time(delivery.due_at)),
+            ("expires", time(delivery.expires_at)),
+            ("ended", time(delivery.finished_at)),
+            ("last error", delivery.error.clone()),
+        ] {
+            if let Some(value) = value {
+                out::line(format_args!("  {what:14}{value}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn change(
+    hub: &HubClient,
+    verb: &str,
+    done: &str,
+    which: &WhichOrAll,
+    json: bool,
+) -> anyhow::Result<()> {
+    let query = which.which.query();
+    let changed: Changed = hub.post_with(&format!("/v1/deliveries/{verb}"), &query).await?;
+    if json {
+        return out::json(&changed);
+    }
+    let noun = if changed.changed == 1 {
+        "delivery"
+    } else {
+        "deliveries"
+    };
+    Ok(out::line(format_args!("{} {noun} {done}", changed.changed))?)
+}
+
+impl Which {
+    fn query(&self) -> DeliveryQuery {
+        DeliveryQuery {
+            alert: self.alert,
+            sink: self.sink.clone(),
+            state: self.state,
+            since: self.since,
+            until: self.until,
+            limit: None,
+        }
+    }
+}
+
+fn state(word: &str) -> Result<DeliveryState, String> {
+    let states = [
+        DeliveryState::Pending,
+        DeliveryState::Delivered,
+        DeliveryState::Dead,
+        DeliveryState::Expired,
+    ];
+    states
+        .into_iter()
+        .find(|state| state.to_string() == word)
+        .ok_or_else(|| "write pending, delivered, dead or expired".to_owned())
+}
+
+/// Reads a point in time, or a span before now.
+fn time(text: &str) -> Result<UnixMillis, String> {
+    if let Ok(span) = text.parse::<TimeSpan>() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok(UnixMillis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)) - span.into());
+    }
+    let deserializer: serde::de::value::StrDeserializer<'_, Error> = text.into_deserializer();
+    UnixMillis::deserialize(deserializer)
+        .map_err(|_| "write a time such as 2026-11-23T18:00:00Z, or a span before now such as 2h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_points_or_spans_before_now() {
+        assert_eq!(
+            time("2026-11-23T01:16:30.521Z").unwrap().to_string(),
+            "2026-11-23T01:16:30.521Z"
+        );
+        let (hour, two) = (time("1h").unwrap(), time("2h").unwrap());
+        assert!((3_590_000..3_610_000).contains(&(hour.0 - two.0)));
+        assert!(time("yesterday").unwrap_err().contains("2h"));
+        assert_eq!(state("dead"), Ok(DeliveryState::Dead));
+        assert!(state("lost").is_err());
+    }
+}
