@@ -55,21 +55,22 @@ enum DeliveriesCommand {
 
 /// Which deliveries: those that meet every condition given.
 #[derive(Clone, Debug, Args)]
+#[group(id = "condition", multiple = true)]
 struct Which {
     /// Those of this alert.
-    #[arg(value_name = "ALERT", group = "condition")]
+    #[arg(value_name = "ALERT")]
     alert: Option<AlertId>,
     /// Those to this sink.
-    #[arg(long, value_name = "NAME", group = "condition")]
+    #[arg(long, value_name = "NAME")]
     sink: Option<String>,
     /// Those in this state: pending, delivered, dead (given up) or expired.
-    #[arg(long, value_parser = state, group = "condition")]
+    #[arg(long, value_parser = state)]
     state: Option<DeliveryState>,
     /// Those of alerts that came in at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
-    #[arg(long, value_name = "TIME", value_parser = time, group = "condition")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<UnixMillis>,
     /// Those of alerts that came in before this time.
-    #[arg(long, value_name = "TIME", value_parser = time, group = "condition")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixMillis>,
 }
 
