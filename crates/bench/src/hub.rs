@@ -46,8 +46,21 @@ pub(crate) struct Hub {
 /// What the hub says of itself, as far as it matters here.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
+    pub(crate) connections: Vec<ConnectionStatus>,
     pub(crate) store: StoreStatus,
     pub(crate) sinks: Vec<SinkStatus>,
+}
+
+/// Of its connection.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConnectionStatus {
+    pub(crate) counters: Counters,
+}
+
+/// What came over it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Counters {
+    pub(crate) stored: u64,
 }
 
 /// Of its store.
