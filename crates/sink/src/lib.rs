@@ -44,6 +44,7 @@
 //!   [`id`](Alert::id), may come again.
 //! - A panic is caught and ends the instance; Watchpost makes another. An `abort` or a crash ends the process,
 //!   and Watchpost starts another.
+//! - The feature `template` has texts that a site writes itself, the feature `http` what an HTTP answer means.
 //! - [`testing`] runs a sink in a unit test.
 //!
 //! The contract behind this, for other languages, is `watchpost_sink.h` in the crate `watchpost-sink-abi`.
@@ -55,8 +56,12 @@ mod describe;
 mod export;
 mod fail;
 mod host;
+#[cfg(feature = "http")]
+pub mod http;
 mod shim;
 mod sink;
+#[cfg(feature = "template")]
+mod template;
 pub mod testing;
 
 pub use alert::{Alert, Frame};
@@ -66,6 +71,8 @@ pub use fail::Fail;
 pub use host::{Host, Level};
 pub use serde_json;
 pub use sink::{Canceller, Sink};
+#[cfg(feature = "template")]
+pub use template::Template;
 pub use watchpost_sink_abi::{Outcome, Severity};
 
 #[doc(hidden)]

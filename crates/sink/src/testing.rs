@@ -22,6 +22,8 @@
 //!
 //! What only a process of its own can show (a crash, a deadline that passes) is not for here.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,7 +33,7 @@ use std::sync::{Mutex, PoisonError};
 
 use watchpost_sink_abi as abi;
 
-use crate::{Fail, Severity, Sink, export, shim};
+use crate::{Alert, Fail, Frame, Severity, Sink, export, shim};
 
 /// A picture for a [`TestAlert`].
 #[derive(Clone, Debug)]
@@ -77,6 +79,32 @@ pub fn alert(id: &str) -> TestAlert {
         json: format!("{{\"id\":\"{id}\",\"kind\":\"anomaly\",\"stream_id\":\"gate\"}}"),
         unix_ms: 1_767_225_600_000,
         frames: Vec::new(),
+    }
+}
+
+impl TestAlert {
+    /// Lets `look` have it as a sink sees it, for what is tested without a sink.
+    pub fn with<T>(&self, look: impl FnOnce(&Alert<'_>) -> T) -> T {
+        let mut frames = Vec::new();
+        for frame in &self.frames {
+            frames.push(Frame {
+                mime: Cow::Borrowed(&frame.mime),
+                name: Cow::Borrowed(&frame.name),
+                bytes: &frame.bytes,
+                width: frame.width,
+                height: frame.height,
+            });
+        }
+        look(&Alert {
+            id: Cow::Borrowed(&self.id),
+            severity: self.severity,
+            title: Cow::Borrowed(&self.title),
+            text: Cow::Borrowed(&self.text),
+            json: Cow::Borrowed(&self.json),
+            parsed: OnceCell::new(),
+            unix_ms: self.unix_ms,
+            frames,
+        })
     }
 }
 

@@ -1,0 +1,190 @@
+//! Texts that a site writes itself: templates in the language of Jinja, filled with an alert.
+
+use std::borrow::Cow;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::{Alert, Fail, Severity};
+
+/// The name under which the one template of an environment is known.
+const NAME: &str = "template";
+
+/// Steps after which a template is given up, so that none runs for ever.
+const FUEL: u64 = 1_000_000;
+
+/// A template, such as `{{ title }} at {{ time }}`.
+///
+/// As a field of a configuration it is a string that is checked when the configuration is. The language is that of
+/// [minijinja](https://docs.rs/minijinja/latest/minijinja/syntax/). The names in it:
+///
+/// | name | what |
+/// |---|---|
+/// | `id` | the alert's number |
+/// | `title`, `text` | its line and its sentence |
+/// | `severity` | `low`, `medium`, `high` or `critical` |
+/// | `time` | when it was received, such as `2026-11-23T01:16:30Z` |
+/// | `alert` | all of its JSON document, as in `alert.stream_id` |
+///
+/// A name that an alert does not have is an empty text: an alert must not fail for want of a detail.
+#[derive(Clone, Debug)]
+pub struct Template {
+    source: String,
+    environment: Environment<'static>,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line.
+    pub fn parse(source: &str) -> Result<Self, String> {
+        // What a text is put into knows best how it is quoted there.
+        Self::load(source, AutoEscape::None)
+    }
+
+    /// The same as HTML: `<`, `>`, `&` and quotes in what is filled in are escaped.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line.
+    pub fn parse_html(source: &str) -> Result<Self, String> {
+        Self::load(source, AutoEscape::Html)
+    }
+
+    fn load(source: &str, escape: AutoEscape) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        environment.set_auto_escape_callback(move |_| escape);
+        environment.set_fuel(Some(FUEL));
+        environment
+            .add_template_owned(NAME, source.to_owned())
+            .map_err(|error| explain(&error))?;
+        Ok(Self {
+            source: source.to_owned(),
+            environment,
+        })
+    }
+
+    /// The text for this alert.
+    ///
+    /// # Errors
+    /// A permanent failure: the template does something impossible with this alert.
+    pub fn render(&self, alert: &Alert<'_>) -> Result<String, Fail> {
+        let template = self
+            .environment
+            .get_template(NAME)
+            .map_err(|error| Fail::permanent(explain(&error)))?;
+        let severity = match alert.severity() {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        };
+        let time = humantime::format_rfc3339_seconds(alert.time()).to_string();
+        let names = context! {
+            id => alert.id(),
+            title => alert.title(),
+            text => alert.text(),
+            severity,
+            time,
+            alert => alert.json(),
+        };
+        template
+            .render(names)
+            .map_err(|error| Fail::permanent(format_args!("the template fails: {}", explain(&error))))
+    }
+
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let source = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&source).map_err(|why| D::Error::custom(format_args!("it is no template: {why}")))
+    }
+}
+
+impl JsonSchema for Template {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// One line: what is wrong, and in which line of the template.
+fn explain(error: &minijinja::Error) -> String {
+    let what = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) => format!("{what} (line {line})"),
+        None => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestAlert, alert};
+
+    fn rendered(source: &str) -> String {
+        let json = r#"{"stream_id": "gate", "details": {"score": -1.5}}"#;
+        let alert = TestAlert {
+            title: "Anomaly at <gate>".into(),
+            json: json.into(),
+            ..alert("7")
+        };
+        alert.with(|alert| Template::parse(source).unwrap().render(alert).unwrap())
+    }
+
+    #[test]
+    fn an_alert_fills_it_in() {
+        assert_eq!(
+            rendered("{{ id }}: {{ title }} ({{ alert.stream_id }}, {{ alert.details.score }})"),
+            "7: Anomaly at <gate> (gate, -1.5)"
+        );
+        assert_eq!(rendered("{{ time }}"), "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_an_alert_lacks_is_empty() {
+        assert_eq!(rendered("[{{ alert.details.bbox.x }}{{ nothing.at.all }}]"), "[]");
+    }
+
+    #[test]
+    fn faults_are_told_with_their_line() {
+        let why = Template::parse("good\n{{ bad").unwrap_err();
+        assert!(why.contains("line 2"), "{why}");
+        let why = serde_json::from_str::<Template>(r#""{% nonsense %}""#).unwrap_err();
+        assert!(why.to_string().contains("it is no template"), "{why}");
+    }
+
+    #[test]
+    fn a_template_without_end_is_given_up() {
+        let source = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        let fail = alert("7").with(|alert| Template::parse(source).unwrap().render(alert).unwrap_err());
+        assert_eq!(fail.outcome(), crate::Outcome::Permanent);
+    }
+
+    #[test]
+    fn html_is_escaped_where_that_is_wanted() {
+        let template = Template::parse_html("<b>{{ title }}</b>").unwrap();
+        let alert = TestAlert {
+            title: "<gate>".into(),
+            ..alert("7")
+        };
+        let text = alert.with(|alert| template.render(alert).unwrap());
+        assert_eq!(text, "<b>&lt;gate&gt;</b>");
+    }
+}
