@@ -95,7 +95,7 @@ fn timeout() -> TimeSpan {
 }
 
 fn in_flight() -> usize {
-    64
+    128
 }
 
 fn recycle_over() -> ByteSize {
