@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::{debug, warn};
 
 use super::segment::{Segment, file_name, numbers_in};
+use super::warm::{Stretch, Warm};
 use super::{FRAME_BLOCK_BYTES, FrameRef};
 use crate::StoreError;
 use crate::place::sync_dir;
@@ -43,6 +45,9 @@ pub(crate) struct FrameLog {
     open: Vec<Segment>,
     /// Numbers of open files written to since the last sync.
     dirty: BTreeSet<i64>,
+    /// What the running transaction has written.
+    written: Vec<Stretch>,
+    warm: Warm,
     /// The directory has new entries.
     dir_dirty: bool,
     /// Files of the usual size that nothing refers to.
@@ -72,6 +77,8 @@ impl FrameLog {
             head,
             open: Vec::new(),
             dirty: BTreeSet::new(),
+            written: Vec::new(),
+            warm: Warm::default(),
             dir_dirty: false,
             spares: Vec::new(),
             last_number: found.last().copied().max(used.last().copied()).unwrap_or(0),
@@ -136,6 +143,11 @@ impl FrameLog {
         for run in &mut runs {
             let segment = &self.open[run.segment];
             self.dirty.insert(segment.number);
+            self.written.push(Stretch {
+                file: Arc::clone(segment.file()),
+                offset: run.offset,
+                length: run.slices.iter().map(|slice| slice.len() as u64).sum(),
+            });
             segment.write(&mut run.slices, run.offset)?;
         }
         Ok(refs)
@@ -160,6 +172,7 @@ impl FrameLog {
     /// The transaction has come about.
     pub(crate) fn keep(&mut self) {
         self.committed = self.head;
+        self.warm.add(self.written.drain(..));
         let current = self.committed.map(|head| head.number);
         self.open.retain(|segment| Some(segment.number) == current);
     }
@@ -169,6 +182,7 @@ impl FrameLog {
     pub(crate) fn forget(&mut self) {
         self.head = self.committed;
         self.dirty.clear();
+        self.written.clear();
         let current = self.committed.map(|head| head.number);
         for segment in std::mem::take(&mut self.open) {
             if Some(segment.number) == current {

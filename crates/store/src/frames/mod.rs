@@ -9,6 +9,7 @@
 mod log;
 mod read;
 mod segment;
+mod warm;
 
 pub(crate) use self::log::{FrameLog, Head};
 pub(crate) use self::read::FrameFiles;

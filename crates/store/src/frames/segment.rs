@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, pwritev};
@@ -21,7 +22,7 @@ pub(crate) struct Segment {
     /// In bytes.
     pub(crate) size: u64,
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
 }
 
 impl Segment {
@@ -33,7 +34,7 @@ impl Segment {
             number,
             size,
             path,
-            file,
+            file: Arc::new(file),
         })
     }
 
@@ -55,7 +56,7 @@ impl Segment {
                 number,
                 size,
                 path,
-                file,
+                file: Arc::new(file),
             }),
             Err(e) => Err(StoreError::io("make", &path, e)),
         }
@@ -72,7 +73,7 @@ impl Segment {
                 number,
                 size,
                 path: path.clone(),
-                file,
+                file: Arc::new(file),
             })
             .map_err(|e| StoreError::io("take over", &path, e))
     }
@@ -82,7 +83,7 @@ impl Segment {
         let mut at = offset;
         while !slices.is_empty() {
             let some = slices.len().min(MAX_SLICES);
-            match pwritev(&self.file, &slices[..some], at) {
+            match pwritev(&*self.file, &slices[..some], at) {
                 Ok(0) => {
                     let stuck = io::Error::from(io::ErrorKind::WriteZero);
                     return Err(StoreError::io("write to", &self.path, stuck));
@@ -91,7 +92,7 @@ impl Segment {
                     // The advice starts the write-back of what is dirty; the sync then finds it well under way.
                     // It is an advice: nothing depends on it.
                     let length = NonZeroU64::new(u64::try_from(written).unwrap_or(u64::MAX));
-                    let _ = fadvise(&self.file, at, length, Advice::DontNeed);
+                    let _ = fadvise(&*self.file, at, length, Advice::DontNeed);
                     at += u64::try_from(written).unwrap_or(u64::MAX);
                     IoSlice::advance_slices(&mut slices, written);
                 }
@@ -107,6 +108,10 @@ impl Segment {
         self.file
             .sync_data()
             .map_err(|e| StoreError::io("sync", &self.path, e))
+    }
+
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.file
     }
 
     pub(crate) fn path(&self) -> &Path {
