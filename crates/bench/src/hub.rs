@@ -200,8 +200,9 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
         let _ = match sink {
             Sink::Archive => write!(
                 toml,
-                "\n[[sink]]\nname = \"archive\"\nplugin = \"archive\"\n[sink.config]\ndir = {}\n",
-                quoted(&dir.join(ARCHIVE))
+                "\n[[sink]]\nname = \"archive\"\nplugin = \"archive\"\n\
+                 [sink.sandbox]\nwrite = [{archive}]\n[sink.config]\ndir = {archive}\n",
+                archive = quoted(&dir.join(ARCHIVE))
             ),
             Sink::Plugin(file) => {
                 write!(

@@ -23,6 +23,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Fault> {
         "address" => address(text),
         "user-id" => user_id(text),
         "path" => path(text),
+        "absolute path" => absolute_path(text),
         "variable" => variable(text),
         "text" | "reference" if text.trim().is_empty() => {
             Err(fault("is empty", "write something, or leave the key out"))
@@ -37,6 +38,7 @@ pub(crate) fn expected(format: &str) -> &'static str {
         "duration" => "a duration in quotes, such as \"30s\"",
         "size" => "a size in quotes, such as \"64MiB\"",
         "path" => "a path in quotes",
+        "absolute path" => "a path in quotes, such as \"/srv/alerts\"",
         "name" | "reference" => "a name in quotes",
         "address" => "an address in quotes, such as \"http://192.168.1.20:8000\"",
         "plugin" => "the name of a plugin in quotes, such as \"archive\"",
@@ -130,6 +132,17 @@ fn path(text: &str) -> Result<(), Fault> {
         return Err(fault(
             "is not expanded: there is no shell here",
             "write the whole path, without `~` and `$`",
+        ));
+    }
+    Ok(())
+}
+
+fn absolute_path(text: &str) -> Result<(), Fault> {
+    path(text)?;
+    if !text.starts_with('/') {
+        return Err(fault(
+            "is relative",
+            "write the whole path, from `/` on: what is granted must be plain to see",
         ));
     }
     Ok(())
@@ -249,6 +262,17 @@ mod tests {
             "" is empty
             "~/a" is not expanded: there is no shell here
             "$HOME/a" is not expanded: there is no shell here
+        "#]],
+        );
+        check(
+            "absolute path",
+            &["/a", "a", "./a", "", "~/a"],
+            expect![[r#"
+            "/a" ok
+            "a" is relative
+            "./a" is relative
+            "" is empty
+            "~/a" is not expanded: there is no shell here
         "#]],
         );
         check(

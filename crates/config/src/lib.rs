@@ -36,8 +36,8 @@ pub use nearest::nearest;
 pub use reference::reference;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
-    ConnectionSettings, HeartbeatSettings, HubSettings, LogFormat, ReconnectSettings, RetrySettings,
-    RouteMatch, RouteSettings, Settings, SinkSettings, StoreSettings,
+    AnyPort, ConnectionSettings, HeartbeatSettings, HubSettings, LogFormat, Ports, ReconnectSettings,
+    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SinkSettings, StoreSettings,
 };
 pub use source::Location;
 pub use units::{ByteSize, TimeSpan};

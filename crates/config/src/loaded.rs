@@ -40,6 +40,17 @@ impl Loaded {
         }
     }
 
+    /// A warning about the value at a JSON pointer, for what is found out only after loading.
+    pub fn warning_at(
+        &self,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> ConfigError {
+        let finding = self.sources.finding(self.tree.locate(pointer), message);
+        finding.label("here").help(help).warning().into()
+    }
+
     /// An error about the `[sink.config]` of the sink with this index, at a JSON pointer within it (empty for
     /// the whole). Values in the message that stand behind keys such as `password` are hidden, for
     /// validators like to quote.

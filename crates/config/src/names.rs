@@ -81,6 +81,9 @@ struct Rules(Vec<(String, String, String)>);
 /// too much goes away at once.
 const SEGMENT_SIZES: (ByteSize, ByteSize) = (ByteSize(1 << 20), ByteSize(4 << 30));
 
+/// Least memory of a plugin's process, which takes in pictures and messages of megabytes.
+const LEAST_MEMORY: ByteSize = ByteSize(16 << 20);
+
 fn store(store: &StoreSettings, rules: &mut Rules) {
     let (least, most) = SEGMENT_SIZES;
     let size = store.segment_size;
@@ -146,6 +149,13 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
     if let Some(max_age) = sink.max_age {
         rules.positive(&format!("{at}/max_age"), max_age);
     }
+    let memory = sink.sandbox.memory;
+    rules.hold(
+        memory >= LEAST_MEMORY,
+        &format!("{at}/sandbox/memory"),
+        || format!("`memory` cannot be {memory}"),
+        || format!("expected {LEAST_MEMORY} or more: the plugin's process needs some to start"),
+    );
     rules.not_below(
         &format!("{at}/retry"),
         ("max", sink.retry.max),

@@ -73,7 +73,8 @@ fn section(page: &mut String, parent: &str, (key, schema): (&str, Schema<'_>)) {
 fn row(rows: &mut String, key: &str, schema: Schema<'_>, needed: bool) {
     let default = match schema.default() {
         _ if needed => "**required**".to_owned(),
-        Some(Json::Array(items)) if items.is_empty() => "any".to_owned(),
+        Some(Json::Array(items)) if items.is_empty() && schema.one_or_many() => "any".to_owned(),
+        Some(Json::Array(items)) if items.is_empty() => "none".to_owned(),
         Some(default) => format!("`{default}`"),
         None => "none".to_owned(),
     };
@@ -105,7 +106,10 @@ fn type_of(schema: Schema<'_>) -> String {
     };
     match (schema.kind(), schema.format()) {
         (Kind::Array, _) if schema.one_or_many() => format!("{}, or array", type_of(schema.items())),
-        (Kind::Array, _) => format!("array: {}", type_of(schema.items())),
+        (Kind::Array, _) => {
+            let word = schema.word().map(|word| format!("; or `\"{word}\"`"));
+            format!("array: {}{}", type_of(schema.items()), word.unwrap_or_default())
+        }
         (Kind::Integer, _) => format!("integer{bounds}"),
         (Kind::Number, _) => format!("number{bounds}"),
         (Kind::Boolean, _) => "boolean".to_owned(),

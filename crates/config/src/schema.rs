@@ -95,6 +95,11 @@ impl<'a> Schema<'a> {
         self.0["x-one"] == true
     }
 
+    /// The word that may stand instead of an array.
+    pub(crate) fn word(self) -> Option<&'a str> {
+        self.0["x-word"].as_str()
+    }
+
     /// The words that a string must be one of; empty when it may be any.
     pub(crate) fn words(self) -> Vec<&'a str> {
         let choices = self.0["oneOf"]
@@ -145,6 +150,10 @@ macro_rules! forms {
 forms! {
     /// A path, made absolute against the folder of the file that it stands in.
     Path = { "type": "string", "format": "path" };
+    /// A path that begins with `/`: what is granted must not depend on where the file lies.
+    AbsolutePath = { "type": "string", "format": "absolute path" };
+    /// TCP ports, or the word for all of them.
+    Ports = { "type": "array", "x-word": "any", "items": { "type": "integer", "minimum": 1, "maximum": 65535 } };
     /// A name that can stand in file names, logs and addresses.
     Name = { "type": "string", "format": "name" };
     /// A name that exists elsewhere in the configuration.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use actix::prelude::*;
 use tokio::sync::{Notify, broadcast};
 use tracing::{info, warn};
-use watchpost_config::{Settings, SinkSettings};
+use watchpost_config::{SandboxSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
@@ -99,8 +99,10 @@ impl Hub {
         for sink in &settings.sink {
             let state_dir = data_dir.join("sinks").join(&sink.name);
             make_directory(&state_dir)?;
+            let mut sink = sink.clone();
+            sink.sandbox.require |= settings.hub.require_sandbox;
+            make_granted(&sink.sandbox, data_dir);
             sinks.push(SinkParts {
-                settings: Arc::new(sink.clone()),
                 clock,
                 store: writer.clone(),
                 readers: readers.clone(),
@@ -108,6 +110,7 @@ impl Hub {
                 plugin_dirs: Arc::clone(&plugin_dirs),
                 host_binary: Arc::clone(&host_binary),
                 state_dir: Arc::new(state_dir),
+                settings: Arc::new(sink),
             });
         }
         let connection = |connection: &watchpost_config::ConnectionSettings| ConnectionParts {
@@ -140,6 +143,16 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Makes the directories that sinks are granted within the hub's own. Elsewhere a missing one may be a disk that is
+/// not there, and must not be made in its place.
+fn make_granted(sandbox: &SandboxSettings, data_dir: &Path) {
+    let ours = |path: &&PathBuf| path.starts_with(data_dir) && !path.exists();
+    for path in sandbox.write.iter().filter(ours) {
+        // What cannot be made keeps its sink from starting, which says so.
+        let _ = make_directory(path);
+    }
 }
 
 fn tell(opened: &OpenReport) {

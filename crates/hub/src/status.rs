@@ -56,6 +56,9 @@ pub struct SinkReport {
     pub in_flight: usize,
     /// Times its child ended without being asked to.
     pub crashes: u64,
+    /// The parts of its sandbox that do not hold on this machine, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_gaps: Vec<String>,
     /// What last went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -90,6 +93,7 @@ impl SinkReport {
             pid: None,
             in_flight: 0,
             crashes: 0,
+            sandbox_gaps: Vec::new(),
             last_error: None,
             deliveries: BTreeMap::new(),
         }

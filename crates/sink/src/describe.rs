@@ -38,7 +38,9 @@ impl Description {
         self
     }
 
-    /// What it needs. An entry may name a key of the configuration instead of a fixed value, as `config.dir`.
+    /// What it needs. An entry may name a key of the configuration instead of a fixed value, as `config.dir`; of
+    /// where it connects to either part may be one, as `config.host:config.port`, and a key may hold a URL or a list.
+    /// What the configuration leaves out is not needed.
     #[must_use]
     pub fn needs(mut self, needs: Needs) -> Self {
         self.needs = needs;

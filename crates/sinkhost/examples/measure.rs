@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use watchpost_sinkhost::sandbox::Grants;
 use watchpost_sinkhost::{AlertDoc, Event, EventStream, FrameFd, FrameMeta, Host, Job, Launch, Severity};
 
 const ROUNDS: u64 = 20_000;
@@ -24,6 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let launch = Launch {
         host_binary,
+        grants: Grants::for_sink(&plugin, &std::env::temp_dir()),
         plugin,
         instance: "measure".into(),
         state_dir: std::env::temp_dir(),

@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong with it.
         fault: LoadFault,
     },
+    /// Its process could not be shut in, or not as far as is required. The plugin was not loaded.
+    #[error("plugin {} is not started: {reason}", path.display())]
+    Sandbox {
+        /// The plugin.
+        path: PathBuf,
+        /// Which grant or part of the sandbox it is about, and what to do.
+        reason: String,
+    },
     /// The plugin was loaded and said no.
     #[error("plugin {} refuses its configuration or its start ({outcome}){}", path.display(), Joined(notes))]
     Refused {

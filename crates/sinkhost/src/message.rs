@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::sandbox::{Enforced, Grants};
 use crate::{AlertDoc, FrameMeta, LoadFault, LogLevel, Note, Outcome, PluginInfo, Stage};
 
 /// Call ids from here on are the child's own; the hub's are below.
@@ -22,6 +23,8 @@ const FINGERPRINT: u64 = fingerprint(&[
     include_bytes!("frame.rs"),
     include_bytes!("info.rs"),
     include_bytes!("job.rs"),
+    include_bytes!("sandbox/enforced.rs"),
+    include_bytes!("sandbox/grants.rs"),
 ]);
 /// Length of what stands before the message in each packet.
 const HEADER_BYTES: usize = 8;
@@ -29,10 +32,12 @@ const HEADER_BYTES: usize = 8;
 /// From parent to child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToChild<'a> {
-    /// The first message: what to load and what for.
+    /// The first message: what to load, within which walls, and what for.
     Load {
         /// Path of the library.
         plugin: String,
+        /// What the process may do from then on.
+        grants: Grants,
         /// What to do with it.
         task: Task,
     },
@@ -95,6 +100,10 @@ pub enum Task {
 pub enum ToParent {
     /// The next step towards the answer has begun.
     Reached(Stage),
+    /// The walls stand, as far as this machine has them.
+    Confined(Enforced),
+    /// The walls cannot be put up, and why. The child leaves.
+    Unconfined(String),
     /// The plugin's file or table is of no use. The child leaves.
     Unloadable(LoadFault),
     /// The plugin is loaded; when inspecting, the description as JSON comes along, and this is the answer.

@@ -4,11 +4,10 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Running, frame, host_binary, job, launch, lines, scratch};
+use common::{Running, frame, host_binary, job, launch, lines};
 use watchpost_sinkhost::{CANCEL_GRACE, Event, ExitKind, Host, Launch, Outcome, inspect};
 use watchpost_testkit::{hostile_plugin, hostile_plugin_ids, panicking_plugin};
 
@@ -21,29 +20,15 @@ async fn start(launch: Launch) -> Running {
     Running { host, events }
 }
 
-/// The child's program behind a limit of the shell, for what must not happen to the machine that runs the tests.
-fn limited(launch: Launch, limit: &str) -> Launch {
-    let script = scratch().join("limited");
-    let text = format!(
-        "#!/bin/sh\nulimit {limit}\nexec '{}' \"$@\"\n",
-        host_binary().display()
-    );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    Launch {
-        host_binary: script,
-        ..launch
-    }
-}
-
 /// The sink's configuration and the file it names.
 fn recording(id: &str) -> (Launch, PathBuf) {
-    let file = scratch().join("record");
+    let launch = hostile(id);
+    let file = launch.state_dir.join("record");
     let config_json = format!(r#"{{"marker": "boom", "file": "{}"}}"#, file.display());
     (
         Launch {
             config_json,
-            ..hostile(id)
+            ..launch
         },
         file,
     )
@@ -173,15 +158,18 @@ async fn who_will_not_end_is_killed() {
 
 #[tokio::test]
 async fn who_takes_all_the_memory_dies_of_it() {
-    // 128 MiB; in KiB.
-    let mut running = start(limited(hostile("hog"), "-d 131072")).await;
+    let mut launch = hostile("hog");
+    launch.grants.memory_bytes = Some(128 << 20);
+    let mut running = start(launch).await;
     running.deliver(1, "an alert");
     assert_eq!(running.exit().await.how, ExitKind::Signal(6));
 }
 
 #[tokio::test]
 async fn who_leaks_descriptors_fails_and_in_the_end_dies() {
-    let mut running = start(limited(hostile("fdleak"), "-n 300")).await;
+    let mut launch = hostile("fdleak");
+    launch.grants.open_files = Some(300);
+    let mut running = start(launch).await;
     running.deliver(1, "an alert");
     let (_, outcome, notes) = running.done().await;
     assert_eq!(outcome, Outcome::Retry { after: None });
@@ -220,16 +208,22 @@ async fn who_reads_its_input_gets_nothing() {
 }
 
 #[tokio::test]
-async fn processes_do_not_outlive_the_plugin() {
+async fn without_the_grant_no_process_can_be_started() {
     let mut running = start(hostile("forkbomb")).await;
+    running.deliver(1, "an alert");
+    let (_, outcome, notes) = running.done().await;
+    assert_eq!(outcome, Outcome::Retry { after: None });
+    assert_eq!(notes[0].text, "cannot start a process: Operation not permitted");
+}
+
+#[tokio::test]
+async fn processes_do_not_outlive_the_plugin() {
+    let mut launch = hostile("forkbomb");
+    launch.grants.exec = true;
+    let mut running = start(launch).await;
     let group = running.host.pid();
     running.deliver(1, "an alert");
-    // Where a sandbox holds, they cannot even be started.
-    let outcome = running.done().await.1;
-    assert!(
-        matches!(outcome, Outcome::Ok | Outcome::Retry { .. }),
-        "{outcome}"
-    );
+    assert_eq!(running.done().await.1, Outcome::Ok);
     let _ = running.stop().await;
     let deadline = Instant::now() + Duration::from_secs(10);
     // The kernel takes a moment to kill a group.

@@ -6,7 +6,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{host_binary, launch, plugin, plugin_of, refusal, scratch};
-use watchpost_sinkhost::{Error, LoadFault, Outcome, inspect, plugin_file_name, validate};
+use watchpost_sinkhost::sandbox::Part;
+use watchpost_sinkhost::{Error, Host, LoadFault, Outcome, inspect, plugin_file_name, validate};
 
 async fn fault(path: &Path) -> LoadFault {
     let started = refusal(launch(path)).await;
@@ -151,4 +152,42 @@ fn started_by_hand_it_says_what_it_is() {
 fn a_plugins_file_is_found_by_its_name() {
     assert_eq!(plugin_file_name("archive"), "libwatchpost_archive.so");
     assert_eq!(plugin_file_name("roof-siren"), "libwatchpost_roof_siren.so");
+}
+
+#[tokio::test]
+async fn a_grant_that_cannot_be_given_is_named_and_nothing_is_loaded() {
+    let mut missing = launch(&plugin(&[]));
+    missing.grants.write.push("/nonexistent/archive".into());
+    let error = refusal(missing).await;
+    assert!(matches!(error, Error::Sandbox { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains("grants `/nonexistent/archive` under `write`, which cannot be reached"),
+        "{error}"
+    );
+
+    // Its own file is not among the grants, so the linker cannot read it.
+    let mut blind = launch(&plugin(&[]));
+    blind.grants.read.clear();
+    let error = refusal(blind).await;
+    assert!(
+        matches!(
+            error,
+            Error::Load {
+                fault: LoadFault::Unlinkable { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_running_plugin_has_its_walls() {
+    let (host, _events) = Host::start(launch(&plugin(&[]))).await.unwrap();
+    let in_force = &host.enforced().in_force;
+    for part in [Part::Limits, Part::Privileges, Part::Signals] {
+        assert!(in_force.contains(&part), "{:?}", host.enforced());
+    }
 }

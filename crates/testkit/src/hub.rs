@@ -88,13 +88,21 @@ impl HubSetup {
         }))
     }
 
-    /// Adds a `[[sink]]` with its `[sink.config]`.
+    /// Adds a `[[sink]]` with its `[sink.config]`, which may write all over the temporary directory.
     #[must_use]
     pub fn sink(self, name: &str, plugin: &str, config: Table) -> Self {
+        let dir = self.dir().display().to_string();
+        self.sink_within(name, plugin, toml! { write = [dir] }, config)
+    }
+
+    /// Adds a `[[sink]]` with its `[sink.sandbox]` and `[sink.config]`.
+    #[must_use]
+    pub fn sink_within(self, name: &str, plugin: &str, sandbox: Table, config: Table) -> Self {
         self.with(toml! {
             [[sink]]
             name = name
             plugin = plugin
+            sandbox = sandbox
             config = config
         })
     }

@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Alerts(AlertsArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
+    /// What sinks may do.
+    #[command(subcommand)]
+    Sink(SinkCommand),
     /// Run a VisionGuard backend that makes up alerts, to try and test Watchpost with.
     Simulate(SimulateArgs),
     /// Show Watchpost at work: a simulated backend, the hub and the archive sink in a temporary directory.
@@ -49,6 +52,17 @@ pub(crate) struct ConfigArgs {
         default_value = "/etc/watchpost/watchpost.toml"
     )]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SinkCommand {
+    /// Print the `[sink.sandbox]` to paste that grants a sink what its plugin says it needs.
+    Grant {
+        /// The sink.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 /// Which running hub.

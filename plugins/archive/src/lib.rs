@@ -106,7 +106,10 @@ fn explain(dir: &Path, error: &io::Error) -> Fail {
             format!("{shown} is on a read-only file system ({error}); mount it writable")
         }
         io::ErrorKind::PermissionDenied => {
-            format!("not allowed to write below {shown} ({error}); give the hub's user the right to")
+            format!(
+                "not allowed to write below {shown} ({error}); give the hub's user the right to, and the sink the \
+                     grant: `watchpost sink grant` prints it"
+            )
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             format!("{shown} or something below it is a file where a directory is needed ({error})")

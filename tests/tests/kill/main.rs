@@ -106,18 +106,13 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
     let setup = HubSetup::new()?.connection("shop", backend)?;
     let (archive, record) = (display(&archive_dir(&setup)), display(&record_file(&setup)));
     let plugins = display(hostile_plugin_dir()?);
-    Ok(setup.with(toml! {
-        [hub]
-        plugin_dirs = [plugins]
-        [[sink]]
-        name = "archive"
-        plugin = "archive"
-        config = { dir = archive }
-        [[sink]]
-        name = "recorder"
-        plugin = "recorder"
-        config = { file = record }
-    }))
+    Ok(setup
+        .with(toml! {
+            [hub]
+            plugin_dirs = [plugins]
+        })
+        .sink("archive", "archive", toml! { dir = archive })
+        .sink("recorder", "recorder", toml! { file = record }))
 }
 
 /// Kills the hub at instants of the seed's choosing, and returns these, in milliseconds since 1970. It is dead afterwards.

@@ -62,6 +62,7 @@ impl Checker<'_> {
             (Kind::Array, other) if schema.one_or_many() && !matches!(other, Value::Table(_)) => {
                 json!([self.value(&node, schema.items(), at)])
             }
+            (Kind::Array, Value::String(text)) if schema.word() == Some(text.as_str()) => json!(text),
             (Kind::String, Value::String(text)) => self.string(text, node.origin, schema, at),
             (Kind::Boolean, Value::Boolean(boolean)) => json!(boolean),
             (Kind::Integer | Kind::Number, Value::Integer(integer)) => {

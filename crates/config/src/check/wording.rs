@@ -20,6 +20,13 @@ pub(super) fn mismatch(
         Kind::Table => "a table".to_owned(),
         Kind::Array if tables => "a list of tables".to_owned(),
         Kind::Array if schema.one_or_many() => "a string in quotes, or an array of them".to_owned(),
+        Kind::Array if schema.items().kind() == Kind::Integer => {
+            let word = schema
+                .word()
+                .map(|word| format!(", or \"{word}\""))
+                .unwrap_or_default();
+            format!("an array of numbers, such as [587]{word}")
+        }
         Kind::Array => "an array, such as [\"a\", \"b\"]".to_owned(),
         Kind::Integer => "a whole number".to_owned(),
         Kind::Number => "a number".to_owned(),

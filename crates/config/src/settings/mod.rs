@@ -3,6 +3,7 @@
 
 mod connection;
 mod route;
+mod sandbox;
 mod sink;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::connection::{ConnectionSettings, HeartbeatSettings, ReconnectSettings};
 pub use self::route::{RouteMatch, RouteSettings};
+pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
 use crate::{ByteSize, TimeSpan, schema};
 
@@ -47,6 +49,9 @@ pub struct HubSettings {
     /// Folders that are searched for plugins, in this order.
     #[schemars(with = "Vec<schema::Path>")]
     pub plugin_dirs: Vec<PathBuf>,
+    /// Whether every sink is kept from starting where the kernel is too old for a part of its sandbox, as `require`
+    /// does for one.
+    pub require_sandbox: bool,
     /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also for one part only, as in
     /// `info,watchpost_hub=debug`.
     #[schemars(with = "schema::Text")]
@@ -96,6 +101,7 @@ impl Default for HubSettings {
         Self {
             data_dir: "/var/lib/watchpost".into(),
             plugin_dirs: vec!["/usr/lib/watchpost/plugins".into()],
+            require_sandbox: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             shutdown_grace: TimeSpan::from_secs(10),

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::SandboxSettings;
 use crate::{ByteSize, TimeSpan, schema};
 
 /// `[[sink]]`
@@ -35,6 +36,11 @@ pub struct SinkSettings {
     /// When a failed delivery is tried again. Newer alerts do not wait for it.
     #[serde(default)]
     pub retry: RetrySettings,
+    /// What the plugin may do besides reading its own file and keeping files of its own in the data directory. It
+    /// gets what stands here and nothing because it asks for it: `watchpost sink grant NAME` prints what it asks for,
+    /// to be read and pasted.
+    #[serde(default)]
+    pub sandbox: SandboxSettings,
     /// What the plugin wants to know. It is checked by the plugin, and relative paths in it are the
     /// plugin's to interpret: write absolute ones.
     #[serde(default = "no_config")]
@@ -66,6 +72,7 @@ impl fmt::Debug for SinkSettings {
             in_flight,
             recycle_over,
             retry,
+            sandbox,
             config: _,
         } = self;
         f.debug_struct("SinkSettings")
@@ -76,6 +83,7 @@ impl fmt::Debug for SinkSettings {
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
             .field("retry", retry)
+            .field("sandbox", sandbox)
             .finish_non_exhaustive()
     }
 }

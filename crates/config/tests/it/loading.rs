@@ -24,6 +24,7 @@ fn defaults() {
                 plugin_dirs: [
                     "/usr/lib/watchpost/plugins",
                 ],
+                require_sandbox: false,
                 log: "info",
                 log_format: Text,
                 shutdown_grace: TimeSpan(

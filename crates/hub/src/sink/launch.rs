@@ -1,5 +1,6 @@
 //! Between the sink actor and `watchpost-sinkhost`: starting the child, and translating what it says.
 
+use std::os::unix::fs::chown;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
@@ -8,6 +9,7 @@ use watchpost_sinkhost::{EventStream, Host, Launch, LogLevel, Note};
 
 use super::SinkParts;
 use crate::plugins::find_plugin;
+use crate::sandbox::grants;
 
 /// How long a plugin may take to be created. A mail server that is down must not matter here, but a card
 /// reader may have to be found.
@@ -16,6 +18,11 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Starts the child and waits until its plugin is ready.
 pub(super) async fn launch(parts: SinkParts) -> Result<(Host, EventStream), String> {
     let plugin = find_plugin(&parts.settings.plugin, &parts.plugin_dirs).map_err(|e| e.to_string())?;
+    let grants = grants(&parts.settings.sandbox, &plugin, &parts.state_dir)?;
+    if let Some(user) = &grants.user {
+        let given = chown(parts.state_dir.as_path(), Some(user.uid), Some(user.gid));
+        given.map_err(|e| format!("cannot give {} to its user: {e}", parts.state_dir.display()))?;
+    }
     let launch = Launch {
         host_binary: parts.host_binary.to_path_buf(),
         plugin,
@@ -23,9 +30,14 @@ pub(super) async fn launch(parts: SinkParts) -> Result<(Host, EventStream), Stri
         state_dir: parts.state_dir.to_path_buf(),
         config_json: parts.settings.config.to_string(),
         hub_version: env!("CARGO_PKG_VERSION").to_owned(),
+        grants,
         create_timeout: CREATE_TIMEOUT,
     };
-    Host::start(launch).await.map_err(|e| e.to_string())
+    let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
+    if !host.enforced().is_complete() {
+        warn!(sink = %parts.settings.name, "{}", host.enforced());
+    }
+    Ok((host, events))
 }
 
 /// The end of a call, in the words of the domain.

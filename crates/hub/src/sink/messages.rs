@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_sinkhost::{Event, Outcome};
+use watchpost_sinkhost::{Event, Host, Outcome};
 
 use super::{Child, Sink, launch};
 use crate::status::SinkReport;
@@ -64,19 +64,26 @@ impl Handler<ReportSink> for Sink {
     type Result = MessageResult<ReportSink>;
 
     fn handle(&mut self, _: ReportSink, _: &mut Self::Context) -> Self::Result {
+        let host = if let Child::Running(host) = &self.child {
+            Some(host)
+        } else {
+            None
+        };
         MessageResult(SinkReport {
             state: self.state(),
-            pid: if let Child::Running(host) = &self.child {
-                Some(host.pid())
-            } else {
-                None
-            },
+            pid: host.map(Host::pid),
+            sandbox_gaps: host.map(gaps).unwrap_or_default(),
             in_flight: self.under_way.len(),
             crashes: self.crash_count,
             last_error: self.last_error.clone(),
             ..SinkReport::unanswered(&self.parts.settings)
         })
     }
+}
+
+/// The parts of its sandbox that this machine cannot put in force.
+fn gaps(host: &Host) -> Vec<String> {
+    host.enforced().gaps.iter().map(ToString::to_string).collect()
 }
 
 /// Tells a sink to begin nothing new, to wait for what is under way, and to end its child. The sender

@@ -6,7 +6,6 @@
 #![allow(unsafe_code, reason = "this is where foreign code is loaded and called")]
 
 mod current;
-mod harden;
 mod host;
 mod inbox;
 mod instance;
@@ -14,6 +13,7 @@ mod load;
 mod port;
 mod reply;
 mod sandbox;
+mod streams;
 mod work;
 
 use std::path::Path;
@@ -31,7 +31,7 @@ const NOT_BY_HAND: i32 = 2;
 
 /// The whole life of the child.
 pub fn main() -> ! {
-    let Some(socket) = harden::take_socket() else {
+    let Some(socket) = streams::take_socket() else {
         let version = env!("CARGO_PKG_VERSION");
         port::complain(&format!(
             "watchpost-sinkhost {version} runs a plugin for Watchpost, which starts it; \
@@ -39,15 +39,16 @@ pub fn main() -> ! {
         ));
         leave(NOT_BY_HAND);
     };
-    harden::harden(&socket);
+    streams::line_buffer_stdout();
     let port: &'static Port = Box::leak(Box::new(Port::new(socket)));
     // Before anything is understood: a parent of another release sees it by this.
     port.send(&ToParent::Reached(Stage::Starting));
     let mut receiver = crate::packet::Receiver::new();
     match port.receive(&mut receiver) {
-        Some((ToChild::Load { plugin, task }, _)) => {
-            sandbox::enter(&task);
-            serve(port, receiver, Path::new(&plugin), task);
+        Some((ToChild::Load { plugin, grants, task }, _)) => {
+            if sandbox::enter(port, &grants) {
+                serve(port, receiver, Path::new(&plugin), task);
+            }
         }
         Some(_) | None => leave(1),
     }

@@ -1,7 +1,7 @@
 //! The child's end of the socket. Any thread may send.
 
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -23,6 +23,11 @@ impl Port {
             socket,
             limit: Mutex::new(LogLimit::new(Instant::now())),
         }
+    }
+
+    /// The descriptor, not to be closed.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Sends a message, waiting for room. When the parent is gone the listening thread ends the process.

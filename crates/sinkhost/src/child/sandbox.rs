@@ -1,10 +1,21 @@
 //! The place where the process confines itself: after the parent's first message, which says what the site
 //! grants, and before `dlopen`, which runs the plugin's constructors, and before any thread, for confinement
 //! binds the calling thread and those it starts.
-//!
-//! What holds for every plugin and needs no grant is in [`harden`](super::harden) already.
 
-use crate::message::Task;
+use super::port::Port;
+use crate::message::ToParent;
+use crate::sandbox::{Grants, apply};
 
-/// Confines the process to what `task` needs. No plugin is granted less than the user may do yet.
-pub(super) fn enter(_task: &Task) {}
+/// Confines the process to `grants` and tells the parent. `false`: it could not be, and is of no use.
+pub(super) fn enter(port: &Port, grants: &Grants) -> bool {
+    match apply(grants, &[port.socket()]) {
+        Ok(enforced) => {
+            port.send(&ToParent::Confined(enforced));
+            true
+        }
+        Err(error) => {
+            port.send(&ToParent::Unconfined(error.to_string()));
+            false
+        }
+    }
+}

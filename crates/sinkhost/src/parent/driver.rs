@@ -24,6 +24,7 @@ use super::start::Answer;
 use crate::limits::{CANCEL_GRACE, DROP_GRACE};
 use crate::message::{FIRST_OWN_CALL, Garbled, ToChild, ToParent, decode_to_parent, encode_to_child};
 use crate::packet::{Incoming, Outgoing, Receiver};
+use crate::sandbox::Enforced;
 use crate::{Event, ExitKind, LogLevel, Note, Outcome, PluginInfo, Stage};
 
 /// Packets taken before other things get their turn.
@@ -44,6 +45,7 @@ pub(crate) struct Driver {
     /// How far the start has come.
     stage: Stage,
     info: Option<PluginInfo>,
+    enforced: Enforced,
     /// Whether `Loaded` is all that was asked for.
     inspecting: bool,
     calls: Calls<Request>,
@@ -98,6 +100,7 @@ impl Driver {
             answer: Some(answer),
             stage: Stage::Starting,
             info: None,
+            enforced: Enforced::default(),
             inspecting,
             calls: Calls::starting(now, startup),
             outbox: Outbox::default(),
@@ -321,15 +324,19 @@ impl Driver {
     fn hear(&mut self, message: ToParent) -> Result<(), NotSo> {
         match message {
             ToParent::Reached(stage) => self.stage = stage,
+            ToParent::Confined(enforced) => self.enforced = enforced,
+            ToParent::Unconfined(reason) => self.answer(Answer::Unconfined(reason)),
             ToParent::Unloadable(fault) => self.answer(Answer::Unloadable(fault)),
             ToParent::Loaded(info, description) if self.inspecting => {
-                self.answer(Answer::Ready(info, description));
+                let enforced = std::mem::take(&mut self.enforced);
+                self.answer(Answer::Ready(info, description, enforced));
             }
             ToParent::Loaded(info, _) => self.info = Some(*info),
             ToParent::Answer(Outcome::Ok, _) => {
                 self.calls.started();
                 if let Some(info) = self.info.take() {
-                    self.answer(Answer::Ready(Box::new(info), None));
+                    let enforced = std::mem::take(&mut self.enforced);
+                    self.answer(Answer::Ready(Box::new(info), None, enforced));
                 }
             }
             ToParent::Answer(outcome, notes) => self.answer(Answer::Refused(outcome, notes)),

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::limits::{INSPECT_TIMEOUT, MAX_FRAMES, MAX_TEXT_BYTES};
 use crate::message::{FIRST_OWN_CALL, Task};
+use crate::sandbox::{Enforced, Grants};
 use crate::{Error, Event, ExitKind, Job, LoadFault, PluginInfo};
 use request::{Command, Queued, Request};
 use start::{Started, start};
@@ -39,13 +40,16 @@ pub struct Launch {
     pub config_json: String,
     /// Version of the hub, for the plugin to know.
     pub hub_version: String,
+    /// What the process may do. The plugin's file and `state_dir` belong into it.
+    pub grants: Grants,
     /// How long loading the plugin and creating the instance may take.
     pub create_timeout: Duration,
 }
 
 /// Says what the plugin is. Runs its constructors and its `describe`, in a child that ends with it.
 pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Error> {
-    let started = start(host_binary, plugin, Task::Inspect, "inspect", INSPECT_TIMEOUT).await?;
+    let (task, grants) = (Task::Inspect, only_looking(plugin));
+    let started = start(host_binary, plugin, task, grants, "inspect", INSPECT_TIMEOUT).await?;
     let (mut info, description) = started.end().await;
     if let Some(text) = description {
         info.description = Some(parse_description(plugin, &text)?);
@@ -58,11 +62,20 @@ pub async fn validate(host_binary: &Path, plugin: &Path, config_json: &str) -> R
     let task = Task::Validate {
         config: config_json.to_owned(),
     };
-    start(host_binary, plugin, task, "validate", INSPECT_TIMEOUT)
+    let grants = only_looking(plugin);
+    start(host_binary, plugin, task, grants, "validate", INSPECT_TIMEOUT)
         .await?
         .end()
         .await;
     Ok(())
+}
+
+/// What a plugin gets that is only looked at: its own file.
+fn only_looking(plugin: &Path) -> Grants {
+    Grants {
+        read: vec![plugin.into()],
+        ..Grants::default()
+    }
 }
 
 /// One running plugin. Dropping it stops the plugin, within [`DROP_GRACE`](crate::DROP_GRACE).
@@ -72,6 +85,7 @@ pub struct Host {
     queued: Queued,
     task: JoinHandle<ExitKind>,
     info: PluginInfo,
+    enforced: Enforced,
     pid: u32,
 }
 
@@ -88,9 +102,11 @@ impl Host {
             timeout: launch.create_timeout,
         };
         let (binary, plugin) = (&launch.host_binary, &launch.plugin);
-        let started = start(binary, plugin, task, &launch.instance, launch.create_timeout).await?;
+        let (label, timeout) = (&launch.instance, launch.create_timeout);
+        let started = start(binary, plugin, task, launch.grants, label, timeout).await?;
         let Started {
             info,
+            enforced,
             pid,
             commands,
             queued,
@@ -104,6 +120,7 @@ impl Host {
                 queued,
                 task,
                 info,
+                enforced,
                 pid,
             },
             EventStream(events),
@@ -138,6 +155,11 @@ impl Host {
     /// What the plugin says of itself, without its description.
     pub fn info(&self) -> &PluginInfo {
         &self.info
+    }
+
+    /// Which walls stand around it.
+    pub fn enforced(&self) -> &Enforced {
+        &self.enforced
     }
 
     /// Process number of the child.

@@ -10,13 +10,16 @@ use super::driver::Driver;
 use super::request::{Command, Queued};
 use super::spawn::spawn;
 use crate::message::{Task, ToChild};
+use crate::sandbox::{Enforced, Grants};
 use crate::{Error, Event, ExitKind, LoadFault, Note, Outcome, PluginInfo, Stage, file};
 
 /// What became of a start.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// It did what it was started for, or runs.
-    Ready(Box<PluginInfo>, Option<String>),
+    Ready(Box<PluginInfo>, Option<String>, Enforced),
+    /// Its process could not be shut in.
+    Unconfined(String),
     /// The file is no plugin.
     Unloadable(LoadFault),
     /// The plugin said no.
@@ -36,6 +39,7 @@ pub(crate) enum Answer {
 pub(crate) struct Started {
     pub(crate) info: PluginInfo,
     pub(crate) description: Option<String>,
+    pub(crate) enforced: Enforced,
     pub(crate) pid: u32,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) queued: Queued,
@@ -57,6 +61,7 @@ pub(crate) async fn start(
     host_binary: &Path,
     plugin: &Path,
     task: Task,
+    grants: Grants,
     label: &str,
     timeout: Duration,
 ) -> Result<Started, Error> {
@@ -77,15 +82,17 @@ pub(crate) async fn start(
     let driver = Driver::new(child, timeout, inspecting, obeyed, queued.clone(), told, asked);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
+        grants,
         task,
     };
     let task = tokio::spawn(driver.run(load));
 
     let answer = match answer.await {
-        Ok(Answer::Ready(info, description)) => {
+        Ok(Answer::Ready(info, description, enforced)) => {
             return Ok(Started {
                 info: *info,
                 description,
+                enforced,
                 pid,
                 commands,
                 queued,
@@ -108,6 +115,7 @@ fn failure(answer: Option<Answer>, host_binary: &Path, plugin: &Path, timeout: D
     let path = plugin.to_owned();
     match answer {
         Some(Answer::Unloadable(fault)) => Error::Load { path, fault },
+        Some(Answer::Unconfined(reason)) => Error::Sandbox { path, reason },
         Some(Answer::Refused(outcome, notes)) => Error::Refused { path, outcome, notes },
         Some(Answer::OtherRelease) => Error::OtherRelease {
             path: host_binary.to_owned(),

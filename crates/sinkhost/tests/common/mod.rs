@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use watchpost_sinkhost::sandbox::Grants;
 use watchpost_sinkhost::{
     AlertDoc, Error, Event, EventStream, Exit, ExitKind, FrameFd, FrameMeta, Host, Job, Launch, Note,
     Outcome, Severity,
@@ -78,11 +79,13 @@ pub(crate) fn scratch() -> PathBuf {
 
 /// A launch of this plugin.
 pub(crate) fn launch(plugin: &Path) -> Launch {
+    let state_dir = scratch();
     Launch {
         host_binary: host_binary().to_owned(),
         plugin: plugin.to_owned(),
         instance: "test".into(),
-        state_dir: scratch(),
+        grants: Grants::for_sink(plugin, &state_dir),
+        state_dir,
         config_json: "{}".into(),
         hub_version: "0.1.0".into(),
         create_timeout: Duration::from_secs(10),

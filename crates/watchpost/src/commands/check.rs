@@ -2,7 +2,7 @@
 
 use actix_rt::System;
 use watchpost_config::{Loaded, SinkSettings};
-use watchpost_hub::{PluginError, check_plugin, find_plugin};
+use watchpost_hub::{PluginError, PluginInfo, check_plugin, find_plugin, needs};
 use watchpost_visionguard::Backend;
 
 use crate::cli::ConfigArgs;
@@ -22,10 +22,13 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
             check_plugin(&host_binary, &file, &sink.config).await
         });
         match plugin {
-            Ok(info) => out::line(format_args!(
-                "sink {}: {} {}, ok",
-                sink.name, info.name, info.version
-            ))?,
+            Ok(info) => {
+                warn_of_grants(&loaded, number, sink, &info);
+                out::line(format_args!(
+                    "sink {}: {} {}, ok",
+                    sink.name, info.name, info.version
+                ))?;
+            }
             Err(error) => errors += report(&loaded, number, sink, error),
         }
     }
@@ -51,6 +54,35 @@ fn check_addresses(loaded: &Loaded) -> usize {
         }
     }
     errors
+}
+
+/// Warns of what the plugin says it needs and is not granted, and of what is granted and not there.
+fn warn_of_grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &PluginInfo) {
+    let missing: Vec<String> = needs(info, &sink.config)
+        .iter()
+        .filter(|need| !need.is_granted(&sink.sandbox))
+        .map(|need| need.access.to_string())
+        .collect();
+    let at = format!("/sink/{number}/sandbox");
+    if !missing.is_empty() {
+        let name = &sink.name;
+        let message = format!(
+            "sink {name}: its plugin says that it needs to {}, which is not granted",
+            missing.join(" and to ")
+        );
+        let help = format!("`watchpost sink grant {name}` prints the lines that grant it");
+        commands::say(&loaded.warning_at(&at, message, help));
+    }
+    for (key, paths) in [("read", &sink.sandbox.read), ("write", &sink.sandbox.write)] {
+        for (index, path) in paths.iter().enumerate() {
+            if path.exists() || key == "write" && path.starts_with(&loaded.settings.hub.data_dir) {
+                continue;
+            }
+            let message = format!("sink {}: {} is granted and not there", sink.name, path.display());
+            let help = "create it or plug it in: without it the sink does not start";
+            commands::say(&loaded.warning_at(&format!("{at}/{key}/{index}"), message, help));
+        }
+    }
 }
 
 /// Shows what is wrong with a plugin at its place in the configuration. Returns how many errors it was.

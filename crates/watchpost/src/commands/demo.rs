@@ -180,7 +180,8 @@ impl HubProcess {
         let text = format!(
             "[hub]\ndata_dir = {data:?}\nplugin_dirs = [{plugins:?}]\n\n\
              [[connection]]\nname = \"demo\"\nurl = {:?}\nuser_id = {:?}\ntoken = {:?}\n\n\
-             [[sink]]\nname = \"archive\"\nplugin = \"archive\"\n\n[sink.config]\ndir = {archive:?}\n",
+             [[sink]]\nname = \"archive\"\nplugin = \"archive\"\n\n\
+             [sink.sandbox]\nwrite = [{archive:?}]\n\n[sink.config]\ndir = {archive:?}\n",
             backend.url(),
             backend.user_id().to_string(),
             backend.token()?,

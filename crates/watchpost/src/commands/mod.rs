@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod run;
 pub(crate) mod simulate;
+pub(crate) mod sink;
 pub(crate) mod status;
 
 use std::io::{self, IsTerminal as _, Write as _};

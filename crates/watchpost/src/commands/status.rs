@@ -84,6 +84,9 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
     };
     let count = |state| sink.deliveries.get(&state).copied().unwrap_or(0);
     out::line(format_args!("\nsink {} ({}): {state}", sink.name, sink.plugin))?;
+    for gap in &sink.sandbox_gaps {
+        out::line(format_args!("  its sandbox lacks {gap}"))?;
+    }
     if let Some(error) = &sink.last_error {
         out::line(format_args!("  {error}"))?;
     }

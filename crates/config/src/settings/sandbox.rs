@@ -1,0 +1,92 @@
+//! `[sink.sandbox]`: what a sink's plugin may do.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteSize, schema};
+
+/// `[sink.sandbox]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxSettings {
+    /// Files that the plugin may read, and folders that it may read with all that is in them. Absolute, and there
+    /// when the sink starts.
+    #[schemars(with = "Vec<schema::AbsolutePath>")]
+    pub read: Vec<PathBuf>,
+    /// The same to read, write, make, rename and delete; for a device, such as `/dev/ttyUSB0`, also to control it.
+    /// Folders within `data_dir` are made when they are missing, all others must be there when the sink starts.
+    #[schemars(with = "Vec<schema::AbsolutePath>")]
+    pub write: Vec<PathBuf>,
+    /// TCP ports, of any machine, that it may connect to. Any port here or in `listen` opens UDP too, which looking
+    /// up names takes. Without any there is no network.
+    #[schemars(with = "schema::Ports")]
+    pub connect: Ports,
+    /// TCP ports that it may listen on.
+    #[schemars(with = "schema::Ports")]
+    pub listen: Ports,
+    /// Whether it may use local (Unix) sockets, such as those of D-Bus or of a container engine. What answers there
+    /// may be mighty.
+    pub unix_sockets: bool,
+    /// Whether it may start programs: those of the system and those in `read`. They live behind the same walls.
+    pub exec: bool,
+    /// How much memory it may hold of its own. More is refused it.
+    pub memory: ByteSize,
+    /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
+    #[schemars(range(min = 64, max = 65536))]
+    pub open_files: u64,
+    /// The user that it runs as, by name or number; only a hub that runs as root can do that. This user must be able
+    /// to reach the plugin, `data_dir` and what is granted.
+    #[schemars(with = "Option<schema::Text>")]
+    pub user: Option<String>,
+    /// Whether the sink is kept from starting where the kernel is too old for a part of the sandbox. Otherwise
+    /// `watchpost status` tells what is missing.
+    pub require: bool,
+}
+
+/// TCP ports: `[587, 8883]` or `"any"`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Ports {
+    /// These and no others.
+    Only(Vec<u16>),
+    /// Every port.
+    Any(AnyPort),
+}
+
+/// The word for every port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnyPort {
+    /// `"any"`
+    Any,
+}
+
+impl Ports {
+    /// Every port.
+    pub const ANY: Self = Self::Any(AnyPort::Any);
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            read: Vec::new(),
+            write: Vec::new(),
+            connect: Ports::default(),
+            listen: Ports::default(),
+            unix_sockets: false,
+            exec: false,
+            memory: ByteSize(256 << 20),
+            open_files: 512,
+            user: None,
+            require: false,
+        }
+    }
+}

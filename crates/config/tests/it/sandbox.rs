@@ -1,0 +1,123 @@
+//! `[sink.sandbox]`: what it can say, and what is said when it says it wrong.
+
+use std::path::PathBuf;
+
+use expect_test::expect;
+use watchpost_config::{ByteSize, Ports};
+
+use crate::site::{CONNECTION, Site};
+
+fn site(sandbox: &str) -> Site {
+    let sink = "[[sink]]\nname = \"mail\"\nplugin = \"mail\"\n[sink.sandbox]\n";
+    Site::new(&format!("{CONNECTION}{sink}{sandbox}"))
+}
+
+#[test]
+fn grants_are_read() {
+    let loaded = site(
+        "read = [\"/etc/mail\"]\nconnect = [587, 8883]\nlisten = \"any\"\nmemory = \"64MiB\"\nuser = \"mail\"\n",
+    )
+    .loaded();
+    let sandbox = &loaded.settings.sink[0].sandbox;
+    assert_eq!(sandbox.read, [PathBuf::from("/etc/mail")]);
+    assert_eq!(sandbox.connect, Ports::Only(vec![587, 8883]));
+    assert_eq!(sandbox.listen, Ports::ANY);
+    assert_eq!(sandbox.memory, ByteSize(64 << 20));
+    assert_eq!(sandbox.user.as_deref(), Some("mail"));
+    assert!(!sandbox.exec && !sandbox.unix_sockets && !sandbox.require);
+}
+
+#[test]
+fn without_a_word_nothing_is_granted() {
+    let loaded = site("").loaded();
+    let sandbox = &loaded.settings.sink[0].sandbox;
+    assert!(sandbox.read.is_empty() && sandbox.write.is_empty());
+    assert_eq!(
+        (&sandbox.connect, &sandbox.listen),
+        (&Ports::default(), &Ports::default())
+    );
+}
+
+#[test]
+fn wrong_grants_have_their_place() {
+    let errors = site(
+        "read = [\"mail.pem\"]\nconnect = [0, 587]\nlisten = \"all\"\nwrite = \"/srv\"\nopen_files = 3\nexce = true\n",
+    )
+    .errors();
+    expect![[r#"
+        watchpost.toml:10:9
+          × `read` in [sink.sandbox] is relative
+            ╭─[watchpost.toml:10:9]
+          9 │ [sink.sandbox]
+         10 │ read = ["mail.pem"]
+            ·         ─────┬────
+            ·              ╰── here
+         11 │ connect = [0, 587]
+            ╰────
+          help: write the whole path, from `/` on: what is granted must be plain to see
+        watchpost.toml:11:12
+          × `connect` in [sink.sandbox] cannot be 0
+            ╭─[watchpost.toml:11:12]
+         10 │ read = ["mail.pem"]
+         11 │ connect = [0, 587]
+            ·            ┬
+            ·            ╰── out of range
+         12 │ listen = "all"
+            ╰────
+          help: expected 1 to 65535
+        watchpost.toml:12:10
+          × `listen` in [sink.sandbox] must be an array of numbers, such as [587], or "any", and is a string
+            ╭─[watchpost.toml:12:10]
+         11 │ connect = [0, 587]
+         12 │ listen = "all"
+            ·          ──┬──
+            ·            ╰── a string
+         13 │ write = "/srv"
+            ╰────
+        watchpost.toml:13:9
+          × `write` in [sink.sandbox] must be an array, such as ["a", "b"], and is a string
+            ╭─[watchpost.toml:13:9]
+         12 │ listen = "all"
+         13 │ write = "/srv"
+            ·         ───┬──
+            ·            ╰── a string
+         14 │ open_files = 3
+            ╰────
+        watchpost.toml:14:14
+          × `open_files` in [sink.sandbox] cannot be 3
+            ╭─[watchpost.toml:14:14]
+         13 │ write = "/srv"
+         14 │ open_files = 3
+            ·              ┬
+            ·              ╰── out of range
+         15 │ exce = true
+            ╰────
+          help: expected 64 to 65536
+        watchpost.toml:15:1
+          × unknown key `exce` in [sink.sandbox]
+            ╭─[watchpost.toml:15:1]
+         14 │ open_files = 3
+         15 │ exce = true
+            · ──┬─
+            ·   ╰── not a key here
+            ╰────
+          help: did you mean `exec`?
+    "#]]
+    .assert_eq(&errors);
+}
+
+#[test]
+fn too_little_memory_is_refused() {
+    expect![[r#"
+        watchpost.toml:10:10
+          × `memory` cannot be 1MiB
+            ╭─[watchpost.toml:10:10]
+          9 │ [sink.sandbox]
+         10 │ memory = "1MiB"
+            ·          ───┬──
+            ·             ╰── here
+            ╰────
+          help: expected 16MiB or more: the plugin's process needs some to start
+    "#]]
+    .assert_eq(&site("memory = \"1MiB\"\n").errors());
+}

@@ -1,0 +1,81 @@
+//! What a site grants a sink, in the words of the process that it binds; and what a plugin says it needs, held
+//! against it. Puts nothing in force, and grants nothing because somebody needs it.
+
+mod needs;
+mod user;
+
+use std::path::Path;
+
+use watchpost_config::{Ports, SandboxSettings};
+use watchpost_sinkhost::sandbox;
+
+pub use needs::{Access, Need, needs};
+
+/// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down.
+pub(crate) fn grants(
+    settings: &SandboxSettings,
+    plugin: &Path,
+    state_dir: &Path,
+) -> Result<sandbox::Grants, String> {
+    let SandboxSettings {
+        read,
+        write,
+        connect,
+        listen,
+        unix_sockets,
+        exec,
+        memory,
+        open_files,
+        user,
+        require,
+    } = settings;
+    let mut grants = sandbox::Grants::for_sink(plugin, state_dir);
+    grants.read.extend_from_slice(read);
+    grants.write.extend_from_slice(write);
+    Ok(sandbox::Grants {
+        connect_tcp: ports(connect),
+        bind_tcp: ports(listen),
+        unix_sockets: *unix_sockets,
+        exec: *exec,
+        memory_bytes: Some(memory.0),
+        open_files: Some(*open_files),
+        user: user.as_deref().map(user::look_up).transpose()?,
+        require: *require,
+        ..grants
+    })
+}
+
+fn ports(ports: &Ports) -> sandbox::Ports {
+    match ports {
+        Ports::Only(ports) => sandbox::Ports::Only(ports.clone()),
+        Ports::Any(_) => sandbox::Ports::Any,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reference page tells the defaults of the one, the child keeps those of the other.
+    #[test]
+    fn without_settings_a_sink_gets_the_default_grants() {
+        let (plugin, state) = (Path::new("/p.so"), Path::new("/state"));
+        assert_eq!(
+            grants(&SandboxSettings::default(), plugin, state).unwrap(),
+            sandbox::Grants::for_sink(plugin, state)
+        );
+    }
+
+    #[test]
+    fn what_is_written_down_comes_on_top() {
+        let settings = SandboxSettings {
+            write: vec!["/srv".into()],
+            connect: Ports::ANY,
+            ..SandboxSettings::default()
+        };
+        let granted = grants(&settings, Path::new("/p.so"), Path::new("/state")).unwrap();
+        assert_eq!(granted.write, [Path::new("/state"), Path::new("/srv")]);
+        assert_eq!(granted.connect_tcp, sandbox::Ports::Any);
+        assert!(granted.bind_tcp.is_none());
+    }
+}
