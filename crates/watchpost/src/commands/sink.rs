@@ -1,12 +1,12 @@
 //! `watchpost sink grant`: what a sink's plugin says it needs, as the lines that grant it. It grants nothing itself:
 //! the installer reads them, and writes down what the plugin shall have.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::PathBuf;
 
 use actix_rt::System;
 use anyhow::Context as _;
-use watchpost_config::{Ports, SandboxSettings, SinkSettings, nearest};
+use watchpost_config::{Ports, SandboxSettings, nearest};
 use watchpost_hub::{Access, Need, check_plugin, find_plugin, needs};
 
 use crate::cli::{ConfigArgs, SinkCommand};
@@ -38,19 +38,28 @@ fn grant(name: &str, args: &ConfigArgs) -> anyhow::Result<()> {
         check_plugin(&host_binary, &file, &sink.config).await
     })?;
     let needs = needs(&info, &sink.config);
-    out::line(format_args!(
-        "# Goes below the [[sink]] `{name}` ({}), in place of the [sink.sandbox] it may have there.\n\
-         # What {} {} says it needs with its configuration. Grant it what you agree with.\n{}",
-        loaded.locate(&format!("/sink/{number}")),
-        info.name,
-        info.version,
-        table(sink, &needs).trim_end()
-    ))?;
+    let mut text = String::new();
+    let at = loaded.locate(&format!("/sink/{number}"));
+    line(
+        &mut text,
+        &format!(
+            "# Goes below the [[sink]] `{name}` ({at}), in place of the [sink.sandbox] it may have there."
+        ),
+    );
+    let (plugin, version) = (&info.name, &info.version);
+    line(
+        &mut text,
+        &format!(
+            "# {plugin} {version} says it needs this with its configuration. Grant it what you agree with."
+        ),
+    );
+    text += &table(&sink.sandbox, &needs);
+    out::line(text.trim_end())?;
     Ok(())
 }
 
 /// The table that grants the needs, and what is granted already.
-fn table(sink: &SinkSettings, needs: &[Need]) -> String {
+fn table(granted: &SandboxSettings, needs: &[Need]) -> String {
     let SandboxSettings {
         read,
         write,
@@ -62,7 +71,7 @@ fn table(sink: &SinkSettings, needs: &[Need]) -> String {
         open_files,
         user,
         require,
-    } = &sink.sandbox;
+    } = granted;
     let usual = SandboxSettings::default();
     let mut text = "[sink.sandbox]\n".to_owned();
     let needed = |of: fn(&Access) -> Option<String>| -> Vec<(String, &str)> {
@@ -72,30 +81,21 @@ fn table(sink: &SinkSettings, needs: &[Need]) -> String {
             .filter_map(|need| Some((value(need)?, need.why.as_str())))
             .collect()
     };
-    let read_too = needed(|access| {
-        if let Access::Read(path) = access {
-            Some(quoted(path))
-        } else {
-            None
-        }
+    let to_read = needed(|access| match access {
+        Access::Read(file) => Some(path(file)),
+        _ => None,
     });
-    list(&mut text, "read", read_too, read.iter().map(quoted));
-    let write_too = needed(|access| {
-        if let Access::Write(path) = access {
-            Some(quoted(path))
-        } else {
-            None
-        }
+    let to_write = needed(|access| match access {
+        Access::Write(file) => Some(path(file)),
+        _ => None,
     });
-    list(&mut text, "write", write_too, write.iter().map(quoted));
-    let connect_too = needed(|access| {
-        if let Access::Connect(port) = access {
-            Some(port.to_string())
-        } else {
-            None
-        }
+    let to_connect = needed(|access| match access {
+        Access::Connect(port) => Some(port.to_string()),
+        _ => None,
     });
-    ports(&mut text, "connect", connect_too, connect);
+    list(&mut text, "read", to_read, read.iter().map(path));
+    list(&mut text, "write", to_write, write.iter().map(path));
+    ports(&mut text, "connect", to_connect, connect);
     ports(&mut text, "listen", Vec::new(), listen);
     for need in needs
         .iter()
@@ -158,29 +158,81 @@ fn list(text: &mut String, key: &str, needed: Vec<(String, &str)>, granted: impl
     line(text, "]");
 }
 
+/// Adds a line. Nothing in it can begin another: the plugin's words are in there.
 fn line(text: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{line}");
+    text.extend(line.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    text.push('\n');
 }
 
 /// A basic string of TOML, which has all escapes of JSON.
-fn quoted(text: &impl AsText) -> String {
-    serde_json::Value::from(text.as_text()).to_string()
+fn quoted(text: impl fmt::Display) -> String {
+    serde_json::Value::from(text.to_string()).to_string()
 }
 
-/// What can stand in quotes.
-trait AsText {
-    fn as_text(&self) -> String;
+fn path(path: &PathBuf) -> String {
+    quoted(path.display())
 }
 
-impl AsText for PathBuf {
-    fn as_text(&self) -> String {
-        self.display().to_string()
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn need(access: Access, why: &str) -> Need {
+        Need {
+            access,
+            why: why.to_owned(),
+        }
     }
-}
 
-impl AsText for String {
-    fn as_text(&self) -> String {
-        self.clone()
+    #[test]
+    fn needs_come_on_top_of_what_is_granted() {
+        let granted = SandboxSettings {
+            write: vec!["/srv/a".into(), "/srv/b".into()],
+            connect: Ports::Only(vec![25]),
+            exec: true,
+            ..SandboxSettings::default()
+        };
+        let needs = [
+            need(Access::Read("/ca.pem".into()), "config.ca"),
+            need(Access::Write("/srv/a".into()), "config.dir"),
+            need(Access::Connect(587), "config.host:587"),
+            need(Access::ConnectSomewhere, "config.proxy"),
+        ];
+        expect![[r#"
+            [sink.sandbox]
+            read = [
+                "/ca.pem",  # config.ca
+            ]
+            write = [
+                "/srv/a",  # config.dir
+                "/srv/b",  # granted already
+            ]
+            connect = [
+                587,  # config.host:587
+                25,  # granted already
+            ]
+            # It connects to `config.proxy`: add the port to `connect`.
+            exec = true  # granted already
+        "#]]
+        .assert_eq(&table(&granted, &needs));
+    }
+
+    #[test]
+    fn a_plugin_cannot_write_grants_of_its_own() {
+        let needs = [
+            need(Access::Write("/a\"]\nexec = true".into()), "x\nexec = true"),
+            need(Access::ConnectSomewhere, "y\runix_sockets = true"),
+        ];
+        let text = table(&SandboxSettings::default(), &needs);
+        expect![[r#"
+            [sink.sandbox]
+            write = [
+                "/a\"]\nexec = true",  # x exec = true
+            ]
+            # It connects to `y unix_sockets = true`: add the port to `connect`.
+        "#]]
+        .assert_eq(&text);
     }
 }
