@@ -14,11 +14,12 @@ fn hub(backend: &Backend, bad: &str, more: toml::Table) -> Result<(Hub, PathBuf)
     let setup = HubSetup::new()?.connection("shop", backend)?;
     let record = setup.dir().join("events");
     let (file, bad_file) = (display(&record), display(&setup.dir().join("bad")));
-    let plugin = display(&hostile_plugin(bad)?);
+    let (plugin, dir) = (display(&hostile_plugin(bad)?), display(setup.dir()));
     let mut sink = toml! {
         name = "bad"
         plugin = plugin
         retry = { initial = "50ms" }
+        sandbox = { write = [dir] }
         config = { file = bad_file }
     };
     sink.extend(more);
