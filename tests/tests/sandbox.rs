@@ -1,7 +1,7 @@
 //! What a plugin may do is what its site has granted: by default nothing, and the way to more is shown.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -218,6 +218,47 @@ fn who_requires_the_whole_sandbox_gets_it_or_no_sink() -> Result<()> {
             archive["state"] == "running"
         }
     })?;
+    Ok(())
+}
+
+#[test]
+fn a_sink_runs_as_the_user_it_is_given() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let setup = HubSetup::new()?.connection("shop", &backend)?;
+    // All that this user has to reach, with the hub's own files out of its reach.
+    let plugin = setup.dir().join("libwatchpost_archive.so");
+    fs::copy(artefacts()?.plugin("watchpost-archive")?, &plugin)?;
+    fs::create_dir(setup.data_dir())?;
+    for path in [setup.dir(), &setup.data_dir()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o711))?;
+    }
+    let state = shown(setup.data_dir().join("sinks/archive/files"));
+    let (state, plugin) = (state.as_str(), shown(plugin));
+    fs::create_dir_all(setup.data_dir().join("sinks/archive"))?;
+    let sandbox = toml! { user = "nobody" };
+    let hub = setup
+        .sink_within("archive", &plugin, sandbox, toml! { dir = state })
+        .start()?;
+    let status = hub.until("the sink's answer", PATIENCE, |status| {
+        let archive = sink(status, "archive");
+        archive["state"] == "running" || archive["last_error"].is_string()
+    })?;
+    let archive = sink(&status, "archive");
+    let error = archive["last_error"].as_str().unwrap_or_default();
+    let root = fs::metadata("/proc/self")?.uid() == 0;
+    if !root {
+        assert!(error.contains("cannot give"), "{error}");
+        return Ok(());
+    }
+    let pid = archive["pid"]
+        .as_u64()
+        .with_context(|| format!("it does not run: {error}"))?;
+    let about = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let uids = about
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .context("no Uid")?;
+    assert!(uids.split_whitespace().all(|uid| uid != "0"), "{uids}");
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use actix::prelude::*;
 use tokio::sync::{Notify, broadcast};
 use tracing::{info, warn};
-use watchpost_config::{SandboxSettings, Settings, SinkSettings};
+use watchpost_config::{HubSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
@@ -99,9 +99,6 @@ impl Hub {
         for sink in &settings.sink {
             let state_dir = data_dir.join("sinks").join(&sink.name);
             make_directory(&state_dir)?;
-            let mut sink = sink.clone();
-            sink.sandbox.require |= settings.hub.require_sandbox;
-            make_granted(&sink.sandbox, data_dir);
             sinks.push(SinkParts {
                 clock,
                 store: writer.clone(),
@@ -110,7 +107,7 @@ impl Hub {
                 plugin_dirs: Arc::clone(&plugin_dirs),
                 host_binary: Arc::clone(&host_binary),
                 state_dir: Arc::new(state_dir),
-                settings: Arc::new(sink),
+                settings: Arc::new(with_sandbox(sink, &settings.hub)),
             });
         }
         let connection = |connection: &watchpost_config::ConnectionSettings| ConnectionParts {
@@ -145,14 +142,17 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Makes the directories that sinks are granted within the hub's own. Elsewhere a missing one may be a disk that is
-/// not there, and must not be made in its place.
-fn make_granted(sandbox: &SandboxSettings, data_dir: &Path) {
-    let ours = |path: &&PathBuf| path.starts_with(data_dir) && !path.exists();
-    for path in sandbox.write.iter().filter(ours) {
-        // What cannot be made keeps its sink from starting, which says so.
+/// The settings of a sink, with what is required of all. Makes the directories that it is granted within the hub's own;
+/// elsewhere a missing one may be a disk that is not there, and must not be made in its place.
+fn with_sandbox(sink: &SinkSettings, hub: &HubSettings) -> SinkSettings {
+    let mut sink = sink.clone();
+    sink.sandbox.require |= hub.require_sandbox;
+    let ours = |path: &&PathBuf| path.starts_with(&hub.data_dir) && !path.exists();
+    for path in sink.sandbox.write.iter().filter(ours) {
+        // What cannot be made keeps the sink from starting, which says so.
         let _ = make_directory(path);
     }
+    sink
 }
 
 fn tell(opened: &OpenReport) {

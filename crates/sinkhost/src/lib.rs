@@ -21,6 +21,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Before it loads the plugin the child shuts itself in, as the [`Launch`]'s [`grants`](sandbox::Grants) say.
+//!
 //! The parent's side needs a tokio runtime and knows nothing of alerts beyond the words of the plugin contract:
 //! when to try again, and when to start a dead plugin anew, is for its caller to decide.
 

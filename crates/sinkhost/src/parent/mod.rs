@@ -85,7 +85,7 @@ pub struct Host {
     queued: Queued,
     task: JoinHandle<ExitKind>,
     info: PluginInfo,
-    enforced: Enforced,
+    enforced: Box<Enforced>,
     pid: u32,
 }
 
@@ -120,7 +120,7 @@ impl Host {
                 queued,
                 task,
                 info,
-                enforced,
+                enforced: Box::new(enforced),
                 pid,
             },
             EventStream(events),

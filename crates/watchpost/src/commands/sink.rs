@@ -2,7 +2,7 @@
 //! the installer reads them, and writes down what the plugin shall have.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use actix_rt::System;
 use anyhow::Context as _;
@@ -60,77 +60,69 @@ fn grant(name: &str, args: &ConfigArgs) -> anyhow::Result<()> {
 
 /// The table that grants the needs, and what is granted already.
 fn table(granted: &SandboxSettings, needs: &[Need]) -> String {
-    let SandboxSettings {
-        read,
-        write,
-        connect,
-        listen,
-        unix_sockets,
-        exec,
-        memory,
-        open_files,
-        user,
-        require,
-    } = granted;
-    let usual = SandboxSettings::default();
     let mut text = "[sink.sandbox]\n".to_owned();
-    let needed = |of: fn(&Access) -> Option<String>| -> Vec<(String, &str)> {
-        let value = |need: &Need| of(&need.access);
-        needs
-            .iter()
-            .filter_map(|need| Some((value(need)?, need.why.as_str())))
-            .collect()
-    };
-    let to_read = needed(|access| match access {
+    let to_read = needed(needs, |access| match access {
         Access::Read(file) => Some(path(file)),
         _ => None,
     });
-    let to_write = needed(|access| match access {
+    let to_write = needed(needs, |access| match access {
         Access::Write(file) => Some(path(file)),
         _ => None,
     });
-    let to_connect = needed(|access| match access {
+    let to_connect = needed(needs, |access| match access {
         Access::Connect(port) => Some(port.to_string()),
         _ => None,
     });
-    list(&mut text, "read", to_read, read.iter().map(path));
-    list(&mut text, "write", to_write, write.iter().map(path));
-    ports(&mut text, "connect", to_connect, connect);
-    ports(&mut text, "listen", Vec::new(), listen);
-    for need in needs
-        .iter()
-        .filter(|need| need.access == Access::ConnectSomewhere)
-    {
-        line(
-            &mut text,
-            &format!("# It connects to `{}`: add the port to `connect`.", need.why),
-        );
-    }
-    for (key, value, is_usual) in [
-        (
-            "unix_sockets",
-            unix_sockets.to_string(),
-            *unix_sockets == usual.unix_sockets,
-        ),
-        ("exec", exec.to_string(), *exec == usual.exec),
-        ("memory", format!("\"{memory}\""), *memory == usual.memory),
-        (
-            "open_files",
-            open_files.to_string(),
-            *open_files == usual.open_files,
-        ),
-        (
-            "user",
-            user.as_ref().map(quoted).unwrap_or_default(),
-            user.is_none(),
-        ),
-        ("require", require.to_string(), *require == usual.require),
-    ] {
-        if !is_usual {
-            line(&mut text, &format!("{key} = {value}  # {KEPT}"));
+    list(
+        &mut text,
+        "read",
+        to_read,
+        granted.read.iter().map(|file| path(file)),
+    );
+    list(
+        &mut text,
+        "write",
+        to_write,
+        granted.write.iter().map(|file| path(file)),
+    );
+    ports(&mut text, "connect", to_connect, &granted.connect);
+    for need in needs {
+        if need.access == Access::ConnectSomewhere {
+            let hint = format!("# It connects to `{}`: add the port to `connect`.", need.why);
+            line(&mut text, &hint);
         }
     }
+    ports(&mut text, "listen", Vec::new(), &granted.listen);
+    rest(&mut text, granted);
     text
+}
+
+/// The needs of one kind, as values of TOML, each with the reason.
+fn needed(needs: &[Need], value: fn(&Access) -> Option<String>) -> Vec<(String, &str)> {
+    needs
+        .iter()
+        .filter_map(|need| Some((value(&need.access)?, need.why.as_str())))
+        .collect()
+}
+
+/// What no plugin says it needs, where it is not as usual.
+fn rest(text: &mut String, granted: &SandboxSettings) {
+    let usual = SandboxSettings::default();
+    let mut keep = |key: &str, value: String, unlike: bool| {
+        if unlike {
+            line(text, &format!("{key} = {value}  # {KEPT}"));
+        }
+    };
+    let (sockets, exec, require) = (granted.unix_sockets, granted.exec, granted.require);
+    keep("unix_sockets", sockets.to_string(), sockets != usual.unix_sockets);
+    keep("exec", exec.to_string(), exec != usual.exec);
+    keep("memory", quoted(granted.memory), granted.memory != usual.memory);
+    let files = granted.open_files;
+    keep("open_files", files.to_string(), files != usual.open_files);
+    if let Some(user) = &granted.user {
+        keep("user", quoted(user), true);
+    }
+    keep("require", require.to_string(), require != usual.require);
 }
 
 fn ports(text: &mut String, key: &str, needed: Vec<(String, &str)>, granted: &Ports) {
@@ -169,7 +161,7 @@ fn quoted(text: impl fmt::Display) -> String {
     serde_json::Value::from(text.to_string()).to_string()
 }
 
-fn path(path: &PathBuf) -> String {
+fn path(path: &Path) -> String {
     quoted(path.display())
 }
 
