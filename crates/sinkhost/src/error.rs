@@ -123,7 +123,10 @@ pub enum LoadFault {
         here: String,
     },
     /// The dynamic linker refuses it.
-    #[error("the dynamic linker refuses it: {reason}; install what it is linked with (see `ldd`)")]
+    #[error(
+        "the dynamic linker refuses it: {reason}; install what it is linked with (see `ldd`) in a directory of the \
+             system; others it cannot read"
+    )]
     Unlinkable {
         /// The linker's words.
         reason: String,

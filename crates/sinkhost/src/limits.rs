@@ -10,7 +10,8 @@ pub const MAX_LINE_BYTES: usize = 64 << 10;
 pub const MAX_QUEUED: usize = 1024;
 /// Calls handed over and not yet done. Twice a flush, so that the child never waits for the parent.
 pub const WINDOW: usize = 128;
-/// Pictures handed over whose delivery has not begun: each is a file descriptor in the child, which has 1024.
+/// Pictures handed over whose delivery has not begun: each is a file descriptor in the child, which has
+/// [`DEFAULT_OPEN_FILES`](crate::sandbox::DEFAULT_OPEN_FILES) unless the site says otherwise.
 pub(crate) const WINDOW_FRAMES: usize = 256;
 /// What a call has between being cancelled and its process being killed.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
