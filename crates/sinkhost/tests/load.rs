@@ -5,7 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{host_binary, launch, plugin, plugin_of, refusal, scratch};
+use common::{host_binary, host_binary_without_landlock, launch, plugin, plugin_of, refusal, scratch};
 use watchpost_sinkhost::sandbox::Part;
 use watchpost_sinkhost::{Error, Host, LoadFault, Outcome, inspect, plugin_file_name, validate};
 
@@ -190,4 +190,24 @@ async fn a_running_plugin_has_its_walls() {
     for part in [Part::Limits, Part::Privileges, Part::Signals] {
         assert!(in_force.contains(&part), "{:?}", host.enforced());
     }
+}
+
+#[tokio::test]
+async fn what_a_kernel_lacks_is_told_and_refused_where_all_is_required() {
+    let on_old_kernel = |require: bool| {
+        let mut launch = launch(&plugin(&[]));
+        launch.host_binary = host_binary_without_landlock();
+        launch.grants.require = require;
+        launch
+    };
+    let (host, _events) = Host::start(on_old_kernel(false)).await.unwrap();
+    let gaps = &host.enforced().gaps;
+    assert!(gaps.iter().any(|gap| gap.part == Part::Files), "{gaps:?}");
+
+    let error = refusal(on_old_kernel(true)).await.to_string();
+    assert!(
+        error.contains("is not started: the sandbox lacks limits on files")
+            && error.contains("take back `require` (or `require_sandbox`) to run without"),
+        "{error}"
+    );
 }

@@ -56,7 +56,7 @@ pub enum SandboxError {
     Filter(#[from] seccompiler::BackendError),
     /// The whole sandbox is required and this machine has only a part.
     #[error(
-        "the sandbox lacks {}; update the kernel, or set `require = false` to run without",
+        "the sandbox lacks {}; update the kernel, or take back `require` (or `require_sandbox`) to run without",
         Listed(gaps)
     )]
     Incomplete {

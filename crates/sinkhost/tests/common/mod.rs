@@ -39,6 +39,24 @@ pub(crate) fn plugin_of(text: &str) -> PathBuf {
     build(&source, &[])
 }
 
+/// The real program on a kernel that has never heard of Landlock: a filter answers for it.
+pub(crate) fn host_binary_without_landlock() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/without_landlock.c");
+    let output = scratch().join("watchpost-sinkhost");
+    let program = format!("-DPROGRAM=\"{}\"", host_binary().display());
+    let result = Command::new("cc")
+        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", &program, "-o"])
+        .args([&output, &source])
+        .output()
+        .unwrap_or_else(|error| panic!("cc: {error}: install a C compiler"));
+    assert!(
+        result.status.success(),
+        "cc: {}",
+        String::from_utf8_lossy(&result.stderr)
+    );
+    output
+}
+
 fn build(source: &Path, flags: &[&str]) -> PathBuf {
     let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sink-abi/include");
     let output = scratch().join("libwatchpost_test.so");

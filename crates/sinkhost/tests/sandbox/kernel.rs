@@ -121,8 +121,7 @@ fn require_refuses_a_gap() {
     let said = on_kernel_without("close_range", &strict, "nothing");
     assert_eq!(
         said.report,
-        "the sandbox lacks closing inherited descriptors (needs Linux 5.9); update the kernel, or set `require = \
-         false` to run without"
+        "the sandbox lacks closing inherited descriptors (needs Linux 5.9); update the kernel, or take back `require` (or `require_sandbox`) to run without"
     );
     assert_eq!(said.deed, "");
 }
