@@ -54,6 +54,18 @@ fn a_store_is_created_closed_and_opened_again() {
 }
 
 #[test]
+fn a_reader_that_is_left_open_makes_no_unclean_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let mut reader = store.reader().unwrap();
+    store_all(&mut store, vec![with_picture(id(1), 3_000, &["mail"])]);
+    assert_eq!(live(&mut reader), [id(1)]);
+    drop(store);
+    assert_eq!(reopen(dir.path()).1.beginning, Beginning::Clean);
+    drop(reader);
+}
+
+#[test]
 fn two_hubs_cannot_share_a_directory() {
     let dir = filled();
     let store = open(dir.path());

@@ -127,7 +127,10 @@ impl Writer {
                 break;
             }
         }
-        for done in std::mem::take(&mut self.stopping) {
+        let stopping = std::mem::take(&mut self.stopping);
+        // Closed before anybody hears of it: the process may end with the answer.
+        drop(self);
+        for done in stopping {
             let _ = done.send(());
         }
     }
