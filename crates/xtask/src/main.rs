@@ -12,6 +12,7 @@ mod bench;
 mod cargo;
 mod debian;
 mod demo;
+mod fuzz;
 mod test;
 
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ struct Cli {
 enum Command {
     /// Builds the hub and its plugins and shows them at work against a simulated backend.
     Demo(demo::Args),
-    /// Formatting, lints, every test and the documentation: what has to be green before a change goes in.
+    /// Formatting, lints, every test, the documentation and a little fuzzing: what has to be green before a change goes in.
     Test(test::Args),
     /// Measures the released hub on this machine and prints figures, targets and what is met.
     Bench(bench::Args),

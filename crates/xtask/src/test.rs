@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, debian};
+use crate::{cargo, debian, fuzz};
 
 /// Without a filter every check runs; with one only the tests whose name contains it.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for Step { name, mut command } in steps(args) {
         println!("    {}", cargo::command_line(&command));
         timed(name, || cargo::run(&mut command))?;
+    }
+    if args.filter.is_none() {
+        timed("fuzzing", fuzz::run)?;
     }
     println!("==> all green in {}", seconds(begun.elapsed()));
     Ok(())

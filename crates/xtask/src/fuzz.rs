@@ -1,0 +1,79 @@
+//! The fuzz targets, each for a short time. What they assert it does not know.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cargo;
+
+/// How long each target runs, in seconds, apart from its building.
+const SECONDS: u32 = 15;
+
+/// One input must not take longer, in seconds. Generous, for the machine may be busy.
+const INPUT_SECONDS: u32 = 30;
+
+/// The version that is installed where cargo-fuzz is missing.
+const CARGO_FUZZ: &str = "0.13";
+
+/// Every target: the directory of its crate, and its name.
+const TARGETS: &[(&str, &str)] = &[
+    ("crates/visionguard", "parse_message"),
+    ("crates/sinkhost", "decode_packet"),
+];
+
+/// Runs every target on its seeds and on what it makes of them; a crash is an error.
+pub(crate) fn run() -> Result<()> {
+    ensure_installed()?;
+    for (dir, target) in TARGETS {
+        let mut command = command(target);
+        let dir = cargo::workspace_root().join(dir);
+        for place in [format!("fuzz/corpus/{target}"), "fuzz/seeds".to_owned()] {
+            let place = dir.join(place);
+            std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        }
+        println!("    {}", cargo::command_line(&command));
+        cargo::run(command.current_dir(dir))?;
+    }
+    Ok(())
+}
+
+/// Without a sanitizer: what the targets call is safe code, where a fault shows as a panic.
+fn command(target: &str) -> Command {
+    let mut command = cargo::command();
+    let corpus = format!("fuzz/corpus/{target}");
+    command
+        // The coverage that libFuzzer needs is an unstable flag, which a stable compiler takes on this word.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args([
+            "fuzz",
+            "run",
+            "--sanitizer",
+            "none",
+            target,
+            &corpus,
+            "fuzz/seeds",
+            "--",
+        ])
+        .arg(format!("-max_total_time={SECONDS}"))
+        .arg(format!("-timeout={INPUT_SECONDS}"));
+    command
+}
+
+fn ensure_installed() -> Result<()> {
+    let there = || {
+        let status = cargo::command()
+            .args(["fuzz", "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !there() {
+        cargo::run(cargo::command().args(["install", "--locked", "cargo-fuzz", "--version", CARGO_FUZZ]))?;
+    }
+    ensure!(
+        there(),
+        "`cargo fuzz` does not start; install it with `cargo install --locked cargo-fuzz`"
+    );
+    Ok(())
+}
