@@ -31,7 +31,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watchpost-sinkhost", &["watchpost-sink-abi"]),
     ("watchpost-store", &["watchpost-core"]),
     ("watchpost-testkit", &[]),
-    ("watchpost-tests", &["watchpost-testkit"]),
+    (
+        "watchpost-tests",
+        &["watchpost-core", "watchpost-store", "watchpost-testkit"],
+    ),
     ("watchpost-visionguard", &[]),
     (
         "watchpost-web",

@@ -6,7 +6,7 @@ use watchpost_sinkhost::{Event, Host, Outcome};
 
 use super::{Child, Sink, launch};
 use crate::status::SinkReport;
-use crate::store::Settled;
+use crate::store::{Released, Settled};
 
 /// Something new is due.
 #[derive(Debug, Message)]
@@ -51,6 +51,15 @@ impl Handler<Settled> for Sink {
         for alert in settled.alerts {
             self.settling.remove(&alert);
         }
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Released> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, _: Released, ctx: &mut Self::Context) {
+        self.releasing = false;
         self.pump(ctx);
     }
 }

@@ -92,6 +92,8 @@ pub(crate) struct Sink {
     last_dead: Option<(AlertId, String)>,
     reader: Option<CachedReader>,
     fetching: bool,
+    /// What waits for a retry is being made due: nothing is fetched before.
+    releasing: bool,
     /// Something changed while a fetch was under way: fetch once more.
     stale: bool,
     under_way: BTreeMap<u64, UnderWay>,
@@ -159,6 +161,7 @@ impl Sink {
             last_dead: None,
             reader: None,
             fetching: false,
+            releasing: false,
             stale: false,
             under_way: BTreeMap::new(),
             settling: BTreeSet::new(),
@@ -184,6 +187,7 @@ impl Sink {
             Child::Waiting(at) if self.parts.clock.now() >= at => self.launch(ctx),
             Child::Waiting(at) => self.wake_at(at, ctx),
             Child::Running(_) if self.recycling => self.recycle(ctx),
+            Child::Running(_) if self.releasing => {}
             Child::Running(_) if self.fetching => self.stale = true,
             Child::Running(_) => self.fetch(ctx),
             Child::Starting | Child::Ending(_) | Child::Stopped => {}

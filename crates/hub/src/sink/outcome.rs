@@ -24,7 +24,7 @@ impl Sink {
         self.careful = self.careful.saturating_sub(1);
         let was_down = self.pace.is_down();
         match outcome {
-            Outcome::Delivered | Outcome::Refused { .. } => self.answered(alert),
+            Outcome::Delivered | Outcome::Refused { .. } => self.answered(alert, ctx),
             Outcome::Retry { .. } => self.pace.failed(self.parts.clock.now()),
             Outcome::Broken { .. } | Outcome::Poisonous { .. } => {}
         }
@@ -67,10 +67,14 @@ impl Sink {
     }
 
     /// The plugin and what it delivers to work.
-    fn answered(&mut self, alert: AlertId) {
+    fn answered(&mut self, alert: AlertId, ctx: &mut Context<Self>) {
         if self.pace.answered() {
             info!(sink = %self.name(), "delivers again");
-            self.parts.store.release_retries(self.name());
+            // Nothing newer goes before what has failed so far.
+            self.releasing = true;
+            self.parts
+                .store
+                .release_retries(self.name(), ctx.address().recipient());
         }
         if self.crashes.answered(alert, self.parts.clock.now()) {
             let sink = self.name().to_owned();

@@ -71,6 +71,11 @@ pub(crate) struct Settled {
     pub(crate) alerts: Vec<AlertId>,
 }
 
+/// What waited for a retry is due.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Released;
+
 /// A command to the writer thread.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -83,6 +88,7 @@ pub(crate) enum Command {
     /// Everything that waits for a retry at this sink is due now.
     ReleaseRetries {
         sink: String,
+        reply: Recipient<Released>,
     },
     Dismiss {
         id: AlertId,
@@ -142,9 +148,10 @@ impl StoreHandle {
     }
 
     /// See [`Command::ReleaseRetries`].
-    pub(crate) fn release_retries(&self, sink: &str) {
+    pub(crate) fn release_retries(&self, sink: &str, reply: Recipient<Released>) {
         self.send(Command::ReleaseRetries {
             sink: sink.to_owned(),
+            reply,
         });
     }
 

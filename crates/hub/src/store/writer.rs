@@ -16,7 +16,9 @@ use tracing::{error, info, warn};
 use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Moment, Router};
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Selection, Store, StoreError};
 
-use super::{Accept, Change, Command, Readers, Receipt, Settle, Settled, StoreHandle, Stored, StoredAs};
+use super::{
+    Accept, Change, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs,
+};
 use crate::clock::Clock;
 use crate::live::LiveEvent;
 
@@ -81,6 +83,8 @@ pub(crate) struct Writer {
     senders: Vec<Option<Sender>>,
     /// Who waits for updates of the batch.
     settlers: Vec<(Recipient<Settled>, Vec<AlertId>)>,
+    /// Who waits for the releases of the batch.
+    releasers: Vec<Recipient<Released>>,
     pub(super) stopping: Vec<oneshot::Sender<()>>,
     /// When retention is due.
     retain_at: Moment,
@@ -102,6 +106,7 @@ impl Writer {
             batch_bytes: 0,
             senders: Vec::new(),
             settlers: Vec::new(),
+            releasers: Vec::new(),
             stopping: Vec::new(),
             examined: None,
         };
@@ -197,7 +202,10 @@ impl Writer {
                     .push((reply, updates.iter().map(|update| update.alert).collect()));
                 self.batch.updates.extend(updates);
             }
-            Command::ReleaseRetries { sink } => self.batch.release.push(sink),
+            Command::ReleaseRetries { sink, reply } => {
+                self.batch.release.push(sink);
+                self.releasers.push(reply);
+            }
             Command::Dismiss { id, done } => {
                 let _ = done.send(self.parts.store.dismiss(id, self.parts.clock.unix()));
             }
@@ -251,9 +259,10 @@ impl Writer {
             return;
         }
         self.batch_bytes = 0;
-        let (senders, settlers) = (
+        let (senders, settlers, releasers) = (
             std::mem::take(&mut self.senders),
             std::mem::take(&mut self.settlers),
+            std::mem::take(&mut self.releasers),
         );
         let Some(receipts) = self.commit_at_last(&batch) else {
             return tell_connections(
@@ -272,6 +281,9 @@ impl Writer {
         tell_connections(waiting.filter_map(|(sender, outcome)| Some((sender?, outcome))));
         for (reply, alerts) in settlers {
             reply.do_send(Settled { alerts });
+        }
+        for reply in releasers {
+            reply.do_send(Released);
         }
         self.publish(batch, &receipts);
     }
