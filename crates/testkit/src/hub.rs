@@ -20,6 +20,7 @@ use crate::{Backend, artefacts};
 pub struct HubSetup {
     dir: TempDir,
     config: Table,
+    environment: Vec<(String, String)>,
 }
 
 impl HubSetup {
@@ -36,7 +37,11 @@ impl HubSetup {
             data_dir = data_dir
             plugin_dirs = [plugin_dir]
         };
-        Ok(Self { dir, config })
+        Ok(Self {
+            dir,
+            config,
+            environment: Vec::new(),
+        })
     }
 
     /// The temporary directory.
@@ -105,6 +110,13 @@ impl HubSetup {
             sandbox = sandbox
             config = config
         })
+    }
+
+    /// Sets variables in the environment of the hub's process.
+    #[must_use]
+    pub fn environment(mut self, variables: Vec<(String, String)>) -> Self {
+        self.environment = variables;
+        self
     }
 
     /// Writes the configuration file.
@@ -203,7 +215,8 @@ fn launch(setup: &HubSetup) -> Result<Process> {
         .arg("run")
         .arg("--config")
         .arg(setup.config_path())
-        .env("NO_COLOR", "1");
+        .env("NO_COLOR", "1")
+        .envs(setup.environment.iter().map(|(name, value)| (name, value)));
     let mut process = Process::spawn("watchpost run", &mut command)?;
     // A hub that ended will not answer any more: no need to wait for the deadline.
     let ended = eventually("the hub's first answer", PATIENCE, || {

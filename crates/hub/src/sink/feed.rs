@@ -10,6 +10,10 @@ use watchpost_sinkhost::{Job, NotQueued};
 use super::fetch::{self, Fetched, Wanted};
 use super::{Child, MAX_IN_FLIGHT_BYTES, Sink, UnderWay};
 
+/// Deliveries that have ended and are not recorded yet, which even a sink that takes one at a time may have: they wait
+/// for a commit to ride on.
+const MIN_UNRECORDED: usize = 32;
+
 /// How long to wait after the store could not be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -24,7 +28,7 @@ impl Sink {
         let window = self.pace.window(now, full);
         let bytes: u64 = self.under_way.values().map(|call| call.frame_bytes).sum();
         // What has ended but is not recorded comes again after a crash, so it is bounded like what is under way.
-        let unrecorded = self.settling.len() >= self.parts.settings.in_flight;
+        let unrecorded = self.settling.len() >= self.parts.settings.in_flight.max(MIN_UNRECORDED);
         if self.under_way.len() >= window || unrecorded || bytes >= MAX_IN_FLIGHT_BYTES {
             if let Some(at) = self.pace.opens_at().filter(|_| window == 0) {
                 self.wake_at(at, ctx);

@@ -25,8 +25,9 @@ use crate::live::LiveEvent;
 /// Pictures that one commit may hold, in bytes: beyond it a larger group gains nothing.
 const MAX_BATCH_BYTES: usize = 8 << 20;
 
-/// How long outcomes may wait for a commit to ride on. If the hub dies before, the delivery is repeated.
-const SETTLE_LINGER: Duration = Duration::from_millis(20);
+/// How long outcomes may wait for a commit to ride on. If the hub dies before, the delivery is repeated. Each commit of
+/// their own that they are spared is a write that an SD card is spared.
+const SETTLE_LINGER: Duration = Duration::from_millis(200);
 
 /// How often retention is looked after.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
@@ -86,6 +87,8 @@ pub(crate) struct Writer {
     /// Who waits for the releases of the batch.
     releasers: Vec<Recipient<Released>>,
     pub(super) stopping: Vec<oneshot::Sender<()>>,
+    /// Until then the outcomes of the batch may wait for an alert.
+    linger_until: Moment,
     /// When retention is due.
     retain_at: Moment,
     /// When the store was last looked through because a reader had met damage.
@@ -98,6 +101,7 @@ impl Writer {
         let (sender, commands) = mpsc::channel();
         let state = StoreState::default();
         let writer = Self {
+            linger_until: parts.clock.now(),
             retain_at: parts.clock.now(),
             parts,
             state: state.clone(),
@@ -155,7 +159,8 @@ impl Writer {
         }
         while self.batch.arrivals.len() < self.parts.group_commit && self.batch_bytes < MAX_BATCH_BYTES {
             let next = if self.may_linger() {
-                self.commands.recv_timeout(SETTLE_LINGER).ok()
+                let wait = self.linger_until.since(self.parts.clock.now());
+                self.commands.recv_timeout(wait).ok()
             } else {
                 self.commands.try_recv().ok()
             };
@@ -198,6 +203,9 @@ impl Writer {
             Command::Raise(event) => self.raise(event),
             Command::Examine => self.examine(),
             Command::Settle(Settle { updates, reply }) => {
+                if self.batch.updates.is_empty() {
+                    self.linger_until = self.parts.clock.now() + SETTLE_LINGER;
+                }
                 self.settlers
                     .push((reply, updates.iter().map(|update| update.alert).collect()));
                 self.batch.updates.extend(updates);
