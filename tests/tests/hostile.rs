@@ -101,7 +101,7 @@ fn measure(hostile: &[&str]) -> Result<Measured> {
         check_misbehaved(&hub)?;
     }
     let p99_ms = p99_ms(&fs::read_to_string(&record)?)?;
-    let peak_kib = peak_kib(&mut hub)?;
+    let peak_kib = hub.peak_memory_kib()?;
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     Ok(Measured { p99_ms, peak_kib })
 }
@@ -170,16 +170,6 @@ fn p99_ms(record: &str) -> Result<f64> {
     took.get(took.len() * 99 / 100)
         .copied()
         .context("nothing was recorded")
-}
-
-/// The most memory that a hub has ever had resident: `VmHWM` of proc_pid_status(5).
-fn peak_kib(hub: &mut Hub) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", hub.process().pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line
-        .and_then(|line| line.trim().strip_suffix("kB"))
-        .context("VmHWM")?;
-    Ok(kib.trim().parse()?)
 }
 
 fn text(path: &Path) -> String {

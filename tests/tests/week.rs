@@ -81,7 +81,7 @@ fn a_week_of_waiting_alerts_costs_no_memory_and_comes_in_order() -> Result<()> {
         &["--json", "list", "--state", "expired", "--limit", "1"],
     )?;
     ensure!(expired.contains("max_age"), "{expired}");
-    let end = peak(&mut hub)?;
+    let end = hub.peak_memory_kib()?;
     ensure!(
         end < empty + MAX_GROWTH_KIB,
         "{end} KiB when all was done, {empty} KiB without a backlog"
@@ -102,17 +102,7 @@ fn peak_after_some_alerts(hub: &mut Hub, backend: &Backend) -> Result<u64> {
     hub.until("stored, and the sink tried", PATIENCE, |status| {
         status["connections"][0]["counters"]["acknowledged"] == LIVE && status["sinks"][0]["state"] == "down"
     })?;
-    peak(hub)
-}
-
-/// The most memory that a hub has ever had resident, in KiB: `VmHWM` of proc_pid_status(5).
-fn peak(hub: &mut Hub) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", hub.process().pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line
-        .and_then(|line| line.trim().strip_suffix("kB"))
-        .context("VmHWM")?;
-    Ok(kib.trim().parse()?)
+    hub.peak_memory_kib()
 }
 
 /// Adds the alerts of a week, none of an age that comes to `max_age` while the test runs.

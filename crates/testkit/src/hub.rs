@@ -21,6 +21,7 @@ pub struct HubSetup {
     dir: TempDir,
     config: Table,
     environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
 }
 
 impl HubSetup {
@@ -41,6 +42,7 @@ impl HubSetup {
             dir,
             config,
             environment: Vec::new(),
+            wrapper: Vec::new(),
         })
     }
 
@@ -119,6 +121,14 @@ impl HubSetup {
         self
     }
 
+    /// Starts the hub by this program with these arguments, to which the hub's own command is added. It has to end in
+    /// the hub (`exec`), so that the process is the hub's.
+    #[must_use]
+    pub fn wrapper(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// Writes the configuration file.
     pub fn write(&self) -> Result<()> {
         let path = self.config_path();
@@ -152,6 +162,18 @@ impl Hub {
     /// The process, to read its log or send it a signal.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// The most memory that its process has ever had resident, in KiB: `VmHWM` of proc_pid_status(5).
+    pub fn peak_memory_kib(&self) -> Result<u64> {
+        let file = format!("/proc/{}/status", self.process.pid());
+        let status = std::fs::read_to_string(&file).with_context(|| format!("{file} cannot be read"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
+        Ok(kib
+            .with_context(|| format!("{file} has no VmHWM"))?
+            .trim()
+            .parse()?)
     }
 
     /// What `watchpost status --json` prints.
@@ -210,7 +232,15 @@ impl Hub {
 }
 
 fn launch(setup: &HubSetup) -> Result<Process> {
-    let mut command = Command::new(artefacts()?.watchpost()?);
+    let program = artefacts()?.watchpost()?;
+    let mut command = match setup.wrapper.split_first() {
+        Some((wrapper, arguments)) => {
+            let mut command = Command::new(wrapper);
+            command.args(arguments).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command
         .arg("run")
         .arg("--config")

@@ -1,0 +1,107 @@
+//! The disk is full: nothing is acknowledged that is not stored, the hub goes on reading and answering and stays small,
+//! says what it had to drop, and recovers by itself when there is room again.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use watchpost_testkit::{Backend, HubSetup, PATIENCE, eventually, toml};
+
+/// The hub can write no file beyond so many blocks of 512 bytes, which is a disk that is full for it. The signal that comes
+/// with it is ignored, as it does not come with a full disk.
+const LIMITED: &[&str] = &["sh", "-c", "trap '' XFSZ; ulimit -S -f 2200; exec \"$0\" \"$@\""];
+
+/// Growth of the hub's memory while nothing can be stored, in KiB, with an `intake_buffer` of 2 MiB.
+const MAX_GROWTH_KIB: u64 = 24 << 10;
+
+/// Pings that come while nothing can be stored.
+const PINGS: u64 = 20;
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()> {
+    let backend = Backend::start(&[
+        "--rate",
+        "100",
+        "--frame",
+        "320x240",
+        "--no-pose",
+        "--wait-for-client",
+        "--heartbeat",
+        "50ms",
+    ])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let setup = HubSetup::new()?.with(toml! {
+        [store]
+        segment_size = "1MiB"
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        intake_buffer = "2MiB"
+        max_message = "2MiB"
+    });
+    let mut hub = setup.wrapper(LIMITED).start()?;
+    hub.until("trouble", PATIENCE * 2, |status| {
+        status["store"]["trouble"].is_string()
+    })?;
+    let before = hub.peak_memory_kib()?;
+    let stats = backend.stats()?;
+    let (acknowledged, pongs) = (count(&stats, "acknowledged")?, count(&stats, "pongs_received")?);
+
+    hub.until("alerts dropped", PATIENCE, |status| {
+        status["connections"][0]["counters"]["dropped"].as_u64() > Some(100)
+    })?;
+    backend.until("pings answered", PATIENCE, |stats| {
+        stats["pongs_received"].as_u64() >= Some(pongs + PINGS)
+    })?;
+    let stats = backend.stats()?;
+    assert_eq!(
+        count(&stats, "acknowledged")?,
+        acknowledged,
+        "nothing more was stored"
+    );
+    assert_eq!(
+        (&stats["attempts"], &stats["keepalive_timeouts"]),
+        (&json!(1), &json!(0))
+    );
+    let after = hub.peak_memory_kib()?;
+    ensure!(
+        after < before + MAX_GROWTH_KIB,
+        "{before} KiB at first, {after} KiB"
+    );
+
+    let pid = hub.process().pid().to_string();
+    let freed = Command::new("prlimit")
+        .args(["--pid", &pid, "--fsize=unlimited"])
+        .status()?;
+    ensure!(freed.success(), "prlimit failed");
+    backend.until("acknowledged again", PATIENCE, |stats| {
+        stats["acknowledged"].as_u64() > Some(acknowledged + 200)
+    })?;
+    for word in ["store_recovered", "alerts_dropped"] {
+        eventually(word, PATIENCE, || {
+            let alerts = hub.ask("alerts", &["--json", "list", "--all", "--limit", "1000"]);
+            let alerts = alerts.map_err(|e| e.to_string())?;
+            if alerts.contains(word) {
+                Ok(())
+            } else {
+                Err("it was not told".to_owned())
+            }
+        })?;
+    }
+    backend.order(&json!({"do": "alerts", "on": false}))?;
+    ensure!(hub.stop()?.success(), "the hub did not stop as asked");
+    let acknowledged = count(&backend.stats()?, "acknowledged")?;
+    let mut reader = watchpost_store::Reader::open(&hub.setup().data_dir())?;
+    let stored = reader.counts()?.alerts;
+    ensure!(
+        stored >= acknowledged,
+        "{acknowledged} were acknowledged and {stored} are stored"
+    );
+    Ok(())
+}
+
+fn count(stats: &Value, name: &str) -> Result<u64> {
+    stats[name].as_u64().with_context(|| format!("{name} in {stats}"))
+}
