@@ -88,6 +88,8 @@ impl Hub {
     /// its sinks are ready.
     pub(crate) fn start(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> Result<Self> {
         let config = dir.join("watchpost.toml");
+        // What a sink may write to has to be there.
+        std::fs::create_dir_all(dir.join(ARCHIVE))?;
         std::fs::write(&config, configuration(lab, dir, firehose, sinks))?;
         let program = lab.built("watchpost")?;
         lab.built("watchpost-sinkhost")?;
