@@ -63,6 +63,18 @@ pub fn artefacts() -> Result<&'static Artefacts> {
     built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
+/// The Python of the tests, with the packages that their servers need. `cargo xtask test` puts it below the target
+/// directory.
+pub(crate) fn python() -> Result<PathBuf> {
+    let python = target_dir()?.join("python/bin/python");
+    ensure!(
+        python.exists(),
+        "{} is missing; `cargo xtask test` installs it",
+        python.display()
+    );
+    Ok(python)
+}
+
 fn build() -> Result<Artefacts> {
     let mut command = build_command()?;
     let output = command

@@ -4,19 +4,23 @@
 //! a test sees what an operator sees, which is the configuration, the command line, the log and the files.
 
 mod artefacts;
+mod authority;
 mod backend;
 mod c_plugins;
 mod hub;
 mod process;
+mod smtp_server;
 mod wait;
 
 pub mod fixtures;
 
 pub use artefacts::{Artefacts, artefacts, workspace_root};
+pub use authority::Authority;
 pub use backend::Backend;
 pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, panicking_plugin};
 pub use hub::{Hub, HubSetup};
 pub use process::{Process, Signal};
+pub use smtp_server::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 pub use tempfile::TempDir;
 pub use toml::toml;
 pub use wait::{PATIENCE, eventually};

@@ -1,0 +1,411 @@
+//! What a site can set: the server, the addresses, the texts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lettre::message::Mailbox as Address;
+use lettre::transport::smtp::authentication::Mechanism as Offered;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+use watchpost_sink::{Fail, Template};
+
+/// Names of this machine itself, where nobody listens in on what is not encrypted.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Sends every alert as a mail with its picture.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The mail server, by name or address, for instance `"smtp.example.com"`.
+    pub(crate) server: String,
+    /// Its port. Without it 587 for `starttls`, 465 for `tls` and 25 for `none`.
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
+    /// How the connection is encrypted. Without it `starttls`.
+    #[serde(default)]
+    pub(crate) security: Security,
+    /// A file of certificate authorities (PEM) to trust besides those of the system, for a server with a certificate of its
+    /// own making; an absolute path.
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Who to log in as, with `password` or `password_file`. Without it nobody logs in.
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// The password, or for `xoauth2` the access token.
+    #[serde(default)]
+    pub(crate) password: Option<Secret>,
+    /// A file that holds the password, or the access token, and nothing else; an absolute path. It is read at every
+    /// login, so it may be renewed at any time.
+    #[serde(default)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// How to log in. Without it `plain`, or `login` where the server does not offer that.
+    #[serde(default)]
+    pub(crate) login: Option<Mechanism>,
+    /// What this machine calls itself to the server. Without it its host name.
+    #[serde(default)]
+    pub(crate) hello: Option<String>,
+    /// The sender, for instance `"Watchpost <watchpost@example.com>"`.
+    pub(crate) from: Mailbox,
+    /// Who the mail is for.
+    #[serde(default)]
+    pub(crate) to: Vec<Mailbox>,
+    /// Who gets a copy.
+    #[serde(default)]
+    pub(crate) cc: Vec<Mailbox>,
+    /// Who gets a copy without the others seeing it.
+    #[serde(default)]
+    pub(crate) bcc: Vec<Mailbox>,
+    /// Where answers go. Without it to the sender.
+    #[serde(default)]
+    pub(crate) reply_to: Option<Mailbox>,
+    /// The subject, a template.
+    #[serde(default = "Texts::subject")]
+    pub(crate) subject: Template,
+    /// The text of the mail, a template.
+    #[serde(default = "Texts::text")]
+    pub(crate) text: Template,
+    /// The same in HTML, a template; what an alert fills in is escaped. Pictures are shown where `<!--pictures-->`
+    /// stands, or else at the end. Empty for mails of text alone.
+    #[serde(default)]
+    pub(crate) html: Html,
+    /// Where the picture goes.
+    #[serde(default)]
+    pub(crate) picture: Picture,
+    /// How long the server may take to answer, for instance `"10s"`, which is the default. The timeout of the sink
+    /// limits it too.
+    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) timeout: Duration,
+}
+
+/// How the connection is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Security {
+    /// It begins in the clear and is encrypted before anything of worth is said. A server that cannot is refused.
+    #[default]
+    Starttls,
+    /// Encrypted from the first byte.
+    Tls,
+    /// Not at all. A password is then given to this very machine only.
+    None,
+}
+
+/// How to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mechanism {
+    /// User and password in one.
+    Plain,
+    /// User and password one after the other, for old servers.
+    Login,
+    /// An access token instead of a password.
+    Xoauth2,
+}
+
+/// Where the picture goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Picture {
+    /// Into the HTML and into the list of attachments, so that every mail program shows it.
+    #[default]
+    Both,
+    /// Into the HTML only, which halves the mail. Without `html` it is attached.
+    Inline,
+    /// Into the list of attachments only.
+    Attached,
+    /// Nowhere.
+    None,
+}
+
+/// A password, which is never shown.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+/// An address with or without a name: `gate@example.com` or `Gate <gate@example.com>`.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct Mailbox(#[schemars(with = "String")] pub(crate) Address);
+
+/// A template whose result is HTML. `None` where it is empty.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct Html(#[schemars(with = "String")] pub(crate) Option<Template>);
+
+impl Config {
+    /// The port to connect to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.security {
+            Security::Starttls => 587,
+            Security::Tls => 465,
+            Security::None => 25,
+        })
+    }
+
+    /// Everybody the mail goes to, each once.
+    pub(crate) fn recipients(&self) -> Vec<lettre::Address> {
+        let mut all: Vec<lettre::Address> = Vec::new();
+        for Mailbox(mailbox) in self.to.iter().chain(&self.cc).chain(&self.bcc) {
+            if !all.contains(&mailbox.email) {
+                all.push(mailbox.email.clone());
+            }
+        }
+        all
+    }
+
+    /// What is wrong with it that the types cannot say.
+    pub(crate) fn check(&self) -> Result<(), Fail> {
+        if self.server.is_empty()
+            || self
+                .server
+                .contains(|c: char| c.is_whitespace() || "/@".contains(c))
+        {
+            let server = &self.server;
+            return Err(Fail::bad_config(
+                "/server",
+                format_args!(
+                    "`{server}` is no name or address of a server; write for instance smtp.example.com"
+                ),
+            ));
+        }
+        if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
+            return Err(Fail::bad_config(
+                "/to",
+                "nobody would get the mail; write at least one address",
+            ));
+        }
+        let hello_is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        if !self.hello.as_ref().is_none_or(hello_is_name) {
+            return Err(Fail::bad_config(
+                "/hello",
+                "it has to be a host name, such as gate.example.com",
+            ));
+        }
+        for (pointer, path) in [
+            ("/ca_file", &self.ca_file),
+            ("/password_file", &self.password_file),
+        ] {
+            if let Some(path) = path.as_ref().filter(|path| path.is_relative()) {
+                let shown = path.display();
+                return Err(Fail::bad_config(
+                    pointer,
+                    format_args!(
+                        "`{shown}` is relative; write the whole path, such as /etc/watchpost{pointer}"
+                    ),
+                ));
+            }
+        }
+        self.check_login()
+    }
+
+    fn check_login(&self) -> Result<(), Fail> {
+        match (&self.user, &self.password, &self.password_file) {
+            (_, Some(_), Some(_)) => Err(Fail::bad_config(
+                "/password_file",
+                "there is `password` too; leave out one of them",
+            )),
+            (None, Some(_), _) | (None, _, Some(_)) => Err(Fail::bad_config(
+                "/user",
+                "there is a password, but nobody to log in as",
+            )),
+            (None, None, None) if self.login.is_some() => Err(Fail::bad_config(
+                "/user",
+                "there is `login`, but nobody to log in as",
+            )),
+            (Some(_), None, None) => Err(Fail::bad_config(
+                "/password_file",
+                "it takes a password to log in; name the file that holds it, or leave out `user`",
+            )),
+            (Some(_), ..) if self.security == Security::None && !LOOPBACK.contains(&self.server.as_str()) => {
+                Err(Fail::bad_config(
+                    "/security",
+                    "the password would be read by everybody on the way; use starttls or tls, or leave out `user`",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Mechanism {
+    /// The same in the words of the library, best first.
+    pub(crate) fn offered(how: Option<Self>) -> &'static [Offered] {
+        match how {
+            None => &[Offered::Plain, Offered::Login],
+            Some(Self::Plain) => &[Offered::Plain],
+            Some(Self::Login) => &[Offered::Login],
+            Some(Self::Xoauth2) => &[Offered::Xoauth2],
+        }
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl<'de> Deserialize<'de> for Mailbox {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // A line break in an address would begin a header of its own.
+        if text.chars().any(char::is_control) {
+            return Err(de::Error::custom(
+                "an address has no line breaks or other control characters",
+            ));
+        }
+        let address: Address = text.parse().map_err(|error| {
+            de::Error::custom(format_args!(
+                "`{text}` is no address such as \"Gate <gate@example.com>\": {error}"
+            ))
+        })?;
+        if !address.email.to_string().is_ascii() {
+            return Err(de::Error::custom(format_args!(
+                "`{text}` has letters that not every server takes in an address; write the domain in its xn-- form"
+            )));
+        }
+        Ok(Self(address))
+    }
+}
+
+impl<'de> Deserialize<'de> for Html {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let source = String::deserialize(deserializer)?;
+        if source.trim().is_empty() {
+            return Ok(Self(None));
+        }
+        let template = Template::parse_html(&source);
+        let template = template.map_err(|why| de::Error::custom(format_args!("it is no template: {why}")))?;
+        Ok(Self(Some(template)))
+    }
+}
+
+impl Default for Html {
+    fn default() -> Self {
+        Self(Some(built_in(Template::parse_html(include_str!("mail.html")))))
+    }
+}
+
+/// The texts where the site gives none.
+struct Texts;
+
+impl Texts {
+    fn subject() -> Template {
+        built_in(Template::parse("[{{ severity }}] {{ title }}"))
+    }
+
+    fn text() -> Template {
+        built_in(Template::parse(include_str!("mail.txt")))
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the source is part of the program, and a test reads it"
+)]
+fn built_in(template: Result<Template, String>) -> Template {
+    template.expect("the built-in texts are templates")
+}
+
+const fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match humantime::parse_duration(&text) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        Ok(_) => Err(de::Error::custom(
+            "no server answers in no time; write for instance \"10s\"",
+        )),
+        Err(e) => Err(de::Error::custom(format_args!(
+            "`{text}` is not a duration such as \"10s\": {e}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &str) -> Result<Config, String> {
+        let json = format!(r#"{{"server":"mail","from":"a@b.example","to":["c@d.example"]{more}}}"#);
+        serde_json::from_str(&json).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn little_has_to_be_set() {
+        let config = read("").unwrap();
+        assert_eq!(
+            [config.port(), read(r#","security":"tls""#).unwrap().port()],
+            [587, 465]
+        );
+        assert_eq!(read(r#","security":"none""#).unwrap().port(), 25);
+        assert_eq!(read(r#","port":2525"#).unwrap().port(), 2525);
+        assert!(config.html.0.is_some() && read(r#","html":"""#).unwrap().html.0.is_none());
+        assert_eq!(config.timeout, Duration::from_secs(10));
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn everybody_gets_one_mail() {
+        let config = read(r#","cc":["X <c@d.example>","e@d.example"],"bcc":["e@d.example"]"#).unwrap();
+        let recipients: Vec<String> = config.recipients().iter().map(ToString::to_string).collect();
+        assert_eq!(recipients, ["c@d.example", "e@d.example"]);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (more, expected) in [
+            (r#","reply_to":"nobody""#, "`nobody` is no address such as"),
+            (
+                r#","reply_to":"a@b.example\r\nBcc: x@y.example""#,
+                "no line breaks",
+            ),
+            (r#","reply_to":"gate@bücher.example""#, "xn--"),
+            (r#","subject":"{{ title""#, "it is no template"),
+            (r#","html":"{% if %}""#, "it is no template"),
+            (r#","timeout":"0s""#, "no server answers in no time"),
+            (r#","subjekt":"x""#, "unknown field `subjekt`"),
+        ] {
+            let error = read(more).unwrap_err();
+            assert!(error.contains(expected), "{error} should say {expected}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_found_at_their_place() {
+        for (more, pointer) in [
+            (r#","to":[]"#, "/to"),
+            (r#","user":"u""#, "/password_file"),
+            (r#","password":"p""#, "/user"),
+            (r#","login":"plain""#, "/user"),
+            (
+                r#","user":"u","password":"p","password_file":"/p""#,
+                "/password_file",
+            ),
+            (r#","user":"u","password":"p","security":"none""#, "/security"),
+            (r#","ca_file":"ca.pem""#, "/ca_file"),
+            (r#","hello":"a b""#, "/hello"),
+        ] {
+            let more = more.to_owned();
+            let json = format!(r#"{{"server":"mail","from":"a@b.example","to":["c@d.example"]{more}}}"#);
+            let json = if pointer == "/to" {
+                json.replacen(r#""to":["c@d.example"],"#, "", 1)
+            } else {
+                json
+            };
+            let config: Config = serde_json::from_str(&json).unwrap();
+            let fail = config.check().unwrap_err();
+            let pointers: Vec<&str> = fail.notes().map(|(pointer, _)| pointer).collect();
+            assert_eq!(pointers, [pointer], "{more}: {fail}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config = read(r#","user":"u","password":"hunter2""#).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

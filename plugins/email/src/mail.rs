@@ -1,0 +1,196 @@
+//! An alert as a mail: its headers, its texts and its pictures.
+//!
+//! It knows nothing of servers. Nothing that an alert says gets into the mail's structure: headers have one line, and
+//! texts and pictures are encoded.
+
+use lettre::address::Envelope;
+use lettre::message::header::{
+    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
+};
+use lettre::message::{Body, Message, MultiPart, SinglePart};
+use watchpost_sink::{Alert, Fail, Frame, Severity};
+
+use crate::config::{Config, Mailbox, Picture};
+
+/// Longest subject, in characters. What is longer is cut by most mail programs too.
+const MAX_SUBJECT: usize = 200;
+
+/// Where the pictures stand in the HTML.
+const PICTURES: &str = "<!--pictures-->";
+
+/// The mail for this alert, the same on every try but for the marks between its parts.
+///
+/// # Errors
+/// A permanent failure: a template does not work with this alert.
+pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Result<Vec<u8>, Fail> {
+    let domain = config.from.0.email.domain();
+    let instance = plain(instance);
+    let envelope = Envelope::new(Some(config.from.0.email.clone()), config.recipients()).map_err(unfit)?;
+    let mut builder = Message::builder()
+        .envelope(envelope)
+        .date(alert.time())
+        .from(config.from.0.clone())
+        .subject(one_line(&config.subject.render(alert)?))
+        // The same for every try, so that whoever gets a mail twice can know.
+        .message_id(Some(format!("<{}.{instance}@{domain}>", alert.id())))
+        // RFC 3834: nobody on holiday answers to this.
+        .raw_header(header("Auto-Submitted", "auto-generated"))
+        .raw_header(header("X-Auto-Response-Suppress", "All"))
+        // RFC 2919: what a reader can sort by.
+        .raw_header(header("List-Id", &format!("<{instance}.watchpost.{domain}>")));
+    if alert.severity() >= Severity::High {
+        builder = builder.raw_header(header("Importance", "high"));
+    }
+    for Mailbox(mailbox) in &config.to {
+        builder = builder.to(mailbox.clone());
+    }
+    for Mailbox(mailbox) in &config.cc {
+        builder = builder.cc(mailbox.clone());
+    }
+    if config.to.is_empty() && config.cc.is_empty() {
+        builder = builder.raw_header(header("To", "undisclosed-recipients:;"));
+    }
+    if let Some(Mailbox(mailbox)) = &config.reply_to {
+        builder = builder.reply_to(mailbox.clone());
+    }
+    let message = match body(config, alert)? {
+        Content::Text(part) => builder.singlepart(part),
+        Content::Parts(parts) => builder.multipart(parts),
+    };
+    Ok(message.map_err(unfit)?.formatted())
+}
+
+/// What follows the headers.
+enum Content {
+    Text(SinglePart),
+    Parts(MultiPart),
+}
+
+fn body(config: &Config, alert: &Alert<'_>) -> Result<Content, Fail> {
+    let html = config
+        .html
+        .0
+        .as_ref()
+        .map(|html| html.render(alert))
+        .transpose()?;
+    let (shown, attached) = match (config.picture, &html) {
+        (Picture::None, _) => (false, false),
+        (Picture::Attached, _) | (_, None) => (false, true),
+        (Picture::Inline, Some(_)) => (true, false),
+        (Picture::Both, Some(_)) => (true, true),
+    };
+    let frames = alert.frames();
+    let words = text_part(ContentType::TEXT_PLAIN, config.text.render(alert)?);
+    let words = match html {
+        None => Content::Text(words),
+        Some(html) => {
+            let both = MultiPart::alternative().singlepart(words);
+            Content::Parts(if shown && !frames.is_empty() {
+                both.multipart(with_pictures(html, alert)?)
+            } else {
+                both.singlepart(text_part(ContentType::TEXT_HTML, html))
+            })
+        }
+    };
+    if !attached || frames.is_empty() {
+        return Ok(words);
+    }
+    let mut parts = match words {
+        Content::Text(words) => MultiPart::mixed().singlepart(words),
+        Content::Parts(words) => MultiPart::mixed().multipart(words),
+    };
+    for frame in frames {
+        let place = ContentDisposition::attachment(&file_name(alert, frame));
+        parts = parts.singlepart(
+            SinglePart::builder()
+                .header(media_type(frame))
+                .header(place)
+                .body(encoded(frame)?),
+        );
+    }
+    Ok(Content::Parts(parts))
+}
+
+/// HTML with its pictures, each shown by its Content-ID.
+fn with_pictures(html: String, alert: &Alert<'_>) -> Result<MultiPart, Fail> {
+    let mut shown = String::new();
+    let mut pictures = Vec::new();
+    for (index, frame) in alert.frames().iter().enumerate() {
+        let id = format!("picture-{}@{}", index + 1, alert.id());
+        shown += &format!("<p><img src=\"cid:{id}\" alt=\"picture\" style=\"max-width: 100%\"></p>\n");
+        let picture = SinglePart::builder()
+            .header(media_type(frame))
+            .header(ContentDisposition::inline_with_name(&file_name(alert, frame)))
+            .header(ContentId::from(format!("<{id}>")));
+        pictures.push(picture.body(encoded(frame)?));
+    }
+    let mut related = MultiPart::related().singlepart(text_part(ContentType::TEXT_HTML, place(html, &shown)));
+    for picture in pictures {
+        related = related.singlepart(picture);
+    }
+    Ok(related)
+}
+
+/// Puts the pictures where they belong: at their mark, or else at the end of the page.
+fn place(mut html: String, pictures: &str) -> String {
+    match html.find(PICTURES).or_else(|| html.rfind("</body>")) {
+        Some(at) => html.insert_str(at, pictures),
+        None => html += pictures,
+    }
+    html
+}
+
+/// A text in quoted-printable, which no server alters. Control characters other than line breaks and tabulators have
+/// no meaning in a mail.
+fn text_part(kind: ContentType, text: String) -> SinglePart {
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_control() || "\n\t".contains(*c))
+        .collect();
+    let body = Body::new_with_encoding(text.clone(), ContentTransferEncoding::QuotedPrintable);
+    // Every text can be written so; if not, the library knows another way.
+    SinglePart::builder()
+        .header(kind)
+        .body(body.unwrap_or_else(|_| Body::new(text)))
+}
+
+fn encoded(frame: &Frame<'_>) -> Result<Body, Fail> {
+    let body = Body::new_with_encoding(frame.bytes().to_vec(), ContentTransferEncoding::Base64);
+    body.map_err(|_| Fail::permanent("the picture cannot be encoded"))
+}
+
+fn media_type(frame: &Frame<'_>) -> ContentType {
+    let unknown = || ContentType::parse("application/octet-stream");
+    ContentType::parse(frame.mime())
+        .or_else(|_| unknown())
+        .unwrap_or(ContentType::TEXT_PLAIN)
+}
+
+/// A name that tells files of several mails apart in one folder.
+fn file_name(alert: &Alert<'_>, frame: &Frame<'_>) -> String {
+    format!("{}-{}", plain(alert.id()), plain(frame.name()))
+}
+
+/// Letters, digits, `.`, `-` and `_`; everything else as `_`.
+fn plain(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
+/// A subject is one line: line breaks would end the header.
+fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let line = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    line.chars().take(MAX_SUBJECT).collect()
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+fn unfit(error: lettre::error::Error) -> Fail {
+    Fail::permanent(format_args!("no mail can be made of it: {error}"))
+}
