@@ -155,7 +155,6 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
     let twice = numbers.len() - wanted.len();
     assert!(twice <= 2, "{twice} mails came twice");
     let late_kib = own_memory_kib(&status)?;
-    eprintln!("MEM {early_kib} {late_kib} twice {twice}");
     assert!(
         late_kib < 15 << 10 && late_kib < early_kib + (2 << 10),
         "the plugin's process held {early_kib} KiB, later {late_kib} KiB"

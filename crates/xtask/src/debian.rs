@@ -45,6 +45,11 @@ const NEEDS: &[Need] = &[
         needed_by: "everything that is compiled from C: the header tests and the bundled SQLite",
         sign: Sign::File("/usr/include/stdio.h"),
     },
+    Need {
+        package: "python3-venv",
+        needed_by: "the servers that some tests talk to, such as a mail server",
+        sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),
+    },
 ];
 
 /// Makes sure every need is met: looks, installs what is missing where that is possible, looks again.

@@ -1,6 +1,6 @@
 //! The project's own chores, run as `cargo xtask <command>`.
 //!
-//! It knows how to call cargo and apt-get. It refuses to know anything of Watchpost itself, so that it builds in
+//! It knows how to call cargo, apt-get and pip. It refuses to know anything of Watchpost itself, so that it builds in
 //! seconds on a machine that has nothing but Rust.
 #![allow(
     clippy::print_stdout,
@@ -13,6 +13,7 @@ mod cargo;
 mod debian;
 mod demo;
 mod fuzz;
+mod python;
 mod test;
 
 use std::process::ExitCode;

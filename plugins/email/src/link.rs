@@ -243,16 +243,6 @@ impl Link {
         Ok(())
     }
 
-    /// Hands over a mail, after `DATA`. In pieces, so that the whole of it is not held twice.
-    pub(crate) fn hand_over(&mut self, call: &Call<'_>, mail: &[u8]) -> Result<(), Refusal> {
-        const PIECE_BYTES: usize = 64 << 10;
-        self.be_patient(call).map_err(Refusal::OutOfTime)?;
-        let handed = self.connection.message_iter(mail.chunks(PIECE_BYTES));
-        handed.map_err(Refusal::Said)?;
-        self.used = Instant::now();
-        Ok(())
-    }
-
     /// Says goodbye, without waiting long for an answer.
     pub(crate) fn close(mut self) {
         const FAREWELL: Duration = Duration::from_secs(1);

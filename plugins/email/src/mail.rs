@@ -18,11 +18,12 @@ const MAX_SUBJECT: usize = 200;
 /// Where the pictures stand in the HTML.
 const PICTURES: &str = "<!--pictures-->";
 
-/// The mail for this alert, the same on every try but for the marks between its parts.
+/// The mail for this alert as it goes over the wire after `DATA`, with the dot that ends it. It is the same on every try
+/// but for the marks between its parts.
 ///
 /// # Errors
 /// A permanent failure: a template does not work with this alert.
-pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Result<Vec<u8>, Fail> {
+pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Result<String, Fail> {
     let domain = config.from.0.email.domain();
     let instance = plain(instance);
     let envelope = Envelope::new(Some(config.from.0.email.clone()), config.recipients()).map_err(unfit)?;
@@ -57,8 +58,28 @@ pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Res
         Content::Text(part) => builder.singlepart(part),
         Content::Parts(parts) => builder.multipart(parts),
     };
-    Ok(message.map_err(unfit)?.formatted())
+    on_the_wire(&message.map_err(unfit)?.formatted())
 }
+
+/// A line that begins with a dot gets a second one, so that the first line of a single dot is the end: RFC 5321, section
+/// 4.5.2. It is one text, to be written at once: an end that is sent by itself waits for the server's delayed
+/// acknowledgement of what came before it, which is 40 ms for every mail.
+fn on_the_wire(mail: &[u8]) -> Result<String, Fail> {
+    let mail = std::str::from_utf8(mail).ok().filter(|mail| mail.is_ascii());
+    let mail = mail.ok_or_else(|| Fail::permanent("the mail has letters that not every server takes"))?;
+    let mut wire = String::with_capacity(mail.len() + mail.len() / 64 + END.len());
+    for line in mail.split_inclusive("\r\n") {
+        if line.starts_with('.') {
+            wire.push('.');
+        }
+        wire += line;
+    }
+    wire += if wire.ends_with("\r\n") { &END[2..] } else { END };
+    Ok(wire)
+}
+
+/// What ends a mail: a line of a single dot.
+const END: &str = "\r\n.\r\n";
 
 /// What follows the headers.
 enum Content {

@@ -45,13 +45,13 @@ impl Sender {
         })
     }
 
-    /// Sends a mail to as many of `recipients` as the server takes it for.
+    /// Sends a mail, as [`crate::mail::compose`] makes it, to as many of `recipients` as the server takes it for.
     ///
     /// # Errors
     /// Nobody has it, or nobody knows: the connection may have broken before the server's last word.
     pub(crate) fn send(
         &mut self,
-        mail: &[u8],
+        mail: &str,
         recipients: &[Address],
         call: &Call<'_>,
     ) -> Result<Receipt, Fail> {
@@ -74,7 +74,7 @@ impl Sender {
         let handed = if receipt.taken.is_empty() {
             link.say(call, Rset)
         } else {
-            link.say(call, Data).and_then(|()| link.hand_over(call, mail))
+            link.say(call, Data).and_then(|()| link.say(call, mail))
         };
         if let Err(refusal) = handed {
             return Err(self.failed(link, refusal));

@@ -95,7 +95,7 @@ fn a_mail_carries_the_picture_byte_for_byte_inline_and_attached() {
         mail["tree"],
         "mixed(alternative(text/plain, related(text/html, image/jpeg)), image/jpeg)"
     );
-    assert_eq!([&mail["encrypted"], &mail["ascii"]], [true, true]);
+    assert_eq!([&mail["encrypted"], &mail["odd"]], [&json!(true), &json!(0)]);
     assert_eq!(mail["defects"], json!([]));
     let [words, html, inline, attached] = mail["parts"].as_array().unwrap().as_slice() else {
         panic!("{mail:#}");
@@ -182,6 +182,7 @@ fn an_alert_cannot_add_headers_recipients_or_mails() {
         header(mail, "Subject"),
         ["[high] x Bcc: <spy@example.com> . MAIL FROM:<a@b.example> <script>"]
     );
+    assert_eq!(mail["odd"], 0);
     assert!(header(mail, "Bcc").is_empty());
     let parts = mail["parts"].as_array().unwrap();
     let words = text(&parts[0]).replace("\r\n", "\n");
