@@ -18,9 +18,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub(crate) struct Config {
     /// The mail server, by name or address, for instance `"smtp.example.com"`.
     pub(crate) server: String,
-    /// Its port. Without it 587 for `starttls`, 465 for `tls` and 25 for `none`.
-    #[serde(default)]
-    pub(crate) port: Option<u16>,
+    /// Its port: mostly 587 for `starttls`, 465 for `tls` and 25 for `none`.
+    pub(crate) port: u16,
     /// How the connection is encrypted. Without it `starttls`.
     #[serde(default)]
     pub(crate) security: Security,
@@ -134,15 +133,6 @@ pub(crate) struct Mailbox(#[schemars(with = "String")] pub(crate) Address);
 pub(crate) struct Html(#[schemars(with = "String")] pub(crate) Option<Template>);
 
 impl Config {
-    /// The port to connect to.
-    pub(crate) fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.security {
-            Security::Starttls => 587,
-            Security::Tls => 465,
-            Security::None => 25,
-        })
-    }
-
     /// Everybody the mail goes to, each once.
     pub(crate) fn recipients(&self) -> Vec<lettre::Address> {
         let mut all: Vec<lettre::Address> = Vec::new();
@@ -330,19 +320,15 @@ mod tests {
     use super::*;
 
     fn read(more: &str) -> Result<Config, String> {
-        let json = format!(r#"{{"server":"mail","from":"a@b.example","to":["c@d.example"]{more}}}"#);
+        let json =
+            format!(r#"{{"server":"mail","port":587,"from":"a@b.example","to":["c@d.example"]{more}}}"#);
         serde_json::from_str(&json).map_err(|e| e.to_string())
     }
 
     #[test]
     fn little_has_to_be_set() {
         let config = read("").unwrap();
-        assert_eq!(
-            [config.port(), read(r#","security":"tls""#).unwrap().port()],
-            [587, 465]
-        );
-        assert_eq!(read(r#","security":"none""#).unwrap().port(), 25);
-        assert_eq!(read(r#","port":2525"#).unwrap().port(), 2525);
+        assert_eq!(config.security, Security::Starttls);
         assert!(config.html.0.is_some() && read(r#","html":"""#).unwrap().html.0.is_none());
         assert_eq!(config.timeout, Duration::from_secs(10));
         assert_eq!(config.check(), Ok(()));
@@ -390,7 +376,8 @@ mod tests {
             (r#","hello":"a b""#, "/hello"),
         ] {
             let more = more.to_owned();
-            let json = format!(r#"{{"server":"mail","from":"a@b.example","to":["c@d.example"]{more}}}"#);
+            let json =
+                format!(r#"{{"server":"mail","port":587,"from":"a@b.example","to":["c@d.example"]{more}}}"#);
             let json = if pointer == "/to" {
                 json.replacen(r#""to":["c@d.example"],"#, "", 1)
             } else {

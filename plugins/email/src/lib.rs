@@ -6,6 +6,7 @@ mod config;
 mod link;
 mod mail;
 mod send;
+mod trouble;
 
 use std::collections::BTreeMap;
 
@@ -83,6 +84,7 @@ impl Sink for Email {
     fn description() -> Description {
         let example = watchpost_sink::serde_json::json!({
             "server": "smtp.example.com",
+            "port": 587,
             "user": "watchpost@example.com",
             "password_file": "/etc/watchpost/mail-password",
             "from": "Watchpost <watchpost@example.com>",

@@ -1,10 +1,9 @@
-//! A connection to the mail server: opened, encrypted, logged in; and what it means when that fails.
+//! A connection to the mail server: opened, encrypted, logged in.
 //!
-//! Whatever goes wrong before a mail is begun has nothing to do with the alert, so it is always worth another try.
+//! It knows nothing of mails. No wait goes beyond the end of the call.
 
-use std::error::Error as _;
-use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lettre::transport::smtp::authentication::Credentials;
@@ -16,24 +15,13 @@ use lettre::transport::smtp::{Error, commands};
 use watchpost_sink::{Call, Fail};
 
 use crate::config::{Config, Mechanism, Secret, Security};
-
-/// How long to wait before the next try with a password that was refused: servers lock those out who hurry.
-const AFTER_REFUSED_LOGIN: Duration = Duration::from_secs(300);
+use crate::trouble::{Refusal, Trouble};
 
 /// What is kept of a call's time for giving the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Waits within opening a connection: greeting, hello, and a farewell when one of these fails.
 const WAITS_TO_OPEN: u32 = 4;
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) struct Trouble {
-    /// The key of the configuration that may be to blame, as a JSON pointer.
-    pointer: Option<&'static str>,
-    why: String,
-    after: Option<Duration>,
-}
 
 /// Opens connections.
 pub(crate) struct Door {
@@ -54,7 +42,7 @@ struct Account {
 
 enum Password {
     Given(Secret),
-    InFile(std::path::PathBuf),
+    InFile(PathBuf),
 }
 
 /// An open connection, logged in.
@@ -63,42 +51,6 @@ pub(crate) struct Link {
     /// When it was last of use.
     pub(crate) used: Instant,
     timeout: Duration,
-}
-
-impl Trouble {
-    fn new(why: impl std::fmt::Display) -> Self {
-        Self {
-            pointer: None,
-            why: why.to_string(),
-            after: None,
-        }
-    }
-
-    fn at(pointer: &'static str, why: impl std::fmt::Display) -> Self {
-        Self {
-            pointer: Some(pointer),
-            ..Self::new(why)
-        }
-    }
-
-    /// For the operator who asks whether it works.
-    pub(crate) fn into_probe(self) -> Fail {
-        match self.pointer {
-            Some(pointer) => Fail::bad_config(pointer, self.why),
-            None => Fail::retry(self.why),
-        }
-    }
-}
-
-/// For an alert, which waits until the trouble is over.
-impl From<Trouble> for Fail {
-    fn from(trouble: Trouble) -> Self {
-        let fail = Self::retry(trouble.why);
-        match trouble.after {
-            Some(after) => fail.after(after),
-            None => fail,
-        }
-    }
 }
 
 impl Door {
@@ -122,7 +74,7 @@ impl Door {
         });
         Ok(Self {
             server: config.server.clone(),
-            port: config.port(),
+            port: config.port,
             security: config.security,
             tls,
             hello: hello(config.hello.clone()),
@@ -189,48 +141,12 @@ impl Door {
         else {
             return Ok(());
         };
-        let (server, user) = (&self.server, &account.user);
-        if error.is_permanent() {
-            let why = format!(
-                "{server} refuses the login of {user}: {}; correct user and password",
-                said(&error)
-            );
-            return Err(Trouble {
-                after: Some(AFTER_REFUSED_LOGIN),
-                ..Trouble::at("/password", why)
-            });
-        }
-        if error.is_client() {
-            let why = format!("{server} does not offer this kind of login ({})", said(&error));
-            return Err(Trouble::at("/login", why));
-        }
-        Err(self.explain(&error))
+        let blamed = Trouble::of_login(&error, &self.server, &account.user);
+        Err(blamed.unwrap_or_else(|| self.explain(&error)))
     }
 
-    /// What happened, and what to do about it.
     fn explain(&self, error: &Error) -> Trouble {
-        let (server, port) = (&self.server, self.port);
-        if let Some(tls) = tls_cause(error) {
-            return explain_tls(server, &tls);
-        }
-        if error.is_client() {
-            let why =
-                format!("{server} offers no STARTTLS on port {port}; try security = \"tls\" with port 465");
-            return Trouble::at("/security", why);
-        }
-        let why = match (error.status(), io_cause(error)) {
-            (Some(_), _) => format!("{server} says: {}", said(error)),
-            (None, Some(error)) if is_timeout(error) => {
-                format!("{server} does not answer in time on port {port}")
-            }
-            (None, _) if self.security == Security::Starttls && error.is_response() => format!(
-                "{server} hangs up or speaks no SMTP on port {port}: {}; if it expects encryption at once, set security \
-                 = \"tls\"",
-                said(error)
-            ),
-            (None, _) => format!("{server} is not to be reached on port {port}: {}", said(error)),
-        };
-        Trouble::new(why)
+        Trouble::of(error, &self.server, self.port, self.security)
     }
 }
 
@@ -257,52 +173,6 @@ impl Link {
         self.connection
             .set_timeout(Some(timeout))
             .map_err(|_| "the connection is gone")
-    }
-}
-
-/// Why something was not done on an open connection.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// The server's answer, or none.
-    Said(Error),
-    /// The call has to end.
-    OutOfTime(&'static str),
-}
-
-impl Refusal {
-    /// Whether the server has answered, and the connection can go on.
-    pub(crate) fn is_answer(&self) -> bool {
-        // 421: the server closes the connection after it.
-        matches!(self, Self::Said(error) if error.status().is_some_and(|code| code.to_string() != "421"))
-    }
-
-    /// What it means for a mail: a 5xx is for ever, but for one that asks for a login.
-    pub(crate) fn into_fail(self, server: &str) -> Fail {
-        let error = match self {
-            Self::OutOfTime(why) => return Fail::retry(why),
-            Self::Said(error) => error,
-        };
-        let said = said(&error);
-        let code = error.status().map(|code| code.to_string()).unwrap_or_default();
-        match code.as_str() {
-            "530" | "534" | "535" => Fail::retry(format_args!(
-                "{server} wants a login: {said}; set user and password"
-            ))
-            .after(AFTER_REFUSED_LOGIN),
-            _ if error.is_permanent() => Fail::permanent(format_args!("{server} refuses the mail: {said}")),
-            _ if error.is_transient() => {
-                Fail::retry(format_args!("{server} does not take the mail now: {said}"))
-            }
-            _ if io_cause(&error).is_some_and(is_timeout) => {
-                Fail::retry(format_args!("{server} did not answer in time"))
-            }
-            _ => Fail::retry(format_args!("{server} hung up: {said}")),
-        }
-    }
-
-    /// The answer as the server gave it.
-    pub(crate) fn is_permanent(&self) -> bool {
-        matches!(self, Self::Said(error) if error.is_permanent())
     }
 }
 
@@ -357,68 +227,12 @@ fn hello(name: Option<String>) -> ClientId {
     name.filter(fits).map_or_else(ClientId::default, ClientId::Domain)
 }
 
-fn read_password(path: &std::path::Path) -> Result<String, Trouble> {
+fn read_password(path: &Path) -> Result<String, Trouble> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Trouble::at("/password_file", format_args!("{shown} cannot be read: {error}")))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(Trouble::at("/password_file", format_args!("{shown} is empty"))),
         password => Ok(password.to_owned()),
-    }
-}
-
-/// What the server said, on one line; or what the library has to say.
-fn said(error: &Error) -> String {
-    let text = match (error.status(), error.source()) {
-        (Some(code), Some(source)) => format!("{code} {source}"),
-        (Some(code), None) => code.to_string(),
-        (None, Some(source)) => source.to_string(),
-        (None, None) => error.to_string(),
-    };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn io_cause(error: &Error) -> Option<&io::Error> {
-    error.source()?.downcast_ref::<io::Error>()
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    // A socket with a timeout says "would block" when it passes.
-    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
-}
-
-fn tls_cause(error: &Error) -> Option<rustls::Error> {
-    io_cause(error)?
-        .get_ref()?
-        .downcast_ref::<rustls::Error>()
-        .cloned()
-}
-
-fn explain_tls(server: &str, error: &rustls::Error) -> Trouble {
-    use rustls::CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(bad) = error else {
-        let why =
-            format!("{server} and this machine find no common encryption: {error}; check port and security");
-        return Trouble::at("/security", why);
-    };
-    match bad {
-        Bad::UnknownIssuer | Bad::BadSignature => Trouble::at(
-            "/ca_file",
-            format_args!(
-                "the certificate of {server} comes from nobody this machine trusts; name its authority in ca_file"
-            ),
-        ),
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Trouble::at(
-            "/server",
-            format_args!(
-                "the certificate is not for {server}: {error}; write the server as its certificate does"
-            ),
-        ),
-        Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            Trouble::new(format_args!(
-                "the certificate of {server} is not valid now: {error}; renew it, or set this machine's clock"
-            ))
-        }
-        _ => Trouble::new(format_args!("the certificate of {server} is no good: {error}")),
     }
 }

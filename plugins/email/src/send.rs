@@ -7,7 +7,8 @@ use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt, Rset};
 use watchpost_sink::{Call, Fail};
 
 use crate::config::Config;
-use crate::link::{Door, Link, Refusal};
+use crate::link::{Door, Link};
+use crate::trouble::{Refusal, Trouble};
 
 /// How long a connection is kept for the next mail. Servers close idle ones after some minutes, routers forget them.
 const KEEP: Duration = Duration::from_secs(30);
@@ -89,7 +90,7 @@ impl Sender {
     /// The server is not there, or does not let this sender in.
     pub(crate) fn probe(&mut self, call: &Call<'_>) -> Result<(), Fail> {
         self.close();
-        let mut link = self.door.open(call).map_err(crate::link::Trouble::into_probe)?;
+        let mut link = self.door.open(call).map_err(Trouble::into_probe)?;
         let tried = link.say(call, Noop).and_then(|()| {
             link.say(call, Mail::new(Some(self.from.clone()), Vec::new()))?;
             link.say(call, Rset)
