@@ -218,6 +218,17 @@ impl Config {
     }
 }
 
+impl Picture {
+    /// What makes a smaller mail.
+    pub(crate) fn less(self) -> Option<Self> {
+        match self {
+            Self::Both => Some(Self::Inline),
+            Self::Inline | Self::Attached => Some(Self::None),
+            Self::None => None,
+        }
+    }
+}
+
 impl Mechanism {
     /// The same in the words of the library, best first.
     pub(crate) fn offered(how: Option<Self>) -> &'static [Offered] {

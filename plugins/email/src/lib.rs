@@ -14,7 +14,7 @@ use lettre::Address;
 use watchpost_sink::{Alert, Call, Description, Fail, Host, Level, Needs, Sink, export_sink};
 
 use crate::config::Config;
-use crate::send::Sender;
+use crate::send::{NotSent, Receipt, Sender};
 
 /// How many alerts are remembered that only some of their recipients have.
 const MAX_UNFINISHED: usize = 256;
@@ -48,12 +48,10 @@ impl Sink for Email {
     }
 
     fn deliver(&mut self, alert: &Alert<'_>, call: &Call<'_>) -> Result<(), Fail> {
-        let mail = mail::compose(&self.config, self.host.instance(), alert)?;
         let mut done = self.unfinished.remove(alert.id()).unwrap_or_default();
         let mut open = self.config.recipients();
         open.retain(|address| !done.contains(address));
-        let sent = self.sender.send(&mail, &open, call);
-        let mut receipt = match sent {
+        let mut receipt = match self.send(alert, &open, call) {
             Ok(receipt) => receipt,
             Err(fail) => {
                 self.remember(alert.id(), done);
@@ -100,6 +98,18 @@ impl Sink for Email {
 }
 
 impl Email {
+    /// Sends the alert with as much of its picture as the server takes.
+    fn send(&mut self, alert: &Alert<'_>, to: &[Address], call: &Call<'_>) -> Result<Receipt, Fail> {
+        let mut picture = self.config.picture;
+        loop {
+            let mail = mail::compose(&self.config, picture, self.host.instance(), alert)?;
+            match (self.sender.send(&mail, to, call), picture.less()) {
+                (Err(NotSent::TooLarge(_)), Some(less)) if !alert.frames().is_empty() => picture = less,
+                (sent, _) => return Ok(sent?),
+            }
+        }
+    }
+
     fn remember(&mut self, id: &str, done: Vec<Address>) {
         if done.is_empty() {
             return;

@@ -15,15 +15,25 @@ use crate::config::{Config, Mailbox, Picture};
 /// Longest subject, in characters. What is longer is cut by most mail programs too.
 const MAX_SUBJECT: usize = 200;
 
+/// Stands in a mail instead of the picture that the server does not take.
+const LEFT_OUT: &str = "The picture was left out: the mail server takes no mail that large.";
+
 /// Where the pictures stand in the HTML.
 const PICTURES: &str = "<!--pictures-->";
 
 /// The mail for this alert as it goes over the wire after `DATA`, with the dot that ends it. It is the same on every try
 /// but for the marks between its parts.
 ///
+/// `picture` may be less than the site wants, for a server that takes no mail so large; the mail says so then.
+///
 /// # Errors
 /// A permanent failure: a template does not work with this alert.
-pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Result<String, Fail> {
+pub(crate) fn compose(
+    config: &Config,
+    picture: Picture,
+    instance: &str,
+    alert: &Alert<'_>,
+) -> Result<String, Fail> {
     let domain = config.from.0.email.domain();
     let instance = plain(instance);
     let envelope = Envelope::new(Some(config.from.0.email.clone()), config.recipients()).map_err(unfit)?;
@@ -54,7 +64,7 @@ pub(crate) fn compose(config: &Config, instance: &str, alert: &Alert<'_>) -> Res
     if let Some(Mailbox(mailbox)) = &config.reply_to {
         builder = builder.reply_to(mailbox.clone());
     }
-    let message = match body(config, alert)? {
+    let message = match body(config, picture, alert)? {
         Content::Text(part) => builder.singlepart(part),
         Content::Parts(parts) => builder.multipart(parts),
     };
@@ -87,21 +97,22 @@ enum Content {
     Parts(MultiPart),
 }
 
-fn body(config: &Config, alert: &Alert<'_>) -> Result<Content, Fail> {
-    let html = config
-        .html
-        .0
-        .as_ref()
-        .map(|html| html.render(alert))
-        .transpose()?;
-    let (shown, attached) = match (config.picture, &html) {
+fn body(config: &Config, picture: Picture, alert: &Alert<'_>) -> Result<Content, Fail> {
+    let html = config.html.0.as_ref();
+    let mut html = html.map(|html| html.render(alert)).transpose()?;
+    let mut words = config.text.render(alert)?;
+    if picture == Picture::None && config.picture != Picture::None && !alert.frames().is_empty() {
+        words += &format!("\n\n{LEFT_OUT}\n");
+        html = html.map(|html| place(html, &format!("<p>{LEFT_OUT}</p>\n")));
+    }
+    let (shown, attached) = match (picture, &html) {
         (Picture::None, _) => (false, false),
         (Picture::Attached, _) | (_, None) => (false, true),
         (Picture::Inline, Some(_)) => (true, false),
         (Picture::Both, Some(_)) => (true, true),
     };
     let frames = alert.frames();
-    let words = text_part(ContentType::TEXT_PLAIN, config.text.render(alert)?);
+    let words = text_part(ContentType::TEXT_PLAIN, words);
     let words = match html {
         None => Content::Text(words),
         Some(html) => {

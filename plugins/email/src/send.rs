@@ -32,6 +32,28 @@ pub(crate) struct Receipt {
     pub(crate) later: Vec<(Address, Fail)>,
 }
 
+/// Why nobody has been given a mail.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// The server would take a smaller one.
+    TooLarge(Fail),
+    /// Everything else.
+    Failed(Fail),
+}
+
+impl From<NotSent> for Fail {
+    fn from(not_sent: NotSent) -> Self {
+        let (NotSent::TooLarge(fail) | NotSent::Failed(fail)) = not_sent;
+        fail
+    }
+}
+
+impl From<Trouble> for NotSent {
+    fn from(trouble: Trouble) -> Self {
+        Self::Failed(trouble.into())
+    }
+}
+
 impl Sender {
     /// Reads what sending takes; nothing is connected to.
     ///
@@ -55,7 +77,7 @@ impl Sender {
         mail: &str,
         recipients: &[Address],
         call: &Call<'_>,
-    ) -> Result<Receipt, Fail> {
+    ) -> Result<Receipt, NotSent> {
         let mut link = self.begin(call)?;
         let mut receipt = Receipt::default();
         for address in recipients {
@@ -100,7 +122,7 @@ impl Sender {
                 self.kept = Some(link);
                 Ok(())
             }
-            Err(refusal) => Err(self.failed(link, refusal)),
+            Err(refusal) => Err(self.failed(link, refusal).into()),
         }
     }
 
@@ -112,7 +134,7 @@ impl Sender {
     }
 
     /// A connection on which a mail has been begun.
-    fn begin(&mut self, call: &Call<'_>) -> Result<Link, Fail> {
+    fn begin(&mut self, call: &Call<'_>) -> Result<Link, NotSent> {
         let mail = || Mail::new(Some(self.from.clone()), Vec::new());
         if let Some(mut link) = self.kept.take().filter(|link| link.used.elapsed() < KEEP) {
             // The server may have closed it in the meantime, or take no more mails over it.
@@ -128,11 +150,16 @@ impl Sender {
     }
 
     /// Ends a connection in the middle of a mail.
-    fn failed(&self, link: Link, refusal: Refusal) -> Fail {
+    fn failed(&self, link: Link, refusal: Refusal) -> NotSent {
         if refusal.is_answer() {
             link.close();
         }
-        refusal.into_fail(&self.server)
+        let as_what = if refusal.is_too_large() {
+            NotSent::TooLarge
+        } else {
+            NotSent::Failed
+        };
+        as_what(refusal.into_fail(&self.server))
     }
 }
 

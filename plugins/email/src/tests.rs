@@ -421,12 +421,38 @@ fn answers_of_4xx_are_tried_again_and_those_of_5xx_are_not() {
         assert!(fail.to_string().contains(expected), "{fail}");
     }
     let mut bench = bench(&server, json!({}));
-    let fail = bench.deliver(&with_picture("7")).unwrap_err();
+    let mut endless = alert("7");
+    endless.text = "x".repeat(30_000);
+    let fail = bench.deliver(&endless).unwrap_err();
     assert_eq!(fail.outcome(), Outcome::Permanent, "{fail}");
     assert!(fail.to_string().contains("552"), "{fail}");
     assert_eq!(server.mails().unwrap().len(), 0);
     bench.deliver(&alert("8")).unwrap();
     assert_eq!(server.mails().unwrap().len(), 1);
+}
+
+#[test]
+fn a_server_that_takes_no_large_mails_gets_a_smaller_one() {
+    // The picture is of 40,000 bytes, which base64 makes 55,000.
+    for (size, tree) in [
+        (
+            "130000",
+            "mixed(alternative(text/plain, related(text/html, image/jpeg)), image/jpeg)",
+        ),
+        ("80000", "alternative(text/plain, related(text/html, image/jpeg))"),
+        ("20000", "alternative(text/plain, text/html)"),
+    ] {
+        let server = SmtpServer::with(&["--size", size, "--user", SMTP_USER, "--password", SMTP_PASSWORD]);
+        let server = server.unwrap();
+        bench(&server, json!({})).deliver(&with_picture("7")).unwrap();
+        let mails = server.mails().unwrap();
+        assert_eq!(mails.len(), 1);
+        assert_eq!(mails[0]["tree"], tree, "{size}");
+        for part in mails[0]["parts"].as_array().unwrap().iter().take(2) {
+            let told = text(part).contains("The picture was left out");
+            assert_eq!(told, size == "20000", "{size}: {}", text(part));
+        }
+    }
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Refusal {
         matches!(self, Self::Said(error) if error.status().is_some_and(|code| code.to_string() != "421"))
     }
 
+    /// Whether the mail is larger than the server takes: RFC 5321, section 4.2.3, and RFC 1870, section 6.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Said(error) if error.status().is_some_and(|code| code.to_string() == "552"))
+    }
+
     /// What it means for a mail: a 5xx is for ever, but for one that asks for a login.
     pub(crate) fn into_fail(self, server: &str) -> Fail {
         let error = match self {
