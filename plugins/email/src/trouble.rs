@@ -109,6 +109,10 @@ impl Trouble {
             (None, Some(error)) if is_timeout(error) => {
                 format!("{server} does not answer in time on port {port}")
             }
+            (None, Some(error)) if error.kind() == io::ErrorKind::PermissionDenied => format!(
+                "not allowed to connect to port {port} ({error}); give the sink the grant: `watchpost sink grant` prints \
+                 it"
+            ),
             (None, _) if security == Security::Starttls && error.is_response() => format!(
                 "{server} hangs up or speaks no SMTP on port {port}: {}; if it expects encryption at once, set security \
                  = \"tls\"",
