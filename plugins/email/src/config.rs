@@ -165,8 +165,7 @@ impl Config {
                 "nobody would get the mail; write at least one address",
             ));
         }
-        let hello_is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
-        if !self.hello.as_ref().is_none_or(hello_is_name) {
+        if !self.hello.as_deref().is_none_or(is_host_name) {
             return Err(Fail::bad_config(
                 "/hello",
                 "it has to be a host name, such as gate.example.com",
@@ -307,6 +306,14 @@ impl Texts {
 )]
 fn built_in(template: Result<Template, String>) -> Template {
     template.expect("the built-in texts are templates")
+}
+
+/// Whether it can be the name of a machine, or its address in brackets.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
 }
 
 const fn ten_seconds() -> Duration {

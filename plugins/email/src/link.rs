@@ -1,6 +1,7 @@
 //! A connection to the mail server: opened, encrypted, logged in.
 //!
-//! It knows nothing of mails. No wait goes beyond the end of the call.
+//! It knows nothing of mails. A server that is silent is given up before the call has to end; how long the system looks
+//! up a name is its own affair.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -14,13 +15,14 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error, commands};
 use watchpost_sink::{Call, Fail};
 
-use crate::config::{Config, Mechanism, Secret, Security};
+use crate::config::{Config, Mechanism, Secret, Security, is_host_name};
 use crate::trouble::{Refusal, Trouble};
 
 /// What is kept of a call's time for giving the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// Waits within opening a connection: greeting, hello, and a farewell when one of these fails.
+/// Waits that may follow each other in each step of opening: at most three answers, and one to the farewell when one of
+/// them does not come.
 const WAITS_TO_OPEN: u32 = 4;
 
 /// Opens connections.
@@ -90,12 +92,12 @@ impl Door {
     pub(crate) fn open(&self, call: &Call<'_>) -> Result<Link, Trouble> {
         let mut link = self.connect(call)?;
         if let (Security::Starttls, Some(tls)) = (self.security, &self.tls) {
-            link.be_patient(call).map_err(Trouble::new)?;
+            link.be_patient(call, WAITS_TO_OPEN).map_err(Trouble::new)?;
             let upgraded = link.connection.starttls(tls, &self.hello);
             upgraded.map_err(|error| self.explain(&error))?;
         }
         if let Some(account) = &self.login {
-            link.be_patient(call).map_err(Trouble::new)?;
+            link.be_patient(call, WAITS_TO_OPEN).map_err(Trouble::new)?;
             self.log_in(account, &mut link)?;
         }
         Ok(link)
@@ -153,7 +155,7 @@ impl Door {
 impl Link {
     /// Says something and reads the answer.
     pub(crate) fn say(&mut self, call: &Call<'_>, command: impl std::fmt::Display) -> Result<(), Refusal> {
-        self.be_patient(call).map_err(Refusal::OutOfTime)?;
+        self.be_patient(call, 1).map_err(Refusal::OutOfTime)?;
         self.connection.command(command).map_err(Refusal::Said)?;
         self.used = Instant::now();
         Ok(())
@@ -168,8 +170,8 @@ impl Link {
         }
     }
 
-    fn be_patient(&mut self, call: &Call<'_>) -> Result<(), &'static str> {
-        let timeout = patience(call, self.timeout, 1)?;
+    fn be_patient(&mut self, call: &Call<'_>, waits: u32) -> Result<(), &'static str> {
+        let timeout = patience(call, self.timeout, waits)?;
         self.connection
             .set_timeout(Some(timeout))
             .map_err(|_| "the connection is gone")
@@ -218,13 +220,8 @@ fn hello(name: Option<String>) -> ClientId {
         let system = rustix::system::uname();
         system.nodename().to_str().ok().map(str::to_owned)
     });
-    let fits = |name: &String| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-    };
-    name.filter(fits).map_or_else(ClientId::default, ClientId::Domain)
+    name.filter(|name| is_host_name(name))
+        .map_or_else(ClientId::default, ClientId::Domain)
 }
 
 fn read_password(path: &Path) -> Result<String, Trouble> {
