@@ -1,0 +1,347 @@
+//! Keeps a connection to the broker on a thread of its own, and hands messages over it one delivery at a time.
+//!
+//! A connection that breaks is never mended: what was under way has failed, and a new one is made. So a message is
+//! sent again only where the caller asks for it again.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{collections::BTreeSet, io};
+
+use tokio::runtime::{self, Runtime};
+use tokio::sync::mpsc as queue;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::time::{sleep, timeout_at};
+use watchpost_sink::{Call, Fail, Host, Level};
+
+use crate::wire::{Dial, Event, Message, ONLINE, WINDOW, Wire};
+
+/// Wait before the second try to connect; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Longest wait between two tries. An alert that comes is a reason to try at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a delivery may take where the caller sets no limit.
+const USUAL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is left of the caller's time for the answer.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// How often a waiting caller looks whether it was cancelled.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long the thread may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Cameras that are announced. A backend that invents streams shall not fill the broker.
+const MAX_ANNOUNCED: usize = 1_000;
+
+/// The link. Dropping it ends the connection, and the broker publishes the last will.
+#[derive(Debug)]
+pub(crate) struct Link {
+    jobs: queue::UnboundedSender<Job>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Something to hand over.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// In this order.
+    pub(crate) messages: Vec<Message>,
+    /// What has to be known before, and again after each connection.
+    pub(crate) announcement: Option<Message>,
+}
+
+#[derive(Debug)]
+struct Job {
+    delivery: Delivery,
+    deadline: Instant,
+    answer: mpsc::SyncSender<Result<(), Fail>>,
+    /// Ends when nobody waits for the answer any more.
+    abandoned: oneshot::Receiver<()>,
+}
+
+/// How a delivery failed.
+enum Trouble {
+    /// The broker said no; the connection is well.
+    Refused(Fail),
+    /// The connection is of no use any more.
+    Broken(Fail),
+}
+
+impl Link {
+    /// Starts the thread, which connects. `greeting` is published after every connection.
+    pub(crate) fn start(dial: Dial, greeting: Vec<Message>, host: &Host) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()?;
+        let (jobs, waiting) = queue::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let keeper = Keeper {
+            dial,
+            greeting,
+            host: host.clone(),
+            last_told: None,
+        };
+        let thread = thread::Builder::new()
+            .name("mqtt".into())
+            .spawn(move || run(runtime, keeper, waiting, stopped))?;
+        Ok(Self {
+            jobs,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a delivery over and waits until the broker has acknowledged all of it.
+    pub(crate) fn deliver(&self, delivery: Delivery, call: &Call<'_>) -> Result<(), Fail> {
+        let patience = call
+            .remaining()
+            .map_or(USUAL_PATIENCE, |left| left.saturating_sub(MARGIN));
+        let deadline = Instant::now() + patience;
+        let (answer, answered) = mpsc::sync_channel(1);
+        let (_waiting, abandoned) = oneshot::channel();
+        let job = Job {
+            delivery,
+            deadline,
+            answer,
+            abandoned,
+        };
+        self.jobs
+            .send(job)
+            .map_err(|_| Fail::fatal("the thread that keeps the connection has ended"))?;
+        loop {
+            match answered.recv_timeout(LOOK_INTERVAL) {
+                Ok(outcome) => return outcome,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Fail::fatal("the thread that keeps the connection has ended"));
+                }
+                Err(RecvTimeoutError::Timeout) if call.cancelled() => {
+                    return Err(Fail::retry("it was cancelled"));
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() > deadline + MARGIN / 2 => {
+                    return Err(Fail::retry("there is no connection to the broker yet"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say but that it panicked, which the log shows.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    runtime: Runtime,
+    mut keeper: Keeper,
+    mut jobs: queue::UnboundedReceiver<Job>,
+    stopped: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async {
+        tokio::select! {
+            _ = stopped => {}
+            () = keeper.keep(&mut jobs) => {}
+        }
+    });
+    // A name that is being resolved cannot be interrupted.
+    runtime.shutdown_timeout(FAREWELL);
+}
+
+struct Keeper {
+    dial: Dial,
+    greeting: Vec<Message>,
+    host: Host,
+    /// What was last said of the connection, so that it is not said again and again.
+    last_told: Option<String>,
+}
+
+impl Keeper {
+    /// Connects, again and again, until nobody can have anything to deliver.
+    async fn keep(&mut self, jobs: &mut queue::UnboundedReceiver<Job>) {
+        let mut wait = FIRST_WAIT;
+        let mut first: Option<Job> = None;
+        loop {
+            let fail = match self.connect().await {
+                Ok(wire) => {
+                    wait = FIRST_WAIT;
+                    self.tell(Level::Info, "connected to the broker");
+                    match self.serve(wire, first.take(), jobs).await {
+                        Some(fail) => fail,
+                        None => return,
+                    }
+                }
+                Err(fail) => fail,
+            };
+            self.tell(Level::Warn, &reason(&fail));
+            let mut waiting = first.take();
+            while let Some(job) = waiting {
+                job.answer(Err(fail.clone()));
+                waiting = jobs.try_recv().ok();
+            }
+            tokio::select! {
+                job = jobs.recv() => match job {
+                    Some(job) => first = Some(job),
+                    None => return,
+                },
+                () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+            }
+        }
+    }
+
+    /// Makes a connection and publishes the greeting.
+    async fn connect(&mut self) -> Result<Wire, Fail> {
+        let mut wire = Wire::new(&self.dial);
+        while !matches!(wire.next().await?, Event::Open) {}
+        let status = Message {
+            topic: self.dial.status_topic.clone(),
+            payload: ONLINE.into(),
+            content_type: "text/plain".into(),
+            retain: true,
+        };
+        let greeting = std::iter::once(status)
+            .chain(self.greeting.iter().cloned())
+            .collect();
+        let limit = tokio::time::Instant::now() + USUAL_PATIENCE;
+        match timeout_at(limit, carry(&mut wire, greeting)).await {
+            Ok(Ok(())) => Ok(wire),
+            Ok(Err(Trouble::Refused(fail))) => {
+                // Alerts may be welcome all the same.
+                let why = reason(&fail);
+                self.host
+                    .log(Level::Warn, format_args!("status or discovery: {why}"));
+                Ok(wire)
+            }
+            Ok(Err(Trouble::Broken(fail))) => Err(fail),
+            Err(_) => Err(Fail::retry("the broker does not acknowledge what it is sent")),
+        }
+    }
+
+    /// Hands deliveries over a connection until it breaks, or until there can be no more.
+    async fn serve(
+        &mut self,
+        mut wire: Wire,
+        first: Option<Job>,
+        jobs: &mut queue::UnboundedReceiver<Job>,
+    ) -> Option<Fail> {
+        let mut next = first;
+        loop {
+            let job = match next.take() {
+                Some(job) => job,
+                None => tokio::select! {
+                    event = wire.next() => match event {
+                        Ok(_) => continue,
+                        Err(fail) => return Some(fail),
+                    },
+                    job = jobs.recv() => job?,
+                },
+            };
+            if let Some(fail) = self.hand_over(&mut wire, job).await {
+                return Some(fail);
+            }
+        }
+    }
+
+    /// One delivery. Gives the reason if the connection is of no use after it.
+    async fn hand_over(&mut self, wire: &mut Wire, job: Job) -> Option<Fail> {
+        let Job {
+            delivery,
+            deadline,
+            answer,
+            mut abandoned,
+        } = job;
+        if abandoned.try_recv() == Err(TryRecvError::Closed) {
+            return None;
+        }
+        let new = delivery.announcement.filter(|message| self.learn(message));
+        let messages = new.into_iter().chain(delivery.messages).collect();
+        let outcome = tokio::select! {
+            outcome = timeout_at(deadline.into(), carry(wire, messages)) => outcome,
+            // Half a delivery is under way, and its acknowledgement would be taken for that of the next.
+            _ = &mut abandoned => return Some(Fail::retry("a delivery was cancelled")),
+        };
+        let (said, broken) = match outcome {
+            Ok(Ok(())) => (Ok(()), None),
+            Ok(Err(Trouble::Refused(fail))) => (Err(fail), None),
+            Ok(Err(Trouble::Broken(fail))) => (Err(fail.clone()), Some(fail)),
+            Err(_) => {
+                let fail = Fail::retry("the broker does not acknowledge what it is sent");
+                (Err(fail.clone()), Some(fail))
+            }
+        };
+        // Nobody waits any more where this fails.
+        let _ = answer.try_send(said);
+        broken
+    }
+
+    /// Remembers an announcement for the next connection. Whether it is new.
+    fn learn(&mut self, message: &Message) -> bool {
+        match self
+            .greeting
+            .iter()
+            .position(|known| known.topic == message.topic)
+        {
+            Some(index) if self.greeting[index] == *message => return false,
+            Some(index) => self.greeting[index].clone_from(message),
+            None if self.greeting.len() < MAX_ANNOUNCED => self.greeting.push(message.clone()),
+            None => return false,
+        }
+        true
+    }
+
+    /// Logs a change of the connection, once.
+    fn tell(&mut self, level: Level, what: &str) {
+        if self.last_told.as_deref() != Some(what) {
+            self.host.log(level, what);
+            self.last_told = Some(what.to_owned());
+        }
+    }
+}
+
+impl Job {
+    fn answer(self, outcome: Result<(), Fail>) {
+        // Nobody waits any more where this fails.
+        let _ = self.answer.try_send(outcome);
+    }
+}
+
+/// Sends messages and waits until each is acknowledged. The first refusal is told after the others are known.
+async fn carry(wire: &mut Wire, messages: Vec<Message>) -> Result<(), Trouble> {
+    let mut refusal = None;
+    let mut messages = messages.into_iter().peekable();
+    while messages.peek().is_some() {
+        let mut unsent = 0;
+        for message in messages.by_ref().take(usize::from(WINDOW)) {
+            wire.send(message).map_err(Trouble::Broken)?;
+            unsent += 1;
+        }
+        let mut open = BTreeSet::new();
+        while unsent > 0 || !open.is_empty() {
+            match wire.next().await.map_err(Trouble::Broken)? {
+                Event::Sent(id) => {
+                    unsent -= 1;
+                    open.insert(id);
+                }
+                Event::Answered(id, verdict) => {
+                    open.remove(&id);
+                    refusal = refusal.or(verdict.err());
+                }
+                Event::Open | Event::Other => {}
+            }
+        }
+    }
+    refusal.map_or(Ok(()), |fail| Err(Trouble::Refused(fail)))
+}
+
+fn reason(fail: &Fail) -> String {
+    fail.notes().map(|(_, why)| why).collect::<Vec<_>>().join("; ")
+}
