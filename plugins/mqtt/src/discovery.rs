@@ -131,7 +131,7 @@ impl Discovery {
         Message {
             topic: format!("{}/device/{id}/config", self.home.prefix),
             payload: payload.to_string().into(),
-            content_type: "application/json".into(),
+            content_type: None,
             retain: true,
         }
     }

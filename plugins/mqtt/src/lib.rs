@@ -71,7 +71,7 @@ impl Sink for Mqtt {
             messages.extend(alert.frames().iter().map(|frame| Message {
                 topic: topic.clone(),
                 payload: Bytes::copy_from_slice(frame.bytes()),
-                content_type: frame.mime().to_owned(),
+                content_type: Some(frame.mime().to_owned()),
                 retain: true,
             }));
         }
@@ -80,7 +80,7 @@ impl Sink for Mqtt {
             messages.extend(topic.map(|topic| Message {
                 topic,
                 payload: document.clone(),
-                content_type: "application/json".into(),
+                content_type: Some("application/json".into()),
                 retain,
             }));
         }
@@ -97,7 +97,7 @@ impl Sink for Mqtt {
         let status = Message {
             topic: self.status_topic.clone(),
             payload: ONLINE.into(),
-            content_type: "text/plain".into(),
+            content_type: None,
             retain: true,
         };
         let delivery = Delivery {

@@ -84,6 +84,7 @@ impl Link {
             dial,
             greeting,
             host: host.clone(),
+            refusal: None,
             last_told: None,
         };
         let thread = thread::Builder::new()
@@ -161,6 +162,8 @@ struct Keeper {
     dial: Dial,
     greeting: Vec<Message>,
     host: Host,
+    /// The broker did not want the greeting, and no delivery has been better since. Some brokers hang up then.
+    refusal: Option<Fail>,
     /// What was last said of the connection, so that it is not said again and again.
     last_told: Option<String>,
 }
@@ -182,6 +185,7 @@ impl Keeper {
                 }
                 Err(fail) => fail,
             };
+            let fail = self.refusal.take().unwrap_or(fail);
             self.tell(Level::Warn, &reason(&fail));
             let mut waiting = first.take();
             while let Some(job) = waiting {
@@ -205,7 +209,7 @@ impl Keeper {
         let status = Message {
             topic: self.dial.status_topic.clone(),
             payload: ONLINE.into(),
-            content_type: "text/plain".into(),
+            content_type: None,
             retain: true,
         };
         let greeting = std::iter::once(status)
@@ -217,8 +221,8 @@ impl Keeper {
             Ok(Err(Trouble::Refused(fail))) => {
                 // Alerts may be welcome all the same.
                 let why = reason(&fail);
-                self.host
-                    .log(Level::Warn, format_args!("status or discovery: {why}"));
+                self.tell(Level::Warn, &format!("status or discovery: {why}"));
+                self.refusal = Some(fail);
                 Ok(wire)
             }
             Ok(Err(Trouble::Broken(fail))) => Err(fail),
@@ -270,9 +274,15 @@ impl Keeper {
             _ = &mut abandoned => return Some(Fail::retry("a delivery was cancelled")),
         };
         let (said, broken) = match outcome {
-            Ok(Ok(())) => (Ok(()), None),
+            Ok(Ok(())) => {
+                self.refusal = None;
+                (Ok(()), None)
+            }
             Ok(Err(Trouble::Refused(fail))) => (Err(fail), None),
-            Ok(Err(Trouble::Broken(fail))) => (Err(fail.clone()), Some(fail)),
+            Ok(Err(Trouble::Broken(fail))) => {
+                let fail = self.refusal.take().unwrap_or(fail);
+                (Err(fail.clone()), Some(fail))
+            }
             Err(_) => {
                 let fail = Fail::retry("the broker does not acknowledge what it is sent");
                 (Err(fail.clone()), Some(fail))

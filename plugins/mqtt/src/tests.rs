@@ -246,7 +246,11 @@ fn what_the_broker_refuses_is_told_in_version_5() -> Result<()> {
     let mut bench = bench(&broker, &json!({}));
     let fail = bench.deliver(&alert("1")).unwrap_err();
     assert_eq!(fail.outcome(), Outcome::Retry);
-    assert!(fail.to_string().contains("change its access list"), "{fail}");
+    assert!(
+        fail.to_string().contains("change its access list"),
+        "{fail} {:?}",
+        bench.log()
+    );
     assert!(
         bench
             .log()

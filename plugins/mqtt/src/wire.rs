@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{AsyncClient, EventLoop, MqttOptions, QoS, TlsConfiguration, Transport, v5};
 use rustls::ClientConfig;
+use v5::mqttbytes::Error as MqttError;
 use v5::mqttbytes::v5::{ConnectReturnCode, PubAckReason, PublishProperties};
 use watchpost_sink::Fail;
 
@@ -43,7 +44,7 @@ pub(crate) struct Message {
     /// What.
     pub(crate) payload: Bytes,
     /// Media type of the payload, which version 5 tells the subscriber.
-    pub(crate) content_type: String,
+    pub(crate) content_type: Option<String>,
     /// Whether the broker keeps it for who subscribes later.
     pub(crate) retain: bool,
 }
@@ -75,8 +76,13 @@ pub(crate) enum Event {
 }
 
 /// A connection. It is made by the first [`Wire::next`] and ends when it is dropped.
-// The loops are large and there is one.
-pub(crate) enum Wire {
+pub(crate) struct Wire {
+    protocol: Protocol,
+    /// Why it has ended, while there still are events from before.
+    ended: Option<Fail>,
+}
+
+enum Protocol {
     V311(AsyncClient, Box<EventLoop>),
     V5(v5::AsyncClient, Box<v5::EventLoop>),
 }
@@ -88,12 +94,65 @@ impl Wire {
             Some(config) => Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(config))),
             None => Transport::tcp(),
         };
-        match dial.version {
-            Version::V311 => Self::v311(dial, transport),
-            Version::V5 => Self::v5(dial, transport),
+        let protocol = match dial.version {
+            Version::V311 => Protocol::v311(dial, transport),
+            Version::V5 => Protocol::v5(dial, transport),
+        };
+        Self {
+            protocol,
+            ended: None,
         }
     }
 
+    /// Puts a message on its way. At most [`WINDOW`] may be under way.
+    pub(crate) fn send(&self, message: Message) -> Result<(), Fail> {
+        let Message {
+            topic,
+            payload,
+            content_type,
+            retain,
+        } = message;
+        let sent = match &self.protocol {
+            Protocol::V311(client, _) => client
+                .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+                .map_err(|e| e.to_string()),
+            Protocol::V5(client, _) => {
+                let properties = PublishProperties {
+                    content_type,
+                    ..PublishProperties::default()
+                };
+                client
+                    .try_publish_with_properties(
+                        topic,
+                        v5::mqttbytes::QoS::AtLeastOnce,
+                        retain,
+                        payload,
+                        properties,
+                    )
+                    .map_err(|e| e.to_string())
+            }
+        };
+        sent.map_err(|e| Fail::permanent(format_args!("the message cannot be sent: {e}")))
+    }
+
+    /// Waits for the next event. An error is the end of the connection.
+    pub(crate) async fn next(&mut self) -> Result<Event, Fail> {
+        if self.ended.is_none() {
+            match self.protocol.poll().await {
+                Ok(event) => return Ok(event),
+                Err(fail) => self.ended = Some(fail),
+            }
+        }
+        // An acknowledgement that came with the end counts.
+        match (self.protocol.left_over(), &self.ended) {
+            (Some(event), _) => Ok(event),
+            (None, Some(fail)) => Err(fail.clone()),
+            (None, None) => Ok(Event::Other),
+        }
+    }
+}
+
+impl Protocol {
     fn v311(dial: &Dial, transport: Transport) -> Self {
         let mut options = MqttOptions::new(&dial.client_id, &dial.host, dial.port);
         let will = rumqttc::LastWill::new(&dial.status_topic, OFFLINE, QoS::AtLeastOnce, true);
@@ -142,57 +201,48 @@ impl Wire {
         Self::V5(client, Box::new(events))
     }
 
-    /// Puts a message on its way. At most [`WINDOW`] may be under way.
-    pub(crate) fn send(&self, message: Message) -> Result<(), Fail> {
-        let Message {
-            topic,
-            payload,
-            content_type,
-            retain,
-        } = message;
-        let sent = match self {
-            Self::V311(client, _) => client
-                .try_publish(topic, QoS::AtLeastOnce, retain, payload)
-                .map_err(|e| e.to_string()),
-            Self::V5(client, _) => {
-                let properties = PublishProperties {
-                    content_type: Some(content_type),
-                    ..PublishProperties::default()
-                };
-                client
-                    .try_publish_with_properties(
-                        topic,
-                        v5::mqttbytes::QoS::AtLeastOnce,
-                        retain,
-                        payload,
-                        properties,
-                    )
-                    .map_err(|e| e.to_string())
-            }
-        };
-        sent.map_err(|e| Fail::permanent(format_args!("the message cannot be sent: {e}")))
+    async fn poll(&mut self) -> Result<Event, Fail> {
+        match self {
+            Self::V311(_, events) => events
+                .poll()
+                .await
+                .map(|event| read(&event))
+                .map_err(|e| broken(&e)),
+            Self::V5(_, events) => events
+                .poll()
+                .await
+                .map(|event| read_v5(&event))
+                .map_err(|e| broken_v5(&e)),
+        }
     }
 
-    /// Waits for the next event. An error is the end of the connection.
-    pub(crate) async fn next(&mut self) -> Result<Event, Fail> {
+    /// What was read and not told when the connection ended.
+    fn left_over(&mut self) -> Option<Event> {
         match self {
-            Self::V311(_, events) => match events.poll().await.map_err(|e| broken(&e))? {
-                rumqttc::Event::Incoming(rumqttc::Packet::ConnAck(_)) => Ok(Event::Open),
-                rumqttc::Event::Incoming(rumqttc::Packet::PubAck(ack)) => {
-                    Ok(Event::Answered(ack.pkid, Ok(())))
-                }
-                rumqttc::Event::Outgoing(rumqttc::Outgoing::Publish(id)) => Ok(Event::Sent(id)),
-                _ => Ok(Event::Other),
-            },
-            Self::V5(_, events) => match events.poll().await.map_err(|e| broken_v5(&e))? {
-                v5::Event::Incoming(v5::mqttbytes::v5::Packet::ConnAck(_)) => Ok(Event::Open),
-                v5::Event::Incoming(v5::mqttbytes::v5::Packet::PubAck(ack)) => {
-                    Ok(Event::Answered(ack.pkid, verdict(ack.reason)))
-                }
-                v5::Event::Outgoing(rumqttc::Outgoing::Publish(id)) => Ok(Event::Sent(id)),
-                _ => Ok(Event::Other),
-            },
+            Self::V311(_, events) => events.state.events.pop_front().map(|event| read(&event)),
+            Self::V5(_, events) => events.state.events.pop_front().map(|event| read_v5(&event)),
         }
+    }
+}
+
+fn read(event: &rumqttc::Event) -> Event {
+    use rumqttc::{Event as E, Outgoing, Packet};
+    match event {
+        E::Incoming(Packet::ConnAck(_)) => Event::Open,
+        E::Incoming(Packet::PubAck(ack)) => Event::Answered(ack.pkid, Ok(())),
+        E::Outgoing(Outgoing::Publish(id)) => Event::Sent(*id),
+        _ => Event::Other,
+    }
+}
+
+fn read_v5(event: &v5::Event) -> Event {
+    use rumqttc::Outgoing;
+    use v5::{Event as E, mqttbytes::v5::Packet};
+    match event {
+        E::Incoming(Packet::ConnAck(_)) => Event::Open,
+        E::Incoming(Packet::PubAck(ack)) => Event::Answered(ack.pkid, verdict(ack.reason)),
+        E::Outgoing(Outgoing::Publish(id)) => Event::Sent(*id),
+        _ => Event::Other,
     }
 }
 
@@ -223,7 +273,10 @@ fn broken(error: &rumqttc::ConnectionError) -> Fail {
             Fail::retry(format_args!("the broker refused the connection: {code:?}"))
         }
         E::NetworkTimeout | E::FlushTimeout => silent(),
-        E::Tls(rumqttc::TlsError::Io(e)) | E::Io(e) | E::MqttState(StateError::Io(e)) => io_failed(e),
+        E::Tls(rumqttc::TlsError::Io(e)) => handshake_failed(e),
+        E::Io(e) | E::MqttState(StateError::Io(e) | StateError::Deserialization(rumqttc::Error::Io(e))) => {
+            io_failed(e)
+        }
         E::MqttState(StateError::ConnectionAborted) => closed(),
         other => Fail::retry(format_args!("the connection to the broker broke: {other}")),
     }
@@ -244,9 +297,15 @@ fn broken_v5(error: &v5::ConnectionError) -> Fail {
             code => Fail::retry(format_args!("the broker refused the connection: {code:?}")),
         },
         E::Timeout(_) => silent(),
-        E::Tls(rumqttc::TlsError::Io(e)) | E::Io(e) | E::MqttState(StateError::Io(e)) => io_failed(e),
+        E::Tls(rumqttc::TlsError::Io(e)) => handshake_failed(e),
+        E::Io(e) | E::MqttState(StateError::Io(e) | StateError::Deserialization(MqttError::Io(e))) => {
+            io_failed(e)
+        }
         E::MqttState(StateError::ConnectionAborted) => closed(),
-        E::MqttState(StateError::OutgoingPacketTooLarge { pkt_size, max }) => Fail::permanent(format_args!(
+        E::MqttState(
+            StateError::OutgoingPacketTooLarge { pkt_size, max }
+            | StateError::Deserialization(MqttError::OutgoingPacketTooLarge { pkt_size, max }),
+        ) => Fail::permanent(format_args!(
             "it has {pkt_size} bytes, and the broker takes {max}; raise the broker's limit"
         )),
         E::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
@@ -279,6 +338,17 @@ fn silent() -> Fail {
 
 fn closed() -> Fail {
     Fail::retry("the broker closed the connection")
+}
+
+fn handshake_failed(error: &io::Error) -> Fail {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            let why = "the broker closed the connection at its beginning; if it does not speak TLS at this port, \
+                       set `tls = false` or another port";
+            Fail::retry(why).after(PERSON_NEEDED)
+        }
+        _ => io_failed(error),
+    }
 }
 
 fn io_failed(error: &io::Error) -> Fail {
