@@ -94,6 +94,12 @@ impl Mosquitto {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The port with TLS.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `host:port` without TLS.
     #[must_use]
     pub fn plain_server(&self) -> String {
@@ -108,6 +114,12 @@ impl Mosquitto {
     /// The process, to read its log or send it a signal.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// All that it has logged until now. The process's own log may lag behind.
+    pub fn log(&self) -> Result<String> {
+        let bytes = fs::read(self.file("mosquitto.log"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Writes to disk what it would otherwise write at its end: sessions and retained messages.
@@ -229,11 +241,12 @@ fn write_config(dir: &TempDir, port: u16, plain_port: u16, settings: &str) -> Re
     let config = format!(
         "user root\nper_listener_settings false\nallow_anonymous false\npassword_file {}\n\
          persistence true\npersistence_location {}/\nautosave_interval 0\nmax_queued_messages 0\n\
-         log_dest stderr\nlog_type all\n\
+         log_dest stderr\nlog_dest file {}\nlog_type all\n\
          listener {plain_port} 127.0.0.1\n\
          listener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\n{settings}\n",
         at("passwords"),
         dir.path().display(),
+        at("mosquitto.log"),
         at("ca.pem"),
         at("server.pem"),
         at("server.key"),
