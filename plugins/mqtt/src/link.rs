@@ -3,10 +3,10 @@
 //! A connection that breaks is never mended: what was under way has failed, and a new one is made. So a message is
 //! sent again only where the caller asks for it again.
 
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{collections::BTreeSet, io};
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc as queue;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{sleep, timeout_at};
 use watchpost_sink::{Call, Fail, Host, Level};
 
-use crate::wire::{Dial, Event, Message, ONLINE, WINDOW, Wire};
+use crate::wire::{Dial, Event, Message, ONLINE, Wire};
 
 /// Wait before the second try to connect; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -324,28 +324,19 @@ impl Job {
     }
 }
 
-/// Sends messages and waits until each is acknowledged. The first refusal is told after the others are known.
+/// Sends messages, each when the one before it is acknowledged. The first refusal is told after the others are known.
+///
+/// One at a time is faster than all at once with a broker that has Nagle's algorithm on, as mosquitto does by default:
+/// it would hold back a second acknowledgement until the system confirms the first, which takes 40 ms. A next
+/// message confirms it at once.
 async fn carry(wire: &mut Wire, messages: Vec<Message>) -> Result<(), Trouble> {
     let mut refusal = None;
-    let mut messages = messages.into_iter().peekable();
-    while messages.peek().is_some() {
-        let mut unsent = 0;
-        for message in messages.by_ref().take(usize::from(WINDOW)) {
-            wire.send(message).map_err(Trouble::Broken)?;
-            unsent += 1;
-        }
-        let mut open = BTreeSet::new();
-        while unsent > 0 || !open.is_empty() {
-            match wire.next().await.map_err(Trouble::Broken)? {
-                Event::Sent(id) => {
-                    unsent -= 1;
-                    open.insert(id);
-                }
-                Event::Answered(id, verdict) => {
-                    open.remove(&id);
-                    refusal = refusal.or(verdict.err());
-                }
-                Event::Open | Event::Other => {}
+    for message in messages {
+        wire.send(message).map_err(Trouble::Broken)?;
+        loop {
+            if let Event::Answered(verdict) = wire.next().await.map_err(Trouble::Broken)? {
+                refusal = refusal.or(verdict.err());
+                break;
             }
         }
     }

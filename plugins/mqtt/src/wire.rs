@@ -14,8 +14,8 @@ use watchpost_sink::Fail;
 
 use crate::config::Version;
 
-/// Messages under way at once. Each has a place in memory for it.
-pub(crate) const WINDOW: u16 = 8;
+/// Messages under way at once.
+const IN_FLIGHT: u16 = 1;
 
 /// Silence after which the connection is tested.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -67,10 +67,8 @@ pub(crate) struct Dial {
 pub(crate) enum Event {
     /// It is open.
     Open,
-    /// A message has left and has this number.
-    Sent(u16),
-    /// The broker has the message of this number, or does not want it.
-    Answered(u16, Result<(), Fail>),
+    /// The broker has the message, or does not want it.
+    Answered(Result<(), Fail>),
     /// Nothing of interest.
     Other,
 }
@@ -104,7 +102,7 @@ impl Wire {
         }
     }
 
-    /// Puts a message on its way. At most [`WINDOW`] may be under way.
+    /// Puts a message on its way. The one before it has to be answered.
     pub(crate) fn send(&self, message: Message) -> Result<(), Fail> {
         let Message {
             topic,
@@ -160,13 +158,13 @@ impl Protocol {
             .set_transport(transport)
             .set_keep_alive(KEEP_ALIVE)
             .set_clean_session(true)
-            .set_inflight(WINDOW)
+            .set_inflight(IN_FLIGHT)
             .set_max_packet_size(MAX_INCOMING_BYTES as usize, MAX_OUTGOING_BYTES)
             .set_last_will(will);
         if let Some((user, password)) = &dial.login {
             options.set_credentials(user, password);
         }
-        let (client, mut events) = AsyncClient::new(options, usize::from(WINDOW));
+        let (client, mut events) = AsyncClient::new(options, usize::from(IN_FLIGHT));
         let mut network = events.network_options();
         network.set_tcp_nodelay(true);
         network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
@@ -187,7 +185,7 @@ impl Protocol {
             .set_transport(transport)
             .set_keep_alive(KEEP_ALIVE)
             .set_clean_start(true)
-            .set_outgoing_inflight_upper_limit(WINDOW)
+            .set_outgoing_inflight_upper_limit(IN_FLIGHT)
             .set_max_packet_size(Some(MAX_INCOMING_BYTES))
             .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
             .set_last_will(will);
@@ -197,7 +195,7 @@ impl Protocol {
         let mut network = options.network_options();
         network.set_tcp_nodelay(true);
         options.set_network_options(network);
-        let (client, events) = v5::AsyncClient::new(options, usize::from(WINDOW));
+        let (client, events) = v5::AsyncClient::new(options, usize::from(IN_FLIGHT));
         Self::V5(client, Box::new(events))
     }
 
@@ -226,22 +224,19 @@ impl Protocol {
 }
 
 fn read(event: &rumqttc::Event) -> Event {
-    use rumqttc::{Event as E, Outgoing, Packet};
+    use rumqttc::{Event as E, Packet};
     match event {
         E::Incoming(Packet::ConnAck(_)) => Event::Open,
-        E::Incoming(Packet::PubAck(ack)) => Event::Answered(ack.pkid, Ok(())),
-        E::Outgoing(Outgoing::Publish(id)) => Event::Sent(*id),
+        E::Incoming(Packet::PubAck(_)) => Event::Answered(Ok(())),
         _ => Event::Other,
     }
 }
 
 fn read_v5(event: &v5::Event) -> Event {
-    use rumqttc::Outgoing;
     use v5::{Event as E, mqttbytes::v5::Packet};
     match event {
         E::Incoming(Packet::ConnAck(_)) => Event::Open,
-        E::Incoming(Packet::PubAck(ack)) => Event::Answered(ack.pkid, verdict(ack.reason)),
-        E::Outgoing(Outgoing::Publish(id)) => Event::Sent(*id),
+        E::Incoming(Packet::PubAck(ack)) => Event::Answered(verdict(ack.reason)),
         _ => Event::Other,
     }
 }
