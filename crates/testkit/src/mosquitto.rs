@@ -14,6 +14,9 @@ use tempfile::TempDir;
 use crate::process::{Process, Signal};
 use crate::wait::{PATIENCE, eventually};
 
+/// Where Debian puts it, which is not on the path of every user.
+const BROKER: &str = "/usr/sbin/mosquitto";
+
 /// How often ports are chosen anew because somebody else took one in between.
 const PORT_TRIES: usize = 5;
 
@@ -219,7 +222,7 @@ fn parse(line: &str) -> Result<Published> {
 }
 
 fn launch(dir: &TempDir) -> Result<Process> {
-    let mut command = Command::new("mosquitto");
+    let mut command = Command::new(BROKER);
     command.arg("-c").arg(dir.path().join("mosquitto.conf"));
     let process = Process::spawn("mosquitto", &mut command).context("install mosquitto")?;
     process.line("readiness", PATIENCE, |line| {

@@ -50,6 +50,16 @@ const NEEDS: &[Need] = &[
         needed_by: "the servers that some tests talk to, such as a mail server",
         sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),
     },
+    Need {
+        package: "mosquitto",
+        needed_by: "the broker that the MQTT sink publishes to",
+        sign: Sign::File("/usr/sbin/mosquitto"),
+    },
+    Need {
+        package: "mosquitto-clients",
+        needed_by: "the subscriber that sees what the MQTT sink publishes",
+        sign: Sign::File("/usr/bin/mosquitto_sub"),
+    },
 ];
 
 /// Makes sure every need is met: looks, installs what is missing where that is possible, looks again.
