@@ -363,6 +363,10 @@ fn io_failed(error: &io::Error) -> Fail {
             Fail::retry("the broker does not speak TLS at this port; set `tls = false` or another port")
                 .after(PERSON_NEEDED)
         }
+        (_, io::ErrorKind::PermissionDenied) => {
+            let why = "not allowed to connect; grant the sink the broker's port: `watchpost sink grant` prints it";
+            Fail::retry(why).after(PERSON_NEEDED)
+        }
         (_, io::ErrorKind::ConnectionRefused) => Fail::retry("nobody listens at the broker's port"),
         (_, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => closed(),
         _ => Fail::retry(format_args!("the connection to the broker broke: {error}")),
