@@ -12,7 +12,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc as queue;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{sleep, timeout_at};
-use watchpost_sink::{Call, Fail, Host, Level};
+use watchpost_sink::{Call, Fail, Host, Level, Outcome};
 
 use crate::wire::{Dial, Event, Message, ONLINE, Wire};
 
@@ -174,23 +174,27 @@ impl Keeper {
         let mut wait = FIRST_WAIT;
         let mut first: Option<Job> = None;
         loop {
-            let fail = match self.connect().await {
+            match self.connect().await {
                 Ok(wire) => {
-                    wait = FIRST_WAIT;
                     self.tell(Level::Info, "connected to the broker");
-                    match self.serve(wire, first.take(), jobs).await {
-                        Some(fail) => fail,
-                        None => return,
+                    let begun = Instant::now();
+                    let fail = self.serve(wire, first.take(), jobs).await;
+                    let Some(fail) = fail else { return };
+                    let fail = self.refusal.take().unwrap_or(fail);
+                    self.tell(Level::Warn, &reason(&fail));
+                    // One that never lasts, for instance because another client has the same name, is not hurried.
+                    if begun.elapsed() > LONGEST_WAIT {
+                        wait = FIRST_WAIT;
                     }
                 }
-                Err(fail) => fail,
-            };
-            let fail = self.refusal.take().unwrap_or(fail);
-            self.tell(Level::Warn, &reason(&fail));
-            let mut waiting = first.take();
-            while let Some(job) = waiting {
-                job.answer(Err(fail.clone()));
-                waiting = jobs.try_recv().ok();
+                Err(fail) => {
+                    self.tell(Level::Warn, &reason(&fail));
+                    let mut waiting = first.take().or_else(|| jobs.try_recv().ok());
+                    while let Some(job) = waiting {
+                        job.answer(Err(fail.clone()));
+                        waiting = jobs.try_recv().ok();
+                    }
+                }
             }
             tokio::select! {
                 job = jobs.recv() => match job {
@@ -224,6 +228,10 @@ impl Keeper {
                 self.tell(Level::Warn, &format!("status or discovery: {why}"));
                 self.refusal = Some(fail);
                 Ok(wire)
+            }
+            // No alert is to blame, whatever it is.
+            Ok(Err(Trouble::Broken(fail))) if fail.outcome() == Outcome::Permanent => {
+                Err(Fail::retry(reason(&fail)))
             }
             Ok(Err(Trouble::Broken(fail))) => Err(fail),
             Err(_) => Err(Fail::retry("the broker does not acknowledge what it is sent")),
