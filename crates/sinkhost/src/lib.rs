@@ -38,6 +38,7 @@ mod limits;
 mod message;
 mod packet;
 mod parent;
+mod scan;
 
 pub mod sandbox;
 

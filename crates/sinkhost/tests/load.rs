@@ -79,17 +79,36 @@ async fn a_library_that_is_no_plugin_of_this_version_is_refused() {
             missing: "destroy".into()
         }
     );
-    let unlinkable = "void nowhere_defined(void); void f(void) { nowhere_defined(); }";
-    let LoadFault::Unlinkable { reason } = fault(&plugin_of(unlinkable)).await else {
+    let unlinkable = format!("{TABLE} void nowhere_defined(void); void f(void) {{ nowhere_defined(); }}");
+    let LoadFault::Unlinkable { reason } = fault(&plugin_of(&unlinkable)).await else {
         panic!()
     };
     assert!(reason.contains("nowhere_defined"), "{reason}");
 }
 
+/// The beginning of a plugin.
+const TABLE: &str = "#include <stdlib.h>\n#include \"watchpost_sink.h\"\nWP_EXPORT const wp_plugin watchpost_sink_v1 = \
+    { .magic = WP_MAGIC, .struct_size = sizeof(wp_plugin), .abi_major = WP_ABI_MAJOR };\n";
+
+const CRASHING: &str = "__attribute__((constructor)) static void f(void) { abort(); }";
+
+#[tokio::test]
+async fn what_is_no_plugin_of_this_version_is_refused_before_any_of_its_code_runs() {
+    let other = format!("#include <stdlib.h>\n{CRASHING}");
+    assert_eq!(fault(&plugin_of(&other)).await, LoadFault::NoSymbol);
+    let next = format!("{TABLE}{CRASHING}").replace("WP_ABI_MAJOR", "2");
+    assert_eq!(
+        fault(&plugin_of(&next)).await,
+        LoadFault::OtherMajor { plugin: 2, host: 1 }
+    );
+    let zeros = format!("#include <stdlib.h>\nchar watchpost_sink_v1[200];\n{CRASHING}");
+    assert_eq!(fault(&plugin_of(&zeros)).await, LoadFault::BadMagic { found: 0 });
+}
+
 #[tokio::test]
 async fn a_constructor_that_crashes_does_so_in_the_child() {
-    let crashing = "#include <stdlib.h>\n__attribute__((constructor)) static void f(void) { abort(); }";
-    let error = inspect(host_binary(), &plugin_of(crashing)).await.unwrap_err();
+    let crashing = format!("{TABLE}{CRASHING}");
+    let error = inspect(host_binary(), &plugin_of(&crashing)).await.unwrap_err();
     assert!(
         error
             .to_string()

@@ -11,7 +11,7 @@ use super::request::{Command, Queued};
 use super::spawn::spawn;
 use crate::message::{Task, ToChild};
 use crate::sandbox::{Enforced, Grants};
-use crate::{Error, Event, ExitKind, LoadFault, Note, Outcome, PluginInfo, Stage, file};
+use crate::{Error, Event, ExitKind, LoadFault, Note, Outcome, PluginInfo, Stage, file, scan};
 
 /// What became of a start.
 #[derive(Debug)]
@@ -65,7 +65,8 @@ pub(crate) async fn start(
     label: &str,
     timeout: Duration,
 ) -> Result<Started, Error> {
-    file::check(plugin).map_err(|fault| Error::Load {
+    let scanned = file::check(plugin).and_then(|()| scan::scan(plugin));
+    scanned.map_err(|fault| Error::Load {
         path: plugin.to_owned(),
         fault,
     })?;
