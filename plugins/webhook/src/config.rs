@@ -1,0 +1,423 @@
+//! What a site can set: where to, in which shape, with which credentials.
+//!
+//! It reads no file and opens no connection; what the files hold is looked at when the sink is made.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+use ureq::http::{HeaderName, HeaderValue, header};
+use url::Url;
+use watchpost_sink::{Fail, Template};
+
+/// Headers that follow from the request itself.
+const OWN_HEADERS: [HeaderName; 4] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+];
+
+/// Tells every alert, with its picture, to a web service over HTTP.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where to, for instance `"https://alerts.example.com/hook"`. With a preset the service's address, as its README
+    /// shows.
+    #[schemars(with = "String")]
+    pub(crate) url: Url,
+    /// A service whose ways are known. Without it the keys below say what is sent.
+    #[serde(default)]
+    pub(crate) preset: Option<Preset>,
+    /// Who it is for, with a preset: the topic (ntfy), the chat (telegram), the channel (slack with a token), the user
+    /// or group key (pushover), the room (matrix), the configuration key (apprise).
+    #[serde(default)]
+    pub(crate) to: Option<String>,
+    /// The access token: `Authorization: Bearer`, or where the preset's service wants it.
+    #[serde(default)]
+    pub(crate) token: Option<Secret>,
+    /// A file that holds the token and nothing else; an absolute path.
+    #[serde(default)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The user of `Authorization: Basic`, with `password` or `password_file`.
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// The password of that user.
+    #[serde(default)]
+    pub(crate) password: Option<Secret>,
+    /// A file that holds the password and nothing else; an absolute path.
+    #[serde(default)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// A key to sign requests with, as Standard Webhooks has it (HMAC-SHA256 over id, time and body): base64 after
+    /// `whsec_`, or any text.
+    #[serde(default)]
+    pub(crate) signing_key: Option<Secret>,
+    /// A file that holds the signing key and nothing else; an absolute path.
+    #[serde(default)]
+    pub(crate) signing_key_file: Option<PathBuf>,
+    /// The method. Not with a preset.
+    #[serde(default)]
+    pub(crate) method: Method,
+    /// Further headers. The values are templates.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, Template>,
+    /// The shape of the body. Not with a preset.
+    #[serde(default)]
+    pub(crate) body: Body,
+    /// The whole body with `body = "template"`. In JSON write `{{ title | tojson }}`, which quotes it.
+    #[serde(default)]
+    pub(crate) template: Option<Template>,
+    /// What the template makes. Without it `"application/json"`, and it is checked that it is.
+    #[serde(default)]
+    pub(crate) content_type: Option<String>,
+    /// Further fields of the body, or of the preset's message. The values are templates. In JSON, a number, `true` or
+    /// `false` is written as such.
+    #[serde(default)]
+    pub(crate) fields: BTreeMap<String, Template>,
+    /// The title, a template.
+    #[serde(default = "title")]
+    pub(crate) title: Template,
+    /// The text, a template.
+    #[serde(default = "text")]
+    pub(crate) text: Template,
+    /// What becomes of the picture.
+    #[serde(default)]
+    pub(crate) picture: Picture,
+    /// Where the picture can be seen, a template such as `"https://hub.example.com/alerts/{{ id }}"`.
+    #[serde(default)]
+    pub(crate) link: Option<Template>,
+    /// How large a picture may be, for instance `"500KiB"`; a larger one is scaled down. Without it what the preset's
+    /// service takes, or any size.
+    #[serde(default, deserialize_with = "size")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) max_picture: Option<usize>,
+    /// A file of certificate authorities (PEM) to trust instead of those of the system; an absolute path.
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A file with the certificate (PEM, with those in between) to show to the server; an absolute path.
+    #[serde(default)]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// A file with the key of that certificate (PEM); an absolute path.
+    #[serde(default)]
+    pub(crate) key_file: Option<PathBuf>,
+    /// How many redirects to follow, on the same host only. Without it none.
+    #[serde(default)]
+    #[schemars(range(max = 10))]
+    pub(crate) redirects: u32,
+    /// How long one request may take, for instance `"10s"`, which is the default. The timeout of the sink limits it
+    /// too.
+    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) timeout: Duration,
+}
+
+/// A service whose ways are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Preset {
+    /// ntfy, of one's own or ntfy.sh.
+    Ntfy,
+    /// A Telegram bot.
+    Telegram,
+    /// Slack: a bot with a token, or an incoming webhook, which takes no picture.
+    Slack,
+    /// A webhook of a Discord channel.
+    Discord,
+    /// Gotify. It takes no picture but a link to one.
+    Gotify,
+    /// Pushover.
+    Pushover,
+    /// A Matrix room that is not encrypted.
+    Matrix,
+    /// The Apprise API.
+    Apprise,
+    /// A webhook of a Microsoft Teams workflow.
+    Teams,
+}
+
+/// The method of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Method {
+    /// What most services want.
+    #[default]
+    Post,
+    /// The address is that of the alert.
+    Put,
+    /// Something there is changed.
+    Patch,
+    /// Only with `body = "none"`.
+    Get,
+}
+
+/// The shape of the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Body {
+    /// A JSON document, the pictures in base64.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`, the picture in base64.
+    Form,
+    /// `multipart/form-data`, the pictures as files.
+    Multipart,
+    /// What `template` says.
+    Template,
+    /// Nothing.
+    None,
+}
+
+/// What becomes of the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Picture {
+    /// It is sent along, where that is possible.
+    #[default]
+    Carried,
+    /// Only `link` is sent.
+    Link,
+    /// Nothing is said of it.
+    None,
+}
+
+/// A secret, which is never shown.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Config {
+    /// What is wrong with it that the types cannot say.
+    pub(crate) fn check(&self) -> Result<(), Fail> {
+        if !matches!(self.url.scheme(), "http" | "https") || self.url.host_str().is_none() {
+            return bad("/url", "it has to begin with https:// or http:// and name a host");
+        }
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            return bad(
+                "/url",
+                "it holds a user or password; write them as `user` and `password_file`",
+            );
+        }
+        self.check_secrets()?;
+        self.check_files()?;
+        self.check_headers()?;
+        if self.picture == Picture::Link && self.link.is_none() {
+            return bad(
+                "/link",
+                "with `picture = \"link\"` it has to say where the picture is",
+            );
+        }
+        if self.redirects > 10 {
+            return bad("/redirects", "more than 10 lead nowhere");
+        }
+        match self.preset {
+            Some(preset) => self.check_preset(preset),
+            None => self.check_body(),
+        }
+    }
+
+    fn check_secrets(&self) -> Result<(), Fail> {
+        let twice = [
+            ("/token_file", self.token.is_some() && self.token_file.is_some()),
+            (
+                "/password_file",
+                self.password.is_some() && self.password_file.is_some(),
+            ),
+            (
+                "/signing_key_file",
+                self.signing_key.is_some() && self.signing_key_file.is_some(),
+            ),
+        ];
+        for (pointer, _) in twice.into_iter().filter(|(_, twice)| *twice) {
+            let key = pointer.trim_start_matches('/').trim_end_matches("_file");
+            return bad(pointer, &format!("there is `{key}` too; leave out one of them"));
+        }
+        let password = self.password.is_some() || self.password_file.is_some();
+        match (&self.user, password) {
+            (Some(_), false) => return bad("/password_file", "there is a user without a password"),
+            (None, true) => return bad("/user", "there is a password without a user"),
+            _ => {}
+        }
+        let token = self.token.is_some() || self.token_file.is_some();
+        let bearer = self.preset.is_none_or(Preset::bears_token);
+        if token && password && bearer {
+            return bad(
+                "/token",
+                "a request has one authorization; leave out the token or the user",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), Fail> {
+        let files = [
+            ("/token_file", &self.token_file),
+            ("/password_file", &self.password_file),
+            ("/signing_key_file", &self.signing_key_file),
+            ("/ca_file", &self.ca_file),
+            ("/cert_file", &self.cert_file),
+            ("/key_file", &self.key_file),
+        ];
+        for (pointer, path) in files {
+            if let Some(path) = path.as_ref().filter(|path| path.is_relative()) {
+                let shown = path.display();
+                let why =
+                    format!("`{shown}` is relative; write the whole path, such as /etc/watchpost{pointer}");
+                return bad(pointer, &why);
+            }
+        }
+        match (&self.cert_file, &self.key_file) {
+            (Some(_), None) => bad("/key_file", "a certificate needs its key"),
+            (None, Some(_)) => bad("/cert_file", "a key needs its certificate"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_headers(&self) -> Result<(), Fail> {
+        for name in self.headers.keys() {
+            let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+            match HeaderName::from_bytes(name.as_bytes()) {
+                Err(_) => return bad(&pointer, "this is no name of a header; write for instance X-Site"),
+                Ok(name) if OWN_HEADERS.contains(&name) => {
+                    return bad(&pointer, "this header follows from the request and cannot be set");
+                }
+                Ok(_) => {}
+            }
+        }
+        match &self.content_type {
+            Some(text) if HeaderValue::from_str(text).is_err() || !text.contains('/') => bad(
+                "/content_type",
+                "this is no media type; write for instance text/plain",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_body(&self) -> Result<(), Fail> {
+        if self.to.is_some() {
+            return bad(
+                "/to",
+                "it goes with a preset; without one, write it into `url` or `fields`",
+            );
+        }
+        match (self.body, &self.template) {
+            (Body::Template, None) => return bad("/template", "with `body = \"template\"` it is the body"),
+            (Body::Template, Some(_)) => {}
+            (_, Some(_)) => return bad("/body", "there is a template; write `body = \"template\"`"),
+            (_, None) if self.content_type.is_some() => {
+                return bad(
+                    "/content_type",
+                    "it goes with `body = \"template\"`; the others know theirs",
+                );
+            }
+            _ => {}
+        }
+        match (self.method, self.body) {
+            (Method::Get, Body::None) => Ok(()),
+            (Method::Get, _) => bad(
+                "/body",
+                "a GET has no body; write `body = \"none\"`, or another method",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_preset(&self, preset: Preset) -> Result<(), Fail> {
+        let token = self.token.is_some() || self.token_file.is_some();
+        let (wants_token, wants_to) = match preset {
+            Preset::Telegram | Preset::Pushover | Preset::Matrix => (true, Some(true)),
+            Preset::Gotify => (true, Some(false)),
+            Preset::Ntfy => (false, Some(true)),
+            Preset::Slack => (false, Some(token)),
+            Preset::Discord | Preset::Teams => (false, Some(false)),
+            Preset::Apprise => (false, None),
+        };
+        if wants_token && !token {
+            return bad(
+                "/token_file",
+                "this service wants a token; name the file that holds it",
+            );
+        }
+        if !wants_token && token && !preset.bears_token() {
+            return bad(
+                "/token",
+                "this service has its secret in `url` and wants no token",
+            );
+        }
+        match (wants_to, self.to.as_deref()) {
+            (Some(true), None | Some("")) => bad("/to", "it has to say who the message is for"),
+            (Some(false), Some(_)) => bad(
+                "/to",
+                "the address alone says where this message goes; leave it out",
+            ),
+            (_, Some(to)) if preset == Preset::Matrix && !to.starts_with('!') => bad(
+                "/to",
+                "a room's id begins with `!`; Element shows it under Room settings, Advanced",
+            ),
+            _ if self.body != Body::Json || self.template.is_some() || self.content_type.is_some() => bad(
+                "/body",
+                "the preset knows the body; leave out `body`, `template` and `content_type`",
+            ),
+            _ if self.method != Method::Post => bad("/method", "the preset knows the method; leave it out"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Preset {
+    /// Whether the token goes as `Authorization: Bearer`.
+    pub(crate) fn bears_token(self) -> bool {
+        matches!(self, Self::Ntfy | Self::Slack | Self::Matrix | Self::Apprise)
+    }
+}
+
+fn bad(pointer: &str, why: &str) -> Result<(), Fail> {
+    Err(Fail::bad_config(pointer, why))
+}
+
+#[expect(clippy::expect_used, reason = "it never changes, and a test reads it")]
+fn title() -> Template {
+    Template::parse("{{ title }}").expect("a template")
+}
+
+#[expect(clippy::expect_used, reason = "it never changes, and a test reads it")]
+fn text() -> Template {
+    Template::parse("{{ text }}").expect("a template")
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match humantime::parse_duration(&text) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        Ok(_) => Err(de::Error::custom(
+            "nothing is done in no time; write for instance \"10s\"",
+        )),
+        Err(e) => Err(de::Error::custom(format_args!(
+            "`{text}` is not a duration such as \"10s\": {e}"
+        ))),
+    }
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<bytesize::ByteSize>() {
+        Ok(size) if size.as_u64() >= 4096 => Ok(usize::try_from(size.as_u64()).ok()),
+        Ok(_) => Err(de::Error::custom(
+            "less than 4KiB hold no picture; write `picture = \"none\"` to send none",
+        )),
+        Err(e) => Err(de::Error::custom(format_args!(
+            "`{text}` is not a size such as \"500KiB\": {e}"
+        ))),
+    }
+}

@@ -1,0 +1,153 @@
+//! Who we are: tokens, passwords and the key that signs.
+
+use std::path::Path;
+
+use base64_simd::STANDARD;
+use ring::hmac;
+use watchpost_sink::Fail;
+
+use crate::config::{Config, Secret};
+
+/// Begins a signing key that is written in base64.
+const KEY_MARK: &str = "whsec_";
+
+/// What a secret looks like in a log.
+const HIDDEN: &str = "[secret]";
+
+/// The secrets of one sink.
+pub(crate) struct Credentials {
+    token: Option<String>,
+    authorization: Option<String>,
+    key: Option<hmac::Key>,
+    secrets: Vec<String>,
+}
+
+impl Credentials {
+    /// Reads the files that the configuration names.
+    pub(crate) fn new(config: &Config) -> Result<Self, Fail> {
+        let token = secret("/token_file", config.token.as_ref(), config.token_file.as_deref())?;
+        let password = secret(
+            "/password_file",
+            config.password.as_ref(),
+            config.password_file.as_deref(),
+        )?;
+        let signing = secret(
+            "/signing_key_file",
+            config.signing_key.as_ref(),
+            config.signing_key_file.as_deref(),
+        )?;
+        let bearer = config.preset.is_none_or(super::config::Preset::bears_token);
+        let authorization = match (&config.user, &password, &token) {
+            (Some(user), Some(password), _) => {
+                let pair = STANDARD.encode_to_string(format!("{user}:{password}"));
+                Some(format!("Basic {pair}"))
+            }
+            (_, _, Some(token)) if bearer => Some(format!("Bearer {token}")),
+            _ => None,
+        };
+        let key = signing.as_deref().map(signing_key).transpose()?;
+        let secrets = [token.clone(), password].into_iter().flatten().collect();
+        Ok(Self {
+            token,
+            authorization,
+            key,
+            secrets,
+        })
+    }
+
+    /// The token.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The value of the header `Authorization`.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// The headers of a signed message (Standard Webhooks 1.0.0, "Signature scheme"); none without a key.
+    pub(crate) fn sign(&self, id: &str, unix_seconds: u64, body: &[u8]) -> Vec<(&'static str, String)> {
+        let Some(key) = &self.key else {
+            return Vec::new();
+        };
+        let mut context = hmac::Context::with_key(key);
+        context.update(format!("{id}.{unix_seconds}.").as_bytes());
+        context.update(body);
+        let signature = STANDARD.encode_to_string(context.sign());
+        vec![
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", unix_seconds.to_string()),
+            ("webhook-signature", format!("v1,{signature}")),
+        ]
+    }
+
+    /// The text without the secrets it may repeat.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret, HIDDEN);
+        }
+        text
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
+fn secret(pointer: &str, given: Option<&Secret>, file: Option<&Path>) -> Result<Option<String>, Fail> {
+    let Some(path) = file else {
+        return match given {
+            Some(Secret(text)) => usable(pointer.trim_end_matches("_file"), text).map(Some),
+            None => Ok(None),
+        };
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Fail::bad_config(pointer, format_args!("{} cannot be read: {e}", path.display())))?;
+    usable(pointer, text.trim_end_matches(['\r', '\n'])).map(Some)
+}
+
+fn usable(pointer: &str, text: &str) -> Result<String, Fail> {
+    if text.is_empty() || text.contains(|c: char| c.is_control()) {
+        return Err(Fail::bad_config(
+            pointer,
+            "it has to hold the secret in one line and nothing else",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn signing_key(text: &str) -> Result<hmac::Key, Fail> {
+    let bytes = match text.strip_prefix(KEY_MARK) {
+        Some(encoded) => STANDARD.decode_to_vec(encoded).map_err(|_| {
+            Fail::bad_config(
+                "/signing_key",
+                format_args!("after `{KEY_MARK}` comes the key in base64"),
+            )
+        })?,
+        None => text.as_bytes().to_vec(),
+    };
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_standard() {
+        // The example of the Standard Webhooks libraries (`signature` in their test suites).
+        let credentials = Credentials {
+            token: None,
+            authorization: None,
+            key: Some(signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()),
+            secrets: Vec::new(),
+        };
+        let body = br#"{"test": 2432232314}"#;
+        let headers = credentials.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+        let signature = &headers[2].1;
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}
