@@ -9,10 +9,10 @@ use crate::body::multipart;
 use crate::message::{Limits, Message, cut};
 use crate::send::Request;
 
-/// "The file upload size limit [is] 10 MiB" for servers that are not boosted ("Uploading Files").
+/// Files of up to 10 MiB are taken for servers that are not boosted (section "Uploading Files").
 pub(super) const PICTURE: Limits = Limits::bytes((10 << 20) - TEXT_ROOM);
 
-/// "The message contents (up to 2000 characters)".
+/// `content` has up to 2000 characters.
 const TEXT_CHARS: usize = 2000;
 
 /// The limit on a file is kept with the rest of the request beside it.

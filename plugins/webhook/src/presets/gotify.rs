@@ -12,8 +12,8 @@ use crate::send::Request;
 /// The service names no limit, but one of its databases does: `TEXT` of MySQL has 65,535 bytes.
 const TEXT_BYTES: usize = 65_535;
 
-/// `varchar(180)` in its databases.
-const TITLE_BYTES: usize = 180;
+/// A title is shown in one line; the service names no limit.
+const TITLE_BYTES: usize = 256;
 
 pub(super) fn tell(service: &Service, message: &Message<'_>, errand: &Errand<'_>) -> Result<(), Fail> {
     let mut document = json!({

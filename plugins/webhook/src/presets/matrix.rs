@@ -14,7 +14,7 @@ use crate::send::{Answer, Request};
 /// What a server takes is its own affair; 10 MiB is the least that is usual (`max_upload_size` of Synapse is 50M).
 pub(super) const PICTURE: Limits = Limits::bytes(10 << 20);
 
-/// "The complete event MUST NOT be larger than 65536 bytes"; escaped, a text may grow to six times its size.
+/// A whole event has at most 65,536 bytes; escaped, a text may grow to six times its size.
 const TEXT_BYTES: usize = 8 << 10;
 
 pub(super) fn tell(service: &mut Service, message: &Message<'_>, errand: &Errand<'_>) -> Result<(), Fail> {

@@ -9,14 +9,14 @@ use crate::body::{multipart, urlencode, urlencoded};
 use crate::message::{Limits, Message, cut};
 use crate::send::{Answer, Courier, Request};
 
-/// "Attachments are limited to 5,242,880 bytes (5 megabytes)".
+/// An attachment has at most 5,242,880 bytes.
 pub(super) const PICTURE: Limits = Limits::bytes(5_242_880);
 
-/// "Messages are currently limited to 1024 4-byte UTF-8 characters, with a title of up to 250 characters."
+/// A message has at most 1024 characters, its title 250.
 const TEXT_CHARS: usize = 1024;
 const TITLE_CHARS: usize = 250;
 
-/// "Supplementary URLs are limited to 512 characters".
+/// A link has at most 512 characters.
 const LINK_CHARS: usize = 512;
 
 pub(super) fn tell(service: &Service, message: &Message<'_>, errand: &Errand<'_>) -> Result<(), Fail> {
@@ -63,8 +63,7 @@ pub(super) fn probe(service: &Service, courier: &Courier, call: &Call<'_>) -> Re
     understood(&courier.deliver(&request, call)?)
 }
 
-/// "If your POST request to our API was valid, you will receive an HTTP 200 status, with a JSON object containing a
-/// status code of 1. If any input was invalid, [...] 400-level."
+/// A request that was taken is answered with status 200 and a document whose `status` is 1; wrong input with 4xx.
 fn understood(answer: &Answer) -> Result<(), Fail> {
     match answer.json()["status"] {
         Value::Null => Err(Fail::retry("the service gave no proper answer")),

@@ -14,7 +14,7 @@ use crate::send::{Answer, Courier, Request};
 /// A file may have a gigabyte; what nobody looks at in that size is made smaller.
 pub(super) const PICTURE: Limits = Limits::bytes(20_000_000);
 
-/// "Messages [are truncated] over 40,000 characters"; it recommends 4,000.
+/// Messages are cut at 40,000 characters; up to 4,000 are recommended.
 const TEXT_CHARS: usize = 4000;
 
 /// Errors that pass, of those in the reference of `chat.postMessage` and `files.completeUploadExternal`.

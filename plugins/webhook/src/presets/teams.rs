@@ -15,7 +15,7 @@ pub(super) const PICTURE: Limits = Limits {
     side: 1024,
 };
 
-/// "The message size limit is 28 KB."
+/// A message has at most 28 KB.
 const MESSAGE_BYTES: usize = 28_000;
 
 /// For the card and its texts.

@@ -13,16 +13,16 @@ use crate::body::multipart;
 use crate::message::{Limits, Message, cut};
 use crate::send::{Answer, Courier, Request};
 
-/// "The photo must be at most 10 MB in size. The photo's width and height must not exceed 10000 in total."
+/// A photo has at most 10 MB, and width and height together at most 10,000.
 pub(super) const PICTURE: Limits = Limits {
     bytes: 10_000_000,
     side: 5_000,
 };
 
-/// "Photo caption, 0-1024 characters after entities parsing", which are units of UTF-16.
+/// A caption has up to 1024 characters, which are units of UTF-16.
 const CAPTION_UNITS: usize = 1024;
 
-/// "Text of the message to be sent, 1-4096 characters after entities parsing".
+/// A message has up to 4096 characters.
 const TEXT_UNITS: usize = 4096;
 
 pub(super) fn tell(service: &Service, message: &Message<'_>, errand: &Errand<'_>) -> Result<(), Fail> {
