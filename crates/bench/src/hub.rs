@@ -51,6 +51,16 @@ pub(crate) struct Status {
     pub(crate) sinks: Vec<SinkStatus>,
 }
 
+impl Status {
+    /// Alerts that came over the connection and were stored. The store has the hub's own events too.
+    pub(crate) fn stored(&self) -> u64 {
+        self.connections
+            .iter()
+            .map(|connection| connection.counters.stored)
+            .sum()
+    }
+}
+
 /// Of its connection.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ConnectionStatus {
@@ -187,11 +197,13 @@ pub(crate) fn data_dir(dir: &Path) -> PathBuf {
     dir.join("data")
 }
 
-/// The defaults of the product, but for what has to be said. The log is as quiet as a service's would be.
+/// The defaults of the product, but for what has to be said. The log is as quiet as a service's would be, and retention
+/// must not remove what a flood is measured against.
 fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> String {
     let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
     let mut toml = format!(
         "[hub]\ndata_dir = {}\nplugin_dirs = [{}]\nlog = \"warn\"\n\n\
+         [store]\nmax_size = \"1TiB\"\n\n\
          [[connection]]\nname = \"bench\"\nurl = \"{}\"\nuser_id = \"{USER_ID}\"\ntoken = \"{TOKEN}\"\n",
         quoted(&data_dir(dir)),
         quoted(lab.plugin_dir()),

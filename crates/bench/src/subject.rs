@@ -67,7 +67,7 @@ pub(crate) fn hub_in(
 ) -> Result<HubRun> {
     let firehose = Firehose::start()?;
     let hub = Hub::start(lab, dir, &firehose, sinks)?;
-    let before = hub.status()?.store.alerts;
+    let before = hub.status()?.stored();
     let (written, family_written) = (
         procfs::written_bytes(hub.pid())?,
         hub.family_sum(procfs::written_bytes)?,
@@ -78,7 +78,7 @@ pub(crate) fn hub_in(
     hub.wait_delivered(volley.tally.sent)?;
     let delivered_rate = volley.tally.sent as f64 / volley.began.elapsed().as_secs_f64();
     let family_written_bytes = hub.family_sum(procfs::written_bytes)? - family_written;
-    let stored = hub.status()?.store.alerts - before;
+    let stored = hub.status()?.stored() - before;
     ensure!(
         stored == volley.tally.sent,
         "{} alerts were acknowledged, {stored} are in the store",

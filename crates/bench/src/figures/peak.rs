@@ -56,12 +56,7 @@ fn overrun(lab: &Lab, picture: &PictureText, load: Load) -> Result<(u64, Tally)>
     let tally = firehose.fire(picture, load)?.tally;
     let acknowledged = tally.acknowledged + tally.unmatched;
     let status = hub.status()?;
-    // In the store are the hub's own events too: it tells of what it had to drop.
-    let stored: u64 = status
-        .connections
-        .iter()
-        .map(|connection| connection.counters.stored)
-        .sum();
+    let stored = status.stored();
     ensure!(
         stored == acknowledged,
         "{acknowledged} alerts were acknowledged, {stored} are in the store"
