@@ -85,7 +85,7 @@ fn a_refusing_backend_is_asked_at_doubling_waits() -> Result<()> {
     assert!(
         failure["cure"]
             .as_str()
-            .is_some_and(|cure| cure.contains("user_id")),
+            .is_some_and(|cure| cure.contains("the path in `url`")),
         "{failure}"
     );
     assert_doubling(&waits(&backend, 0)?);

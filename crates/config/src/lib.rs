@@ -34,10 +34,11 @@ pub use load::{Variables, load, load_with};
 pub use loaded::Loaded;
 pub use nearest::nearest;
 pub use reference::reference;
-pub use secret::{Secret, SecretSource};
+pub use secret::SecretSource;
 pub use settings::{
-    AnyPort, ConnectionSettings, HeartbeatSettings, HubSettings, LogFormat, Ports, ReconnectSettings,
-    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SinkSettings, StoreSettings,
+    AnyPort, BackfillSettings, ConnectionSettings, HeaderSettings, HeartbeatSettings, HubSettings, LogFormat,
+    LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
+    Settings, SinkSettings, SlotSettings, StoreSettings,
 };
 pub use source::Location;
 pub use units::{ByteSize, TimeSpan};

@@ -79,8 +79,13 @@ impl Loaded {
     pub fn warnings(&self) -> Vec<ConfigError> {
         let mut warnings = Vec::new();
         for (i, connection) in self.settings.connection.iter().enumerate() {
-            if let Some(warning) = self.exposure(&format!("/connection/{i}/token"), &connection.token) {
-                warnings.push(warning);
+            let token = connection.token.iter().map(|token| ("token".to_owned(), token));
+            let password = connection.login.iter();
+            let password = password.map(|login| ("login/password".to_owned(), &login.password));
+            let headers = connection.header.iter().enumerate();
+            let headers = headers.map(|(n, header)| (format!("header/{n}/secret"), &header.secret));
+            for (key, secret) in token.chain(password).chain(headers) {
+                warnings.extend(self.exposure(&format!("/connection/{i}/{key}"), secret));
             }
         }
         warnings

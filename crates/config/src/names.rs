@@ -67,6 +67,7 @@ pub(crate) fn values(settings: &Settings) -> Vec<(String, String, String)> {
     store(&settings.store, &mut rules);
     for (i, connection) in settings.connection.iter().enumerate() {
         self::connection(&format!("/connection/{i}"), connection, &mut rules);
+        identity(&format!("/connection/{i}"), connection, &mut rules);
     }
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
@@ -116,6 +117,8 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
         ("connect_timeout", connection.connect_timeout),
         ("reconnect/initial", reconnect.initial),
         ("heartbeat/interval", heartbeat.interval),
+        ("slot/interval", connection.slot.interval),
+        ("backfill/interval", connection.backfill.interval),
     ] {
         rules.positive(&format!("{at}/{key}"), span);
     }
@@ -141,6 +144,38 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
         || format!("`intake_buffer` ({intake_buffer}) must not be less than `max_message` ({max_message})"),
         || "one message of the largest size must fit".to_owned(),
     );
+}
+
+/// Who the hub is to the backend: either a token with its user, or a login.
+fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
+    let (token, login) = (connection.token.is_some(), connection.login.is_some());
+    rules.hold(
+        token || login,
+        at,
+        || "neither `token` nor `[connection.login]` is given".to_owned(),
+        || "write `token_file` (or `token`, `token_env`), or `[connection.login]` with `email` and `password_file`".to_owned(),
+    );
+    rules.hold(
+        !(token && login),
+        &format!("{at}/login"),
+        || "both a token and `[connection.login]` are given".to_owned(),
+        || "leave the token out: the hub fetches its own".to_owned(),
+    );
+    rules.hold(
+        connection.user_id.is_some() || login || !token,
+        at,
+        || "`user_id` is needed with a token".to_owned(),
+        || "expected the UUID that the backend gives at login".to_owned(),
+    );
+    for (i, header) in connection.header.iter().enumerate() {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        rules.hold(
+            header.name.chars().all(allowed),
+            &format!("{at}/header/{i}/name"),
+            || format!("`{}` is no name of an HTTP header", header.name),
+            || "expected letters, digits and `-`, such as `X-Api-Key`".to_owned(),
+        );
+    }
 }
 
 fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {

@@ -1,4 +1,4 @@
-//! Passwords and tokens, and where they are kept. What is read here is never shown.
+//! Where passwords and tokens are kept. What is read here is never shown.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -7,12 +7,9 @@ use std::{env, fmt, fs};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::ConfigError;
+use watchpost_core::Secret;
 
-/// A token or a password. Shown or logged, it is `***`.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
+use crate::ConfigError;
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,30 +28,6 @@ pub(crate) const READABLE_BY_ALL: u32 = 0o004;
 
 /// A token or a password of more than 64 KiB is another file, taken by mistake.
 const MAX_SECRET_BYTES: u64 = 64 << 10;
-
-impl Secret {
-    /// Takes a secret into custody.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself. Whoever calls this sees to it that it is shown nowhere.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 impl SecretSource {
     /// The secret as it is now, without line ends at its end.

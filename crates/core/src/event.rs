@@ -1,6 +1,6 @@
 //! What the hub has to say about itself, and how that becomes an alert: silence must never be ambiguous.
 
-use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, UnixMillis};
+use crate::{Alert, AlertId, AlertKind, Deafness, Details, Picture, Severity, UnixMillis};
 
 /// Name that stands for the connection and the stream of an alert that the hub raised itself.
 pub const HUB: &str = "hub";
@@ -40,6 +40,38 @@ pub enum HubEvent {
         connection: String,
         /// How many, since this was last told.
         count: u64,
+    },
+    /// A connection has been away for longer than is usual.
+    LinkLost {
+        /// The connection.
+        connection: String,
+        /// Why it is not open.
+        why: String,
+        /// For how long, in whole seconds.
+        seconds: u64,
+    },
+    /// A connection of which that was told is open again.
+    LinkBack {
+        /// The connection.
+        connection: String,
+        /// How long it was away, in whole seconds.
+        seconds: u64,
+    },
+    /// A connection looked well but got no alerts. It is opened anew.
+    Deaf {
+        /// The connection.
+        connection: String,
+        /// Why.
+        why: Deafness,
+    },
+    /// The backend does not accept the login or the token.
+    LoginRefused {
+        /// The connection.
+        connection: String,
+        /// What it said.
+        why: String,
+        /// What to do about it.
+        cure: &'static str,
     },
     /// The store could not be written for a while, and can be now.
     StoreRecovered {
@@ -109,6 +141,42 @@ impl HubEvent {
                 Severity::Critical,
                 format!("{} of connection {connection} could not be stored", alerts(count)),
                 "They came faster than the store could take them, and were not acknowledged.".to_owned(),
+            ),
+            Self::LinkLost {
+                connection,
+                why,
+                seconds,
+            } => (
+                "link_lost",
+                Severity::High,
+                format!("Connection {connection} has been away for {seconds} s"),
+                format!("{why}. No alert comes meanwhile; it is tried again all the time."),
+            ),
+            Self::LinkBack { connection, seconds } => (
+                "link_back",
+                Severity::Low,
+                format!("Connection {connection} is back after {seconds} s"),
+                "What was missed is fetched from the backend, where it can be.".to_owned(),
+            ),
+            Self::Deaf { connection, why } => (
+                "deaf",
+                if why == Deafness::Contested {
+                    Severity::Critical
+                } else {
+                    Severity::High
+                },
+                format!("Connection {connection} got no alerts and is opened anew"),
+                format!("{why}."),
+            ),
+            Self::LoginRefused {
+                connection,
+                why,
+                cure,
+            } => (
+                "login_refused",
+                Severity::High,
+                format!("The backend of connection {connection} does not let the hub in"),
+                format!("{why}. {cure}"),
             ),
             Self::StoreRecovered { trouble, seconds } => (
                 "store_recovered",

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Deafness;
+
 /// Why the hub closes a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -17,13 +19,15 @@ pub enum CloseReason {
     },
     /// The other side broke the WebSocket protocol (1002).
     Protocol,
+    /// The backend sends the alerts elsewhere (1000).
+    Deaf(Deafness),
 }
 
 impl CloseReason {
     /// The code that goes into the close frame (RFC 6455, section 7.4.1).
     pub fn code(self) -> u16 {
         match self {
-            Self::Stopping => 1000,
+            Self::Stopping | Self::Deaf(_) => 1000,
             Self::Silent(_) => 1001,
             Self::Protocol => 1002,
             Self::TooLarge { .. } => 1009,
@@ -44,11 +48,12 @@ impl fmt::Display for CloseReason {
             }
             Self::TooLarge { limit } => write!(f, "a message was larger than max_message = {limit} bytes"),
             Self::Protocol => f.write_str("the server broke the WebSocket protocol"),
+            Self::Deaf(why) => why.fmt(f),
         }
     }
 }
 
-/// An attempt that did not open the link.
+/// An attempt to open the link, or a request beside it, that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectFailure {
     /// Which kind, for the cure.
@@ -76,6 +81,16 @@ pub enum FailureKind {
     Timeout,
     /// HTTP 401: the token was not accepted.
     Unauthorized,
+    /// The login was refused: the e-mail address or the password is wrong.
+    Login,
+    /// The token has expired.
+    Expired,
+    /// The token is another user's than `user_id`.
+    WrongUser,
+    /// The user of the token does not exist any more.
+    UserGone,
+    /// The backend is not to be found at this path.
+    WrongPath,
     /// HTTP 403, with which VisionGuard answers a wrong path, user or token alike.
     Forbidden,
     /// Any other answer than a WebSocket.
@@ -83,6 +98,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the backend answered and does not let this user in: somebody has to act.
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::Forbidden
+                | Self::Login
+                | Self::Expired
+                | Self::WrongUser
+                | Self::UserGone
+        )
+    }
+
     /// What the user can do about it, as one sentence.
     pub fn cure(self) -> &'static str {
         match self {
@@ -93,7 +121,16 @@ impl FailureKind {
             Self::Network => "Check cable, route and firewall between this machine and the backend.",
             Self::Tls => "Check the backend's certificate; set `ca_file` for a private authority.",
             Self::Timeout => "Check that the address in `url` is right and that no firewall drops packets.",
-            Self::Unauthorized => "The token was refused: get a new one.",
+            Self::Unauthorized => {
+                "The token was refused: get a new one from this very backend, or use `[connection.login]`."
+            }
+            Self::Login => "Correct `email` and the password in `[connection.login]`; capital letters count.",
+            Self::Expired => "Get a new token, or use `[connection.login]`, which does it by itself.",
+            Self::WrongUser => "Set `user_id` to the user that the token belongs to.",
+            Self::UserGone => "Make the user again in the backend, or use another one.",
+            Self::WrongPath => {
+                "Correct the path in `url`: the part before `/ws/alerts`, for instance behind a proxy."
+            }
             Self::Forbidden => {
                 "Check that `token` is not expired and that `user_id` and the path in `url` are exactly right."
             }
@@ -115,6 +152,11 @@ impl fmt::Display for FailureKind {
             Self::Tls => f.write_str("TLS error"),
             Self::Timeout => f.write_str("timed out"),
             Self::Unauthorized => f.write_str("HTTP 401 Unauthorized"),
+            Self::Login => f.write_str("login refused"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::WrongUser => f.write_str("the token is another user's"),
+            Self::UserGone => f.write_str("the user is gone"),
+            Self::WrongPath => f.write_str("not found at this path"),
             Self::Forbidden => f.write_str("HTTP 403 Forbidden"),
             Self::Http(status) => write!(f, "HTTP {status}"),
         }

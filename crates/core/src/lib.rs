@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod absence;
 mod alert;
 mod backoff;
 mod crashes;
@@ -19,8 +20,11 @@ mod link;
 mod pace;
 mod retry;
 mod route;
+mod secret;
+mod slot;
 mod time;
 
+pub use absence::Absence;
 pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, Picture, Severity, UnknownWord};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use crashes::{AfterCrash, CrashPolicy, Crashes};
@@ -34,4 +38,6 @@ pub use link::{Link, LinkEffect, LinkEvent, LinkPolicy, LinkState};
 pub use pace::SinkPace;
 pub use retry::{RetryPolicy, Verdict};
 pub use route::{Decision, Match, PlannedDelivery, Route, Router, Target, Why};
+pub use secret::Secret;
+pub use slot::{Deafness, SlotSight, SlotVerdict, SlotWatch};
 pub use time::{Moment, UnixMillis};

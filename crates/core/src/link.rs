@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::{Backoff, BackoffPolicy, Beat, CloseReason, ConnectFailure, Heartbeat, HeartbeatPolicy, Moment};
+use crate::{
+    Backoff, BackoffPolicy, Beat, CloseReason, ConnectFailure, Deafness, Heartbeat, HeartbeatPolicy, Moment,
+};
 
 /// The waits of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct LinkPolicy {
     /// A link that has been open for this long has proved itself: the next failure counts as the first.
     /// Without it, a server that accepts and closes at once would be asked in a tight loop.
     pub stable_after: Duration,
+    /// How long to stay away when another client fights for the same alerts.
+    pub contest_pause: Duration,
     /// Pings and the patience for their answers.
     pub heartbeat: HeartbeatPolicy,
 }
@@ -40,6 +44,8 @@ pub enum LinkEvent {
     Refuse(CloseReason),
     /// The socket is gone, whoever began it. The text says how, for the status.
     Closed(String),
+    /// What the link waits for is there: do not wait any longer.
+    Hurry,
     /// Close for good.
     Stop,
 }
@@ -87,6 +93,8 @@ pub enum LinkState {
         since: Moment,
         /// Whether this is the end.
         for_good: bool,
+        /// How long to stay away at the least.
+        pause: Duration,
     },
     /// Waiting to try again.
     Waiting {
@@ -163,7 +171,7 @@ impl Link {
             LinkEvent::Opened => self.opened(now),
             LinkEvent::Failed(_) => {
                 if let LinkState::Connecting { .. } = self.state {
-                    self.wait(now);
+                    self.wait(now, Duration::ZERO);
                 }
                 None
             }
@@ -181,11 +189,13 @@ impl Link {
             LinkEvent::Closed(_) => {
                 match self.state {
                     LinkState::Closing { for_good: true, .. } => self.state = LinkState::Stopped,
-                    LinkState::Open { .. } | LinkState::Closing { .. } => self.wait(now),
+                    LinkState::Closing { pause, .. } => self.wait(now, pause),
+                    LinkState::Open { .. } => self.wait(now, Duration::ZERO),
                     _ => {}
                 }
                 None
             }
+            LinkEvent::Hurry => matches!(self.state, LinkState::Waiting { .. }).then(|| self.connect(now)),
             LinkEvent::Stop => self.stop(now),
         }
     }
@@ -214,9 +224,9 @@ impl Link {
         }
     }
 
-    fn wait(&mut self, now: Moment) {
+    fn wait(&mut self, now: Moment, at_least: Duration) {
         self.state = LinkState::Waiting {
-            until: now + self.backoff.fail(),
+            until: now + self.backoff.fail().max(at_least),
         };
     }
 
@@ -227,6 +237,10 @@ impl Link {
         self.state = LinkState::Closing {
             since: now,
             for_good: reason == CloseReason::Stopping,
+            pause: match reason {
+                CloseReason::Deaf(Deafness::Contested) => self.policy.contest_pause,
+                _ => Duration::ZERO,
+            },
         };
         Some(LinkEffect::Close(reason))
     }
@@ -258,15 +272,16 @@ impl Link {
             LinkState::Idle | LinkState::Stopped => None,
             LinkState::Waiting { .. } => Some(self.connect(now)),
             LinkState::Connecting { .. } => {
-                self.wait(now);
+                self.wait(now, Duration::ZERO);
                 Some(LinkEffect::Abandon)
             }
             LinkState::Closing { for_good: true, .. } => {
                 self.state = LinkState::Stopped;
                 Some(LinkEffect::Drop)
             }
-            LinkState::Closing { .. } => {
-                self.wait(now);
+            LinkState::Closing { pause, .. } => {
+                let pause = *pause;
+                self.wait(now, pause);
                 Some(LinkEffect::Drop)
             }
             LinkState::Open {
@@ -306,6 +321,7 @@ mod tests {
             jitter: 0.0,
         },
         stable_after: secs(10),
+        contest_pause: secs(300),
         heartbeat: HeartbeatPolicy {
             interval: secs(30),
             timeout: secs(60),
@@ -410,6 +426,23 @@ mod tests {
         );
         assert_eq!(link.step(at(65), LinkEvent::Wake), Some(LinkEffect::Drop));
         assert_eq!(link.deadline(), Some(at(66)));
+    }
+
+    #[test]
+    fn a_fight_for_the_alerts_is_left_to_the_other_for_a_while() {
+        let mut link = Link::new(POLICY, 0);
+        link.step(at(0), LinkEvent::Start);
+        let mut now = at(0);
+        for why in [Deafness::TakenOver, Deafness::Contested] {
+            link.step(now, LinkEvent::Opened);
+            link.step(now, LinkEvent::Refuse(CloseReason::Deaf(why)));
+            link.step(now, gone());
+            let next = link.deadline().unwrap();
+            let expected = if why == Deafness::Contested { 300 } else { 1 };
+            assert_eq!(next.since(now), secs(expected), "{why:?}");
+            now = next;
+            link.step(now, LinkEvent::Wake);
+        }
     }
 
     #[test]

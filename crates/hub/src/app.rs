@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use actix::prelude::*;
 use tokio::sync::{Notify, broadcast};
 use tracing::{info, warn};
-use watchpost_config::{HubSettings, Settings, SinkSettings};
+use watchpost_config::{ConnectionSettings, HubSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
@@ -65,12 +65,17 @@ impl Hub {
     /// plugin does not keep the hub from starting: see its status.
     pub fn start(settings: Settings, host_binary: PathBuf) -> Result<HubHandle, StartError> {
         let clock = Clock::start();
-        for connection in &settings.connection {
+        let backend = |connection: &ConnectionSettings| {
             Backend::parse(&connection.url).map_err(|source| StartError::Address {
                 connection: connection.name.clone(),
                 source,
-            })?;
-        }
+            })
+        };
+        let backends: Vec<Backend> = settings
+            .connection
+            .iter()
+            .map(backend)
+            .collect::<Result<_, _>>()?;
         let data_dir = &settings.hub.data_dir;
         make_directory(data_dir)?;
         let (mut store, opened) = Store::open(store_options(&settings))?;
@@ -110,13 +115,15 @@ impl Hub {
                 settings: Arc::new(with_sandbox(sink, &settings.hub)),
             });
         }
-        let connection = |connection: &watchpost_config::ConnectionSettings| ConnectionParts {
+        let connection = |(connection, backend): (&ConnectionSettings, Backend)| ConnectionParts {
             settings: Arc::new(connection.clone()),
+            backend,
+            link_grace: settings.hub.link_grace.into(),
             clock,
             store: writer.clone(),
             ids: Arc::clone(&ids),
         };
-        let connections = settings.connection.iter().map(connection).collect();
+        let connections = settings.connection.iter().zip(backends).map(connection).collect();
         let grace = settings.hub.shutdown_grace.into();
         let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, connections).start();
         Ok(HubHandle::new(HubParts {

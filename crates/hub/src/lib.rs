@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+pub mod backend;
 mod clock;
 mod connection;
 mod deliveries;

@@ -106,6 +106,43 @@ impl Backend {
         self.at(&["auth", "login"])
     }
 
+    /// Says whose a token is.
+    pub fn me(&self) -> Url {
+        self.at(&["auth", "me"])
+    }
+
+    /// Answers 200 while the backend runs, even without its database.
+    pub fn health(&self) -> Url {
+        self.at(&["health"])
+    }
+
+    /// Lists the shops of the user.
+    pub fn shops(&self) -> Url {
+        self.at(&["shops"])
+    }
+
+    /// Lists all sockets. It tells a backend that knows no socket of a user from one that cannot tell.
+    pub fn connections(&self) -> Url {
+        self.at(&["ws", "connections"])
+    }
+
+    /// One anomaly, for `GET` and `PATCH`.
+    pub fn anomaly(&self, id: &str) -> Url {
+        self.at(&["api", "anomalies", id])
+    }
+
+    /// The picture behind an anomaly's `image_url`, which is a path on the backend. `None` for anything else: the
+    /// token goes to no other host.
+    pub fn picture(&self, image_url: &str) -> Option<Url> {
+        let path = image_url
+            .strip_prefix('/')
+            .filter(|path| !path.starts_with('/'))?;
+        let segments: Vec<&str> = path.split('/').collect();
+        let odd =
+            |segment: &&str| matches!(*segment, "" | "." | "..") || segment.contains(['?', '#', '%', '\\']);
+        (!segments.iter().any(odd)).then(|| self.at(&segments))
+    }
+
     /// Says whether the backend counts this user's socket as open.
     ///
     /// # Errors
@@ -238,6 +275,16 @@ mod tests {
             backend.anomalies(Some("s"), 50, 100).as_str(),
             "https://h/p/api/anomalies?shop_id=s&limit=50&offset=100"
         );
+        assert_eq!(
+            backend
+                .picture("/api/anomalies/frames/s/1.jpg")
+                .map(String::from)
+                .as_deref(),
+            Some("https://h/p/api/anomalies/frames/s/1.jpg")
+        );
+        for elsewhere in ["https://evil/x", "//evil/x", "/../x", "/a?b", "/a//b", "x"] {
+            assert_eq!(backend.picture(elsewhere), None, "{elsewhere}");
+        }
         assert_eq!(
             backend.anomalies(None, 1, 0).as_str(),
             "https://h/p/api/anomalies?limit=1&offset=0"

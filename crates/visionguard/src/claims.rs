@@ -1,5 +1,7 @@
 //! A peek into a token. It verifies nothing: the backend's key is the backend's.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// What a token says of itself. The login reply has no `expires_in`, so this is how to know when to log in
@@ -47,6 +49,12 @@ pub enum TokenProblem {
 const MAX_TOKEN_BYTES: usize = 8 << 10;
 
 impl Claims {
+    /// How long the token lives, by the two times in it, so that it does not matter whether the clocks agree.
+    pub fn lifetime(&self) -> Option<Duration> {
+        let seconds = u64::try_from(self.exp?.checked_sub(self.iat?)?).ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
     /// Reads the claims of a JWT (RFC 7519) without verifying it.
     ///
     /// # Errors
@@ -92,6 +100,7 @@ mod tests {
             iat: Some(1_795_396_590),
             kind: None,
         };
+        assert_eq!(expected.lifetime(), Some(Duration::from_secs(3_600)));
         assert_eq!(claims, Ok(expected));
         assert_eq!(
             Claims::peek(&token(r#"{"type":"refresh"}"#))

@@ -21,7 +21,6 @@ pub mod rest;
 
 mod address;
 mod claims;
-mod secret;
 
 mod error;
 mod excerpt;
@@ -40,5 +39,4 @@ pub use message::{Message, ParseOptions, Parser};
 pub use notification::{Detection, MAX_DETECTIONS, Metadata, Notification, NotificationKind};
 pub use picture::{JpegFrame, Picture, PictureLimits, PictureProblem};
 pub use reader::MAX_TEXT_BYTES;
-pub use secret::Secret;
 pub use timestamp::{Moment, Timestamp};

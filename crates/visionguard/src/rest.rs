@@ -8,7 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{BoundingBox, Secret};
+use watchpost_core::Secret;
+
+use crate::BoundingBox;
 
 /// Body of `POST /auth/login`, as JSON. The e-mail's local part is case-sensitive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,6 +50,23 @@ pub struct User {
     /// `OWNER` or `MANAGER`.
     #[serde(default)]
     pub role: String,
+}
+
+/// A shop, as `GET /shops` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shop {
+    /// UUID.
+    pub id: String,
+    /// What it is called.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// Body of `PATCH /api/anomalies/{id}`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AnomalyChange<'a> {
+    /// `pending`, `acknowledged`, `resolved` or `false_positive`.
+    pub status: &'a str,
 }
 
 /// The reply of `GET /ws/connections/{user_id}`: how the backend sees the user's socket. A 404 says that it

@@ -35,7 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "watchpost-tests",
         &["watchpost-core", "watchpost-store", "watchpost-testkit"],
     ),
-    ("watchpost-visionguard", &[]),
+    // For the one type that hides passwords and tokens.
+    ("watchpost-visionguard", &["watchpost-core"]),
     (
         "watchpost-web",
         &["watchpost-core", "watchpost-hub", "watchpost-store"],

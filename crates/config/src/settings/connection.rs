@@ -17,11 +17,19 @@ pub struct ConnectionSettings {
     /// The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`.
     #[schemars(with = "schema::Address")]
     pub url: String,
-    /// The id of the user whose alerts are wanted: the UUID that the backend gives at login.
-    #[schemars(with = "schema::UserId")]
-    pub user_id: String,
-    /// The token that the backend gives at login.
-    pub token: SecretSource,
+    /// The id of the user whose alerts are wanted: the UUID that the backend gives at login. Not needed with
+    /// `[connection.login]`.
+    #[schemars(with = "Option<schema::UserId>")]
+    pub user_id: Option<String>,
+    /// The token that the backend gives at login. It lives an hour: a hub that should run for longer needs
+    /// `[connection.login]`, or somebody who replaces `token_file`, which is read at each connect.
+    pub token: Option<SecretSource>,
+    /// Logs in, instead of `token`: a new token is fetched whenever the old one is about to expire. Give the hub
+    /// an account of its own: the backend sends the alerts of a user to the last one who connected.
+    pub login: Option<LoginSettings>,
+    /// An HTTP header that is sent with every request, the WebSocket's too, for a proxy that asks for one.
+    #[serde(default)]
+    pub header: Vec<HeaderSettings>,
     /// A file of certificate authorities (PEM) to trust besides those of the system, for a backend with a
     /// certificate of its own making.
     #[schemars(with = "Option<schema::Path>")]
@@ -48,6 +56,65 @@ pub struct ConnectionSettings {
     /// How a dead connection is told from a quiet one.
     #[serde(default)]
     pub heartbeat: HeartbeatSettings,
+    /// Whether the backend still sends this user's alerts here: it forgets a connection that looks fine, when a
+    /// browser logs in as the same user for instance.
+    #[serde(default)]
+    pub slot: SlotSettings,
+    /// Fetches what was missed while the connection was away.
+    #[serde(default)]
+    pub backfill: BackfillSettings,
+    /// Whether notices that were made over the backend's REST interface become alerts of kind `notice`. Anybody who
+    /// reaches the backend can make some.
+    #[serde(default)]
+    pub accept_notices: bool,
+    /// Whether an alert that is dismissed here is marked `acknowledged` in the backend.
+    #[serde(default)]
+    pub write_back: bool,
+}
+
+/// `[connection.login]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginSettings {
+    /// The account's e-mail address, with capital letters where it has them.
+    #[schemars(with = "schema::Text")]
+    pub email: String,
+    /// Its password.
+    pub password: SecretSource,
+}
+
+/// `[[connection.header]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderSettings {
+    /// Its name, such as `X-Api-Key`.
+    #[schemars(with = "schema::Text")]
+    pub name: String,
+    /// What it says, which is never shown.
+    pub secret: SecretSource,
+}
+
+/// `[connection.slot]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlotSettings {
+    /// Whether it is asked at all. A backend that cannot tell is asked once.
+    pub watch: bool,
+    /// How often it is asked. For 90 s after each connect it is asked four times as often.
+    pub interval: TimeSpan,
+}
+
+/// `[connection.backfill]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackfillSettings {
+    /// Whether anomalies that did not come over the connection are fetched. They become alerts that are marked
+    /// `late` and have the time at which they happened; `max_age` of a sink counts from then.
+    pub enabled: bool,
+    /// The shops whose anomalies are wanted. Empty, those that the backend lists for the user.
+    pub shop_ids: Vec<String>,
+    /// How often the backend's list is compared with what came, while all seems well.
+    pub interval: TimeSpan,
 }
 
 /// `[connection.reconnect]`
@@ -92,6 +159,25 @@ impl Default for HeartbeatSettings {
         Self {
             interval: TimeSpan::from_secs(30),
             timeout: TimeSpan::from_secs(60),
+        }
+    }
+}
+
+impl Default for SlotSettings {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            interval: TimeSpan::from_secs(30),
+        }
+    }
+}
+
+impl Default for BackfillSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            shop_ids: Vec::new(),
+            interval: TimeSpan::from_secs(300),
         }
     }
 }

@@ -11,7 +11,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::connection::{ConnectionSettings, HeartbeatSettings, ReconnectSettings};
+pub use self::connection::{
+    BackfillSettings, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
+    ReconnectSettings, SlotSettings,
+};
 pub use self::route::{RouteMatch, RouteSettings};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
@@ -58,6 +61,8 @@ pub struct HubSettings {
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// How long a connection may be away before the hub tells of it, with an alert of kind `hub`.
+    pub link_grace: TimeSpan,
     /// How long a hub that is told to stop goes on with what it has in hand. What is unfinished then is
     /// finished after the next start.
     pub shutdown_grace: TimeSpan,
@@ -104,6 +109,7 @@ impl Default for HubSettings {
             require_sandbox: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            link_grace: TimeSpan::from_secs(60),
             shutdown_grace: TimeSpan::from_secs(10),
         }
     }

@@ -27,6 +27,9 @@ fn defaults() {
                 require_sandbox: false,
                 log: "info",
                 log_format: Text,
+                link_grace: TimeSpan(
+                    60s,
+                ),
                 shutdown_grace: TimeSpan(
                     10s,
                 ),
@@ -35,10 +38,16 @@ fn defaults() {
                 ConnectionSettings {
                     name: "main",
                     url: "http://192.168.1.20:8000",
-                    user_id: "550e8400-e29b-41d4-a716-446655440000",
-                    token: File(
-                        "token",
+                    user_id: Some(
+                        "550e8400-e29b-41d4-a716-446655440000",
                     ),
+                    token: Some(
+                        File(
+                            "token",
+                        ),
+                    ),
+                    login: None,
+                    header: [],
                     ca_file: None,
                     keep_pose: false,
                     connect_timeout: TimeSpan(
@@ -73,6 +82,21 @@ fn defaults() {
                             60s,
                         ),
                     },
+                    slot: SlotSettings {
+                        watch: true,
+                        interval: TimeSpan(
+                            30s,
+                        ),
+                    },
+                    backfill: BackfillSettings {
+                        enabled: true,
+                        shop_ids: [],
+                        interval: TimeSpan(
+                            300s,
+                        ),
+                    },
+                    accept_notices: false,
+                    write_back: false,
                 },
             ],
             store: StoreSettings {
@@ -159,7 +183,7 @@ fn variables_win_and_take_the_type_that_is_expected() {
         ["/a", "/b"].map(std::path::PathBuf::from)
     );
     assert!(settings.connection[0].keep_pose);
-    assert_eq!(settings.connection[0].user_id, "12345");
+    assert_eq!(settings.connection[0].user_id.as_deref(), Some("12345"));
     assert_eq!(settings.sink[0].timeout, TimeSpan::from_secs(5));
     assert_eq!(
         settings.sink[0].config,
@@ -240,7 +264,10 @@ sinks = "siren"
         Duration::from_secs(90)
     );
     let connection = &settings.connection[0];
-    assert_eq!(connection.token.read().unwrap().expose(), "s3cret");
+    assert_eq!(
+        connection.token.as_ref().unwrap().read().unwrap().expose(),
+        "s3cret"
+    );
     assert_eq!(connection.ca_file, Some(site.path("ca.pem")));
     assert_eq!(
         (connection.max_picture, connection.reconnect.jitter),
@@ -275,6 +302,8 @@ fn a_credential_of_the_service_manager_comes_first() {
     let read = |site: &Site| {
         site.loaded().settings.connection[0]
             .token
+            .as_ref()
+            .unwrap()
             .read()
             .unwrap()
             .expose()
@@ -323,6 +352,6 @@ fn secrets_that_everyone_can_read_are_warned_of() {
     .assert_eq(&warnings(&site));
     assert_eq!(
         site.loaded().settings.connection[0].token,
-        SecretSource::Inline(watchpost_config::Secret::new("s3cret"))
+        Some(SecretSource::Inline(watchpost_core::Secret::new("s3cret")))
     );
 }

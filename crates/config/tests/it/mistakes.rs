@@ -127,16 +127,14 @@ name = "main"
 "#,
         expect![[r#"
             watchpost.toml:1:1
-              × [[connection]] lacks `token_file`, `url` and `user_id`
+              × [[connection]] lacks `url`
                ╭─[watchpost.toml:1:1]
              1 │ [[connection]]
                · ───────┬──────
                ·        ╰── in here
              2 │ name = "main"
                ╰────
-              help: `token_file` (or `token`, `token_env`): The token that the backend gives at login
-                    `url`: The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`
-                    `user_id`: The id of the user whose alerts are wanted: the UUID that the backend gives at login
+              help: `url`: The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`
         "#]],
     );
 }

@@ -1,180 +1,106 @@
-//! Opens the WebSocket, and says in which of its stages an attempt failed. It never lets the token out:
-//! no error made here carries the URL.
+//! An attempt to connect: who we are, whether the way is free, the handshake, and what a refusal means. Also how long
+//! all of that may go on before somebody is told.
 
-use std::io;
-use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
-use actix_codec::Framed;
-use actix_rt::net::TcpStream;
-use actix_service::{Service, fn_service};
-use actix_tls::connect::{ConnectInfo, Connection};
-use awc::error::{ConnectError, SendRequestError, WsClientError};
-use awc::http::{StatusCode, Uri};
-use awc::{BoxedSocket, Client, Connector, ws};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use watchpost_config::{ConnectionSettings, Secret};
-use watchpost_core::{ConnectFailure, FailureKind};
-use watchpost_visionguard::Backend;
+use actix::prelude::*;
+use tracing::{debug, info, warn};
+use watchpost_core::{ConnectFailure, FailureKind, HubEvent, LinkEvent};
 
-/// An open WebSocket to the backend.
-pub(super) type WebSocket = Framed<BoxedSocket, ws::Codec>;
+use super::slot::freed;
+use super::{Connection, LastFailure};
+use crate::backend::{WebSocket, diagnose};
 
-/// Makes connections to one backend.
-pub(super) struct Dialer {
-    url: String,
-    user_id: String,
-    ca_file: Option<std::path::PathBuf>,
-    connect_timeout: Duration,
-    max_message: usize,
-}
-
-impl Dialer {
-    pub(super) fn new(settings: &ConnectionSettings) -> Rc<Self> {
-        Rc::new(Self {
-            url: settings.url.to_string(),
-            user_id: settings.user_id.clone(),
-            ca_file: settings.ca_file.clone(),
-            connect_timeout: settings.connect_timeout.into(),
-            max_message: usize::try_from(settings.max_message.0).unwrap_or(usize::MAX),
-        })
-    }
-
-    /// One attempt, with the token as it is now.
-    pub(super) async fn dial(self: Rc<Self>, token: Secret) -> Result<WebSocket, ConnectFailure> {
-        let address = |e| failure(FailureKind::Address, e);
-        let backend = Backend::parse(&self.url).map_err(address)?;
-        let url = backend.alerts(&self.user_id, token.expose()).map_err(address)?;
-        let connector = Connector::new()
-            .connector(without_delay())
-            .timeout(self.connect_timeout)
-            .handshake_timeout(self.connect_timeout);
-        let connector = if backend.is_secure() {
-            connector.rustls_0_23(self.tls()?)
-        } else {
-            connector
+impl Connection {
+    pub(super) fn connect(&mut self, attempt: u64, ctx: &mut Context<Self>) {
+        debug!(connection = %self.settings.name, attempt, "connecting");
+        let (api, credentials, clock) = (Rc::clone(&self.api), Rc::clone(&self.credentials), self.clock);
+        let previous = self.slot.previous().map(str::to_owned);
+        let dial = async move {
+            let session = credentials.renew(&api).await?;
+            freed(&api, &session, previous).await;
+            match api.dial(&session.user_id, &session.token).await {
+                Ok(socket) => Ok(socket),
+                Err(refusal) if refusal.kind == FailureKind::Forbidden => {
+                    let why = diagnose(&api, &session.user_id, &session.token, clock.unix(), refusal).await;
+                    if matches!(why.kind, FailureKind::Expired | FailureKind::Unauthorized) {
+                        credentials.forget(&session);
+                    }
+                    Err(why)
+                }
+                Err(e) => Err(e),
+            }
         };
-        let client = Client::builder().connector(connector).disable_timeout().finish();
-        let opened = client
-            .ws(url.expose())
-            .max_frame_size(self.max_message)
-            .connect()
-            .await;
-        opened.map(|(_response, socket)| socket).map_err(|e| classify(&e))
+        let attempt = dial.into_actor(self).map(Self::dialed);
+        self.attempt = Some(ctx.spawn(attempt));
     }
 
-    /// The system's certificate authorities, and the site's own. Read anew for each attempt, which is
-    /// rare, so that a replaced file counts and nothing stays in memory.
-    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, ConnectFailure> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(file) = &self.ca_file {
-            add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
+    fn dialed(outcome: Result<WebSocket, ConnectFailure>, this: &mut Self, ctx: &mut Context<Self>) {
+        this.attempt = None;
+        match outcome {
+            Ok(socket) => {
+                this.logged_failure = None;
+                if let Some(away) = this.absence.back(this.clock.now()) {
+                    let (connection, seconds) = (this.settings.name.clone(), away.as_secs());
+                    this.store.raise(HubEvent::LinkBack { connection, seconds });
+                }
+                this.opened(socket, ctx);
+            }
+            Err(failure) => {
+                this.note_failure(failure.clone());
+                this.step(LinkEvent::Failed(failure), ctx);
+            }
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| failure(FailureKind::Tls, e))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
     }
-}
 
-/// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the
-/// one before it (Nagle's algorithm), which a busy server delays.
-fn without_delay() -> impl Service<
-    ConnectInfo<Uri>,
-    Response = Connection<Uri, TcpStream>,
-    Error = actix_tls::connect::ConnectError,
-    Future: 'static,
-> + Clone
-+ 'static {
-    let tcp = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
-    fn_service(move |request: ConnectInfo<Uri>| {
-        let connecting = tcp.call(request);
-        async move {
-            let connection = connecting.await?;
-            connection
-                .io_ref()
-                .set_nodelay(true)
-                .map_err(actix_tls::connect::ConnectError::Io)?;
-            Ok(connection)
+    pub(super) fn note_failure(&mut self, failure: ConnectFailure) {
+        let name = &self.settings.name;
+        if self.logged_failure == Some(failure.kind) {
+            debug!(connection = %name, "still cannot connect: {failure}");
+        } else {
+            warn!(connection = %name, "cannot connect: {failure}. {} Trying again.", failure.kind.cure());
+            self.logged_failure = Some(failure.kind);
+            if failure.kind.is_refusal() {
+                self.store.raise(HubEvent::LoginRefused {
+                    connection: name.clone(),
+                    why: failure.to_string(),
+                    cure: failure.kind.cure(),
+                });
+            }
         }
-    })
-}
-
-fn add_authorities(roots: &mut rustls::RootCertStore, file: &Path) -> Result<(), String> {
-    let in_file = |e: &dyn std::fmt::Display| format!("`ca_file` {}: {e}", file.display());
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| in_file(&e))?;
-    let before = roots.len();
-    for certificate in certificates {
-        roots
-            .add(certificate.map_err(|e| in_file(&e))?)
-            .map_err(|e| in_file(&e))?;
+        self.counters.failed_attempts += 1;
+        self.last_failure = Some(LastFailure::connecting(&failure, self.clock.unix()));
     }
-    if roots.len() == before {
-        return Err(in_file(&"there is no `BEGIN CERTIFICATE` in it, expected PEM"));
-    }
-    Ok(())
-}
 
-fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
-    ConnectFailure {
-        kind,
-        detail: detail.to_string(),
-    }
-}
-
-fn classify(error: &WsClientError) -> ConnectFailure {
-    match error {
-        WsClientError::InvalidResponseStatus(status) => {
-            let kind = match *status {
-                StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
-                StatusCode::FORBIDDEN => FailureKind::Forbidden,
-                other => FailureKind::Http(other.as_u16()),
-            };
-            failure(kind, "the server refused the WebSocket")
+    /// Sees to it that a long absence is told.
+    pub(super) fn arm_absence(&mut self, ctx: &mut Context<Self>) {
+        if self.socket.is_some() || self.absence_timer.is_some() || self.stopping.is_some() {
+            return;
         }
-        WsClientError::SendRequest(error) => classify_request(error),
-        other => failure(
-            FailureKind::Http(101),
-            format_args!("not a WebSocket handshake: {other}"),
-        ),
+        self.absence.lost(self.clock.now());
+        let Some(due) = self.absence.deadline() else {
+            return;
+        };
+        let wait = due.since(self.clock.now());
+        self.absence_timer = Some(ctx.run_later(wait, |this, ctx| {
+            this.absence_timer = None;
+            if this.socket.is_some() {
+                return;
+            }
+            if let Some(away) = this.absence.overdue(this.clock.now()) {
+                let failure = this.last_failure.as_ref();
+                let why = failure
+                    .map_or("it has not answered yet", |failure| &failure.what)
+                    .to_owned();
+                let (connection, seconds) = (this.settings.name.clone(), away.as_secs());
+                info!(%connection, seconds, "telling that the connection is away");
+                this.store.raise(HubEvent::LinkLost {
+                    connection,
+                    why,
+                    seconds,
+                });
+            }
+            this.arm_absence(ctx);
+        }));
     }
-}
-
-fn classify_request(error: &SendRequestError) -> ConnectFailure {
-    match error {
-        SendRequestError::Connect(ConnectError::Resolver(e)) => failure(FailureKind::Dns, e),
-        SendRequestError::Connect(ConnectError::NoRecords) => {
-            failure(FailureKind::Dns, "the name has no address")
-        }
-        SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
-            failure(FailureKind::Timeout, "the server did not answer in time")
-        }
-        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e),
-        SendRequestError::Connect(ConnectError::Disconnected) => failure(
-            FailureKind::Network,
-            "the server closed the connection before it answered",
-        ),
-        SendRequestError::Response(e) => {
-            failure(FailureKind::Network, format_args!("unreadable answer: {e}"))
-        }
-        other => failure(FailureKind::Network, other),
-    }
-}
-
-fn classify_io(error: &io::Error) -> ConnectFailure {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    let kind = match error.kind() {
-        _ if is_tls => FailureKind::Tls,
-        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
-        io::ErrorKind::TimedOut => FailureKind::Timeout,
-        _ => FailureKind::Network,
-    };
-    failure(kind, error)
 }

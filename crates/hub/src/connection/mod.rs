@@ -3,10 +3,12 @@
 //! [`watchpost_core::Link`]'s to say; what a message means is [`intake`]'s.
 
 mod assemble;
+mod credentials;
 mod dial;
 mod intake;
 mod messages;
 mod report;
+mod slot;
 mod socket;
 
 use std::rc::Rc;
@@ -17,25 +19,34 @@ use actix::prelude::*;
 use actix_http::ws::{Frame, Message as WsMessage, ProtocolError};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Digest, FailureKind, HeartbeatPolicy, HubEvent,
-    Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment,
+    Absence, AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Digest, FailureKind, HeartbeatPolicy,
+    HubEvent, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment, SlotWatch,
 };
-use watchpost_visionguard::outgoing;
+use watchpost_visionguard::{Backend, outgoing};
 
 use self::assemble::{Assembled, Assembler};
-use self::dial::Dialer;
+use self::credentials::Credentials;
 use self::intake::{Intake, Understood};
 pub(crate) use self::messages::{ReportConnection, StopConnection};
 pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure};
+use self::slot::MAX_FREEING;
 use self::socket::Socket;
+use crate::backend::Api;
 use crate::clock::Clock;
 use crate::store::{Accept, StoreHandle};
 
 /// How long the server may take for its half of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An attempt is given up after this many times `connect_timeout`, in case its steps (login, handshake, and the question
+/// why it was refused), which have limits of their own, hang all the same.
+const ATTEMPT_FACTOR: u32 = 7;
+
+/// How long the slot is left to a client that fights for it. What happens meanwhile is fetched over REST.
+const CONTEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Alerts dropped are told of no more often than this.
 const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
@@ -44,6 +55,9 @@ const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct ConnectionParts {
     pub(crate) settings: Arc<ConnectionSettings>,
+    pub(crate) backend: Backend,
+    /// How long it may be away before that is told.
+    pub(crate) link_grace: Duration,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
     pub(crate) ids: Arc<AlertIds>,
@@ -54,10 +68,15 @@ pub(crate) struct Connection {
     settings: Arc<ConnectionSettings>,
     clock: Clock,
     link: Link,
-    dialer: Rc<Dialer>,
+    api: Rc<Api>,
+    credentials: Rc<Credentials>,
     intake: Intake,
     store: StoreHandle,
     assembler: Assembler,
+    slot: SlotWatch,
+    slot_timer: Option<SpawnHandle>,
+    absence: Absence,
+    absence_timer: Option<SpawnHandle>,
     attempt: Option<SpawnHandle>,
     socket: Option<Socket>,
     wake: Option<(Moment, SpawnHandle)>,
@@ -79,6 +98,8 @@ impl Connection {
     pub(crate) fn new(parts: ConnectionParts) -> Self {
         let ConnectionParts {
             settings,
+            backend,
+            link_grace,
             clock,
             store,
             ids,
@@ -86,7 +107,12 @@ impl Connection {
         let max_message = usize::try_from(settings.max_message.0).unwrap_or(usize::MAX);
         Self {
             link: Link::new(link_policy(&settings), fastrand::u64(..)),
-            dialer: Dialer::new(&settings),
+            api: Rc::new(Api::new(backend, &settings)),
+            credentials: Credentials::new(Arc::clone(&settings), clock),
+            slot: SlotWatch::new(settings.slot.interval.into()),
+            slot_timer: None,
+            absence: Absence::new(link_grace, clock.now()),
+            absence_timer: None,
             intake: Intake::new(&settings, ids),
             assembler: Assembler::new(max_message),
             settings,
@@ -136,6 +162,7 @@ impl Connection {
         }
         self.tell_dropped();
         self.arm(ctx);
+        self.arm_absence(ctx);
     }
 
     /// Raises the event of the alerts dropped, when it is time for it. It is stored when the store works again.
@@ -163,42 +190,6 @@ impl Connection {
             this.step(LinkEvent::Wake, ctx);
         });
         self.wake = Some((deadline, timer));
-    }
-
-    fn connect(&mut self, attempt: u64, ctx: &mut Context<Self>) {
-        debug!(connection = %self.settings.name, attempt, "connecting");
-        let dialer = Rc::clone(&self.dialer);
-        let token = self.settings.token.read();
-        let dial = async move {
-            let token = token.map_err(|e| ConnectFailure {
-                kind: FailureKind::Credentials,
-                detail: e.to_string(),
-            })?;
-            dialer.dial(token).await
-        };
-        let attempt = dial.into_actor(self).map(|outcome, this, ctx| {
-            this.attempt = None;
-            match outcome {
-                Ok(socket) => this.opened(socket, ctx),
-                Err(failure) => {
-                    this.note_failure(failure.clone());
-                    this.step(LinkEvent::Failed(failure), ctx);
-                }
-            }
-        });
-        self.attempt = Some(ctx.spawn(attempt));
-    }
-
-    fn note_failure(&mut self, failure: ConnectFailure) {
-        let name = &self.settings.name;
-        if self.logged_failure == Some(failure.kind) {
-            debug!(connection = %name, "still cannot connect: {failure}");
-        } else {
-            warn!(connection = %name, "cannot connect: {failure}. {} Trying again.", failure.kind.cure());
-            self.logged_failure = Some(failure.kind);
-        }
-        self.counters.failed_attempts += 1;
-        self.last_failure = Some(LastFailure::connecting(&failure, self.clock.unix()));
     }
 
     fn message(&mut self, text: &Bytes, ctx: &mut Context<Self>) {
@@ -285,9 +276,13 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
                 return self.step(LinkEvent::Refuse(CloseReason::Protocol), ctx);
             }
         };
-        self.step(LinkEvent::Heard, ctx);
         match self.assembler.push(&frame) {
-            Assembled::Text(text) => self.message(&text, ctx),
+            Assembled::Text(text) => {
+                // Control frames prove nothing: the backend's web server goes on with them when the backend itself has
+                // dropped the connection.
+                self.step(LinkEvent::Heard, ctx);
+                self.message(&text, ctx);
+            }
             Assembled::Binary => self.counters.ignored += 1,
             Assembled::TooLarge => self.step(LinkEvent::Refuse(CloseReason::TooLarge { limit }), ctx),
             Assembled::OutOfOrder => self.step(LinkEvent::Refuse(CloseReason::Protocol), ctx),
@@ -309,7 +304,7 @@ fn link_policy(settings: &ConnectionSettings) -> LinkPolicy {
         reconnect, heartbeat, ..
     } = settings;
     LinkPolicy {
-        connect_timeout: settings.connect_timeout.into(),
+        connect_timeout: Duration::from(settings.connect_timeout) * ATTEMPT_FACTOR + MAX_FREEING,
         close_timeout: CLOSE_TIMEOUT,
         backoff: BackoffPolicy {
             initial: reconnect.initial.into(),
@@ -317,6 +312,7 @@ fn link_policy(settings: &ConnectionSettings) -> LinkPolicy {
             jitter: reconnect.jitter,
         },
         stable_after: reconnect.stable_after.into(),
+        contest_pause: CONTEST_PAUSE,
         heartbeat: HeartbeatPolicy {
             interval: heartbeat.interval.into(),
             timeout: heartbeat.timeout.into(),

@@ -63,6 +63,9 @@ pub struct Counters {
     pub failed_attempts: u64,
     /// Times the hub closed the link because of silence or a broken message.
     pub given_up: u64,
+    /// Times the link was open but the backend sent its alerts elsewhere.
+    #[serde(default)]
+    pub deaf: u64,
     /// Alerts received.
     pub received: u64,
     /// Alerts stored.
@@ -157,7 +160,11 @@ impl ConnectionReport {
     pub(crate) fn unanswered(settings: &ConnectionSettings) -> Self {
         Self {
             name: settings.name.clone(),
-            url: format!("{}/ws/alerts/{}", settings.url, settings.user_id),
+            url: format!(
+                "{}/ws/alerts/{}",
+                settings.url,
+                settings.user_id.as_deref().unwrap_or("(user of the login)")
+            ),
             state: ConnectionState::Stopped,
             attempts: 0,
             failures: 0,

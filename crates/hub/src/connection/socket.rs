@@ -11,8 +11,8 @@ use tracing::{info, warn};
 use watchpost_core::{CloseReason, LinkEvent, LinkState};
 
 use super::assemble::Assembler;
-use super::dial::WebSocket;
 use super::{Connection, LastFailure};
+use crate::backend::WebSocket;
 
 /// Messages that may wait to be written. They are short; a server that lets so many pile up while it
 /// sends alerts does not read at all.
@@ -61,7 +61,9 @@ impl Connection {
             writer,
             queued,
         });
+        self.slot.opened(self.clock.now());
         self.step(LinkEvent::Opened, ctx);
+        self.arm_slot(ctx);
     }
 
     pub(super) fn send(&mut self, message: WsMessage, ctx: &mut Context<Self>) {
@@ -132,6 +134,8 @@ impl Connection {
         if let Some(socket) = self.socket.take() {
             ctx.cancel_future(socket.reader);
             ctx.cancel_future(socket.writer);
+            self.slot.closed();
+            self.arm_slot(ctx);
         }
     }
 }

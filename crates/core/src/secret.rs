@@ -1,4 +1,4 @@
-//! Text that must not be shown. It does not hide it in memory.
+//! Passwords and tokens. It hides them from logs and errors, not in memory.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps it.
+    /// Takes a secret into custody.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that sends it.
+    /// The secret itself. Whoever calls this sees to it that it is shown nowhere.
     pub fn expose(&self) -> &str {
         &self.0
     }

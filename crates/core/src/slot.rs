@@ -1,0 +1,377 @@
+//! Whether the backend still sends a user's alerts to our socket. It gives them to the last one who connected as that
+//! user, and to nobody once either socket has ended, while the one that is left looks fine.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use crate::Moment;
+
+/// The first look after a connect comes this soon.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// After a connect the slot is looked at more often for this long: the server takes up to 50 s to notice that an earlier
+/// socket is gone, and then forgets the new one with it.
+const TIGHT_FOR: Duration = Duration::from_secs(90);
+
+/// By how much more often.
+const TIGHT_FACTOR: u32 = 4;
+
+/// Bad news is looked at once more after this long before it is believed.
+const CONFIRM_AFTER: Duration = Duration::from_millis(250);
+
+/// A socket that was, when the server was asked, younger than ours by more than this is another one: what two clocks
+/// may differ by over the life of a socket that is looked at for the first time.
+const AGE_TOLERANCE: Duration = Duration::from_millis(100);
+
+/// The slot lost as often within [`CONTEST_WINDOW`], at least once to a client that was seen, means that two fight for
+/// it: the one that closes its socket to connect anew has the other forgotten.
+const CONTEST_LOSSES: usize = 3;
+
+/// See [`CONTEST_LOSSES`].
+const CONTEST_WINDOW: Duration = Duration::from_secs(600);
+
+/// What the server says of the slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotSight {
+    /// A socket has it.
+    Held {
+        /// The server's word for when that socket was opened, which tells one from the next.
+        connected_at: Option<String>,
+        /// How old it is.
+        age: Option<Duration>,
+    },
+    /// No socket has it.
+    Free,
+    /// The server does not know the question.
+    Unknowable,
+    /// There was no answer.
+    Unclear,
+}
+
+/// Why alerts would not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deafness {
+    /// The server knows no socket of this user.
+    Forgotten,
+    /// Another client connected as the same user.
+    TakenOver,
+    /// Other clients did so again and again.
+    Contested,
+}
+
+/// What a look at the slot amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotVerdict {
+    /// Alerts come here.
+    Ours,
+    /// It cannot be told yet.
+    Open,
+    /// They do not: connect anew.
+    Deaf(Deafness),
+    /// The slot was left to another client, which has gone.
+    Vacant,
+    /// It will never be told: do not ask again.
+    Off,
+}
+
+/// Watches the slot of one connection.
+#[derive(Debug)]
+pub struct SlotWatch {
+    interval: Duration,
+    off: bool,
+    open: Option<Open>,
+    /// The slot is left to another client, and is looked at next then.
+    yielding: Option<Moment>,
+    /// What the server called our last socket.
+    last_ours: Option<String>,
+    losses: VecDeque<(Moment, Deafness)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Moment,
+    next: Moment,
+    ours: Option<String>,
+    doubted: bool,
+    verified: bool,
+}
+
+impl SlotWatch {
+    /// Looks every `interval`, and more often after a connect.
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            off: false,
+            open: None,
+            yielding: None,
+            last_ours: None,
+            losses: VecDeque::new(),
+        }
+    }
+
+    /// Our socket was opened.
+    pub fn opened(&mut self, now: Moment) {
+        self.yielding = None;
+        self.open = Some(Open {
+            since: now,
+            next: now + FIRST_LOOK.min(self.interval),
+            ours: None,
+            doubted: false,
+            verified: false,
+        });
+    }
+
+    /// Our socket is gone.
+    pub fn closed(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.last_ours = open.ours;
+        }
+    }
+
+    /// What the server called the socket before this one: until it no longer does, a new one would be forgotten with it.
+    pub fn previous(&self) -> Option<&str> {
+        self.last_ours.as_deref()
+    }
+
+    /// When to look next; `None` while there is nothing to look after.
+    pub fn deadline(&self) -> Option<Moment> {
+        let open = self.open.as_ref().map(|open| open.next);
+        open.or(self.yielding).filter(|_| !self.off)
+    }
+
+    /// Whether the last look found our socket, and no later one has cast doubt on it.
+    pub fn verified(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.verified)
+    }
+
+    /// Whether the server cannot tell.
+    pub fn is_off(&self) -> bool {
+        self.off
+    }
+
+    /// Judges what was seen, having asked then.
+    pub fn seen(&mut self, asked: Moment, now: Moment, sight: SlotSight) -> SlotVerdict {
+        let interval = self.interval;
+        let Some(open) = &mut self.open else {
+            return self.yielded(now, &sight);
+        };
+        let tight = now.since(open.since) < TIGHT_FOR;
+        open.next = now + if tight { interval / TIGHT_FACTOR } else { interval };
+        let deafness = match sight {
+            SlotSight::Unknowable => {
+                self.off = true;
+                return SlotVerdict::Off;
+            }
+            SlotSight::Unclear => {
+                open.verified = false;
+                return SlotVerdict::Open;
+            }
+            SlotSight::Held { connected_at, age } => {
+                let younger = age.is_some_and(|age| age + AGE_TOLERANCE < asked.since(open.since));
+                let other = match &open.ours {
+                    Some(ours) => connected_at.as_ref() != Some(ours),
+                    None => younger,
+                };
+                if !other {
+                    open.ours = connected_at;
+                    open.doubted = false;
+                    open.verified = true;
+                    return SlotVerdict::Ours;
+                }
+                Deafness::TakenOver
+            }
+            SlotSight::Free => Deafness::Forgotten,
+        };
+        open.verified = false;
+        if !open.doubted {
+            open.doubted = true;
+            open.next = now + CONFIRM_AFTER;
+            return SlotVerdict::Open;
+        }
+        SlotVerdict::Deaf(self.judged(now, deafness))
+    }
+
+    fn judged(&mut self, now: Moment, deafness: Deafness) -> Deafness {
+        self.losses.push_back((now, deafness));
+        self.losses.retain(|(loss, _)| now.since(*loss) < CONTEST_WINDOW);
+        let seen = self.losses.iter().any(|(_, how)| *how == Deafness::TakenOver);
+        if !seen || self.losses.len() < CONTEST_LOSSES {
+            return deafness;
+        }
+        self.losses.clear();
+        self.yielding = Some(now + self.interval);
+        Deafness::Contested
+    }
+
+    fn yielded(&mut self, now: Moment, sight: &SlotSight) -> SlotVerdict {
+        if self.yielding.is_none() {
+            return SlotVerdict::Open;
+        }
+        if *sight == SlotSight::Free {
+            self.yielding = None;
+            return SlotVerdict::Vacant;
+        }
+        self.yielding = Some(now + self.interval);
+        SlotVerdict::Open
+    }
+}
+
+impl fmt::Display for Deafness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forgotten => {
+                "the backend no longer knows this connection and would send no alert over it: another client of the same user has probably closed its own"
+            }
+            Self::TakenOver => {
+                "another client, probably a browser, connected as the same user and gets the alerts: give the hub an account of its own"
+            }
+            Self::Contested => {
+                "other clients take the alerts of this user again and again: give the hub an account of its own"
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn at(millis: u64) -> Moment {
+        Moment::since_origin(Duration::from_millis(millis))
+    }
+
+    fn held(connected_at: &str, age_ms: u64) -> SlotSight {
+        SlotSight::Held {
+            connected_at: Some(connected_at.to_owned()),
+            age: Some(Duration::from_millis(age_ms)),
+        }
+    }
+
+    /// Opens a socket at `now` that the server calls `name`, and sees it there.
+    fn opened(watch: &mut SlotWatch, now: u64, name: &str) {
+        watch.opened(at(now));
+        assert_eq!(watch.deadline(), Some(at(now + 1_000)));
+        assert_eq!(
+            watch.seen(at(now + 1_000), at(now + 1_000), held(name, 1_000)),
+            SlotVerdict::Ours
+        );
+        assert!(watch.verified());
+    }
+
+    /// Sees the same bad news twice.
+    fn twice(watch: &mut SlotWatch, now: u64, sight: &SlotSight) -> SlotVerdict {
+        assert_eq!(watch.seen(at(now), at(now), sight.clone()), SlotVerdict::Open);
+        assert!(!watch.verified());
+        assert_eq!(watch.deadline(), Some(at(now + 250)), "looks again at once");
+        watch.seen(at(now + 250), at(now + 250), sight.clone())
+    }
+
+    #[test]
+    fn looks_are_frequent_after_a_connect_and_rare_later() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        assert_eq!(watch.deadline(), None);
+        opened(&mut watch, 0, "a");
+        assert_eq!(watch.deadline(), Some(at(8_500)));
+        assert_eq!(
+            watch.seen(at(90_000), at(90_000), held("a", 90_000)),
+            SlotVerdict::Ours
+        );
+        assert_eq!(watch.deadline(), Some(at(120_000)));
+        watch.closed();
+        assert_eq!(watch.deadline(), None);
+        assert_eq!(watch.previous(), Some("a"));
+    }
+
+    #[test]
+    fn a_socket_that_is_forgotten_or_replaced_is_deaf() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        opened(&mut watch, 0, "a");
+        assert_eq!(
+            twice(&mut watch, 9_000, &SlotSight::Free),
+            SlotVerdict::Deaf(Deafness::Forgotten)
+        );
+        let mut watch = SlotWatch::new(INTERVAL);
+        opened(&mut watch, 20_000, "b");
+        assert_eq!(
+            twice(&mut watch, 30_000, &held("c", 500)),
+            SlotVerdict::Deaf(Deafness::TakenOver)
+        );
+        // Replaced before the first look: the other one is younger than ours.
+        watch.opened(at(40_000));
+        assert_eq!(
+            twice(&mut watch, 45_000, &held("d", 2_000)),
+            SlotVerdict::Deaf(Deafness::TakenOver)
+        );
+    }
+
+    #[test]
+    fn a_single_bad_look_or_no_answer_is_no_proof() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        opened(&mut watch, 0, "a");
+        assert_eq!(
+            watch.seen(at(9_000), at(9_000), SlotSight::Free),
+            SlotVerdict::Open
+        );
+        assert_eq!(
+            watch.seen(at(9_250), at(9_250), held("a", 9_250)),
+            SlotVerdict::Ours
+        );
+        assert_eq!(
+            watch.seen(at(17_000), at(17_000), SlotSight::Unclear),
+            SlotVerdict::Open
+        );
+        assert_eq!(
+            watch.seen(at(25_000), at(25_000), held("a", 25_000)),
+            SlotVerdict::Ours
+        );
+    }
+
+    #[test]
+    fn three_takeovers_in_ten_minutes_are_a_fight() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        let mut takeover = |minute: u64| {
+            let now = minute * 60_000;
+            opened(&mut watch, now, "ours");
+            twice(&mut watch, now + 9_000, &held("theirs", 1))
+        };
+        let verdicts = [0, 1, 12, 13, 14, 15].map(&mut takeover);
+        let (other, fight) = (
+            SlotVerdict::Deaf(Deafness::TakenOver),
+            SlotVerdict::Deaf(Deafness::Contested),
+        );
+        assert_eq!(verdicts, [other, other, other, other, fight, other]);
+    }
+
+    #[test]
+    fn a_slot_that_was_left_to_another_is_taken_when_that_one_is_gone() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        let mut now = 0;
+        for _ in 0..3 {
+            opened(&mut watch, now, "ours");
+            twice(&mut watch, now + 9_000, &held("theirs", 1));
+            watch.closed();
+            now += 10_000;
+        }
+        let next = watch.deadline().unwrap();
+        assert_eq!(watch.seen(next, next, held("theirs", 40_000)), SlotVerdict::Open);
+        let next = watch.deadline().unwrap();
+        assert_eq!(watch.seen(next, next, SlotSight::Free), SlotVerdict::Vacant);
+        assert_eq!(watch.deadline(), None);
+    }
+
+    #[test]
+    fn a_backend_that_cannot_tell_is_not_asked_again() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        watch.opened(at(0));
+        assert_eq!(
+            watch.seen(at(1_000), at(1_000), SlotSight::Unknowable),
+            SlotVerdict::Off
+        );
+        assert_eq!(watch.deadline(), None);
+        watch.opened(at(5_000));
+        assert_eq!(watch.deadline(), None);
+    }
+}

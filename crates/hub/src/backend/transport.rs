@@ -1,0 +1,203 @@
+//! Opens connections to the backend, and says in which of its stages an attempt failed. It never lets the token
+//! out: no error made here carries the URL.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use actix_rt::net::TcpStream;
+use actix_service::{Service, fn_service};
+use actix_tls::connect::{ConnectInfo, Connection};
+use awc::error::{ConnectError, SendRequestError, WsClientError};
+use awc::http::header::{HeaderName, HeaderValue};
+use awc::http::{StatusCode, Uri};
+use awc::{BoxedSocket, Client, Connector, ws};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::time::timeout;
+use watchpost_config::{ConnectionSettings, HeaderSettings};
+use watchpost_core::{ConnectFailure, FailureKind, Secret};
+use watchpost_visionguard::Backend;
+
+/// An open WebSocket to the backend.
+pub(crate) type WebSocket = Framed<BoxedSocket, ws::Codec>;
+
+/// The way to one backend: its address, the certificates to trust, the headers to send.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(super) backend: Backend,
+    ca_file: Option<PathBuf>,
+    headers: Vec<HeaderSettings>,
+    pub(super) timeout: Duration,
+    max_message: usize,
+}
+
+impl Transport {
+    pub(crate) fn new(backend: Backend, settings: &ConnectionSettings) -> Self {
+        Self {
+            backend,
+            ca_file: settings.ca_file.clone(),
+            headers: settings.header.clone(),
+            timeout: settings.connect_timeout.into(),
+            max_message: usize::try_from(settings.max_message.0).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// One attempt to open the alert socket.
+    pub(crate) async fn dial(&self, user_id: &str, token: &Secret) -> Result<WebSocket, ConnectFailure> {
+        let address = |e| failure(FailureKind::Address, e);
+        let url = self.backend.alerts(user_id, token.expose()).map_err(address)?;
+        let client = self.client()?;
+        let open = client.ws(url.expose()).max_frame_size(self.max_message).connect();
+        match timeout(self.timeout, open).await {
+            Ok(opened) => opened.map(|(_response, socket)| socket).map_err(|e| classify(&e)),
+            Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
+        }
+    }
+
+    /// A client with the certificates and headers as they are now.
+    pub(super) fn client(&self) -> Result<Client, ConnectFailure> {
+        let connector = Connector::new()
+            .connector(without_delay())
+            .timeout(self.timeout)
+            .handshake_timeout(self.timeout);
+        let connector = if self.backend.is_secure() {
+            connector.rustls_0_23(self.tls()?)
+        } else {
+            connector
+        };
+        // A redirection would carry the token to wherever it leads.
+        let mut builder = Client::builder()
+            .connector(connector)
+            .disable_timeout()
+            .disable_redirects();
+        for header in &self.headers {
+            let unreadable = |e: &dyn std::fmt::Display| {
+                failure(
+                    FailureKind::Credentials,
+                    format_args!("header {}: {e}", header.name),
+                )
+            };
+            let secret = header.secret.read().map_err(|e| unreadable(&e))?;
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| unreadable(&e))?;
+            let value = HeaderValue::from_str(secret.expose())
+                .map_err(|_| unreadable(&"its value has characters that a header cannot have"))?;
+            builder = builder.add_default_header((name, value));
+        }
+        Ok(builder.finish())
+    }
+
+    /// The system's certificate authorities, and the site's own. Read anew for each attempt, which is
+    /// rare, so that a replaced file counts and nothing stays in memory.
+    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, ConnectFailure> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(file) = &self.ca_file {
+            add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| failure(FailureKind::Tls, e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+}
+
+/// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the
+/// one before it (Nagle's algorithm), which a busy server delays.
+fn without_delay() -> impl Service<
+    ConnectInfo<Uri>,
+    Response = Connection<Uri, TcpStream>,
+    Error = actix_tls::connect::ConnectError,
+    Future: 'static,
+> + Clone
++ 'static {
+    let tcp = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
+    fn_service(move |request: ConnectInfo<Uri>| {
+        let connecting = tcp.call(request);
+        async move {
+            let connection = connecting.await?;
+            connection
+                .io_ref()
+                .set_nodelay(true)
+                .map_err(actix_tls::connect::ConnectError::Io)?;
+            Ok(connection)
+        }
+    })
+}
+
+fn add_authorities(roots: &mut rustls::RootCertStore, file: &Path) -> Result<(), String> {
+    let in_file = |e: &dyn std::fmt::Display| format!("`ca_file` {}: {e}", file.display());
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| in_file(&e))?;
+    let before = roots.len();
+    for certificate in certificates {
+        roots
+            .add(certificate.map_err(|e| in_file(&e))?)
+            .map_err(|e| in_file(&e))?;
+    }
+    if roots.len() == before {
+        return Err(in_file(&"there is no `BEGIN CERTIFICATE` in it, expected PEM"));
+    }
+    Ok(())
+}
+
+pub(super) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
+    ConnectFailure {
+        kind,
+        detail: detail.to_string(),
+    }
+}
+
+fn classify(error: &WsClientError) -> ConnectFailure {
+    match error {
+        WsClientError::InvalidResponseStatus(status) => {
+            let kind = match *status {
+                StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
+                StatusCode::FORBIDDEN => FailureKind::Forbidden,
+                other => FailureKind::Http(other.as_u16()),
+            };
+            failure(kind, "the server refused the WebSocket")
+        }
+        WsClientError::SendRequest(error) => classify_request(error),
+        other => failure(
+            FailureKind::Http(101),
+            format_args!("not a WebSocket handshake: {other}"),
+        ),
+    }
+}
+
+pub(super) fn classify_request(error: &SendRequestError) -> ConnectFailure {
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(e)) => failure(FailureKind::Dns, e),
+        SendRequestError::Connect(ConnectError::NoRecords) => {
+            failure(FailureKind::Dns, "the name has no address")
+        }
+        SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
+            failure(FailureKind::Timeout, "the server did not answer in time")
+        }
+        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e),
+        SendRequestError::Connect(ConnectError::Disconnected) => failure(
+            FailureKind::Network,
+            "the server closed the connection before it answered",
+        ),
+        SendRequestError::Response(e) => {
+            failure(FailureKind::Network, format_args!("unreadable answer: {e}"))
+        }
+        other => failure(FailureKind::Network, other),
+    }
+}
+
+fn classify_io(error: &io::Error) -> ConnectFailure {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let kind = match error.kind() {
+        _ if is_tls => FailureKind::Tls,
+        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
+        io::ErrorKind::TimedOut => FailureKind::Timeout,
+        _ => FailureKind::Network,
+    };
+    failure(kind, error)
+}

@@ -1,0 +1,187 @@
+//! The backend's ways: tokens that expire, sockets that look well and get no alerts, another client of the same user.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, toml};
+
+/// A hub that logs in by itself, with this password.
+fn logging_in(backend: &Backend, password: &str) -> Result<HubSetup> {
+    let (url, email) = (backend.url(), backend.ready("email")?);
+    let setup = HubSetup::new()?;
+    let file = setup.dir().join("password");
+    fs::write(&file, format!("{password}\n"))?;
+    let file = file.display().to_string();
+    Ok(setup.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = url
+        login = { email = email, password_file = file }
+        reconnect = { initial = "100ms", max = "800ms", jitter = 0.2, stable_after = "1s" }
+        slot = { interval = "400ms" }
+    }))
+}
+
+fn connection(status: &Value) -> &Value {
+    &status["connections"][0]
+}
+
+fn counter(status: &Value, name: &str) -> u64 {
+    connection(status)["counters"][name].as_u64().unwrap_or(0)
+}
+
+fn until_open(hub: &Hub, times: u64) -> Result<Value> {
+    hub.until(&format!("connected for the {times}. time"), PATIENCE, |status| {
+        connection(status)["state"] == "connected" && counter(status, "opened") >= times
+    })
+}
+
+/// Sends one alert and waits for its acknowledgement.
+fn one_comes_through(backend: &Backend) -> Result<()> {
+    let before = backend.stats()?["acknowledged"].as_u64().context("a count")?;
+    backend.order(&json!({"do": "send", "count": 1}))?;
+    backend.until("an acknowledgement more", PATIENCE, |stats| {
+        stats["acknowledged"].as_u64() > Some(before)
+    })?;
+    Ok(())
+}
+
+/// The hub's own alerts with this word.
+fn told(hub: &Hub, word: &str) -> Result<Vec<Value>> {
+    let lines = hub.ask("alerts", &["list", "--json"])?;
+    let alerts = lines
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>()?;
+    let meant = |alert: &Value| alert["kind"] == "hub" && alert["details"]["status"] == word;
+    Ok(alerts.into_iter().filter(meant).collect())
+}
+
+#[test]
+fn it_logs_in_again_when_its_token_has_expired_and_no_sooner() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--token-life", "2s"])?;
+    let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
+    until_open(&hub, 1)?;
+    one_comes_through(&backend)?;
+    // The socket outlives the token; only the next connect needs another.
+    let opened = |status: &Value| connection(status)["open_for_ms"].as_u64();
+    hub.until("the token's end", PATIENCE, |status| opened(status) > Some(2_000))?;
+    one_comes_through(&backend)?;
+    backend.order(&json!({"do": "kill", "how": "eof"}))?;
+    until_open(&hub, 2)?;
+    one_comes_through(&backend)?;
+    let refused = backend
+        .attempts()?
+        .iter()
+        .filter(|attempt| attempt["outcome"] == "forbidden")
+        .count();
+    assert_eq!(refused, 0, "no attempt was made with an expired token");
+    Ok(())
+}
+
+#[test]
+fn a_wrong_password_is_told_with_its_cure_and_never_shown() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let mut hub = logging_in(&backend, "not-the-password")?.start()?;
+    let status = hub.until("three attempts", PATIENCE, |status| {
+        connection(status)["attempts"].as_u64() >= Some(3)
+    })?;
+    let failure = &connection(&status)["last_failure"];
+    assert_eq!(failure["what"], "login refused: Invalid credentials");
+    assert!(
+        failure["cure"]
+            .as_str()
+            .is_some_and(|cure| cure.contains("email"))
+    );
+    assert_eq!(told(&hub, "login_refused")?.len(), 1, "said once");
+    let stats = backend.stats()?;
+    assert_eq!(stats["attempts"], 0, "nothing is dialed without a token");
+    assert!(
+        stats["rest_requests"].as_u64() <= connection(&hub.status()?)["attempts"].as_u64(),
+        "one login an attempt: {stats}"
+    );
+    let log = hub.process().log();
+    assert!(!log.contains("not-the-password"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_403_is_explained() -> Result<()> {
+    let lasting = Backend::start(&["--rate", "0"])?;
+    let brief = Backend::start(&["--rate", "0", "--token-life", "1s"])?;
+    let nobody = "550e8400-e29b-41d4-a716-446655440000";
+    for (backend, path, user_id, expected) in [
+        (&lasting, "", nobody, "the token is another user's"),
+        (
+            &lasting,
+            "/elsewhere",
+            lasting.ready("user_id")?,
+            "not found at this path",
+        ),
+        // Sooner or later.
+        (&brief, "", brief.ready("user_id")?, "the token has expired"),
+    ] {
+        let (url, token) = (format!("{}{path}", backend.url()), backend.ready("token")?);
+        let setup = HubSetup::new()?.with(toml! {
+            [[connection]]
+            name = "shop"
+            url = url
+            user_id = user_id
+            token = token
+            reconnect = { initial = "100ms", max = "800ms" }
+        });
+        let hub = setup.start()?;
+        hub.until(expected, PATIENCE, |status| {
+            // While the token is good the hub is in.
+            let _ = backend.order(&json!({"do": "kill", "how": "eof"}));
+            let what = &connection(status)["last_failure"]["what"];
+            what.as_str().is_some_and(|what| what.contains(expected))
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_socket_that_gets_no_alerts_is_opened_anew() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
+    until_open(&hub, 1)?;
+    one_comes_through(&backend)?;
+    backend.order(&json!({"do": "deafen"}))?;
+    let status = until_open(&hub, 2)?;
+    assert_eq!(counter(&status, "deaf"), 1);
+    one_comes_through(&backend)?;
+    let told = told(&hub, "deaf")?;
+    assert!(
+        told[0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("another client")),
+        "{told:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn two_clients_of_one_user_do_not_fight_for_ever() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
+    until_open(&hub, 1)?;
+    let rival = logging_in(&backend, backend.ready("password")?)?.start()?;
+    // Each takes the alerts from the other until one of them gives way.
+    watchpost_testkit::eventually("one gives way", PATIENCE, || {
+        for (hub, other) in [(&hub, &rival), (&rival, &hub)] {
+            let status = hub.status()?;
+            let waiting = connection(&status)["next_attempt_ms"].as_u64() > Some(60_000);
+            if waiting && connection(&other.status()?)["state"] == "connected" {
+                return Ok(());
+            }
+        }
+        Err(anyhow::anyhow!("{:#} {:#}", hub.status()?, rival.status()?))
+    })?;
+    backend.until("the other has it to itself", PATIENCE, |stats| {
+        stats["open"] == 1 && stats["registered"] == 1
+    })?;
+    one_comes_through(&backend)?;
+    Ok(())
+}
