@@ -167,7 +167,7 @@ forms! {
     /// A text that is not empty.
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
-    KindWord = { "type": "string", "enum": ["anomaly", "hub"] };
+    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
     /// A table that someone else checks.
@@ -194,7 +194,12 @@ mod tests {
         assert_eq!(words["enum"], json!(severities));
         assert_eq!(
             KindWord::json_schema(&mut generator).to_value()["enum"],
-            json!([AlertKind::Anomaly, AlertKind::Hub])
+            json!([
+                AlertKind::Anomaly,
+                AlertKind::OwlEye,
+                AlertKind::Notice,
+                AlertKind::Hub
+            ])
         );
     }
 }

@@ -31,6 +31,15 @@ pub struct Alert {
     /// When it happened, where the backend said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<UnixMillis>,
+    /// The backend's own record of it, as soon as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly_id: Option<String>,
+    /// The shop that the backend counts it to, as soon as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shop_id: Option<String>,
+    /// Whether it did not come when it happened, but was fetched from the backend afterwards.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub late: bool,
     /// How much it matters.
     pub severity: Severity,
     /// One line for a subject or a list.
@@ -49,6 +58,10 @@ pub struct Alert {
 pub enum AlertKind {
     /// A camera's AI judged a person's behaviour abnormal.
     Anomaly,
+    /// The backend's night watch saw somebody where nobody should be.
+    OwlEye,
+    /// A message for people that was made over the backend's REST interface. It proves nothing.
+    Notice,
     /// The hub speaks of itself: see [`HubEvent`](crate::HubEvent).
     Hub,
 }
@@ -126,6 +139,11 @@ pub enum Picture {
     Missing(String),
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -158,6 +176,8 @@ impl fmt::Display for AlertKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Anomaly => "anomaly",
+            Self::OwlEye => "owl_eye",
+            Self::Notice => "notice",
             Self::Hub => "hub",
         })
     }
@@ -174,6 +194,9 @@ pub(crate) fn sample(id: u64) -> Alert {
         person_id: 1,
         received_at: UnixMillis(i64::try_from(id / 1_000).unwrap()),
         occurred_at: None,
+        anomaly_id: None,
+        shop_id: None,
+        late: false,
         severity: Severity::Low,
         title: "Anomaly at front-door".into(),
         text: "Person 1, score -1.23".into(),

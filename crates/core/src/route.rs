@@ -19,8 +19,8 @@ pub struct Target {
 pub struct Match {
     /// Names of connections, one of which it came over.
     pub connections: Vec<String>,
-    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes the hub's own events only when it
-    /// names [`AlertKind::Hub`], so that a siren does not ring for a full disk.
+    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes the hub's own events and notices only
+    /// when it names them, so that a siren does not ring for a full disk, or because somebody on the network wants it.
     pub kinds: Vec<AlertKind>,
     /// Stream ids, one of which it has.
     pub streams: Vec<String>,
@@ -152,7 +152,7 @@ impl Router {
 impl Match {
     fn takes(&self, kind: AlertKind) -> bool {
         if self.kinds.is_empty() {
-            kind != AlertKind::Hub
+            matches!(kind, AlertKind::Anomaly | AlertKind::OwlEye)
         } else {
             self.kinds.contains(&kind)
         }

@@ -94,6 +94,12 @@ impl Hub {
             live: live.clone(),
             ids: Arc::clone(&ids),
             readers: readers.clone(),
+            write_back: settings
+                .connection
+                .iter()
+                .filter(|connection| connection.write_back)
+                .map(|connection| connection.name.clone())
+                .collect(),
             clock,
         })
         .map_err(StartError::Thread)?;
@@ -121,6 +127,7 @@ impl Hub {
             link_grace: settings.hub.link_grace.into(),
             clock,
             store: writer.clone(),
+            readers: readers.clone(),
             ids: Arc::clone(&ids),
         };
         let connections = settings.connection.iter().zip(backends).map(connection).collect();

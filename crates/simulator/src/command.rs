@@ -22,6 +22,11 @@ pub enum Command {
         /// Its text.
         message: String,
     },
+    /// A browser in sentry mode sees somebody: a row of its own, and a notification that no alert comes before.
+    OwlEye {
+        /// How many persons it sees.
+        persons: u32,
+    },
     /// Send this text as it is to the registered socket.
     Say {
         /// The text of the message.

@@ -13,6 +13,7 @@ use crate::{
     Account, Attempt, Command, Error, Options, SentAlert, Stats,
     account::Claims,
     backend::{Backend, Outgoing},
+    owl,
     produce::{Job, Producer},
     rows::Picture,
     server::{self, Switch},
@@ -244,6 +245,10 @@ impl Handle {
             Command::Notify { title, message } => {
                 let (now, offset) = (backend.now(), backend.options.local_offset);
                 let text = wire::rest_notification(fastrand::u64(..), &title, &message, now, offset);
+                self.say(Outgoing::Notification(text.into())).await;
+            }
+            Command::OwlEye { persons } => {
+                let text = owl::seen(backend, persons)?;
                 self.say(Outgoing::Notification(text.into())).await;
             }
             Command::Say { text } => self.say(Outgoing::Text(text.into())).await,

@@ -10,6 +10,10 @@ pub struct Batch {
     /// What became of deliveries; done after the arrivals. An update of a delivery that is no longer
     /// pending, or whose alert is gone, changes nothing.
     pub updates: Vec<DeliveryUpdate>,
+    /// What has become known of alerts; done after the arrivals. One of an alert that is gone changes nothing.
+    pub annotations: Vec<Annotation>,
+    /// How far the backend's records are known, by connection; done after the arrivals.
+    pub horizons: Vec<(String, UnixMillis)>,
     /// Names of sinks whose waiting retries shall all be due at once; done last. No more than
     /// 20,000 of a sink at a time, those that wait least first: the others keep their time.
     pub release: Vec<String>,
@@ -24,6 +28,19 @@ pub struct Arrival {
     pub frame: Option<Vec<u8>>,
     /// To whom it goes, at most once to each sink.
     pub deliveries: Vec<PlannedDelivery>,
+}
+
+/// What the backend's own record says of an alert that came without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// Which alert.
+    pub alert: AlertId,
+    /// The record.
+    pub anomaly_id: String,
+    /// The shop it is counted to.
+    pub shop_id: Option<String>,
+    /// When it happened.
+    pub occurred_at: Option<UnixMillis>,
 }
 
 /// What became of a delivery.
@@ -48,8 +65,8 @@ pub struct DeliveryUpdate {
 pub enum Receipt {
     /// It is on disk now.
     Stored,
-    /// It was on disk already, or stands earlier in the same batch: the same source id of the same
-    /// connection, or the same id. Nothing of this one is kept.
+    /// It was on disk already, or stands earlier in the same batch: the same source id or
+    /// anomaly of the same connection, or the same id. Nothing of this one is kept.
     Duplicate {
         /// The alert that is kept.
         of: AlertId,
@@ -59,6 +76,10 @@ pub enum Receipt {
 impl Batch {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.arrivals.is_empty() && self.updates.is_empty() && self.release.is_empty()
+        self.arrivals.is_empty()
+            && self.updates.is_empty()
+            && self.release.is_empty()
+            && self.annotations.is_empty()
+            && self.horizons.is_empty()
     }
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use watchpost_core::{AlertId, DeliveryState, PlannedDelivery};
+use watchpost_core::{Alert, AlertId, DeliveryState, PlannedDelivery};
 
+use crate::anomalies::{Annotating, annotate, insert_anomaly, set_horizon, stored_anomaly};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::Names;
 use crate::store::{id, key};
@@ -31,7 +32,7 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
     let bodies = batch
         .arrivals
         .iter()
-        .map(document)
+        .map(|arrival| document(&arrival.alert))
         .collect::<Result<Vec<_>, _>>()?;
     let tx = store
         .db
@@ -74,6 +75,15 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
     for update in &batch.updates {
         apply(&tx, sinks, update, &mut tally).map_err(sql)?;
     }
+    for annotation in &batch.annotations {
+        annotate(&tx, annotation).map_err(|e| match e {
+            Annotating::Sql(e) => sql(e),
+            Annotating::Document(e) => e,
+        })?;
+    }
+    for (connection, horizon) in &batch.horizons {
+        set_horizon(&tx, connections, connection, *horizon).map_err(sql)?;
+    }
     for sink in &batch.release {
         release(&tx, sinks, sink).map_err(sql)?;
     }
@@ -91,8 +101,8 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
     Ok(receipts)
 }
 
-fn document(arrival: &Arrival) -> Result<String, StoreError> {
-    let alert = &arrival.alert;
+/// An alert's JSON form.
+pub(crate) fn document(alert: &Alert) -> Result<String, StoreError> {
     serde_json::to_string(alert).map_err(|source| StoreError::Document {
         alert: alert.id.0,
         source,
@@ -107,6 +117,7 @@ fn receipts(
     last_id: i64,
 ) -> rusqlite::Result<Vec<Receipt>> {
     let mut sources: HashMap<(i64, &str), AlertId> = HashMap::new();
+    let mut anomalies: HashMap<(i64, &str), AlertId> = HashMap::new();
     let mut newest = last_id;
     let mut ids: Vec<AlertId> = Vec::with_capacity(arrivals.len());
     let mut receipts = Vec::with_capacity(arrivals.len());
@@ -120,6 +131,13 @@ fn receipts(
             },
             None => None,
         };
+        let anomaly = alert.anomaly_id.as_deref().map(|anomaly| (connection, anomaly));
+        if let (None, Some(anomaly)) = (kept, anomaly) {
+            kept = match anomalies.get(&anomaly) {
+                Some(&kept) => Some(kept),
+                None => stored_anomaly(tx, anomaly.0, anomaly.1)?,
+            };
+        }
         // Ids grow, so one that is greater than all before it needs no looking up.
         if kept.is_none() && key(alert.id) <= newest && (ids.contains(&alert.id) || is_stored(tx, alert.id)?)
         {
@@ -129,6 +147,7 @@ fn receipts(
             Some(of) => Receipt::Duplicate { of },
             None => {
                 sources.extend(source.map(|source| (source, alert.id)));
+                anomalies.extend(anomaly.map(|anomaly| (anomaly, alert.id)));
                 ids.push(alert.id);
                 newest = newest.max(key(alert.id));
                 Receipt::Stored
@@ -173,6 +192,9 @@ fn insert_alert(
         frame.map(|frame| frame.crc),
         body,
     ])?;
+    if let Some(anomaly_id) = &alert.anomaly_id {
+        insert_anomaly(tx, connection, anomaly_id, alert.id)?;
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anomalies;
 mod batch;
 mod commit;
 mod deliveries;
@@ -32,7 +33,8 @@ mod retention;
 mod schema;
 mod store;
 
-pub use batch::{Arrival, Batch, DeliveryUpdate, Receipt};
+pub use anomalies::{PLACE_PREFIX, Twin, TwinOf, WriteBack};
+pub use batch::{Annotation, Arrival, Batch, DeliveryUpdate, Receipt};
 pub use deliveries::{Delivery, MAX_CHANGED_ROWS, Selection};
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use watchpost_core::UnixMillis;
 
+use crate::anomalies::forget;
 use crate::{Retention, Store, StoreError};
 
 /// Alerts that one call looks at. It takes a few milliseconds.
@@ -74,6 +75,8 @@ impl Store {
         let current = self.frames.head().map_or(0, |head| head.number);
         let spare_bytes = self.frames.segment_size();
         let limits = self.options.retention;
+        let outcome = forget(&self.db, now);
+        self.outcome("forget old records in", outcome)?;
         if limits == Retention::default() {
             return Ok(RetentionReport::default());
         }

@@ -11,7 +11,10 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x5750_5354;
 
 /// Migration number n (from 1) leads from schema n-1 to schema n. A released one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+];
 
 /// Size of a page of the database, in bytes. It is what one changed row costs in the write-ahead log, so
 /// it is the disk's own block and no larger.

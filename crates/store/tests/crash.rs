@@ -60,7 +60,7 @@ fn write_until_killed(dir: &Path) -> ! {
                 .drain(..)
                 .map(|alert| update(alert, "mail", DeliveryState::Delivered, at(0)))
                 .collect(),
-            release: Vec::new(),
+            ..Batch::default()
         };
         store.commit(&batch).unwrap();
         let mut told = String::new();

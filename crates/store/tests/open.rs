@@ -221,7 +221,7 @@ fn other_databases_are_left_alone() {
             .unwrap()
     };
     change("PRAGMA user_version = 9");
-    expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 1. Run the newer release that wrote it, or restore a backup."]
+    expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 2. Run the newer release that wrote it, or restore a backup."]
         .assert_eq(&refusal(dir.path()));
     change("PRAGMA user_version = 1; PRAGMA application_id = 17");
     expect!["DIR/watchpost.db is a database of another program (application id 0x11). Move it away or choose another data directory."]
@@ -253,7 +253,8 @@ fn a_database_of_schema_1_is_read() {
         fs::copy(fixture.join(name), dir.path().join(name)).unwrap();
     }
     let (store, report) = reopen(dir.path());
-    assert_eq!((report.schema_from, report.remarkable()), (1, None));
+    let brought = Some("The store was brought from schema 1 to 2.".to_owned());
+    assert_eq!((report.schema_from, report.remarkable()), (1, brought));
     let mut reader = store.reader().unwrap();
     let mut shown = String::new();
     for stored in reader.live(50).unwrap() {

@@ -90,6 +90,18 @@ impl Backend {
         list(self.get("/simulator/attempts")?)
     }
 
+    /// A row of its list of anomalies, as `GET /api/anomalies/{id}` shows it.
+    pub fn row(&self, anomaly_id: &str) -> Result<Value> {
+        let path = format!("/api/anomalies/{anomaly_id}");
+        let token = format!("Bearer {}", self.ready("token")?);
+        let answer = self
+            .agent
+            .get(self.at(&path))
+            .header("Authorization", token)
+            .call();
+        read(answer.with_context(|| format!("GET {path}"))?, &path)
+    }
+
     /// The very bytes of the picture that an alert carried.
     pub fn picture(&self, anomaly_id: &str) -> Result<Vec<u8>> {
         self.bytes(&format!("/simulator/pictures/{anomaly_id}"))

@@ -131,6 +131,13 @@ impl Backend {
         self.at(&["api", "anomalies", id])
     }
 
+    /// Counts a shop's anomalies.
+    pub fn summary(&self, shop_id: &str) -> Url {
+        let mut url = self.at(&["api", "anomalies", "stats", "summary"]);
+        url.query_pairs_mut().append_pair("shop_id", shop_id);
+        url
+    }
+
     /// The picture behind an anomaly's `image_url`, which is a path on the backend. `None` for anything else: the
     /// token goes to no other host.
     pub fn picture(&self, image_url: &str) -> Option<Url> {

@@ -154,10 +154,20 @@ impl<'a> Picture<'a> {
             Ok(bytes) => bytes,
             Err(_) => decode_escaped(base64)?,
         };
-        self.check(bytes, limits)
+        JpegFrame::check(bytes, self.format.as_deref(), limits)
+    }
+}
+
+impl JpegFrame {
+    /// Checks a file that was fetched from the backend.
+    ///
+    /// # Errors
+    /// Why it cannot be shown.
+    pub fn parse(bytes: Vec<u8>, limits: PictureLimits) -> Result<Self, PictureProblem> {
+        Self::check(bytes, None, limits)
     }
 
-    fn check(&self, bytes: Vec<u8>, limits: PictureLimits) -> Result<JpegFrame, PictureProblem> {
+    fn check(bytes: Vec<u8>, format: Option<&str>, limits: PictureLimits) -> Result<Self, PictureProblem> {
         if bytes.len() > limits.max_bytes {
             return Err(PictureProblem::TooLarge {
                 bytes: bytes.len(),
@@ -172,10 +182,7 @@ impl<'a> Picture<'a> {
                     .map(|byte| format!("{byte:02X}"))
                     .collect::<Vec<_>>()
                     .join(" "),
-                format: self
-                    .format
-                    .as_deref()
-                    .map(|format| format.chars().take(32).collect()),
+                format: format.map(|format| format.chars().take(32).collect()),
             },
             Fault::NoEnd => PictureProblem::CutOff { bytes: bytes.len() },
             Fault::Damaged(offset) => PictureProblem::Damaged { offset },
@@ -189,7 +196,7 @@ impl<'a> Picture<'a> {
                 max_side,
             });
         }
-        Ok(JpegFrame { bytes, width, height })
+        Ok(Self { bytes, width, height })
     }
 }
 

@@ -28,8 +28,8 @@ pub struct RouteMatch {
     /// The name of the connection that it came over, or several.
     #[schemars(with = "Vec<schema::Reference>", extend("x-one" = true))]
     pub connection: Vec<String>,
-    /// The kind of the alert, or several: `anomaly` from a camera, `hub` for what the hub says of itself. Without it,
-    /// all but `hub`.
+    /// The kind of the alert, or several: `anomaly` from a camera, `owl_eye` from the night watch, `notice` for a
+    /// message made over REST, `hub` for what the hub says of itself. Without it, `anomaly` and `owl_eye`.
     #[schemars(with = "Vec<schema::KindWord>", extend("x-one" = true))]
     pub kind: Vec<AlertKind>,
     /// The id of the camera stream as the backend knows it, or several.

@@ -520,7 +520,7 @@ match = { severity = "urgent", kind = ["anomaly", "motion"] }
                 ·                                                   ────┬───
                 ·                                                       ╰── not one of its words
                 ╰────
-              help: expected `anomaly` or `hub`
+              help: expected `anomaly`, `owl_eye`, `notice` or `hub`
         "#]],
     );
 }

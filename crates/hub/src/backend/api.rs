@@ -153,6 +153,17 @@ impl Api {
         self.get(url.as_str(), Some(token)).await
     }
 
+    /// Whether the backend's database works, by counting a shop's anomalies, which it can do whatever their scores.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn can_count(&self, token: &Secret, shop_id: &str) -> Result<(), ConnectFailure> {
+        let url = self.backend().summary(shop_id);
+        self.get::<serde_json::Value>(url.as_str(), Some(token))
+            .await
+            .map(drop)
+    }
+
     /// One anomaly.
     ///
     /// # Errors

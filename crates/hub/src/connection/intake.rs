@@ -12,6 +12,7 @@ use watchpost_core::{
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Message, ParseError, ParseOptions, Parser, PictureLimits};
 
+use super::notice::{Notices, Told};
 use super::report::Counters;
 use crate::clock::Clock;
 
@@ -29,6 +30,8 @@ pub(super) enum Understood {
     Pong,
     /// Store it, then acknowledge it.
     Alert(Box<Arrived>),
+    /// See what it tells.
+    Notification(Told),
     /// Nothing.
     Nothing,
 }
@@ -38,14 +41,27 @@ pub(super) struct Arrived {
     pub(super) alert: Alert,
     pub(super) frame: Option<Vec<u8>>,
     /// The message that acknowledges it.
-    pub(super) ack: String,
+    pub(super) ack: Option<String>,
     /// What it takes up until it is stored, in bytes.
     pub(super) bytes: usize,
+}
+
+impl Arrived {
+    /// What did not come as an alert over the socket.
+    pub(super) fn fetched(alert: Alert, frame: Option<Vec<u8>>) -> Self {
+        Self {
+            bytes: ALERT_OVERHEAD_BYTES + frame.as_ref().map_or(0, Vec::len),
+            alert,
+            frame,
+            ack: None,
+        }
+    }
 }
 
 /// Reads the messages of one connection.
 pub(super) struct Intake {
     connection: String,
+    notices: Notices,
     parser: Parser,
     limits: PictureLimits,
     ids: Arc<AlertIds>,
@@ -57,6 +73,7 @@ impl Intake {
         let max_bytes = usize::try_from(settings.max_picture.0).unwrap_or(usize::MAX);
         Self {
             connection: settings.name.clone(),
+            notices: Notices::new(settings, Arc::clone(&ids)),
             parser: Parser::new(ParseOptions {
                 keep_pose: settings.keep_pose,
             }),
@@ -67,6 +84,11 @@ impl Intake {
             ids,
             complained: None,
         }
+    }
+
+    /// What a picture may measure.
+    pub(super) fn limits(&self) -> PictureLimits {
+        self.limits
     }
 
     /// Reads one message and counts it.
@@ -82,9 +104,9 @@ impl Intake {
                 }
                 Understood::Alert(Box::new(arrived))
             }
-            Ok(Message::Notification(_)) => {
+            Ok(Message::Notification(notification)) => {
                 counters.notifications += 1;
-                Understood::Nothing
+                Understood::Notification(self.notices.told(&notification, clock.unix()))
             }
             Ok(Message::Unknown { kind }) => {
                 debug!(connection = %self.connection, %kind, "ignored a message of unknown type");
@@ -145,7 +167,7 @@ fn arrive(
         + frame.as_ref().map_or(0, Vec::len)
         + alert.pose.map_or(0, |pose| pose.get().len());
     Arrived {
-        ack: wire::outgoing::ack(&alert.stream_id, alert.source_id.as_ref()),
+        ack: Some(wire::outgoing::ack(&alert.stream_id, alert.source_id.as_ref())),
         alert: Alert {
             id: ids.next(now),
             kind: AlertKind::Anomaly,
@@ -155,6 +177,9 @@ fn arrive(
             person_id: alert.person_id,
             received_at: now,
             occurred_at: occurred_at(alert),
+            anomaly_id: None,
+            shop_id: None,
+            late: false,
             severity: severity(alert),
             title: format!("Anomaly on stream {}", short(&alert.stream_id)),
             text: text(alert),
@@ -211,7 +236,7 @@ fn details(alert: &wire::Alert<'_>) -> Details {
 }
 
 /// Enough of a stream id to tell cameras apart; the backend makes UUIDs and itself shows 8 digits.
-fn short(stream_id: &str) -> &str {
+pub(super) fn short(stream_id: &str) -> &str {
     match stream_id.char_indices().nth(8) {
         Some((end, _)) if stream_id.len() == 36 => &stream_id[..end],
         _ => stream_id,
@@ -273,8 +298,8 @@ mod tests {
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&arrived.alert).unwrap());
         assert_eq!(
-            arrived.ack,
-            r#"{"type":"ack","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a"}"#
+            arrived.ack.as_deref(),
+            Some(r#"{"type":"ack","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a"}"#)
         );
     }
 
@@ -284,7 +309,10 @@ mod tests {
             r#"{"id":7,"stream_id":"door","person_id":1,"timestamp":"2026-11-23T01:00:00Z",
                 "details":{"status":"new","confidence":0.9}}"#,
         );
-        assert_eq!(arrived.ack, r#"{"type":"ack","stream_id":"door","id":7}"#);
+        assert_eq!(
+            arrived.ack.as_deref(),
+            Some(r#"{"type":"ack","stream_id":"door","id":7}"#)
+        );
         assert_eq!(arrived.alert.source_id.as_deref(), Some("7"));
         assert_eq!(
             arrived.alert.occurred_at.unwrap().to_string(),

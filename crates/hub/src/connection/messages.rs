@@ -16,16 +16,19 @@ impl Handler<Stored> for Connection {
             self.in_hand -= 1;
             self.in_hand_bytes -= receipt.bytes;
             match receipt.outcome {
+                StoredAs::New if receipt.ack.is_none() => self.counters.fetched += 1,
                 StoredAs::New => self.counters.stored += 1,
+                // What was fetched may have been there.
+                StoredAs::Duplicate if receipt.ack.is_none() => {}
                 StoredAs::Duplicate => self.counters.duplicates += 1,
                 StoredAs::Lost => {
                     self.counters.dropped += 1;
                     continue;
                 }
             }
-            if self.socket.is_some() {
+            if let (Some(ack), true) = (receipt.ack, self.socket.is_some()) {
                 self.counters.acknowledged += 1;
-                self.send(WsMessage::Text(receipt.ack.into()), ctx);
+                self.send(WsMessage::Text(ack.into()), ctx);
             }
         }
         self.finish(ctx);

@@ -3,13 +3,16 @@
 //! [`watchpost_core::Link`]'s to say; what a message means is [`intake`]'s.
 
 mod assemble;
+mod backfill;
 mod credentials;
 mod dial;
 mod intake;
 mod messages;
+mod notice;
 mod report;
 mod slot;
 mod socket;
+mod write_back;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +26,12 @@ use tracing::{debug, error};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
     Absence, AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Digest, FailureKind, HeartbeatPolicy,
-    HubEvent, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment, SlotWatch,
+    HubEvent, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment, Pairing, SlotWatch,
 };
 use watchpost_visionguard::{Backend, outgoing};
 
 use self::assemble::{Assembled, Assembler};
+use self::backfill::{Backfill, SETTLE};
 use self::credentials::Credentials;
 use self::intake::{Intake, Understood};
 pub(crate) use self::messages::{ReportConnection, StopConnection};
@@ -36,7 +40,7 @@ use self::slot::MAX_FREEING;
 use self::socket::Socket;
 use crate::backend::Api;
 use crate::clock::Clock;
-use crate::store::{Accept, StoreHandle};
+use crate::store::{Accept, Readers, StoreHandle};
 
 /// How long the server may take for its half of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +64,7 @@ pub(crate) struct ConnectionParts {
     pub(crate) link_grace: Duration,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
+    pub(crate) readers: Readers,
     pub(crate) ids: Arc<AlertIds>,
 }
 
@@ -72,9 +77,15 @@ pub(crate) struct Connection {
     credentials: Rc<Credentials>,
     intake: Intake,
     store: StoreHandle,
+    readers: Readers,
+    ids: Arc<AlertIds>,
     assembler: Assembler,
     slot: SlotWatch,
     slot_timer: Option<SpawnHandle>,
+    pairing: Pairing,
+    backfill: Backfill,
+    /// Records being fetched because a notification told of them.
+    fetching: usize,
     absence: Absence,
     absence_timer: Option<SpawnHandle>,
     attempt: Option<SpawnHandle>,
@@ -102,6 +113,7 @@ impl Connection {
             link_grace,
             clock,
             store,
+            readers,
             ids,
         } = parts;
         let max_message = usize::try_from(settings.max_message.0).unwrap_or(usize::MAX);
@@ -111,6 +123,11 @@ impl Connection {
             credentials: Credentials::new(Arc::clone(&settings), clock),
             slot: SlotWatch::new(settings.slot.interval.into()),
             slot_timer: None,
+            pairing: Pairing::default(),
+            backfill: Backfill::default(),
+            fetching: 0,
+            readers,
+            ids: Arc::clone(&ids),
             absence: Absence::new(link_grace, clock.now()),
             absence_timer: None,
             intake: Intake::new(&settings, ids),
@@ -201,14 +218,16 @@ impl Connection {
             }
             Understood::Pong => self.step(LinkEvent::Pong, ctx),
             Understood::Alert(arrival) => self.accept(*arrival, ctx),
+            Understood::Notification(told) => self.notified(told, ctx),
             Understood::Nothing => {}
         }
     }
 
     fn accept(&mut self, arrival: intake::Arrived, ctx: &mut Context<Self>) {
-        self.counters.received += 1;
-        let limit = usize::try_from(self.settings.intake_buffer.0).unwrap_or(usize::MAX);
-        let full = self.in_hand > 0 && self.in_hand_bytes + arrival.bytes > limit;
+        if arrival.ack.is_some() {
+            self.counters.received += 1;
+        }
+        let full = !self.has_room_for(arrival.bytes);
         if full || self.stopping.is_some() {
             // Dropped without an acknowledgement: reading must go on, or the server stalls for its user.
             if full && self.counters.dropped == 0 {
@@ -220,10 +239,18 @@ impl Connection {
             }
             self.counters.dropped += 1;
             self.dropped.add(1);
+            self.backfill_in(SETTLE, ctx);
             return;
         }
         self.in_hand += 1;
         self.in_hand_bytes += arrival.bytes;
+        if arrival.ack.is_some() {
+            self.pairing.alert(
+                arrival.alert.id,
+                &arrival.alert.stream_id,
+                arrival.alert.person_id,
+            );
+        }
         let intake::Arrived {
             alert,
             frame,
@@ -240,6 +267,12 @@ impl Connection {
         });
     }
 
+    /// Whether the buffer takes something of this size.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let limit = usize::try_from(self.settings.intake_buffer.0).unwrap_or(usize::MAX);
+        self.in_hand == 0 || self.in_hand_bytes + bytes <= limit
+    }
+
     /// When stopping: closes the link once the store has confirmed everything.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         if self.stopping.is_some() && self.in_hand == 0 {
@@ -252,6 +285,7 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.arm_write_back(ctx);
         self.step(LinkEvent::Start, ctx);
     }
 

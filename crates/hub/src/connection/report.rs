@@ -70,6 +70,9 @@ pub struct Counters {
     pub received: u64,
     /// Alerts stored.
     pub stored: u64,
+    /// Alerts stored that did not come as such over the link: fetched afterwards, or made of notifications.
+    #[serde(default)]
+    pub fetched: u64,
     /// Alerts that were there already.
     pub duplicates: u64,
     /// Acknowledgements sent.

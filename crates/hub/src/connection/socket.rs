@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use actix_http::ws::{self, CloseCode, Message as WsMessage, ProtocolError};
@@ -11,6 +12,7 @@ use tracing::{info, warn};
 use watchpost_core::{CloseReason, LinkEvent, LinkState};
 
 use super::assemble::Assembler;
+use super::backfill::AWAY_INTERVAL;
 use super::{Connection, LastFailure};
 use crate::backend::WebSocket;
 
@@ -64,6 +66,7 @@ impl Connection {
         self.slot.opened(self.clock.now());
         self.step(LinkEvent::Opened, ctx);
         self.arm_slot(ctx);
+        self.backfill_in(Duration::ZERO, ctx);
     }
 
     pub(super) fn send(&mut self, message: WsMessage, ctx: &mut Context<Self>) {
@@ -135,6 +138,8 @@ impl Connection {
             ctx.cancel_future(socket.reader);
             ctx.cancel_future(socket.writer);
             self.slot.closed();
+            self.pairing.clear();
+            self.backfill_in(AWAY_INTERVAL, ctx);
             self.arm_slot(ctx);
         }
     }

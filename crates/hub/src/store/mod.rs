@@ -11,8 +11,8 @@ use std::sync::mpsc;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, HubEvent};
-use watchpost_store::{DeliveryUpdate, MAX_CHANGED_ROWS, Selection, StoreError};
+use watchpost_core::{Alert, AlertId, HubEvent, UnixMillis};
+use watchpost_store::{Annotation, DeliveryUpdate, MAX_CHANGED_ROWS, Selection, StoreError};
 
 pub(crate) use self::readers::{CachedReader, Readers};
 pub(crate) use self::writer::{StoreState, Writer, WriterParts};
@@ -22,8 +22,8 @@ pub(crate) use self::writer::{StoreState, Writer, WriterParts};
 pub(crate) struct Accept {
     pub(crate) alert: Alert,
     pub(crate) frame: Option<Vec<u8>>,
-    /// The message that acknowledges it, given back with the receipt.
-    pub(crate) ack: String,
+    /// The message that acknowledges it, given back with the receipt; `None` for what did not come over the socket.
+    pub(crate) ack: Option<String>,
     /// What it counts for in the connection's buffer, given back with the receipt.
     pub(crate) bytes: usize,
     /// Whom to tell.
@@ -40,7 +40,7 @@ pub(crate) struct Stored {
 /// What became of one [`Accept`].
 #[derive(Debug)]
 pub(crate) struct Receipt {
-    pub(crate) ack: String,
+    pub(crate) ack: Option<String>,
     pub(crate) bytes: usize,
     pub(crate) outcome: StoredAs,
 }
@@ -90,6 +90,18 @@ pub(crate) enum Command {
         sink: String,
         reply: Recipient<Released>,
     },
+    /// What has become known of an alert.
+    Annotate(Annotation),
+    /// The backend's records until then, by its clock, are known. Everything accepted before is on disk no later.
+    Horizon {
+        connection: String,
+        at: UnixMillis,
+    },
+    /// What became of telling the backend of an alert.
+    WrittenBack {
+        alert: AlertId,
+        again_at: Option<UnixMillis>,
+    },
     Dismiss {
         id: AlertId,
         done: oneshot::Sender<Result<bool, StoreError>>,
@@ -128,6 +140,22 @@ impl StoreHandle {
     /// Hands over an alert. The sender learns its fate from a [`Stored`].
     pub(crate) fn accept(&self, accept: Accept) {
         self.send(Command::Accept(Box::new(accept)));
+    }
+
+    /// Has something noted with an alert.
+    pub(crate) fn annotate(&self, annotation: Annotation) {
+        self.send(Command::Annotate(annotation));
+    }
+
+    /// See [`Command::Horizon`].
+    pub(crate) fn horizon(&self, connection: &str, at: UnixMillis) {
+        let connection = connection.to_owned();
+        self.send(Command::Horizon { connection, at });
+    }
+
+    /// See [`Command::WrittenBack`].
+    pub(crate) fn written_back(&self, alert: AlertId, again_at: Option<UnixMillis>) {
+        self.send(Command::WrittenBack { alert, again_at });
     }
 
     /// Has an event stored and routed, like an alert that nobody waits for.

@@ -47,6 +47,8 @@ pub(crate) struct WriterParts {
     /// For the alerts that the hub raises itself.
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) readers: Readers,
+    /// Connections whose backend is told what is dismissed here.
+    pub(crate) write_back: Vec<String>,
     pub(crate) clock: Clock,
 }
 
@@ -67,7 +69,7 @@ impl StoreState {
 
 /// Who waits for an arrival.
 struct Sender {
-    ack: String,
+    ack: Option<String>,
     bytes: usize,
     reply: Recipient<Stored>,
 }
@@ -175,7 +177,7 @@ impl Writer {
     /// Outcomes alone wait a little for an alert to ride with; an alert never waits for anything.
     fn may_linger(&self) -> bool {
         self.batch.arrivals.is_empty()
-            && !self.batch.updates.is_empty()
+            && !self.batch.is_empty()
             && self.batch.updates.len() < self.parts.group_commit
             && self.batch.release.is_empty()
             && self.stopping.is_empty()
@@ -203,9 +205,7 @@ impl Writer {
             Command::Raise(event) => self.raise(event),
             Command::Examine => self.examine(),
             Command::Settle(Settle { updates, reply }) => {
-                if self.batch.updates.is_empty() {
-                    self.linger_until = self.parts.clock.now() + SETTLE_LINGER;
-                }
+                self.linger();
                 self.settlers
                     .push((reply, updates.iter().map(|update| update.alert).collect()));
                 self.batch.updates.extend(updates);
@@ -214,11 +214,24 @@ impl Writer {
                 self.batch.release.push(sink);
                 self.releasers.push(reply);
             }
+            Command::Annotate(annotation) => {
+                self.linger();
+                self.batch.annotations.push(annotation);
+            }
+            Command::Horizon { connection, at } => {
+                self.linger();
+                self.batch.horizons.push((connection, at));
+            }
+            Command::WrittenBack { alert, again_at } => {
+                if let Err(e) = self.parts.store.written_back(alert, again_at) {
+                    warn!("the backend may be told once more of alert {alert}: {e}");
+                }
+            }
             Command::Dismiss { id, done } => {
-                let _ = done.send(self.parts.store.dismiss(id, self.parts.clock.unix()));
+                let _ = done.send(self.dismiss(id));
             }
             Command::Clear { done } => {
-                let _ = done.send(self.parts.store.clear(self.parts.clock.unix()));
+                let _ = done.send(self.clear());
             }
             Command::Change {
                 change,
@@ -229,6 +242,24 @@ impl Writer {
             }
             Command::Stop { done } => self.stopping.push(done),
         }
+    }
+
+    /// Lets what has gathered wait for an alert, if nothing waits already.
+    fn linger(&mut self) {
+        if self.batch.is_empty() {
+            self.linger_until = self.parts.clock.now() + SETTLE_LINGER;
+        }
+    }
+
+    /// The backend is to be told first, so that it is told whatever happens in between.
+    fn dismiss(&mut self, id: AlertId) -> Result<bool, StoreError> {
+        self.parts.store.queue_write_back(id, &self.parts.write_back)?;
+        self.parts.store.dismiss(id, self.parts.clock.unix())
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.parts.store.queue_all_write_backs(&self.parts.write_back)?;
+        self.parts.store.clear(self.parts.clock.unix())
     }
 
     fn change(&mut self, change: Change, selection: &Selection) -> Result<u64, StoreError> {
@@ -263,7 +294,7 @@ impl Writer {
     /// queue up, and the connections' buffers bound them.
     fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        if batch.arrivals.is_empty() && batch.updates.is_empty() && batch.release.is_empty() {
+        if batch.is_empty() {
             return;
         }
         self.batch_bytes = 0;

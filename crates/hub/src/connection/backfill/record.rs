@@ -1,0 +1,151 @@
+//! What a record in the backend's list means: turns it into the domain's [`Alert`].
+
+use std::sync::Arc;
+
+use time::UtcOffset;
+use watchpost_core::{Alert, AlertIds, AlertKind, BoundingBox, Details, Picture, Severity, UnixMillis};
+use watchpost_store::PLACE_PREFIX;
+use watchpost_visionguard::rest::Anomaly;
+use watchpost_visionguard::{JpegFrame, Moment, PictureLimits};
+
+use super::super::intake::short;
+
+/// The backend's word for an anomaly of its night watch.
+const OWL_EYE: &str = "owl_eye_intrusion";
+
+/// When the record says that it happened. The backend writes UTC without saying so.
+pub(super) fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
+    Some(Moment::parse(&anomaly.timestamp)?.at(UtcOffset::UTC).into())
+}
+
+/// The person, as a number or as the tracker's text.
+pub(super) fn person_id(anomaly: &Anomaly) -> Option<i64> {
+    let id = anomaly.extra_data.as_ref()?.person_id.as_ref()?;
+    id.as_i64().or_else(|| id.as_str()?.trim().parse().ok())
+}
+
+/// The alert of a record, with its picture if that could be had.
+pub(super) fn alert(
+    anomaly: &Anomaly,
+    connection: &str,
+    late: bool,
+    picture: Result<Vec<u8>, String>,
+    limits: PictureLimits,
+    ids: &Arc<AlertIds>,
+    now: UnixMillis,
+) -> (Alert, Option<Vec<u8>>) {
+    let extra = anomaly.extra_data.clone().unwrap_or_default();
+    let owl_eye = anomaly.anomaly_type.as_deref() == Some(OWL_EYE);
+    let stream_id = extra.stream_id.clone().unwrap_or_else(|| "unknown".to_owned());
+    let score = anomaly.confidence_score.filter(|score| score.is_finite());
+    let (picture, frame) = framed(picture, limits);
+    let place = anomaly.location.clone().unwrap_or_default();
+    let person_id = person_id(anomaly).unwrap_or(0);
+    let mut text = match (&anomaly.description, owl_eye) {
+        (Some(description), _) if !description.trim().is_empty() => description.trim().to_owned(),
+        (_, true) => "Somebody was there after hours".to_owned(),
+        (_, false) => format!("Abnormal behaviour of person {person_id}"),
+    };
+    if late {
+        text += " (fetched afterwards)";
+    }
+    let title = if owl_eye {
+        format!(
+            "Owl Eye at {}",
+            if place.is_empty() { "the shop" } else { &place }
+        )
+    } else {
+        format!("Anomaly on stream {}", short(&stream_id))
+    };
+    let alert = Alert {
+        id: ids.next(now),
+        kind: if owl_eye {
+            AlertKind::OwlEye
+        } else {
+            AlertKind::Anomaly
+        },
+        connection: connection.to_owned(),
+        source_id: None,
+        stream_id,
+        person_id,
+        received_at: now,
+        occurred_at: happened(anomaly),
+        anomaly_id: Some(anomaly.id.clone()),
+        shop_id: anomaly.shop_id.clone(),
+        late,
+        severity: anomaly
+            .severity
+            .as_deref()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(Severity::Low),
+        title,
+        text,
+        details: Details {
+            status: anomaly.status.clone().unwrap_or_else(|| "unknown".to_owned()),
+            classification: extra.classification,
+            confidence: None,
+            // The backend keeps it without its sign.
+            score: score.filter(|_| !owl_eye).map(|score| -score),
+            bbox: extra.bbox.map(|b| BoundingBox {
+                x: b.x,
+                y: b.y,
+                w: b.w,
+                h: b.h,
+            }),
+            frame_number: extra.frame_number,
+            pose: None,
+        },
+        picture,
+    };
+    (alert, frame)
+}
+
+/// The alert of a record that the backend cannot show: only its place in the list is known.
+pub(super) fn unreadable(
+    place: &str,
+    newest: UnixMillis,
+    connection: &str,
+    ids: &Arc<AlertIds>,
+    now: UnixMillis,
+) -> Alert {
+    debug_assert!(place.starts_with(PLACE_PREFIX));
+    Alert {
+        id: ids.next(now),
+        kind: AlertKind::Anomaly,
+        connection: connection.to_owned(),
+        source_id: None,
+        stream_id: "unknown".to_owned(),
+        person_id: 0,
+        received_at: now,
+        occurred_at: Some(newest),
+        anomaly_id: Some(place.to_owned()),
+        shop_id: None,
+        late: true,
+        // Its score is infinite, which is as abnormal as can be.
+        severity: Severity::High,
+        title: "Anomaly that the backend cannot show".to_owned(),
+        text: format!(
+            "The backend recorded an anomaly by {newest} and answers HTTP 500 whenever it is asked for it, as it does for an infinite score: look at the cameras' recordings"
+        ),
+        details: Details {
+            status: "unreadable".to_owned(),
+            ..Details::default()
+        },
+        picture: Picture::Missing("the backend cannot show this anomaly".to_owned()),
+    }
+}
+
+fn framed(picture: Result<Vec<u8>, String>, limits: PictureLimits) -> (Picture, Option<Vec<u8>>) {
+    let checked = picture.and_then(|bytes| JpegFrame::parse(bytes, limits).map_err(|e| e.to_string()));
+    match checked {
+        Ok(jpeg) => (
+            Picture::Jpeg {
+                bytes: u32::try_from(jpeg.bytes.len()).unwrap_or(u32::MAX),
+                width: jpeg.width,
+                height: jpeg.height,
+            },
+            Some(jpeg.bytes),
+        ),
+        Err(why) => (Picture::Missing(why), None),
+    }
+}

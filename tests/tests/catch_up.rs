@@ -1,0 +1,270 @@
+//! What did not come over the socket is fetched from the backend's list, once, with its picture and its true time; what
+//! did come is told apart from it. And what is dismissed here is told to the backend.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+
+/// A hub that compares the lists every second.
+fn setup(backend: &Backend, switched_on: &[&str]) -> Result<HubSetup> {
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let mut connection = toml! {
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        reconnect = { initial = "100ms", max = "800ms", jitter = 0.2, stable_after = "1s" }
+        backfill = { interval = "1s" }
+    };
+    for key in switched_on {
+        connection.insert((*key).to_owned(), true.into());
+    }
+    Ok(HubSetup::new()?.with(toml! {
+        connection = [connection]
+    }))
+}
+
+fn counter(status: &Value, name: &str) -> u64 {
+    status["connections"][0]["counters"][name].as_u64().unwrap_or(0)
+}
+
+fn alerts(hub: &Hub) -> Result<Vec<Value>> {
+    let lines = hub.ask("alerts", &["list", "--all", "--limit", "1000", "--json"])?;
+    Ok(lines
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
+}
+
+/// Waits until every row of the backend is exactly one alert of the hub, and returns the alerts by their row.
+fn until_complete(hub: &Hub, backend: &Backend) -> Result<BTreeMap<String, Value>> {
+    eventually(
+        "one alert for each row",
+        PATIENCE,
+        || -> Result<BTreeMap<String, Value>> {
+            let mut by_row = BTreeMap::new();
+            for alert in alerts(hub)? {
+                if alert["kind"] == "hub" {
+                    continue;
+                }
+                let row = alert["anomaly_id"].as_str().map(str::to_owned);
+                let row = row.with_context(|| format!("an alert without its row: {alert}"))?;
+                let twice = by_row.insert(row, alert);
+                ensure!(twice.is_none(), "two alerts of one row: {twice:?}");
+            }
+            let rows = backend.alerts()?;
+            for row in &rows {
+                let id = row["anomaly_id"].as_str().unwrap_or_default();
+                ensure!(
+                    by_row.contains_key(id),
+                    "row {id} is missing; there are {}",
+                    by_row.len()
+                );
+            }
+            ensure!(
+                rows.len() == by_row.len(),
+                "{} rows, {} alerts",
+                rows.len(),
+                by_row.len()
+            );
+            Ok(by_row)
+        },
+    )
+}
+
+fn until_horizon(hub: &Hub, backend: &Backend) -> Result<()> {
+    hub.until("connected", PATIENCE, |status| counter(status, "opened") >= 1)?;
+    // The first look at the list draws the line between what is the hub's business and what was before.
+    let before = backend.stats()?["rest_requests"].as_u64().unwrap_or(0);
+    backend.until("a look at the list", PATIENCE, |stats| {
+        stats["rest_requests"].as_u64() >= Some(before + 4)
+    })?;
+    Ok(())
+}
+
+#[test]
+fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = setup(&backend, &[])?.start()?;
+    until_horizon(&hub, &backend)?;
+    backend.order(&json!({"do": "send", "count": 5}))?;
+    hub.until("five alerts", PATIENCE, |status| counter(status, "stored") == 5)?;
+    // Nobody is let in while fifty are recorded.
+    backend.order(&json!({"do": "handshakes", "mode": "fail"}))?;
+    backend.order(&json!({"do": "kill", "how": "reset"}))?;
+    backend.until("nobody registered", PATIENCE, |stats| stats["registered"] == 0)?;
+    backend.order(&json!({"do": "send", "count": 50}))?;
+    backend.order(&json!({"do": "handshakes", "mode": "accept"}))?;
+    let by_row = until_complete(&hub, &backend)?;
+    let late = by_row.values().filter(|alert| alert["late"] == true).count();
+    assert_eq!(late, 50);
+    for (row, alert) in &by_row {
+        assert!(
+            alert["occurred_at"].is_string() && alert["shop_id"].is_string(),
+            "{alert}"
+        );
+        let id = alert["id"].to_string();
+        let file = hub.setup().dir().join("picture.jpg");
+        hub.ask("alerts", &["show", &id, "--picture", &file.display().to_string()])?;
+        let picture = std::fs::read(&file)?;
+        if alert["late"] == true {
+            assert!(picture.starts_with(&[0xFF, 0xD8]) && picture.len() > 1_000);
+        } else {
+            assert_eq!(
+                picture,
+                backend.picture(row)?,
+                "what came over the socket is untouched"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_happened_while_the_hub_was_away_is_fetched_at_its_start() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let mut hub = setup(&backend, &[])?.start()?;
+    until_horizon(&hub, &backend)?;
+    backend.order(&json!({"do": "send", "count": 2}))?;
+    hub.until("two alerts", PATIENCE, |status| counter(status, "stored") == 2)?;
+    hub.kill()?;
+    backend.until("nobody registered", PATIENCE, |stats| stats["registered"] == 0)?;
+    backend.order(&json!({"do": "send", "count": 120}))?;
+    hub.restart()?;
+    let by_row = until_complete(&hub, &backend)?;
+    assert_eq!(by_row.values().filter(|alert| alert["late"] == true).count(), 120);
+    Ok(())
+}
+
+#[test]
+fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
+    // Every score is infinite now and then, and every page with such a row is an HTTP 500.
+    let backend = Backend::start(&["--rate", "0", "--fault", "infinity=0.1,drop=0.3"])?;
+    let hub = setup(&backend, &[])?.start()?;
+    until_horizon(&hub, &backend)?;
+    backend.order(&json!({"do": "send", "count": 60}))?;
+    let produced = backend.alerts()?.len();
+    // Of those that cannot be shown, only the number is known.
+    eventually("as many alerts as rows", PATIENCE, || {
+        let alerts: Vec<Value> = alerts(&hub)?
+            .into_iter()
+            .filter(|alert| alert["kind"] == "anomaly")
+            .collect();
+        ensure!(alerts.len() == produced, "{} of {produced}", alerts.len());
+        Ok(())
+    })?;
+    let alerts = alerts(&hub)?;
+    let hidden = |alert: &&Value| alert["details"]["status"] == "unreadable";
+    assert!(alerts.iter().filter(hidden).count() > 0, "the fault did play");
+    let names: std::collections::BTreeSet<&str> = alerts
+        .iter()
+        .filter_map(|alert| alert["anomaly_id"].as_str())
+        .collect();
+    for row in backend.alerts()? {
+        let shown = names.contains(row["anomaly_id"].as_str().unwrap_or_default());
+        assert!(
+            shown || row["sent_at_ms"].is_null(),
+            "an alert that came has its record: {row}"
+        );
+    }
+    // A further look changes nothing.
+    let before = backend.stats()?["rest_requests"].as_u64();
+    backend.until("looks at the list", PATIENCE, |stats| {
+        stats["rest_requests"].as_u64() > before.map(|before| before + 40)
+    })?;
+    assert_eq!(alerts.len(), self::alerts(&hub)?.len());
+    Ok(())
+}
+
+#[test]
+fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = setup(&backend, &[])?.start()?;
+    hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
+    backend.order(&json!({"do": "owl_eye", "persons": 2}))?;
+    hub.until("stored", PATIENCE, |status| counter(status, "fetched") == 1)?;
+    let alert = alerts(&hub)?.pop().context("an alert")?;
+    assert_eq!(
+        (&alert["kind"], alert["late"].is_null()),
+        (&json!("owl_eye"), true),
+        "{alert}"
+    );
+    assert_eq!(alert["severity"], "high");
+    assert!(
+        alert["picture"]["jpeg"]["bytes"].as_u64() > Some(1_000),
+        "{alert}"
+    );
+    assert!(alert["anomaly_id"].is_string() && alert["occurred_at"].is_string());
+    Ok(())
+}
+
+#[test]
+fn notices_are_taken_only_where_they_are_wanted() -> Result<()> {
+    let notice = json!({"do": "notify", "title": "Back soon", "message": "The server restarts at 3."});
+    for (more, expected) in [(&[][..], 0), (&["accept_notices"][..], 1)] {
+        let backend = Backend::start(&["--rate", "0"])?;
+        let hub = setup(&backend, more)?.start()?;
+        hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
+        backend.order(&notice)?;
+        backend.order(&json!({"do": "send", "count": 1}))?;
+        hub.until("the alert after it", PATIENCE, |status| {
+            counter(status, "stored") == 1 && counter(status, "notifications") >= 1
+        })?;
+        hub.until("what is wanted", PATIENCE, |status| {
+            counter(status, "fetched") == expected
+        })?;
+        let notices: Vec<Value> = alerts(&hub)?
+            .into_iter()
+            .filter(|alert| alert["kind"] == "notice")
+            .collect();
+        assert_eq!(u64::try_from(notices.len())?, expected);
+        assert!(notices.iter().all(|notice| notice["title"] == "Back soon"));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let mut hub = setup(&backend, &["write_back"])?.start()?;
+    hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
+    backend.order(&json!({"do": "send", "count": 3}))?;
+    eventually("three alerts with their rows", PATIENCE, || {
+        let alerts = alerts(&hub)?;
+        ensure!(
+            alerts
+                .iter()
+                .filter(|alert| alert["anomaly_id"].is_string())
+                .count()
+                == 3,
+            "{alerts:?}"
+        );
+        Ok(())
+    })?;
+    let all = alerts(&hub)?;
+    // The backend answers nothing while the first is dismissed, and the hub dies before it could tell.
+    backend.order(&json!({"do": "hang"}))?;
+    hub.ask("alerts", &["dismiss", &all[0]["id"].to_string()])?;
+    hub.kill()?;
+    backend.order(&json!({"do": "unhang"}))?;
+    hub.restart()?;
+    let status_of = |alert: &Value| -> Result<Value> {
+        let id = alert["anomaly_id"].as_str().context("a row")?;
+        Ok(backend.row(id)?["status"].clone())
+    };
+    let until = |alert: &Value, expected: &str| {
+        eventually(expected, PATIENCE, || {
+            let status = status_of(alert)?;
+            ensure!(status == expected, "{status}");
+            Ok(())
+        })
+    };
+    until(&all[0], "acknowledged")?;
+    until(&all[1], "pending")?;
+    hub.ask("alerts", &["clear"])?;
+    until(&all[1], "acknowledged")?;
+    until(&all[2], "acknowledged")?;
+    Ok(())
+}
