@@ -86,7 +86,7 @@ fn until_horizon(hub: &Hub, backend: &Backend) -> Result<()> {
 
 #[test]
 fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
-    let backend = Backend::start(&["--rate", "0"])?;
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let hub = setup(&backend, &[])?.start()?;
     until_horizon(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 5}))?;
@@ -124,7 +124,7 @@ fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
 
 #[test]
 fn what_happened_while_the_hub_was_away_is_fetched_at_its_start() -> Result<()> {
-    let backend = Backend::start(&["--rate", "0"])?;
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let mut hub = setup(&backend, &[])?.start()?;
     until_horizon(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 2}))?;
@@ -141,7 +141,14 @@ fn what_happened_while_the_hub_was_away_is_fetched_at_its_start() -> Result<()> 
 #[test]
 fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
     // Every score is infinite now and then, and every page with such a row is an HTTP 500.
-    let backend = Backend::start(&["--rate", "0", "--fault", "infinity=0.1,drop=0.3"])?;
+    let backend = Backend::start(&[
+        "--rate",
+        "0",
+        "--frame",
+        "320x240",
+        "--fault",
+        "infinity=0.1,drop=0.3",
+    ])?;
     let hub = setup(&backend, &[])?.start()?;
     until_horizon(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 60}))?;
@@ -180,7 +187,7 @@ fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
 
 #[test]
 fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
-    let backend = Backend::start(&["--rate", "0"])?;
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let hub = setup(&backend, &[])?.start()?;
     hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
     backend.order(&json!({"do": "owl_eye", "persons": 2}))?;
@@ -204,7 +211,7 @@ fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
 fn notices_are_taken_only_where_they_are_wanted() -> Result<()> {
     let notice = json!({"do": "notify", "title": "Back soon", "message": "The server restarts at 3."});
     for (more, expected) in [(&[][..], 0), (&["accept_notices"][..], 1)] {
-        let backend = Backend::start(&["--rate", "0"])?;
+        let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
         let hub = setup(&backend, more)?.start()?;
         hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
         backend.order(&notice)?;
@@ -227,7 +234,7 @@ fn notices_are_taken_only_where_they_are_wanted() -> Result<()> {
 
 #[test]
 fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result<()> {
-    let backend = Backend::start(&["--rate", "0"])?;
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let mut hub = setup(&backend, &["write_back"])?.start()?;
     hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
     backend.order(&json!({"do": "send", "count": 3}))?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, toml};
+use watchpost_testkit::{Backend, HttpServer, Hub, HubSetup, Nginx, PATIENCE, toml};
 
 /// A hub that logs in by itself, with this password.
 fn logging_in(backend: &Backend, password: &str) -> Result<HubSetup> {
@@ -183,5 +183,124 @@ fn two_clients_of_one_user_do_not_fight_for_ever() -> Result<()> {
         stats["open"] == 1 && stats["registered"] == 1
     })?;
     one_comes_through(&backend)?;
+    Ok(())
+}
+
+#[test]
+fn a_reverse_proxy_with_tls_a_path_and_a_header_is_passed() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
+    let proxy = Nginx::start(backend.address()?)?;
+    let (url, ca) = (proxy.url(), proxy.ca().display().to_string());
+    let (email, password) = (backend.ready("email")?, backend.ready("password")?);
+    let with = |keys: &[(&str, watchpost_testkit::Toml)]| -> Result<Hub> {
+        let mut connection = toml! {
+            name = "shop"
+            login = { email = email, password = password }
+            reconnect = { initial = "100ms", max = "800ms" }
+        };
+        connection.insert("url".to_owned(), url.as_str().into());
+        for (key, value) in keys {
+            connection.insert((*key).to_owned(), value.clone());
+        }
+        HubSetup::new()?.with(toml! { connection = [connection] }).start()
+    };
+    let gate = toml! { header = [{ name = "X-Gate", secret = "open" }] };
+    let (trusted, gate) = (("ca_file", ca.into()), ("header", gate["header"].clone()));
+    let fails_with = |hub: &Hub, expected: &str| {
+        hub.until(expected, PATIENCE, |status| {
+            let what = &connection(status)["last_failure"]["what"];
+            what.as_str().is_some_and(|what| what.contains(expected))
+        })
+    };
+    let stranger = with(&[gate.clone()])?;
+    fails_with(&stranger, "TLS error")?;
+    let without_header = with(&[trusted.clone()])?;
+    fails_with(&without_header, "403")?;
+    let hub = with(&[trusted, gate])?;
+    until_open(&hub, 1)?;
+    one_comes_through(&backend)?;
+    // What is asked beside the socket goes the same way.
+    backend.order(&json!({"do": "owl_eye", "persons": 1}))?;
+    hub.until("a picture over REST", PATIENCE, |status| {
+        counter(status, "fetched") == 1
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_long_absence_is_told_and_so_is_its_end() -> Result<()> {
+    let mut backend = Backend::start(&["--rate", "0"])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let setup = HubSetup::new()?.with(toml! {
+        [hub]
+        link_grace = "1s"
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        reconnect = { initial = "100ms", max = "300ms" }
+    });
+    let hub = setup.start()?;
+    until_open(&hub, 1)?;
+    backend.kill()?;
+    watchpost_testkit::eventually("the absence is told", PATIENCE, || {
+        match told(&hub, "link_lost") {
+            Ok(told) if told.len() == 1 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
+    assert_eq!(told(&hub, "link_back")?.len(), 0);
+    backend.restart()?;
+    watchpost_testkit::eventually("its end is told", PATIENCE, || match told(&hub, "link_back") {
+        Ok(told) if told.len() == 1 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    Ok(())
+}
+
+#[test]
+fn the_watchdog_is_called_only_while_all_is_well() -> Result<()> {
+    let mut backend = Backend::start(&["--rate", "0"])?;
+    let watchdog = HttpServer::start()?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let ping_url = format!("{}/ping/7d1f", watchdog.url());
+    let setup = HubSetup::new()?.with(toml! {
+        [watchdog]
+        ping_url = ping_url
+        interval = "1s"
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        reconnect = { initial = "100ms", max = "300ms" }
+    });
+    let mut hub = setup.start()?;
+    let calls = |what: &str| {
+        watchpost_testkit::eventually(what, PATIENCE, || match watchdog.requests().len() {
+            0 | 1 => Err("none"),
+            _ => Ok(()),
+        })
+    };
+    calls("calls while all is well")?;
+    backend.kill()?;
+    hub.until("the connection is gone", PATIENCE, |status| {
+        connection(status)["state"] != "connected"
+    })?;
+    // One may have been on its way. After it there is none, however often the hub looks.
+    hub.until("some attempts", PATIENCE, |status| {
+        connection(status)["failures"].as_u64() > Some(2)
+    })?;
+    let _ = watchdog.take();
+    let failures = connection(&hub.status()?)["failures"].as_u64();
+    hub.until("many attempts", PATIENCE, |status| {
+        connection(status)["failures"].as_u64() > failures.map(|failures| failures + 10)
+    })?;
+    assert_eq!(watchdog.take().len(), 0, "a call although nothing is well");
+    backend.restart()?;
+    calls("calls again")?;
+    let log = hub.process().log();
+    assert!(!log.contains("7d1f"), "{log}");
     Ok(())
 }

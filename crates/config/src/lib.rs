@@ -38,7 +38,7 @@ pub use secret::SecretSource;
 pub use settings::{
     AnyPort, BackfillSettings, ConnectionSettings, HeaderSettings, HeartbeatSettings, HubSettings, LogFormat,
     LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
-    Settings, SinkSettings, SlotSettings, StoreSettings,
+    Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
 };
 pub use source::Location;
 pub use units::{ByteSize, TimeSpan};

@@ -65,6 +65,9 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
 pub(crate) fn values(settings: &Settings) -> Vec<(String, String, String)> {
     let mut rules = Rules(Vec::new());
     store(&settings.store, &mut rules);
+    if let Some(watchdog) = &settings.watchdog {
+        rules.positive("/watchdog/interval", watchdog.interval);
+    }
     for (i, connection) in settings.connection.iter().enumerate() {
         self::connection(&format!("/connection/{i}"), connection, &mut rules);
         identity(&format!("/connection/{i}"), connection, &mut rules);

@@ -73,6 +73,18 @@ pub enum HubEvent {
         /// What to do about it.
         cure: &'static str,
     },
+    /// There is little room left on the disk that everything is stored on.
+    DiskLow {
+        /// The data directory.
+        dir: String,
+        /// What is free, in bytes.
+        free: u64,
+    },
+    /// The machine's clock was set, or the machine was asleep.
+    ClockJumped {
+        /// By how much, in milliseconds; negative when it was set back.
+        millis: i64,
+    },
     /// The store could not be written for a while, and can be now.
     StoreRecovered {
         /// What had kept it.
@@ -180,6 +192,21 @@ impl HubEvent {
                 Severity::High,
                 format!("The backend of connection {connection} does not let the hub in"),
                 format!("{why}. {cure}"),
+            ),
+            Self::DiskLow { dir, free } => (
+                "disk_low",
+                Severity::High,
+                format!("Only {} MiB are free for the store", free >> 20),
+                format!(
+                    "On the disk of {dir}. When it is full, no alert can be stored: make room, or lower `max_size`."
+                ),
+            ),
+            Self::ClockJumped { millis } => (
+                "clock_jumped",
+                Severity::Medium,
+                format!("The clock jumped by {} s", millis / 1_000),
+                "Times before and after do not fit together. It was set, or the machine was asleep."
+                    .to_owned(),
             ),
             Self::StoreRecovered { trouble, seconds } => (
                 "store_recovered",

@@ -24,6 +24,7 @@ mod route;
 mod secret;
 mod slot;
 mod time;
+mod vigil;
 
 pub use absence::Absence;
 pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, Picture, Severity, UnknownWord};
@@ -43,3 +44,4 @@ pub use route::{Decision, Match, PlannedDelivery, Route, Router, Target, Why};
 pub use secret::Secret;
 pub use slot::{Deafness, SlotSight, SlotVerdict, SlotWatch};
 pub use time::{Moment, UnixMillis};
+pub use vigil::{ClockWatch, LowWater};

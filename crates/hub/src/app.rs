@@ -22,6 +22,7 @@ use crate::live::MAX_LAG_EVENTS;
 use crate::sink::SinkParts;
 use crate::store::{Readers, Writer, WriterParts};
 use crate::supervisor::Supervisor;
+use crate::watchdog::Watch;
 
 /// The hub could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +134,16 @@ impl Hub {
         let connections = settings.connection.iter().zip(backends).map(connection).collect();
         let grace = settings.hub.shutdown_grace.into();
         let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, connections).start();
+        let watch = Watch {
+            supervisor: supervisor.clone(),
+            store: writer.clone(),
+            store_state: store_state.clone(),
+            data_dir: data_dir.clone(),
+            min_free: settings.store.min_free.0,
+            watchdog: settings.watchdog.clone(),
+            clock,
+        };
+        actix::spawn(watch.run());
         Ok(HubHandle::new(HubParts {
             supervisor,
             store: writer,

@@ -20,6 +20,7 @@ mod sink;
 mod status;
 mod store;
 mod supervisor;
+mod watchdog;
 
 pub use app::{Hub, StartError};
 pub use connection::{ConnectionReport, ConnectionState, Counters, LastFailure};

@@ -120,6 +120,9 @@ pub(crate) struct Backend {
     state: Mutex<State>,
 }
 
+/// Number of the socket of a client that is only played.
+const ANOTHER_CLIENT: SocketId = SocketId::MAX;
+
 impl Backend {
     pub(crate) fn new(options: Options) -> Self {
         let mut rng = fastrand::Rng::with_seed(options.seed);
@@ -291,6 +294,23 @@ impl Backend {
                 handle.fate.send_replace(Fate::Dead);
             }
         }
+        self.announce(&state);
+    }
+
+    /// Another client takes the slot of the account.
+    pub(crate) fn take_over(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        state
+            .slots
+            .connect(&self.account.user_id.to_string(), ANOTHER_CLIENT, now);
+        self.announce(&state);
+    }
+
+    /// It goes, and the slot is emptied, whoever has it by now.
+    pub(crate) fn end_takeover(&self) {
+        let mut state = self.state();
+        state.slots.end(&self.account.user_id.to_string(), ANOTHER_CLIENT);
         self.announce(&state);
     }
 

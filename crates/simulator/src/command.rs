@@ -27,6 +27,13 @@ pub enum Command {
         /// How many persons it sees.
         persons: u32,
     },
+    /// Another client connects as the same user: it gets the alerts, and the sockets that are open get none and do not
+    /// notice. When it goes, the user is registered no more.
+    Takeover {
+        /// How long it stays, in seconds.
+        #[serde(deserialize_with = "stay", skip_serializing)]
+        for_seconds: Duration,
+    },
     /// Send this text as it is to the registered socket.
     Say {
         /// The text of the message.
@@ -122,6 +129,10 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
         .map(Duration::try_from_secs_f64)
         .transpose()
         .map_err(serde::de::Error::custom)
+}
+
+fn stay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    seconds(deserializer)?.ok_or_else(|| serde::de::Error::custom("expected a number of seconds"))
 }
 
 #[cfg(test)]

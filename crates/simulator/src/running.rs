@@ -247,6 +247,14 @@ impl Handle {
                 let text = wire::rest_notification(fastrand::u64(..), &title, &message, now, offset);
                 self.say(Outgoing::Notification(text.into())).await;
             }
+            Command::Takeover { for_seconds } => {
+                backend.take_over();
+                let backend = Arc::clone(backend);
+                actix_rt::spawn(async move {
+                    tokio::time::sleep(for_seconds).await;
+                    backend.end_takeover();
+                });
+            }
             Command::OwlEye { persons } => {
                 let text = owl::seen(backend, persons)?;
                 self.say(Outgoing::Notification(text.into())).await;

@@ -19,30 +19,24 @@ const MAX_FORGOTTEN_ROWS: u32 = 500;
 /// Begins the name of a record that the backend cannot show, so that it is known only by its place in the list.
 pub const PLACE_PREFIX: &str = "after:";
 
-/// Alerts that are looked at to find the one of a record.
-const MAX_TWINS: u32 = 64;
+/// Alerts that are compared with records in one go, the oldest first.
+const MAX_COMPARED_ALERTS: u32 = 100_000;
 
-/// What to look for: an alert that came over the socket, by what it has in common with the backend's record.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Twin<'a> {
-    /// Name of the connection.
-    pub connection: &'a str,
-    /// What the record tells; `None` when it cannot be shown because its score is infinite: then the alert has no score
-    /// either.
-    pub known: Option<TwinOf<'a>>,
-    /// The earliest and the latest time of its receipt.
-    pub received: (UnixMillis, UnixMillis),
-}
-
-/// What a readable record tells.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TwinOf<'a> {
+/// An alert that came over the socket, by what it has in common with the backend's record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Which.
+    pub alert: AlertId,
     /// The stream.
-    pub stream_id: &'a str,
+    pub stream_id: String,
     /// The person within it.
     pub person_id: i64,
     /// The number of the video frame.
     pub frame_number: Option<i64>,
+    /// Whether it came with a score that is a number. The backend cannot show the record of one that did not.
+    pub scored: bool,
+    /// The record, where that is known already.
+    pub anomaly_id: Option<String>,
 }
 
 /// An alert that was dismissed, of which the backend is to be told now.
@@ -91,12 +85,18 @@ impl Reader {
         self.outcome(outcome)
     }
 
-    /// The alerts that fit, oldest first, with the record that each is known by.
+    /// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot
+    /// show.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn twins(&mut self, twin: &Twin<'_>) -> Result<Vec<(AlertId, Option<String>)>, StoreError> {
-        let outcome = find_twins(&self.db, twin);
+    pub fn unrecorded(
+        &mut self,
+        connection: &str,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Vec<Unrecorded>, StoreError> {
+        let outcome = unrecorded(&self.db, connection, from, to);
         self.outcome(outcome)
     }
 
@@ -297,33 +297,35 @@ pub(crate) fn forget(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn find_twins(db: &Connection, twin: &Twin<'_>) -> rusqlite::Result<Vec<(AlertId, Option<String>)>> {
-    let (from, to) = twin.received;
+fn unrecorded(
+    db: &Connection,
+    connection: &str,
+    from: UnixMillis,
+    to: UnixMillis,
+) -> rusqlite::Result<Vec<Unrecorded>> {
     let [from, to] = [from, to].map(|time| time.0.saturating_mul(1_000));
-    let query = |condition: &str, more: &[&dyn rusqlite::ToSql]| {
-        let sql = format!(
-            "SELECT id, json_extract(body, '$.anomaly_id') FROM alert
-             WHERE id BETWEEN ?1 AND ?2 AND connection = (SELECT id FROM connection WHERE name = ?3)
-               AND {condition}
-             ORDER BY id LIMIT {MAX_TWINS}"
-        );
-        let mut parameters: Vec<&dyn rusqlite::ToSql> = vec![&from, &to, &twin.connection];
-        parameters.extend(more);
-        db.prepare_cached(&sql)?
-            .query_map(parameters.as_slice(), |row| {
-                Ok((row.get(0).map(id)?, row.get(1)?))
-            })?
-            .collect()
-    };
-    match &twin.known {
-        Some(known) => query(
-            "stream = ?4 AND json_extract(body, '$.person_id') = ?5
-               AND json_extract(body, '$.details.frame_number') IS ?6",
-            &[&known.stream_id, &known.person_id, &known.frame_number],
-        ),
-        None => query(
-            "json_extract(body, '$.kind') = 'anomaly' AND json_extract(body, '$.details.score') IS NULL",
-            &[],
-        ),
-    }
+    db.prepare_cached(
+        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly FROM (
+           SELECT id, stream,
+             json_extract(body, '$.person_id') AS person,
+             json_extract(body, '$.details.frame_number') AS frame,
+             json_extract(body, '$.details.score') AS score,
+             json_extract(body, '$.anomaly_id') AS anomaly
+           FROM alert
+           WHERE id BETWEEN ?1 AND ?2 AND connection = (SELECT id FROM connection WHERE name = ?3)
+             AND json_extract(body, '$.kind') = 'anomaly')
+         WHERE anomaly IS NULL OR score IS NULL
+         ORDER BY id LIMIT ?4",
+    )?
+    .query_map(params![from, to, connection, MAX_COMPARED_ALERTS], |row| {
+        Ok(Unrecorded {
+            alert: row.get(0).map(id)?,
+            stream_id: row.get(1)?,
+            person_id: row.get(2)?,
+            frame_number: row.get(3)?,
+            scored: row.get(4)?,
+            anomaly_id: row.get(5)?,
+        })
+    })?
+    .collect()
 }

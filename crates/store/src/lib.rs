@@ -33,7 +33,7 @@ mod retention;
 mod schema;
 mod store;
 
-pub use anomalies::{PLACE_PREFIX, Twin, TwinOf, WriteBack};
+pub use anomalies::{PLACE_PREFIX, Unrecorded, WriteBack};
 pub use batch::{Annotation, Arrival, Batch, DeliveryUpdate, Receipt};
 pub use deliveries::{Delivery, MAX_CHANGED_ROWS, Selection};
 pub use error::StoreError;

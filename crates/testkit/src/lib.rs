@@ -10,6 +10,7 @@ mod c_plugins;
 mod http_server;
 mod hub;
 mod mosquitto;
+mod nginx;
 mod process;
 mod smtp_server;
 mod wait;
@@ -23,8 +24,9 @@ pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, pani
 pub use http_server::{HttpAnswer, HttpPart, HttpRequest, HttpServer, Manner};
 pub use hub::{Hub, HubSetup};
 pub use mosquitto::{Mosquitto, Published, Subscriber};
+pub use nginx::Nginx;
 pub use process::{Process, Signal};
 pub use smtp_server::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 pub use tempfile::TempDir;
-pub use toml::toml;
+pub use toml::{Value as Toml, toml};
 pub use wait::{PATIENCE, eventually};

@@ -51,6 +51,11 @@ const NEEDS: &[Need] = &[
         sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),
     },
     Need {
+        package: "nginx-light",
+        needed_by: "the reverse proxy that the connection to a backend goes through",
+        sign: Sign::File("/usr/sbin/nginx"),
+    },
+    Need {
         package: "mosquitto",
         needed_by: "the broker that the MQTT sink publishes to",
         sign: Sign::File("/usr/sbin/mosquitto"),

@@ -5,6 +5,7 @@ mod connection;
 mod route;
 mod sandbox;
 mod sink;
+mod watchdog;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use self::connection::{
 pub use self::route::{RouteMatch, RouteSettings};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
+pub use self::watchdog::WatchdogSettings;
 use crate::{ByteSize, TimeSpan, schema};
 
 /// All that can be configured.
@@ -33,6 +35,8 @@ pub struct Settings {
     /// exceeded has the oldest alerts removed.
     #[serde(default)]
     pub store: StoreSettings,
+    /// Somebody elsewhere who is told regularly that all is well.
+    pub watchdog: Option<WatchdogSettings>,
     /// A plugin that is handed alerts. Without any, alerts are stored and acknowledged only.
     #[serde(default)]
     pub sink: Vec<SinkSettings>,
@@ -92,6 +96,8 @@ pub struct StoreSettings {
     pub keep_max: Option<u64>,
     /// How much room the pictures may take on disk.
     pub max_size: Option<ByteSize>,
+    /// With less room than this on its disk, the hub tells of it, with an alert of kind `hub`.
+    pub min_free: ByteSize,
     /// Size of one file of pictures. Old pictures are removed a whole file at a time, so it should be a
     /// small part of `max_size`.
     pub segment_size: ByteSize,
@@ -122,6 +128,7 @@ impl Default for StoreSettings {
             keep_for: None,
             keep_max: None,
             max_size: Some(ByteSize(10 << 30)),
+            min_free: ByteSize(512 << 20),
             segment_size: ByteSize(64 << 20),
             group_commit: 64,
         }

@@ -108,11 +108,15 @@ fn defaults() {
                         10737418240,
                     ),
                 ),
+                min_free: ByteSize(
+                    536870912,
+                ),
                 segment_size: ByteSize(
                     67108864,
                 ),
                 group_commit: 64,
             },
+            watchdog: None,
             sink: [],
             route: [],
         }"#]]

@@ -54,7 +54,7 @@ listen = "127.0.0.1:8787"
                ·   ╰── not a key here
              8 │ listen = "127.0.0.1:8787"
                ╰────
-              help: its keys are `connection`, `hub`, `route`, `sink` and `store`
+              help: its keys are `connection`, `hub`, `route`, `sink`, `store` and `watchdog`
         "#]],
     );
 }

@@ -8,4 +8,4 @@ mod transport;
 
 pub use self::api::{Answered, Api, Slot};
 pub use self::diagnose::diagnose;
-pub(crate) use self::transport::WebSocket;
+pub(crate) use self::transport::{WebSocket, ping};

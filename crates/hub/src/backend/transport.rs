@@ -64,7 +64,7 @@ impl Transport {
             .timeout(self.timeout)
             .handshake_timeout(self.timeout);
         let connector = if self.backend.is_secure() {
-            connector.rustls_0_23(self.tls()?)
+            connector.rustls_0_23(tls(self.ca_file.as_deref())?)
         } else {
             connector
         };
@@ -88,23 +88,43 @@ impl Transport {
         }
         Ok(builder.finish())
     }
+}
 
-    /// The system's certificate authorities, and the site's own. Read anew for each attempt, which is
-    /// rare, so that a replaced file counts and nothing stays in memory.
-    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, ConnectFailure> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(file) = &self.ca_file {
-            add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| failure(FailureKind::Tls, e))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
+/// Calls an address that only wants to be called. No error shows it.
+pub(crate) async fn ping(url: &Secret, within: Duration) -> Result<(), ConnectFailure> {
+    let connector = Connector::new().timeout(within).handshake_timeout(within);
+    let connector = if url.expose().starts_with("https:") {
+        connector.rustls_0_23(tls(None)?)
+    } else {
+        connector
+    };
+    let client = Client::builder().connector(connector).timeout(within).finish();
+    let response = client.get(url.expose()).force_close().send().await;
+    let status = response.map_err(|e| classify_request(&e))?.status();
+    if status.is_success() {
+        return Ok(());
     }
+    Err(failure(
+        FailureKind::Http(status.as_u16()),
+        "the other side did not take the call",
+    ))
+}
+
+/// The system's certificate authorities, and the site's own. Read anew for each connection, so that a replaced file
+/// counts and nothing stays in memory.
+fn tls(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, ConnectFailure> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = ca_file {
+        add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| failure(FailureKind::Tls, e))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the

@@ -1,11 +1,10 @@
 //! Compares the backend's list with what is stored: which rows came over the socket, and which were missed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use watchpost_core::{AlertId, UnixMillis};
-use watchpost_store::{Annotation, Reader, StoreError, Twin, TwinOf};
-use watchpost_visionguard::rest::Anomaly;
+use watchpost_store::{Annotation, PLACE_PREFIX, Reader, StoreError, Unrecorded};
 
 use super::listing::Row;
 use super::record::{happened, person_id};
@@ -45,31 +44,43 @@ pub(super) struct Judged {
 /// Judges rows, newest first.
 pub(super) fn judge(reader: &mut Reader, rows: &[Row], bounds: &Bounds) -> Result<Judged, StoreError> {
     let mut judged = Judged::default();
-    let mut taken: HashSet<AlertId> = HashSet::new();
-    let shown = |row: &Row| match row {
-        Row::Readable(anomaly) => Some(anomaly.id.clone()),
-        Row::Unreadable { .. } => None,
-    };
-    let shown: HashSet<String> = rows.iter().filter_map(shown).collect();
+    let mut unknown = Vec::new();
     for row in rows.iter().rev() {
-        let (name, newest) = match row {
+        let (name, at) = match row {
             Row::Readable(anomaly) => (&anomaly.id, happened(anomaly).unwrap_or(bounds.settled)),
             Row::Unreadable { place, newest } => (place, *newest),
         };
-        if newest < bounds.since || reader.of_anomaly(&bounds.connection, name)?.is_some() {
-            continue;
+        if at >= bounds.since && reader.of_anomaly(&bounds.connection, name)?.is_none() {
+            unknown.push((row, at));
         }
+    }
+    let (Some((_, oldest)), Some((_, newest))) = (unknown.first(), unknown.last()) else {
+        return Ok(judged);
+    };
+    let here = |there: UnixMillis| UnixMillis(there.0.saturating_add(bounds.skew_ms));
+    let oldest = if unknown
+        .iter()
+        .any(|(row, _)| matches!(row, Row::Unreadable { .. }))
+    {
+        bounds.since.min(*oldest)
+    } else {
+        *oldest
+    };
+    let came = reader.unrecorded(&bounds.connection, here(oldest) - SLACK, here(*newest) + SLACK)?;
+    let mut twins = Twins::new(reader, came, rows)?;
+    // First the rows that can be told apart: what they leave without a score belongs to those that cannot.
+    let found: Vec<_> = unknown.iter().map(|(row, _)| twins.of(row)).collect();
+    for ((row, at), found) in unknown.into_iter().zip(found) {
         let twin = match row {
-            Row::Readable(anomaly) => readable_twin(reader, anomaly, newest, bounds, &taken)?,
-            Row::Unreadable { .. } => unreadable_twin(reader, newest, bounds, &taken, &shown)?,
+            Row::Readable(_) => found,
+            Row::Unreadable { .. } => twins.unscored.pop_front(),
         };
         if let Some(alert) = twin {
-            taken.insert(alert);
-            judged.annotations.push(annotation(row, alert, newest));
+            judged.annotations.push(annotation(row, alert, at));
             continue;
         }
         let settled = match row {
-            Row::Readable(_) => newest < bounds.settled,
+            Row::Readable(_) => at < bounds.settled,
             Row::Unreadable { place, .. } => {
                 judged.unreadable.insert(place.clone());
                 bounds.unreadable.contains(place)
@@ -84,66 +95,57 @@ pub(super) fn judge(reader: &mut Reader, rows: &[Row], bounds: &Bounds) -> Resul
     Ok(judged)
 }
 
-fn window(around: UnixMillis, bounds: &Bounds) -> (UnixMillis, UnixMillis) {
-    let here = UnixMillis(around.0.saturating_add(bounds.skew_ms));
-    (here - SLACK, here + SLACK)
+/// What an alert and its record have in common: stream, person and number of the video frame.
+type Mark = (String, i64, Option<i64>);
+
+/// Alerts that came over the socket and whose records are looked for, oldest first.
+struct Twins {
+    marked: HashMap<Mark, VecDeque<AlertId>>,
+    /// Those without a score, whose records the backend cannot show.
+    unscored: VecDeque<AlertId>,
 }
 
-fn readable_twin(
-    reader: &mut Reader,
-    anomaly: &Anomaly,
-    at: UnixMillis,
-    bounds: &Bounds,
-    taken: &HashSet<AlertId>,
-) -> Result<Option<AlertId>, StoreError> {
-    let Some((stream_id, extra)) = anomaly
-        .extra_data
-        .as_ref()
-        .and_then(|extra| Some((extra.stream_id.as_deref()?, extra)))
-    else {
-        return Ok(None);
-    };
-    let known = TwinOf {
-        stream_id,
-        person_id: person_id(anomaly).unwrap_or(0),
-        frame_number: extra.frame_number,
-    };
-    let twins = reader.twins(&Twin {
-        connection: &bounds.connection,
-        known: Some(known),
-        received: window(at, bounds),
-    })?;
-    let free = |(id, known): &(AlertId, Option<String>)| known.is_none() && !taken.contains(id);
-    Ok(twins.iter().find(|twin| free(twin)).map(|(id, _)| *id))
-}
-
-/// Of an infinite score the alert came without one; which record it has may be known from its notification.
-fn unreadable_twin(
-    reader: &mut Reader,
-    newest: UnixMillis,
-    bounds: &Bounds,
-    taken: &HashSet<AlertId>,
-    shown: &HashSet<String>,
-) -> Result<Option<AlertId>, StoreError> {
-    let (_, to) = window(newest, bounds);
-    let (from, _) = window(bounds.since.min(newest), bounds);
-    let twins = reader.twins(&Twin {
-        connection: &bounds.connection,
-        known: None,
-        received: (from, to),
-    })?;
-    let free = |(id, known): &(AlertId, Option<String>)| {
-        !taken.contains(id) && known.as_ref().is_none_or(|known| !shown.contains(known))
-    };
-    for (id, known) in twins.into_iter().filter(free) {
-        // One that a place was found for already is another row's.
-        if !reader.has_place(id)?
-            && known.is_none_or(|known| !known.starts_with(watchpost_store::PLACE_PREFIX))
-        {
-            return Ok(Some(id));
+impl Twins {
+    fn new(reader: &mut Reader, came: Vec<Unrecorded>, rows: &[Row]) -> Result<Self, StoreError> {
+        let shown: HashSet<&str> = rows
+            .iter()
+            .filter_map(|row| match row {
+                Row::Readable(anomaly) => Some(anomaly.id.as_str()),
+                Row::Unreadable { .. } => None,
+            })
+            .collect();
+        let mut twins = Self {
+            marked: HashMap::new(),
+            unscored: VecDeque::new(),
+        };
+        for alert in came {
+            // Which record it has may be known from its notification; one that is shown is not a hidden one.
+            let recorded = alert.anomaly_id.as_deref();
+            let hidden = recorded.is_none_or(|id| !shown.contains(id) && !id.starts_with(PLACE_PREFIX));
+            if !alert.scored && hidden && !reader.has_place(alert.alert)? {
+                twins.unscored.push_back(alert.alert);
+            }
+            if recorded.is_none() {
+                let mark = (alert.stream_id, alert.person_id, alert.frame_number);
+                twins.marked.entry(mark).or_default().push_back(alert.alert);
+            }
         }
+        Ok(twins)
     }
-    Ok(None)
+
+    /// The alert of a row that is shown.
+    fn of(&mut self, row: &Row) -> Option<AlertId> {
+        let Row::Readable(anomaly) = row else { return None };
+        let extra = anomaly.extra_data.as_ref()?;
+        let mark = (
+            extra.stream_id.clone()?,
+            person_id(anomaly).unwrap_or(0),
+            extra.frame_number,
+        );
+        let alert = self.marked.get_mut(&mark)?.pop_front()?;
+        self.unscored.retain(|unscored| *unscored != alert);
+        Some(alert)
+    }
 }
 
 fn annotation(row: &Row, alert: AlertId, at: UnixMillis) -> Annotation {

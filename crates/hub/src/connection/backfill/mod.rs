@@ -198,7 +198,8 @@ impl Connection {
                     info!(%connection, missed = passed.missed, "fetched anomalies that had not come over the connection");
                 }
                 if passed.look_again {
-                    wait = SETTLE;
+                    // The backend tells its time in whole seconds.
+                    wait = SETTLE + Duration::from_secs(1);
                 }
             }
             Some(Err(PassError::Store(e))) => {

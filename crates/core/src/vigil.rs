@@ -1,0 +1,81 @@
+//! Two things that go wrong with a machine that nobody looks at: its disk fills up, and its clock jumps.
+
+use std::time::Duration;
+
+use crate::{Moment, UnixMillis};
+
+/// Tells of a disk that gets full, once, and again only after there has been clearly more room in between.
+#[derive(Debug)]
+pub struct LowWater {
+    least: u64,
+    told: bool,
+}
+
+impl LowWater {
+    /// Tells when less than `least` bytes are free.
+    pub fn new(least: u64) -> Self {
+        Self { least, told: false }
+    }
+
+    /// Whether this is to be told, with so many bytes free.
+    pub fn falls(&mut self, free: u64) -> bool {
+        if free >= self.least.saturating_add(self.least / 4) {
+            self.told = false;
+        }
+        free < self.least && !std::mem::replace(&mut self.told, true)
+    }
+}
+
+/// Notices when the wall clock is set: the times of alerts before and after do not fit together.
+#[derive(Debug)]
+pub struct ClockWatch {
+    last: Option<(Moment, UnixMillis)>,
+}
+
+/// What clocks are adjusted by all the time is no news.
+const JUMP: Duration = Duration::from_secs(30);
+
+impl ClockWatch {
+    /// Has seen nothing yet.
+    pub const fn new() -> Self {
+        Self { last: None }
+    }
+
+    /// Looks at both clocks. Returns by how many milliseconds the wall clock has jumped since the last look, forward or
+    /// back, if it has. A machine that was asleep looks the same.
+    pub fn jumped(&mut self, now: Moment, wall: UnixMillis) -> Option<i64> {
+        let (before, wall_before) = self.last.replace((now, wall))?;
+        let passed = i64::try_from(now.since(before).as_millis()).unwrap_or(i64::MAX);
+        let jump = wall.0.saturating_sub(wall_before.0).saturating_sub(passed);
+        (u128::from(jump.unsigned_abs()) > JUMP.as_millis()).then_some(jump)
+    }
+}
+
+impl Default for ClockWatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_once_until_there_was_room_again() {
+        let mut water = LowWater::new(100);
+        let told = [150, 99, 50, 101, 99, 130, 99].map(|free| water.falls(free));
+        assert_eq!(told, [false, true, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn only_a_clock_that_was_set_has_jumped() {
+        let at = |seconds| Moment::since_origin(Duration::from_secs(seconds));
+        let mut clock = ClockWatch::new();
+        assert_eq!(clock.jumped(at(0), UnixMillis(1_000)), None);
+        assert_eq!(clock.jumped(at(10), UnixMillis(11_500)), None);
+        assert_eq!(clock.jumped(at(20), UnixMillis(3_621_500)), Some(3_600_000));
+        assert_eq!(clock.jumped(at(30), UnixMillis(31_500)), Some(-3_600_000));
+        assert_eq!(clock.jumped(at(40), UnixMillis(41_500)), None);
+    }
+}

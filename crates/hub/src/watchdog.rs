@@ -1,0 +1,110 @@
+//! Looks after the machine the hub runs on, and tells a watchdog elsewhere that all is well: only while it is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix::prelude::*;
+use rustix::fs::statvfs;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+use watchpost_config::WatchdogSettings;
+use watchpost_core::{ClockWatch, HubEvent, LowWater, Moment};
+
+use crate::backend::ping;
+use crate::clock::Clock;
+use crate::connection::ConnectionState;
+use crate::status::SinkState;
+use crate::store::{StoreHandle, StoreState};
+use crate::supervisor::{Report, Reports, Supervisor};
+
+/// How often disk and clock are looked at, and, when a call of the watchdog is due, whether all is well.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a call of the watchdog may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the watch works with.
+pub(crate) struct Watch {
+    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) store: StoreHandle,
+    pub(crate) store_state: StoreState,
+    pub(crate) data_dir: PathBuf,
+    /// With less free space on the disk of the data directory, in bytes, it is told.
+    pub(crate) min_free: u64,
+    pub(crate) watchdog: Option<WatchdogSettings>,
+    pub(crate) clock: Clock,
+}
+
+impl Watch {
+    /// Watches until the hub has stopped.
+    pub(crate) async fn run(self) {
+        let (mut water, mut wall) = (LowWater::new(self.min_free), ClockWatch::new());
+        let mut due = self.clock.now();
+        let mut said = None;
+        while self.supervisor.connected() {
+            self.look(&mut water, &mut wall);
+            if let Some(watchdog) = &self.watchdog
+                && self.clock.now() >= due
+            {
+                self.tell(watchdog, &mut due, &mut said).await;
+            }
+            sleep(TICK).await;
+        }
+    }
+
+    fn look(&self, water: &mut LowWater, wall: &mut ClockWatch) {
+        if let Ok(disk) = statvfs(&self.data_dir) {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            if water.falls(free) {
+                let dir = self.data_dir.display().to_string();
+                self.store.raise(HubEvent::DiskLow { dir, free });
+            }
+        }
+        if let Some(jump) = wall.jumped(self.clock.now(), self.clock.unix()) {
+            self.store.raise(HubEvent::ClockJumped { millis: jump });
+        }
+    }
+
+    /// Calls the watchdog if all is well. Otherwise it is tried again with the next tick: a connection that is just
+    /// being opened anew should not cost a call.
+    async fn tell(&self, watchdog: &WatchdogSettings, due: &mut Moment, said: &mut Option<String>) {
+        let Ok(reports) = self.supervisor.send(Report).await else {
+            return;
+        };
+        let trouble = self.store_state.trouble().or_else(|| trouble(&reports));
+        if *said != trouble {
+            match &trouble {
+                Some(trouble) => info!("the watchdog is not called: {trouble}"),
+                None => debug!("all is well: the watchdog is called"),
+            }
+            said.clone_from(&trouble);
+        }
+        if trouble.is_some() {
+            return;
+        }
+        *due = self.clock.now() + watchdog.interval.into();
+        match watchdog.ping_url.read() {
+            Ok(url) => {
+                if let Err(e) = ping(&url, PING_TIMEOUT).await {
+                    warn!("the watchdog could not be called: {e}. {}", e.kind.cure());
+                }
+            }
+            Err(e) => warn!("the watchdog could not be called: {e}"),
+        }
+    }
+}
+
+/// The first thing that is not well.
+fn trouble(reports: &Reports) -> Option<String> {
+    let connection = reports
+        .connections
+        .iter()
+        .find(|connection| connection.state != ConnectionState::Connected);
+    let sink = reports
+        .sinks
+        .iter()
+        .find(|sink| !matches!(sink.state, SinkState::Running | SinkState::Starting));
+    connection
+        .map(|connection| format!("connection {} is not open", connection.name))
+        .or_else(|| sink.map(|sink| format!("sink {} does not deliver", sink.name)))
+}
