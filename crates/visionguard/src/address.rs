@@ -173,6 +173,14 @@ impl Backend {
         url
     }
 
+    /// The host, as a name or an address, and the port.
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host = self.base.host_str().unwrap_or_default();
+        // An IPv6 address stands in brackets.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, self.base.port_or_known_default().unwrap_or_default())
+    }
+
     /// Whether it is spoken to over TLS.
     pub fn is_secure(&self) -> bool {
         self.base.scheme() == "https"
@@ -268,6 +276,18 @@ mod tests {
             "ws://h/ws/alerts/..%2Fa%20b%3Fc%23d%2Fe?token=***"
         );
         assert_eq!(format!("{url:?}"), format!("AlertUrl({url})"));
+    }
+
+    #[test]
+    fn host_and_port_are_told_apart() {
+        for (base, host, port) in [
+            ("http://10.0.0.2:8000", "10.0.0.2", 8000),
+            ("wss://vg.example/a", "vg.example", 443),
+            ("ws://[::1]", "::1", 80),
+        ] {
+            let backend = Backend::parse(base).unwrap();
+            assert_eq!(backend.host_and_port(), (host.to_owned(), port));
+        }
     }
 
     #[test]

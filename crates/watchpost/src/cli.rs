@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Alerts(AlertsArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
+    /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
+    Doctor(DoctorArgs),
     /// What sinks may do.
     #[command(subcommand)]
     Sink(SinkCommand),
@@ -52,6 +54,15 @@ pub(crate) struct ConfigArgs {
         default_value = "/etc/watchpost/watchpost.toml"
     )]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print one JSON document: a list of what was checked, `pass`, `warn`, `fail` or `skip`, and the cure.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&args),
         Command::Alerts(args) => commands::alerts::run(&args),
         Command::Deliveries(args) => commands::deliveries::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Sink(command) => commands::sink::run(&command),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Demo(args) => commands::demo::run(&args),

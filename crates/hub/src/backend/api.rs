@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
+use actix_http::ws::{Frame, Message};
 use awc::ClientRequest;
 use awc::http::header::{self, HeaderMap};
 use awc::http::{Method, StatusCode};
 use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{ConnectFailure, FailureKind, Secret, UnixMillis};
+use watchpost_core::{ConnectFailure, FailureKind, Moment, Secret, UnixMillis};
+use watchpost_visionguard as wire;
 use watchpost_visionguard::rest::{
     Anomaly, AnomalyChange, AnomalyPage, Connection, ErrorBody, LoginRequest, Shop, TokenResponse, User,
 };
-use watchpost_visionguard::{AddressError, Backend};
+use watchpost_visionguard::{AddressError, Backend, ParseOptions, Parser, outgoing};
+
+use crate::clock::Clock;
 
 use super::transport::{Transport, WebSocket, classify_request, failure};
 
@@ -68,6 +73,40 @@ impl Api {
     /// Opens the alert socket.
     pub(crate) async fn dial(&self, user_id: &str, token: &Secret) -> Result<WebSocket, ConnectFailure> {
         self.transport.dial(user_id, token).await
+    }
+
+    /// Opens the alert socket, asks for a sign of life, and closes it. Returns how long the answer took. It takes the
+    /// alerts from whoever has them, and has that one forgotten: not for a backend that a hub is connected to.
+    ///
+    /// # Errors
+    /// When it does not open, or no answer comes.
+    pub async fn round_trip(&self, user_id: &str, token: &Secret) -> Result<Duration, ConnectFailure> {
+        let mut socket = self.dial(user_id, token).await?;
+        let broken = |e: &dyn std::fmt::Display| {
+            failure(FailureKind::Network, format_args!("the connection broke: {e}"))
+        };
+        let clock = Clock::start();
+        let ping = Message::Text(outgoing::ping(clock.utc()).into());
+        socket.send(ping).await.map_err(|e| broken(&e))?;
+        let mut parser = Parser::new(ParseOptions::default());
+        let answered = async {
+            while let Some(frame) = socket.next().await {
+                let Frame::Text(text) = frame.map_err(|e| broken(&e))? else {
+                    continue;
+                };
+                if let Ok(wire::Message::Pong { .. }) = parser.parse(&text) {
+                    return Ok(clock.now().since(Moment::default()));
+                }
+            }
+            Err(broken(&"the server closed it"))
+        };
+        let outcome = match timeout(self.answer_within, answered).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failure(FailureKind::Timeout, "a ping was not answered in time")),
+        };
+        // A farewell spares the server the search for us; nothing depends on it.
+        let _ = socket.send(Message::Close(None)).await;
+        outcome
     }
 
     /// Logs in.

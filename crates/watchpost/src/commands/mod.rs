@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod deliveries;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod sink;

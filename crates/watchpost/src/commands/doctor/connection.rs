@@ -1,0 +1,380 @@
+//! From this machine to the backend and back: address, name, TCP, TLS, login, socket, list.
+
+use std::net::ToSocketAddrs as _;
+use std::time::Duration;
+
+use actix_rt::net::TcpStream;
+use serde::Serialize;
+use tokio::time::timeout;
+use watchpost_config::ConnectionSettings;
+use watchpost_core::{ConnectFailure, FailureKind, Secret, UnixMillis};
+use watchpost_hub::backend::{Api, Slot, diagnose};
+use watchpost_hub::{AlertEntry, ConnectionReport, ConnectionState};
+use watchpost_visionguard::{Backend, Claims};
+
+use super::Report;
+use crate::client::HubClient;
+
+/// Clocks that differ by more are worth a word, in milliseconds: times of alerts are compared by people.
+const MAX_SKEW_MS: u64 = 5_000;
+
+/// A socket that the backend says is younger or older than ours by more is another one.
+const MAX_AGE_DIFFERENCE: Duration = Duration::from_secs(5);
+
+/// The newest record must have come over by then: the hub looks for what is missing every five minutes.
+const MAX_RECORD_AGE_MS: i64 = 6 * 60 * 1_000;
+
+/// Who the hub is.
+struct Identity {
+    user_id: String,
+    token: Secret,
+}
+
+pub(super) async fn check(
+    report: &mut Report,
+    settings: &ConnectionSettings,
+    running: Option<&ConnectionReport>,
+    hub: &HubClient,
+) {
+    let backend = match Backend::parse(&settings.url) {
+        Ok(backend) => backend,
+        Err(e) => return report.fail("address", e.to_string(), FailureKind::Address.cure()),
+    };
+    if !reachable(report, &backend, settings.connect_timeout.into()).await {
+        return;
+    }
+    let api = Api::new(backend, settings);
+    match api.health().await {
+        Ok(_) => report.pass("health", "the backend answers"),
+        Err(e) if matches!(e.kind, FailureKind::Http(404)) => report.warn(
+            "health",
+            "there is no /health at this address",
+            FailureKind::WrongPath.cure(),
+        ),
+        Err(e) => return failed(report, "health", &e),
+    }
+    let Some(identity) = identity(report, settings, &api).await else {
+        return;
+    };
+    if !accepted(report, &api, &identity).await {
+        return;
+    }
+    let connected = running.filter(|running| running.state == ConnectionState::Connected);
+    let free = slot(report, &api, &identity, connected).await;
+    match (running, free) {
+        (Some(running), _) => of_the_running(report, running),
+        (None, true) => handshake(report, &api, &identity).await,
+        (None, false) => report.skip(
+            "WebSocket",
+            "not tried, because it would take the alerts from the client that has them",
+        ),
+    }
+    list(report, settings, &api, &identity, running.map(|_| hub)).await;
+}
+
+fn failed(report: &mut Report, check: &str, failure: &ConnectFailure) {
+    report.fail(check, failure.to_string(), failure.kind.cure());
+}
+
+async fn reachable(report: &mut Report, backend: &Backend, patience: Duration) -> bool {
+    let (host, port) = backend.host_and_port();
+    let addresses = match (host.as_str(), port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect::<Vec<_>>(),
+        Err(e) => {
+            report.fail("name", format!("{host}: {e}"), FailureKind::Dns.cure());
+            return false;
+        }
+    };
+    let Some(first) = addresses.first() else {
+        report.fail("name", format!("{host} has no address"), FailureKind::Dns.cure());
+        return false;
+    };
+    report.pass("name", format!("{host} is {}", first.ip()));
+    let (text, cure) = match timeout(patience, TcpStream::connect(addresses.as_slice())).await {
+        Ok(Ok(_)) => {
+            report.pass("TCP", format!("port {port} is open"));
+            return true;
+        }
+        Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            (format!("port {port}: {e}"), FailureKind::Refused.cure())
+        }
+        Ok(Err(e)) => (format!("port {port}: {e}"), FailureKind::Network.cure()),
+        Err(_) => (
+            format!("port {port} does not answer"),
+            FailureKind::Timeout.cure(),
+        ),
+    };
+    report.fail("TCP", text, cure);
+    false
+}
+
+async fn identity(report: &mut Report, settings: &ConnectionSettings, api: &Api) -> Option<Identity> {
+    if let Some(login) = &settings.login {
+        let outcome = match login.password.read() {
+            Ok(password) => api.login(&login.email, &password).await,
+            Err(e) => {
+                report.fail("login", e.to_string(), FailureKind::Credentials.cure());
+                return None;
+            }
+        };
+        return match outcome {
+            Ok(reply) => {
+                report.pass("login", format!("{} is user {}", login.email, reply.user.id));
+                Some(Identity {
+                    user_id: settings.user_id.clone().unwrap_or(reply.user.id),
+                    token: reply.access_token,
+                })
+            }
+            Err(e) => {
+                failed(report, "login", &e);
+                None
+            }
+        };
+    }
+    let token = settings.token.as_ref()?;
+    match token.read() {
+        Ok(token) => {
+            expiry(report, &token);
+            Some(Identity {
+                user_id: settings.user_id.clone().unwrap_or_default(),
+                token,
+            })
+        }
+        Err(e) => {
+            report.fail("token", e.to_string(), FailureKind::Credentials.cure());
+            None
+        }
+    }
+}
+
+fn expiry(report: &mut Report, token: &Secret) {
+    match Claims::peek(token.expose()) {
+        Err(e) => report.warn(
+            "token",
+            e.to_string(),
+            "Copy the token from the login reply once more.",
+        ),
+        Ok(Claims { exp: None, .. }) => report.pass("token", "does not expire"),
+        Ok(Claims {
+            exp: Some(expiry), ..
+        }) => report.warn(
+            "token",
+            format!("expires at {}", UnixMillis(expiry.saturating_mul(1_000))),
+            "The hub cannot connect with it after that: use `[connection.login]`.",
+        ),
+    }
+}
+
+/// Whether the backend knows the token, and as whose.
+async fn accepted(report: &mut Report, api: &Api, identity: &Identity) -> bool {
+    let asked = super::now();
+    match api.me(&identity.token).await {
+        Ok(me) if me.value.id == identity.user_id => {
+            report.pass("user", format!("the token is {}'s", me.value.email));
+            if let Some(there) = me.server_time {
+                skew(report, asked, there);
+            }
+            true
+        }
+        Ok(_) | Err(_) => {
+            let refusal = ConnectFailure {
+                kind: FailureKind::Forbidden,
+                detail: "the backend does not say whose the token is".to_owned(),
+            };
+            let why = diagnose(api, &identity.user_id, &identity.token, asked, refusal).await;
+            failed(report, "user", &why);
+            false
+        }
+    }
+}
+
+fn skew(report: &mut Report, here: UnixMillis, there: UnixMillis) {
+    let skew = here.0.abs_diff(there.0);
+    if skew <= MAX_SKEW_MS {
+        return report.pass("clock", "agrees with the backend's");
+    }
+    report.warn(
+        "clock",
+        format!("differs from the backend's by {} s", skew / 1_000),
+        "Let both machines set their clocks from the network (NTP): `timedatectl set-ntp true`.",
+    );
+}
+
+/// Who gets the alerts of this user. Returns whether nobody does.
+async fn slot(
+    report: &mut Report,
+    api: &Api,
+    identity: &Identity,
+    running: Option<&ConnectionReport>,
+) -> bool {
+    let own_account =
+        "Give the hub an account of its own in the backend: it sends alerts to the last one who connected.";
+    match (api.slot(&identity.user_id).await, running) {
+        (Ok(Slot::Unknowable), _) => {
+            report.skip("alerts go to", "this backend cannot tell");
+            true
+        }
+        (Err(e), _) => {
+            report.skip("alerts go to", format!("the backend does not say: {e}"));
+            false
+        }
+        (Ok(Slot::Free), None) => {
+            report.pass("alerts go to", "nobody is connected as this user");
+            true
+        }
+        (Ok(Slot::Free), Some(_)) => {
+            report.fail(
+                "alerts go to",
+                "nobody, although the hub is connected: it notices that within a minute and connects anew",
+                own_account,
+            );
+            false
+        }
+        (Ok(Slot::Held(_)), None) => {
+            report.warn(
+                "alerts go to",
+                "another client is connected as this user",
+                own_account,
+            );
+            false
+        }
+        (Ok(Slot::Held(socket)), Some(running)) => {
+            let age = socket
+                .uptime_seconds
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let open = Duration::from_millis(running.open_for_ms.unwrap_or(0));
+            if age.is_none_or(|age| age.abs_diff(open) < MAX_AGE_DIFFERENCE) {
+                report.pass("alerts go to", "the running hub");
+            } else {
+                report.fail("alerts go to", "another client of the same user", own_account);
+            }
+            false
+        }
+    }
+}
+
+fn of_the_running(report: &mut Report, running: &ConnectionReport) {
+    if running.state == ConnectionState::Connected {
+        let rtt = running.round_trip_ms.map(|ms| format!(", ping {ms:.1} ms"));
+        return report.pass(
+            "WebSocket",
+            format!("open in the running hub{}", rtt.unwrap_or_default()),
+        );
+    }
+    let (what, cure) = match &running.last_failure {
+        Some(failure) => (failure.what.clone(), failure.cure.clone()),
+        None => ("it is not open yet".to_owned(), None),
+    };
+    report.fail(
+        "WebSocket",
+        format!("not open in the running hub: {what}"),
+        cure.unwrap_or_else(|| "Look again in a moment.".to_owned()),
+    );
+}
+
+async fn handshake(report: &mut Report, api: &Api, identity: &Identity) {
+    match api.round_trip(&identity.user_id, &identity.token).await {
+        Ok(time) => report.pass(
+            "WebSocket",
+            format!(
+                "opens, and a ping is answered in {:.1} ms",
+                time.as_secs_f64() * 1_000.0
+            ),
+        ),
+        Err(e) if e.kind == FailureKind::Forbidden => {
+            let now = super::now();
+            let why = diagnose(api, &identity.user_id, &identity.token, now, e).await;
+            failed(report, "WebSocket", &why);
+        }
+        Err(e) => failed(report, "WebSocket", &e),
+    }
+}
+
+#[derive(Serialize)]
+struct Newest {
+    limit: u32,
+    all: bool,
+}
+
+/// Whether what the backend records arrives.
+async fn list(
+    report: &mut Report,
+    settings: &ConnectionSettings,
+    api: &Api,
+    identity: &Identity,
+    hub: Option<&HubClient>,
+) {
+    let shops = if settings.backfill.shop_ids.is_empty() {
+        match api.shops(&identity.token).await {
+            Ok(shops) => shops.into_iter().map(|shop| shop.id).collect(),
+            Err(e) => return report.skip("anomalies", format!("the backend does not list its shops: {e}")),
+        }
+    } else {
+        settings.backfill.shop_ids.clone()
+    };
+    if shops.is_empty() {
+        return report.warn(
+            "anomalies",
+            "this user has no shop",
+            "Make one in the backend, or let the hub be the user who starts the cameras' streams: alerts go to that one only.",
+        );
+    }
+    let known: Option<Vec<AlertEntry>> = match hub {
+        Some(hub) => {
+            let query = Newest {
+                limit: 1_000,
+                all: true,
+            };
+            hub.get_with("/v1/alerts", &query).await.ok()
+        }
+        None => None,
+    };
+    for shop in shops {
+        match api.anomalies(&identity.token, &shop, 1, 0).await {
+            Ok(page) => newest(report, &shop, page.value.anomalies.first(), known.as_deref()),
+            Err(e) if e.kind == FailureKind::Http(500) => report.warn(
+                "anomalies",
+                format!("shop {shop}: the backend cannot show the newest one, whose score is infinite"),
+                "Nothing to do: the hub reads around it.",
+            ),
+            Err(e) => failed(report, "anomalies", &e),
+        }
+    }
+}
+
+fn newest(
+    report: &mut Report,
+    shop: &str,
+    newest: Option<&watchpost_visionguard::rest::Anomaly>,
+    known: Option<&[AlertEntry]>,
+) {
+    let Some(anomaly) = newest else {
+        return report.pass("anomalies", format!("shop {shop} has none yet"));
+    };
+    let at = &anomaly.timestamp;
+    let Some(known) = known else {
+        return report.pass("anomalies", format!("shop {shop}: the newest is of {at} UTC"));
+    };
+    if known
+        .iter()
+        .any(|entry| entry.alert.anomaly_id.as_deref() == Some(&anomaly.id))
+    {
+        return report.pass(
+            "anomalies",
+            format!("shop {shop}: the newest, of {at} UTC, is in the hub"),
+        );
+    }
+    let written = watchpost_visionguard::Moment::parse(at)
+        .map(|moment| UnixMillis::from(moment.at(time::UtcOffset::UTC)));
+    let old = written.is_some_and(|at| super::now().0 - at.0 > MAX_RECORD_AGE_MS);
+    let before = written.is_some_and(|at| known.last().is_none_or(|oldest| at < oldest.alert.received_at));
+    if old && !before {
+        report.fail(
+            "anomalies",
+            format!("shop {shop}: the newest, of {at} UTC, was not received"),
+            "Alerts go only to the user who started the camera's stream: start it as the hub's user, or give the hub that account.",
+        );
+    } else {
+        report.pass("anomalies", format!("shop {shop}: the newest is of {at} UTC"));
+    }
+}

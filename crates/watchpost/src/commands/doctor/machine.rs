@@ -1,0 +1,141 @@
+//! The machine itself: who can read secrets, how much room there is, how long a sync takes, whether the service runs.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::fs::statvfs;
+use watchpost_config::Loaded;
+use watchpost_hub::HubStatus;
+
+use super::Report;
+
+/// Writes that are timed.
+const SYNCS: usize = 20;
+
+/// A disk that takes longer for half of them delays every acknowledgement: an SD card at its end, or a share.
+const MAX_SYNC: Duration = Duration::from_millis(50);
+
+/// Bits of a mode that let others in.
+const OTHERS: u32 = 0o007;
+
+pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubStatus>) {
+    report.begin("this machine");
+    let warnings = loaded.warnings();
+    for warning in &warnings {
+        report.warn(
+            "secrets",
+            warning.to_string(),
+            "Take the right to read it from others.",
+        );
+    }
+    if warnings.is_empty() {
+        report.pass("secrets", "nobody else can read them");
+    }
+    match status {
+        Some(status) => report.pass(
+            "hub",
+            format!("runs as process {}, since {}", status.pid, status.started_at),
+        ),
+        None => service(report),
+    }
+    if let Some(trouble) = status.and_then(|status| status.store.trouble.as_deref()) {
+        report.fail(
+            "store",
+            trouble,
+            "Make room, or see whether the disk is well: `dmesg`.",
+        );
+    }
+    disk(report, loaded);
+}
+
+fn service(report: &mut Report) {
+    let cure = "`systemctl enable --now watchpost` starts it now and with the machine.";
+    if !Path::new("/run/systemd/system").exists() {
+        return report.warn("hub", "does not run", "Start it: `watchpost run`.");
+    }
+    let asked = Command::new("systemctl")
+        .args(["is-active", "watchpost"])
+        .output();
+    let word = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    report.warn(
+        "hub",
+        format!("does not run; its service is {}", word.unwrap_or_default()),
+        cure,
+    );
+}
+
+fn disk(report: &mut Report, loaded: &Loaded) {
+    let dir = &loaded.settings.hub.data_dir;
+    let metadata = match dir.metadata() {
+        Ok(metadata) => metadata,
+        Err(e) => {
+            return report.skip(
+                "disk",
+                format!("{}: {e}; the hub makes it at its first start", dir.display()),
+            );
+        }
+    };
+    if metadata.mode() & OTHERS != 0 {
+        report.warn(
+            "data directory",
+            format!(
+                "every user of this machine can look into {}, where pictures of people are",
+                dir.display()
+            ),
+            format!("Run `chmod o-rwx {}`.", dir.display()),
+        );
+    }
+    if let Ok(disk) = statvfs(dir) {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let least = loaded.settings.store.min_free;
+        let text = format!("{} MiB are free in {}", free >> 20, dir.display());
+        if free < least.0 {
+            report.fail(
+                "disk",
+                text,
+                format!("Make room, or lower `max_size`: `min_free` is {least}."),
+            );
+        } else {
+            report.pass("disk", text);
+        }
+    }
+    match sync_time(dir) {
+        Ok(time) if time > MAX_SYNC => report.warn(
+            "sync",
+            format!(
+                "takes {:.1} ms, by which every acknowledgement waits",
+                time.as_secs_f64() * 1_000.0
+            ),
+            "Put `data_dir` on a local SSD.",
+        ),
+        Ok(time) => report.pass("sync", format!("takes {:.2} ms", time.as_secs_f64() * 1_000.0)),
+        Err(e) => report.fail(
+            "sync",
+            format!("cannot write in {}: {e}", dir.display()),
+            "Make it writable for the hub's user, and run this as that user.",
+        ),
+    }
+}
+
+/// The median time to get 4 KiB onto the disk.
+fn sync_time(dir: &Path) -> std::io::Result<Duration> {
+    let path = dir.join(format!("doctor-{}.tmp", std::process::id()));
+    let mut file = File::create(&path)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    let outcome = (0..SYNCS).try_for_each(|_| {
+        let begun = Instant::now();
+        file.write_all(&[0x57; 4_096])?;
+        file.sync_data()?;
+        times.push(begun.elapsed());
+        Ok(())
+    });
+    std::fs::remove_file(&path)?;
+    outcome.map(|()| {
+        times.sort_unstable();
+        times[SYNCS / 2]
+    })
+}

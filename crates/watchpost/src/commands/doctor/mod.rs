@@ -1,0 +1,143 @@
+//! `watchpost doctor`: walks through everything that can be wrong between the cameras' backend and the sinks, and says
+//! what to do about it. It changes nothing and shows no secret.
+
+mod connection;
+mod machine;
+mod sinks;
+
+use actix_rt::System;
+use serde::Serialize;
+use watchpost_core::UnixMillis;
+use watchpost_hub::HubStatus;
+
+use crate::cli::DoctorArgs;
+use crate::client::HubClient;
+use crate::{commands, out};
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Finding {
+    /// It is well.
+    Pass,
+    /// It works, but somebody should look at it.
+    Warn,
+    /// It does not work.
+    Fail,
+    /// It could not be told, or was not asked for a reason.
+    Skip,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+struct Line {
+    /// What was looked at, such as `shop: login`.
+    check: String,
+    finding: Finding,
+    /// What was found.
+    text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+/// All lines so far, under headings.
+#[derive(Debug, Default)]
+struct Report {
+    part: String,
+    lines: Vec<Line>,
+}
+
+impl Report {
+    fn begin(&mut self, part: impl Into<String>) {
+        self.part = part.into();
+    }
+
+    fn pass(&mut self, check: &str, text: impl Into<String>) {
+        self.add(check, Finding::Pass, text, None);
+    }
+
+    fn skip(&mut self, check: &str, text: impl Into<String>) {
+        self.add(check, Finding::Skip, text, None);
+    }
+
+    fn warn(&mut self, check: &str, text: impl Into<String>, cure: impl Into<String>) {
+        self.add(check, Finding::Warn, text, Some(cure.into()));
+    }
+
+    fn fail(&mut self, check: &str, text: impl Into<String>, cure: impl Into<String>) {
+        self.add(check, Finding::Fail, text, Some(cure.into()));
+    }
+
+    fn add(&mut self, check: &str, finding: Finding, text: impl Into<String>, cure: Option<String>) {
+        self.lines.push(Line {
+            check: format!("{}: {check}", self.part),
+            finding,
+            text: text.into(),
+            cure,
+        });
+    }
+
+    fn count(&self, finding: Finding) -> usize {
+        self.lines.iter().filter(|line| line.finding == finding).count()
+    }
+}
+
+pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
+    let loaded = commands::load(&args.config.config)?;
+    let host_binary = commands::sinkhost_binary()?;
+    let report = System::new().block_on(async {
+        let mut report = Report::default();
+        let settings = &loaded.settings;
+        let hub = HubClient::new(&settings.hub.data_dir);
+        let status: Option<HubStatus> = hub.get("/v1/status").await.ok();
+        machine::check(&mut report, &loaded, status.as_ref());
+        for connection in &settings.connection {
+            report.begin(&connection.name);
+            let running = status.as_ref().and_then(|status| {
+                let mut connections = status.connections.iter();
+                connections.find(|running| running.name == connection.name)
+            });
+            connection::check(&mut report, connection, running, &hub).await;
+        }
+        sinks::check(&mut report, settings, &host_binary, status.as_ref()).await;
+        report
+    });
+    show(&report, args.json)?;
+    match report.count(Finding::Fail) {
+        0 => Ok(()),
+        1 => anyhow::bail!("1 check failed"),
+        many => anyhow::bail!("{many} checks failed"),
+    }
+}
+
+/// The time, to compare with the backend's.
+fn now() -> UnixMillis {
+    time::OffsetDateTime::now_utc().into()
+}
+
+fn show(report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        return out::json(&report.lines);
+    }
+    for line in &report.lines {
+        let word = match line.finding {
+            Finding::Pass => "pass",
+            Finding::Warn => "WARN",
+            Finding::Fail => "FAIL",
+            Finding::Skip => "skip",
+        };
+        out::line(format_args!("{word}  {}: {}", line.check, line.text))?;
+        if let Some(cure) = &line.cure {
+            out::line(format_args!("      {cure}"))?;
+        }
+    }
+    out::line(format_args!(
+        "\n{} passed, {} warnings, {} failed, {} skipped",
+        report.count(Finding::Pass),
+        report.count(Finding::Warn),
+        report.count(Finding::Fail),
+        report.count(Finding::Skip),
+    ))?;
+    Ok(())
+}

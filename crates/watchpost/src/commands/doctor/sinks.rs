@@ -1,0 +1,53 @@
+//! Whether the plugins load, and whether what they deliver to is there.
+
+use std::path::Path;
+
+use watchpost_config::Settings;
+use watchpost_hub::{HubStatus, SinkState, check_plugin, find_plugin};
+
+use super::Report;
+
+pub(super) async fn check(
+    report: &mut Report,
+    settings: &Settings,
+    host_binary: &Path,
+    status: Option<&HubStatus>,
+) {
+    for sink in &settings.sink {
+        report.begin(format!("sink {}", sink.name));
+        let loads = match find_plugin(&sink.plugin, &settings.hub.plugin_dirs) {
+            Ok(file) => check_plugin(host_binary, &file, &sink.config).await,
+            Err(e) => Err(e),
+        };
+        match loads {
+            Ok(info) => report.pass("plugin", format!("{} {} loads", info.name, info.version)),
+            Err(e) => report.fail(
+                "plugin",
+                e.to_string(),
+                "`watchpost check` shows the place in the configuration.",
+            ),
+        }
+        let running = status.and_then(|status| status.sinks.iter().find(|running| running.name == sink.name));
+        let Some(running) = running else {
+            report.skip("delivery", "the hub does not run, so nothing is delivered");
+            continue;
+        };
+        let error = running
+            .last_error
+            .clone()
+            .unwrap_or_else(|| "it does not say why".to_owned());
+        match running.state {
+            SinkState::Running | SinkState::Starting => report.pass("delivery", "works"),
+            SinkState::Down => report.fail(
+                "delivery",
+                format!("what it delivers to does not answer: {error}"),
+                "See the troubleshooting of the plugin's README. Its alerts are kept, and it is probed now and then.",
+            ),
+            SinkState::Failed | SinkState::Stopped => report.fail(
+                "delivery",
+                format!("the plugin does not run: {error}"),
+                "See the hub's log. Its alerts are kept.",
+            ),
+        }
+    }
+}
