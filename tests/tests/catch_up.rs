@@ -275,3 +275,39 @@ fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result
     until(&all[2], "acknowledged")?;
     Ok(())
 }
+
+#[test]
+fn records_find_their_alerts_whatever_becomes_of_the_notifications() -> Result<()> {
+    // Missing, late and out of order, from a server whose own clock shows another zone.
+    let faults = [
+        "--fault",
+        "mute=0.2,tardy=0.3",
+        "--utc-offset",
+        "5",
+        "--cameras",
+        "2",
+    ];
+    let backend = Backend::start(&[&["--rate", "0", "--frame", "320x240"][..], &faults[..]].concat())?;
+    let hub = setup(&backend, &[])?.start()?;
+    hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
+    backend.order(&json!({"do": "send", "count": 40}))?;
+    let by_row = until_complete(&hub, &backend)?;
+    for sent in backend.alerts()? {
+        let alert = &by_row[sent["anomaly_id"].as_str().unwrap_or_default()];
+        assert_eq!(
+            (&alert["stream_id"], &alert["person_id"], alert["late"].is_null()),
+            (&sent["stream_id"], &sent["person_id"], true),
+        );
+        // Both are UTC, so they are at most seconds apart, not hours.
+        let instant = |field: &str| -> Result<time::OffsetDateTime> {
+            let text = alert[field].as_str().context("a time")?;
+            Ok(time::OffsetDateTime::parse(
+                text,
+                &time::format_description::well_known::Rfc3339,
+            )?)
+        };
+        let apart = (instant("occurred_at")? - instant("received_at")?).abs();
+        assert!(apart < time::Duration::minutes(2), "{apart}: {alert}");
+    }
+    Ok(())
+}

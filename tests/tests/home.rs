@@ -304,3 +304,42 @@ fn the_watchdog_is_called_only_while_all_is_well() -> Result<()> {
     assert!(!log.contains("7d1f"), "{log}");
     Ok(())
 }
+
+#[test]
+fn control_frames_alone_are_no_sign_of_life() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let setup = HubSetup::new()?.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        reconnect = { initial = "100ms", max = "800ms" }
+        heartbeat = { interval = "300ms", timeout = "1s" }
+        slot = { watch = false }
+    });
+    let hub = setup.start()?;
+    until_open(&hub, 1)?;
+    // The backend drops the connection, and its web server keeps the socket open.
+    backend.order(&json!({"do": "deaden"}))?;
+    let status = until_open(&hub, 2)?;
+    assert_eq!(counter(&status, "given_up"), 1, "{status}");
+    one_comes_through(&backend)?;
+    Ok(())
+}
+
+#[test]
+fn a_busy_server_is_given_time_for_its_pong() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
+    until_open(&hub, 1)?;
+    backend.order(&json!({"do": "freeze"}))?;
+    hub.until("a silence of 3.9 s", PATIENCE, |status| {
+        connection(status)["silent_for_ms"].as_u64() >= Some(3_900)
+    })?;
+    backend.order(&json!({"do": "thaw"}))?;
+    one_comes_through(&backend)?;
+    assert_eq!(counter(&hub.status()?, "opened"), 1);
+    Ok(())
+}

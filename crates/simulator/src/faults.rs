@@ -23,6 +23,8 @@ use crate::Error;
 /// | `freeze` | alert | after it the server neither reads nor writes for the duration |
 /// | `deaf` | alert | after it the user is deregistered: pings go on, alerts do not come |
 /// | `dead` | alert | after it the sockets stay open and nothing is said any more |
+/// | `mute` | notification | it is not sent |
+/// | `tardy` | notification | it comes after that of the next alert |
 /// | `reject` | handshake | refused with 403 |
 /// | `error` | handshake | refused with 500 |
 /// | `bounce` | handshake | accepted and closed at once |
@@ -40,6 +42,8 @@ pub struct Faults {
     pub freeze: Option<Freeze>,
     pub deaf: f64,
     pub dead: f64,
+    pub mute: f64,
+    pub tardy: f64,
     pub reject: f64,
     pub error: f64,
     pub bounce: f64,
@@ -55,7 +59,7 @@ pub struct Freeze {
 }
 
 /// Names as they are written, in the order of the table.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "drop",
     "duplicate",
     "garbage",
@@ -67,6 +71,8 @@ const NAMES: [&str; 14] = [
     "freeze",
     "deaf",
     "dead",
+    "mute",
+    "tardy",
     "reject",
     "error",
     "bounce",
@@ -120,6 +126,8 @@ impl Faults {
             "close" => &mut self.close,
             "deaf" => &mut self.deaf,
             "dead" => &mut self.dead,
+            "mute" => &mut self.mute,
+            "tardy" => &mut self.tardy,
             "reject" => &mut self.reject,
             "error" => &mut self.error,
             "bounce" => &mut self.bounce,
@@ -197,9 +205,7 @@ mod tests {
     fn refusals_teach() {
         refused(
             "dorp=0.1",
-            expect![[
-                r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, deaf, dead, reject, error, bounce"#
-            ]],
+            expect![[r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, deaf, dead, mute, tardy, reject, error, bounce"#]],
         );
         refused(
             "drop=7",

@@ -48,6 +48,10 @@ pub(crate) struct Job {
 pub(crate) struct Producer {
     backend: Arc<Backend>,
     rng: fastrand::Rng,
+    /// Decides what becomes of notifications.
+    notes: fastrand::Rng,
+    /// Notifications that come after those of the next alert.
+    held: Vec<String>,
     poses: Option<Poses>,
     streams: Vec<StreamState>,
     turn: usize,
@@ -80,6 +84,8 @@ impl Producer {
             .then(|| Poses::new(&mut rng, options.frame.width, options.frame.height));
         let millis = backend.started_at.unix_timestamp_nanos() / 1_000_000;
         Self {
+            notes: fastrand::Rng::with_seed(options.seed ^ 0x006e_6f74_6573),
+            held: Vec::new(),
             rng,
             poses,
             streams: vec![StreamState::default(); backend.cameras.len()],
@@ -243,7 +249,18 @@ impl Producer {
         if let (Some(outbox), true) = (outbox, delivered && backend.options.notifications) {
             let location = location(finding.stream_id);
             let text = wire::camera_notification(&finding, anomaly_id, backend.shop_id, &location, now);
-            let _ = outbox.send(Outgoing::Notification(text.into())).await;
+            // Their luck is their own, so that that of the other faults stays what it was.
+            let mute = self.notes.f64() < faults.mute;
+            let tardy = self.notes.f64() < faults.tardy;
+            let held = std::mem::take(&mut self.held);
+            if tardy {
+                self.held.push(text);
+            } else if !mute {
+                let _ = outbox.send(Outgoing::Notification(text.into())).await;
+            }
+            for text in held {
+                let _ = outbox.send(Outgoing::Notification(text.into())).await;
+            }
         }
         self.misfortune().await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_rt::System;
 use clap::Args;
+use time::UtcOffset;
 use tokio::signal::unix::{SignalKind, signal};
 use watchpost_config::TimeSpan;
 use watchpost_simulator::{Faults, FrameSize, Options, PictureSize, Running};
@@ -27,6 +28,9 @@ Of each alert:
   freeze     nothing is read or written after it, for a time: freeze=30s@0.001
   deaf       its receiver gets pings after it, but no alerts
   dead       its receiver gets nothing more, and the socket stays open
+Of each notification:
+  mute       it is not sent
+  tardy      it comes after that of the next alert
 Of each handshake:
   reject     refused with 403
   error      refused with 500
@@ -59,6 +63,9 @@ pub(crate) struct SimulateArgs {
     /// How long a token is good for.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     token_life: TimeSpan,
+    /// How far the server's local time is from UTC, in whole hours.
+    #[arg(long, value_name = "HOURS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-23..=23))]
+    utc_offset: i8,
     /// What goes wrong, and how often, for instance `drop=0.01,garbage=0.05`.
     #[arg(long, value_name = "FAULTS", default_value = "", long_help = FAULTS_HELP)]
     fault: Faults,
@@ -120,6 +127,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
             ids: args.ids,
             heartbeat: Duration::from(args.heartbeat),
             token_life: Duration::from(args.token_life),
+            local_offset: UtcOffset::from_hms(args.utc_offset, 0, 0)?,
             faults: args.fault.clone(),
             ..args.scene.options()
         })
