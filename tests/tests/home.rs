@@ -212,9 +212,9 @@ fn a_reverse_proxy_with_tls_a_path_and_a_header_is_passed() -> Result<()> {
             what.as_str().is_some_and(|what| what.contains(expected))
         })
     };
-    let stranger = with(&[gate.clone()])?;
+    let stranger = with(std::slice::from_ref(&gate))?;
     fails_with(&stranger, "TLS error")?;
-    let without_header = with(&[trusted.clone()])?;
+    let without_header = with(std::slice::from_ref(&trusted))?;
     fails_with(&without_header, "403")?;
     let hub = with(&[trusted, gate])?;
     until_open(&hub, 1)?;

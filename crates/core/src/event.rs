@@ -99,6 +99,9 @@ pub enum HubEvent {
     },
 }
 
+/// The word, the severity, the title and the text.
+type Told = (&'static str, Severity, String, String);
+
 impl HubEvent {
     /// The alert that tells of it.
     pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
@@ -126,7 +129,7 @@ impl HubEvent {
         }
     }
 
-    fn told(self) -> (&'static str, Severity, String, String) {
+    fn told(self) -> Told {
         match self {
             Self::SinkFailed { sink, why } => (
                 "sink_failed",
@@ -157,57 +160,6 @@ impl HubEvent {
                 format!("{} of connection {connection} could not be stored", alerts(count)),
                 "They came faster than the store could take them, and were not acknowledged.".to_owned(),
             ),
-            Self::LinkLost {
-                connection,
-                why,
-                seconds,
-            } => (
-                "link_lost",
-                Severity::High,
-                format!("Connection {connection} has been away for {seconds} s"),
-                format!("{why}. No alert comes meanwhile; it is tried again all the time."),
-            ),
-            Self::LinkBack { connection, seconds } => (
-                "link_back",
-                Severity::Low,
-                format!("Connection {connection} is back after {seconds} s"),
-                "What was missed is fetched from the backend, where it can be.".to_owned(),
-            ),
-            Self::Deaf { connection, why } => (
-                "deaf",
-                if why == Deafness::Contested {
-                    Severity::Critical
-                } else {
-                    Severity::High
-                },
-                format!("Connection {connection} got no alerts and is opened anew"),
-                format!("{why}."),
-            ),
-            Self::LoginRefused {
-                connection,
-                why,
-                cure,
-            } => (
-                "login_refused",
-                Severity::High,
-                format!("The backend of connection {connection} does not let the hub in"),
-                format!("{why}. {cure}"),
-            ),
-            Self::DiskLow { dir, free } => (
-                "disk_low",
-                Severity::High,
-                format!("Only {} MiB are free for the store", free >> 20),
-                format!(
-                    "On the disk of {dir}. When it is full, no alert can be stored: make room, or lower `max_size`."
-                ),
-            ),
-            Self::ClockJumped { millis } => (
-                "clock_jumped",
-                Severity::Medium,
-                format!("The clock jumped by {} s", millis / 1_000),
-                "Times before and after do not fit together. It was set, or the machine was asleep."
-                    .to_owned(),
-            ),
             Self::StoreRecovered { trouble, seconds } => (
                 "store_recovered",
                 Severity::High,
@@ -220,8 +172,78 @@ impl HubEvent {
                 "The store was damaged and a new one was begun".to_owned(),
                 what,
             ),
+            Self::LinkLost {
+                connection,
+                why,
+                seconds,
+            } => link_lost(&connection, &why, seconds),
+            Self::LinkBack { connection, seconds } => link_back(&connection, seconds),
+            Self::Deaf { connection, why } => deaf(&connection, why),
+            Self::LoginRefused {
+                connection,
+                why,
+                cure,
+            } => login_refused(&connection, &why, cure),
+            Self::DiskLow { dir, free } => disk_low(&dir, free),
+            Self::ClockJumped { millis } => clock_jumped(millis),
         }
     }
+}
+
+fn link_lost(connection: &str, why: &str, seconds: u64) -> Told {
+    (
+        "link_lost",
+        Severity::High,
+        format!("Connection {connection} has been away for {seconds} s"),
+        format!("{why}. No alert comes meanwhile; it is tried again all the time."),
+    )
+}
+
+fn link_back(connection: &str, seconds: u64) -> Told {
+    (
+        "link_back",
+        Severity::Low,
+        format!("Connection {connection} is back after {seconds} s"),
+        "What was missed is fetched from the backend, where it can be.".to_owned(),
+    )
+}
+
+fn deaf(connection: &str, why: Deafness) -> Told {
+    let severity = match why {
+        Deafness::Contested => Severity::Critical,
+        Deafness::Forgotten | Deafness::TakenOver => Severity::High,
+    };
+    let title = format!("Connection {connection} got no alerts and is opened anew");
+    ("deaf", severity, title, format!("{why}."))
+}
+
+fn login_refused(connection: &str, why: &str, cure: &str) -> Told {
+    (
+        "login_refused",
+        Severity::High,
+        format!("The backend of connection {connection} does not let the hub in"),
+        format!("{why}. {cure}"),
+    )
+}
+
+fn disk_low(dir: &str, free: u64) -> Told {
+    (
+        "disk_low",
+        Severity::High,
+        format!("Only {} MiB are free for the store", free >> 20),
+        format!(
+            "On the disk of {dir}. When it is full, no alert can be stored: make room, or lower `max_size`."
+        ),
+    )
+}
+
+fn clock_jumped(millis: i64) -> Told {
+    (
+        "clock_jumped",
+        Severity::Medium,
+        format!("The clock jumped by {} s", millis / 1_000),
+        "Times before and after do not fit together. It was set, or the machine was asleep.".to_owned(),
+    )
 }
 
 fn alerts(count: u64) -> String {
@@ -275,6 +297,27 @@ mod tests {
             expect![[r#"
                 dead_letters (high): Sink mail did not get 1 alert
                 The last one given up is 5: 550 no such user. `watchpost deliveries retry` tries again.
+            "#]],
+        );
+        check(
+            HubEvent::Deaf {
+                connection: "shop".into(),
+                why: Deafness::TakenOver,
+            },
+            expect![[r#"
+                deaf (high): Connection shop got no alerts and is opened anew
+                another client, probably a browser, connected as the same user and gets the alerts: give the hub an account of its own.
+            "#]],
+        );
+        check(
+            HubEvent::LinkLost {
+                connection: "shop".into(),
+                why: "connection refused: port 1".into(),
+                seconds: 60,
+            },
+            expect![[r#"
+                link_lost (high): Connection shop has been away for 60 s
+                connection refused: port 1. No alert comes meanwhile; it is tried again all the time.
             "#]],
         );
         check(

@@ -20,7 +20,7 @@ use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::sink::SinkParts;
-use crate::store::{Readers, Writer, WriterParts};
+use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
 use crate::supervisor::Supervisor;
 use crate::watchdog::Watch;
 
@@ -66,19 +66,12 @@ impl Hub {
     /// plugin does not keep the hub from starting: see its status.
     pub fn start(settings: Settings, host_binary: PathBuf) -> Result<HubHandle, StartError> {
         let clock = Clock::start();
-        let backend = |connection: &ConnectionSettings| {
-            Backend::parse(&connection.url).map_err(|source| StartError::Address {
-                connection: connection.name.clone(),
-                source,
-            })
-        };
-        let backends: Vec<Backend> = settings
-            .connection
-            .iter()
-            .map(backend)
-            .collect::<Result<_, _>>()?;
+        let backends = backends(&settings)?;
         let data_dir = &settings.hub.data_dir;
         make_directory(data_dir)?;
+        for sink in &settings.sink {
+            make_directory(&state_dir(&settings, sink))?;
+        }
         let (mut store, opened) = Store::open(store_options(&settings))?;
         tell(&opened);
         give_up_orphans(&mut store, &settings, clock)?;
@@ -95,33 +88,22 @@ impl Hub {
             live: live.clone(),
             ids: Arc::clone(&ids),
             readers: readers.clone(),
-            write_back: settings
-                .connection
-                .iter()
-                .filter(|connection| connection.write_back)
-                .map(|connection| connection.name.clone())
-                .collect(),
+            write_back: writing_back(&settings),
             clock,
         })
         .map_err(StartError::Thread)?;
 
-        let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
-        let host_binary = Arc::new(host_binary);
-        let mut sinks = Vec::new();
-        for sink in &settings.sink {
-            let state_dir = data_dir.join("sinks").join(&sink.name);
-            make_directory(&state_dir)?;
-            sinks.push(SinkParts {
-                clock,
-                store: writer.clone(),
-                readers: readers.clone(),
-                bell: Arc::clone(&bells[&sink.name]),
-                plugin_dirs: Arc::clone(&plugin_dirs),
-                host_binary: Arc::clone(&host_binary),
-                state_dir: Arc::new(state_dir),
-                settings: Arc::new(with_sandbox(sink, &settings.hub)),
-            });
-        }
+        let sink = |sink: &SinkSettings| SinkParts {
+            clock,
+            store: writer.clone(),
+            readers: readers.clone(),
+            bell: Arc::clone(&bells[&sink.name]),
+            plugin_dirs: Arc::new(settings.hub.plugin_dirs.clone()),
+            host_binary: Arc::new(host_binary.clone()),
+            state_dir: Arc::new(state_dir(&settings, sink)),
+            settings: Arc::new(with_sandbox(sink, &settings.hub)),
+        };
+        let sinks = settings.sink.iter().map(sink).collect();
         let connection = |(connection, backend): (&ConnectionSettings, Backend)| ConnectionParts {
             settings: Arc::new(connection.clone()),
             backend,
@@ -134,16 +116,7 @@ impl Hub {
         let connections = settings.connection.iter().zip(backends).map(connection).collect();
         let grace = settings.hub.shutdown_grace.into();
         let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, connections).start();
-        let watch = Watch {
-            supervisor: supervisor.clone(),
-            store: writer.clone(),
-            store_state: store_state.clone(),
-            data_dir: data_dir.clone(),
-            min_free: settings.store.min_free.0,
-            watchdog: settings.watchdog.clone(),
-            clock,
-        };
-        actix::spawn(watch.run());
+        watch(&settings, &supervisor, &writer, &store_state, clock);
         Ok(HubHandle::new(HubParts {
             supervisor,
             store: writer,
@@ -156,6 +129,48 @@ impl Hub {
             live,
         }))
     }
+}
+
+fn backends(settings: &Settings) -> Result<Vec<Backend>, StartError> {
+    let backend = |connection: &ConnectionSettings| {
+        Backend::parse(&connection.url).map_err(|source| StartError::Address {
+            connection: connection.name.clone(),
+            source,
+        })
+    };
+    settings.connection.iter().map(backend).collect()
+}
+
+/// Names of the connections whose backend is told what is dismissed here.
+fn writing_back(settings: &Settings) -> Vec<String> {
+    let connections = settings.connection.iter();
+    let writing_back = connections.filter(|connection| connection.write_back);
+    writing_back.map(|connection| connection.name.clone()).collect()
+}
+
+/// Has the machine watched, and a watchdog called, for as long as the hub runs.
+fn watch(
+    settings: &Settings,
+    supervisor: &Addr<Supervisor>,
+    store: &StoreHandle,
+    store_state: &StoreState,
+    clock: Clock,
+) {
+    let watch = Watch {
+        supervisor: supervisor.clone(),
+        store: store.clone(),
+        store_state: store_state.clone(),
+        data_dir: settings.hub.data_dir.clone(),
+        min_free: settings.store.min_free.0,
+        watchdog: settings.watchdog.clone(),
+        clock,
+    };
+    actix::spawn(watch.run());
+}
+
+/// Where a sink may keep what it likes.
+fn state_dir(settings: &Settings, sink: &SinkSettings) -> PathBuf {
+    settings.hub.data_dir.join("sinks").join(&sink.name)
 }
 
 fn make_directory(path: &Path) -> Result<(), StartError> {

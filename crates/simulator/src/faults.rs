@@ -205,7 +205,9 @@ mod tests {
     fn refusals_teach() {
         refused(
             "dorp=0.1",
-            expect![[r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, deaf, dead, mute, tardy, reject, error, bounce"#]],
+            expect![[
+                r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, deaf, dead, mute, tardy, reject, error, bounce"#
+            ]],
         );
         refused(
             "drop=7",

@@ -72,21 +72,13 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
             insert_delivery(&tx, sinks, arrival.alert.id, planned, &mut tally).map_err(sql)?;
         }
     }
-    for update in &batch.updates {
-        apply(&tx, sinks, update, &mut tally).map_err(sql)?;
-    }
     for annotation in &batch.annotations {
         annotate(&tx, annotation).map_err(|e| match e {
             Annotating::Sql(e) => sql(e),
             Annotating::Document(e) => e,
         })?;
     }
-    for (connection, horizon) in &batch.horizons {
-        set_horizon(&tx, connections, connection, *horizon).map_err(sql)?;
-    }
-    for sink in &batch.release {
-        release(&tx, sinks, sink).map_err(sql)?;
-    }
+    changes(&tx, (connections, sinks), batch, &mut tally).map_err(sql)?;
     count(&tx, &tally).map_err(sql)?;
     count_segments(&tx, &segments, &store.frames).map_err(sql)?;
 
@@ -99,6 +91,25 @@ pub(crate) fn commit(store: &mut Store, batch: &Batch) -> Result<Vec<Receipt>, S
         .map(|(arrival, _)| key(arrival.alert.id))
         .fold(store.last_id, i64::max);
     Ok(receipts)
+}
+
+/// What a batch says of alerts and records that were there before.
+fn changes(
+    tx: &Transaction<'_>,
+    (connections, sinks): (&mut Names, &mut Names),
+    batch: &Batch,
+    tally: &mut Tally,
+) -> rusqlite::Result<()> {
+    for update in &batch.updates {
+        apply(tx, sinks, update, tally)?;
+    }
+    for (connection, horizon) in &batch.horizons {
+        set_horizon(tx, connections, connection, *horizon)?;
+    }
+    for sink in &batch.release {
+        release(tx, sinks, sink)?;
+    }
+    Ok(())
 }
 
 /// An alert's JSON form.

@@ -4,6 +4,7 @@
 //! lacked; one that did not becomes an alert that is marked `late`. How far the list is known is kept with the alerts,
 //! so that nothing is missed while the hub itself is away.
 
+mod fetch;
 mod judge;
 mod listing;
 mod record;
@@ -18,11 +19,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{Alert, AlertIds, ConnectFailure, FailureKind, LinkState, Moment, UnixMillis};
+use watchpost_core::{AlertIds, ConnectFailure, FailureKind, LinkState, Moment, UnixMillis};
 use watchpost_store::{Annotation, Reader, StoreError};
 use watchpost_visionguard::PictureLimits;
-use watchpost_visionguard::rest::Anomaly;
 
+use self::fetch::picture;
+pub(super) use self::fetch::told_of;
 use self::judge::{Bounds, Judged, judge};
 use self::listing::{Listing, Row, list};
 use super::Connection;
@@ -44,9 +46,6 @@ pub(super) const AWAY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// While the connection's buffer is full, it is asked this often whether there is room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Tries to fetch a picture before the alert is stored without it.
-const PICTURE_TRIES: u32 = 3;
 
 /// When the next pass is due.
 #[derive(Debug, Default)]
@@ -151,9 +150,7 @@ impl Connection {
         let (limits, clock, to) = (self.intake.limits(), self.clock, ctx.address());
         let unreadable = std::mem::take(&mut self.backfill.unreadable);
         let work = async move {
-            let Some(session) = session(&api, &credentials, open_for.is_some()).await else {
-                return None;
-            };
+            let session = session(&api, &credentials, open_for.is_some()).await?;
             let pass = Pass {
                 api,
                 settings,
@@ -342,20 +339,6 @@ impl Pass {
     }
 }
 
-/// The alert of a record of which a notification told, and which no alert came before.
-pub(super) async fn told_of(
-    api: &Api,
-    session: &Session,
-    anomaly: &Anomaly,
-    connection: &str,
-    limits: PictureLimits,
-    ids: &Arc<AlertIds>,
-    now: UnixMillis,
-) -> (Alert, Option<Vec<u8>>) {
-    let picture = picture(api, session, anomaly).await;
-    record::alert(anomaly, connection, false, picture, limits, ids, now)
-}
-
 /// When a notification of this time happened, which the backend writes in UTC.
 pub(super) fn annotation_of(
     alert: watchpost_core::AlertId,
@@ -368,25 +351,6 @@ pub(super) fn annotation_of(
         anomaly_id: anomaly_id.to_owned(),
         shop_id: shop_id.map(str::to_owned),
         occurred_at: timestamp.map(|moment| moment.at(time::UtcOffset::UTC).into()),
-    }
-}
-
-async fn picture(api: &Api, session: &Session, anomaly: &Anomaly) -> Result<Vec<u8>, String> {
-    let Some(url) = &anomaly.image_url else {
-        return Err("the backend has no picture of it".to_owned());
-    };
-    let mut tries = 1;
-    loop {
-        match api.picture(&session.token, url).await {
-            Ok(bytes) => return Ok(bytes.to_vec()),
-            Err(e)
-                if tries == PICTURE_TRIES
-                    || matches!(e.kind, FailureKind::Http(404) | FailureKind::Address) =>
-            {
-                return Err(format!("the backend did not give the picture: {e}"));
-            }
-            Err(_) => tries += 1,
-        }
     }
 }
 

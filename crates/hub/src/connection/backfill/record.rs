@@ -39,24 +39,8 @@ pub(super) fn alert(
     let stream_id = extra.stream_id.clone().unwrap_or_else(|| "unknown".to_owned());
     let score = anomaly.confidence_score.filter(|score| score.is_finite());
     let (picture, frame) = framed(picture, limits);
-    let place = anomaly.location.clone().unwrap_or_default();
     let person_id = person_id(anomaly).unwrap_or(0);
-    let mut text = match (&anomaly.description, owl_eye) {
-        (Some(description), _) if !description.trim().is_empty() => description.trim().to_owned(),
-        (_, true) => "Somebody was there after hours".to_owned(),
-        (_, false) => format!("Abnormal behaviour of person {person_id}"),
-    };
-    if late {
-        text += " (fetched afterwards)";
-    }
-    let title = if owl_eye {
-        format!(
-            "Owl Eye at {}",
-            if place.is_empty() { "the shop" } else { &place }
-        )
-    } else {
-        format!("Anomaly on stream {}", short(&stream_id))
-    };
+    let (title, text) = words(anomaly, owl_eye, late, &stream_id, person_id);
     let alert = Alert {
         id: ids.next(now),
         kind: if owl_eye {
@@ -98,6 +82,26 @@ pub(super) fn alert(
         picture,
     };
     (alert, frame)
+}
+
+/// A line and a sentence.
+fn words(anomaly: &Anomaly, owl_eye: bool, late: bool, stream_id: &str, person_id: i64) -> (String, String) {
+    let place = anomaly.location.as_deref().filter(|place| !place.is_empty());
+    let title = if owl_eye {
+        format!("Owl Eye at {}", place.unwrap_or("the shop"))
+    } else {
+        format!("Anomaly on stream {}", short(stream_id))
+    };
+    let described = anomaly.description.as_deref().map(str::trim).unwrap_or_default();
+    let mut text = match (described, owl_eye) {
+        ("", true) => "Somebody was there after hours".to_owned(),
+        ("", false) => format!("Abnormal behaviour of person {person_id}"),
+        (description, _) => description.to_owned(),
+    };
+    if late {
+        text += " (fetched afterwards)";
+    }
+    (title, text)
 }
 
 /// The alert of a record that the backend cannot show: only its place in the list is known.
