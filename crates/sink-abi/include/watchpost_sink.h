@@ -188,7 +188,8 @@ typedef struct wp_plugin {
     /* Describes the configuration: one note with an empty `where` and as text the JSON object
      *   { "schema":  <JSON Schema of the configuration>,
      *     "example": <a configuration that works>,
-     *     "needs":   { "read": [paths], "write": [paths], "connect": ["host:port"], "devices": [paths] } }
+     *     "needs":   { "read": [paths], "write": [paths], "connect": ["host:port"], "devices": [paths],
+     *                  "exec": [paths], "unix_sockets": [paths] } }
      * of which every key may be missing. `needs` is shown to the operator and grants nothing. Optional. */
     int32_t (*describe)(wp_reply *reply);
 

@@ -28,6 +28,12 @@ pub struct Needs {
     /// Devices it opens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// Programs it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exec: Vec<String>,
+    /// Local (Unix) sockets it connects to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_sockets: Vec<String>,
 }
 
 impl Description {
@@ -39,7 +45,8 @@ impl Description {
     }
 
     /// What it needs. An entry may name a key of the configuration instead of a fixed value, as `config.dir`; of
-    /// where it connects to either part may be one, as `config.host:config.port`, and a key may hold a URL or a list.
+    /// where it connects to either part may be one, as `config.host:config.port`, and a key may hold a URL or a list,
+    /// of which `config.command.0` is the first.
     /// What the configuration leaves out is not needed.
     #[must_use]
     pub fn needs(mut self, needs: Needs) -> Self {

@@ -44,7 +44,8 @@
 //!   [`id`](Alert::id), may come again.
 //! - A panic is caught and ends the instance; Watchpost makes another. An `abort` or a crash ends the process,
 //!   and Watchpost starts another.
-//! - The feature `template` has texts that a site writes itself, the feature `http` what an HTTP answer means.
+//! - The feature `template` has texts that a site writes itself, the feature `http` what an HTTP answer means,
+//!   the feature `process` programs that end with the plugin.
 //! - [`testing`] runs a sink in a unit test.
 //!
 //! The contract behind this, for other languages, is `watchpost_sink.h` in the crate `watchpost-sink-abi`.
@@ -58,6 +59,8 @@ mod fail;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "process")]
+pub mod process;
 mod shim;
 mod sink;
 #[cfg(feature = "template")]

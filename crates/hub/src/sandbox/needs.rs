@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use watchpost_config::{Ports, SandboxSettings};
-use watchpost_sinkhost::PluginInfo;
+use watchpost_sinkhost::{PluginInfo, sandbox::is_of_the_system};
 
 /// Begins an entry that names a key of the configuration.
 const KEY: &str = "config.";
@@ -44,6 +44,10 @@ pub enum Access {
     Connect(u16),
     /// To connect to something of which the port is not known.
     ConnectSomewhere,
+    /// A program to start. One that is not of the system has to be granted to be read, too.
+    Exec(PathBuf),
+    /// A local socket to connect to.
+    UnixSocket(PathBuf),
 }
 
 /// What the plugin says it needs with this configuration.
@@ -63,10 +67,16 @@ pub fn needs(info: &PluginInfo, config: &Value) -> Vec<Need> {
         ("read", Access::Read as fn(PathBuf) -> Access),
         ("write", Access::Write),
         ("devices", Access::Write),
+        ("exec", Access::Exec),
+        ("unix_sockets", Access::UnixSocket),
     ] {
         for entry in entries(key) {
-            let paths = resolve(entry, config).into_iter().map(PathBuf::from);
-            found.extend(paths.map(|path| Need::new(access(path), entry)));
+            for path in resolve(entry, config).into_iter().map(PathBuf::from) {
+                if key == "exec" && !is_of_the_system(&path) {
+                    found.push(Need::new(Access::Read(path.clone()), entry));
+                }
+                found.push(Need::new(access(path), entry));
+            }
         }
     }
     for entry in entries("connect") {
@@ -99,6 +109,8 @@ impl Need {
                 Ports::Any(_) => true,
             },
             Access::ConnectSomewhere => sandbox.connect != Ports::default(),
+            Access::Exec(_) => sandbox.exec,
+            Access::UnixSocket(_) => sandbox.unix_sockets,
         }
     }
 }
@@ -110,6 +122,8 @@ impl fmt::Display for Access {
             Self::Write(path) => write!(f, "write {}", path.display()),
             Self::Connect(port) => write!(f, "connect to port {port}"),
             Self::ConnectSomewhere => f.write_str("connect to a port it does not name"),
+            Self::Exec(path) => write!(f, "start {}", path.display()),
+            Self::UnixSocket(path) => write!(f, "connect to the local socket {}", path.display()),
         }
     }
 }
@@ -208,6 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn programs_of_the_site_have_to_be_read_too() {
+        check(
+            json!({ "exec": ["config.command.0"], "unix_sockets": ["config.socket"] }),
+            json!({ "command": ["/usr/bin/logger", "-t"], "socket": "/run/x.sock" }),
+            &[
+                "start /usr/bin/logger (config.command.0)",
+                "connect to the local socket /run/x.sock (config.socket)",
+            ],
+        );
+        check(
+            json!({ "exec": ["config.command.0"] }),
+            json!({ "command": ["/opt/site/lamp"] }),
+            &[
+                "read /opt/site/lamp (config.command.0)",
+                "start /opt/site/lamp (config.command.0)",
+            ],
+        );
+    }
+
+    #[test]
     fn ports_are_found_wherever_they_stand() {
         for (entry, expected) in [
             ("mail.example.org:587", "connect to port 587"),
@@ -237,6 +271,7 @@ mod tests {
             read: vec!["/etc/mail".into()],
             write: vec!["/srv/alerts".into()],
             connect: Ports::Only(vec![587]),
+            unix_sockets: true,
             ..SandboxSettings::default()
         };
         for (access, granted) in [
@@ -248,6 +283,8 @@ mod tests {
             (Access::Write("/etc/mail".into()), false),
             (Access::Connect(587), true),
             (Access::Connect(25), false),
+            (Access::Exec("/bin/sh".into()), false),
+            (Access::UnixSocket("/run/x.sock".into()), true),
         ] {
             assert_eq!(
                 Need::new(access.clone(), "").is_granted(&sandbox),

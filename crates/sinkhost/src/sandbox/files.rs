@@ -119,6 +119,15 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
     })
 }
 
+/// Whether a program of this path is of the system: `exec` is all it takes to start it.
+#[must_use]
+pub fn is_of_the_system(program: &Path) -> bool {
+    PROGRAMS
+        .iter()
+        .chain(LIBRARIES)
+        .any(|folder| program.starts_with(folder))
+}
+
 /// Notes what a kernel with these abilities enforces of these grants. `filtered`: the filter of system calls holds.
 pub(super) fn account(kernel: ABI, grants: &Grants, filtered: bool, enforced: &mut Enforced) {
     let mut note = |part, since, linux: &str| {

@@ -32,6 +32,7 @@ use std::os::fd::BorrowedFd;
 
 pub use enforced::{Enforced, Gap, Part};
 pub use error::SandboxError;
+pub use files::is_of_the_system;
 pub use grants::{DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, Grants, Ports, RunAs};
 
 /// Shuts the calling process in. There is no way back.

@@ -93,6 +93,10 @@ fn table(granted: &SandboxSettings, needs: &[Need]) -> String {
         }
     }
     ports(&mut text, "listen", Vec::new(), &granted.listen);
+    let sockets = why(needs, |access| matches!(access, Access::UnixSocket(_)));
+    switch(&mut text, "unix_sockets", sockets, granted.unix_sockets);
+    let programs = why(needs, |access| matches!(access, Access::Exec(_)));
+    switch(&mut text, "exec", programs, granted.exec);
     rest(&mut text, granted);
     text
 }
@@ -113,9 +117,7 @@ fn rest(text: &mut String, granted: &SandboxSettings) {
             line(text, &format!("{key} = {value}  # {KEPT}"));
         }
     };
-    let (sockets, exec, require) = (granted.unix_sockets, granted.exec, granted.require);
-    keep("unix_sockets", sockets.to_string(), sockets != usual.unix_sockets);
-    keep("exec", exec.to_string(), exec != usual.exec);
+    let require = granted.require;
     keep("memory", quoted(granted.memory), granted.memory != usual.memory);
     let files = granted.open_files;
     keep("open_files", files.to_string(), files != usual.open_files);
@@ -123,6 +125,18 @@ fn rest(text: &mut String, granted: &SandboxSettings) {
         keep("user", quoted(user), true);
     }
     keep("require", require.to_string(), require != usual.require);
+}
+
+/// The reason for a need of this kind, if there is one.
+fn why(needs: &[Need], is: fn(&Access) -> bool) -> Option<&str> {
+    let need = needs.iter().find(|need| is(&need.access));
+    need.map(|need| need.why.as_str())
+}
+
+fn switch(text: &mut String, key: &str, needed: Option<&str>, granted: bool) {
+    if let Some(why) = needed.or(granted.then_some(KEPT)) {
+        line(text, &format!("{key} = true  # {why}"));
+    }
 }
 
 fn ports(text: &mut String, key: &str, needed: Vec<(String, &str)>, granted: &Ports) {
@@ -191,6 +205,7 @@ mod tests {
             need(Access::Write("/srv/a".into()), "config.dir"),
             need(Access::Connect(587), "config.host:587"),
             need(Access::ConnectSomewhere, "config.proxy"),
+            need(Access::UnixSocket("/run/x.sock".into()), "config.socket"),
         ];
         expect![[r#"
             [sink.sandbox]
@@ -206,6 +221,7 @@ mod tests {
                 25,  # granted already
             ]
             # It connects to `config.proxy`: add the port to `connect`.
+            unix_sockets = true  # config.socket
             exec = true  # granted already
         "#]]
         .assert_eq(&table(&granted, &needs));
