@@ -5,10 +5,11 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Running, frame, host_binary, job, launch, lines};
-use watchpost_sinkhost::{CANCEL_GRACE, Event, ExitKind, Host, Launch, Outcome, inspect};
+use watchpost_sinkhost::{AlertDoc, CANCEL_GRACE, Event, ExitKind, Host, Launch, Outcome, inspect};
 use watchpost_testkit::{hostile_plugin, hostile_plugin_ids, panicking_plugin};
 
 fn hostile(id: &str) -> Launch {
@@ -97,6 +98,25 @@ async fn a_death_is_told_with_its_cause() {
         running.deliver(1, "an alert");
         let exit = running.exit().await;
         assert_eq!((exit.how, exit.blamed), (how, Some(1)), "{id}");
+    }
+}
+
+/// A socket that is full when its child dies is writable for ever afterwards, and must not be waited for: the thread
+/// would do nothing else.
+#[tokio::test]
+async fn a_death_is_heard_of_also_when_the_child_was_told_more_than_it_could_take() {
+    for _ in 0..20 {
+        let mut running = start(hostile("exit0")).await;
+        for call_id in 1..=100 {
+            let mut large = job(call_id, "an alert");
+            let document = AlertDoc {
+                json: format!("{{\"text\":\"{}\"}}", "x".repeat(8_000)),
+                ..AlertDoc::clone(&large.alert)
+            };
+            large.alert = Arc::new(document);
+            running.host.deliver(large).unwrap();
+        }
+        assert_eq!(running.exit().await.how, ExitKind::Code(0));
     }
 }
 

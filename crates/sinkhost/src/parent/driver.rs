@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::{Calls, Late, NotSo, after_deadline};
@@ -115,6 +116,8 @@ impl Driver {
         self.send_urgently(&first);
         loop {
             self.pump();
+            // Whatever is ready all the time, the others on this thread get their turn, and the clock is looked at.
+            consume_budget().await;
             match self.wait().await {
                 Wake::Exited => return self.finish(),
                 Wake::Readable => self.read_socket(),
@@ -135,7 +138,9 @@ impl Driver {
     async fn wait(&mut self) -> Wake {
         let deadline = self.next_deadline();
         let listening = self.stopping.is_none();
-        let (reading, writing) = (self.socket_open, self.outbox.waits_for_room());
+        // A closed socket is always writable, and nothing is sent over it any more.
+        let reading = self.socket_open;
+        let writing = self.socket_open && self.outbox.waits_for_room();
         let Self {
             process,
             socket,
@@ -163,7 +168,8 @@ impl Driver {
             .stopping
             .as_ref()
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
-        [self.calls.next_deadline(), stop, self.outbox.pause_until()]
+        let pause = self.outbox.pause_until().filter(|_| self.socket_open);
+        [self.calls.next_deadline(), stop, pause]
             .into_iter()
             .flatten()
             .min()
