@@ -21,7 +21,7 @@ const NOTE: &str = r#"test ! -e "$DIR/away" || { echo "nobody is here"; exit 75;
 echo "$WATCHPOST_ID" >> "$DIR/told""#;
 
 /// Keeps document and picture of each alert.
-const KEEP: &str = r#"while read -r line; do echo "$line"; done > "$DIR/$1.json"; cp "$2" "$DIR/$1.jpg""#;
+const KEEP: &str = r#"cat > "$DIR/$1.json"; cp "$2" "$DIR/$1.jpg""#;
 
 /// Says which process it is, and stays.
 const STAY: &str = r#"echo $$ > "$DIR/pid"; exec sleep 1000"#;
@@ -75,6 +75,7 @@ fn program(dir: &Path) -> Result<String> {
             .ok()
             .filter(|text| text.ends_with('\n'))
             .map(|text| text.trim().to_owned())
+            .ok_or("it has not said its number")
     })
 }
 
@@ -83,7 +84,11 @@ fn until_gone(pid: &str) -> Result<()> {
     eventually("the program ended", PATIENCE, || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit_once(')').map_or("Z", |(_, rest)| rest.trim_start());
-        state.starts_with(['Z', 'X']).then_some(())
+        if state.starts_with(['Z', 'X']) {
+            Ok(())
+        } else {
+            Err(format!("its state is {state}"))
+        }
     })
 }
 
