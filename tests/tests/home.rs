@@ -343,3 +343,26 @@ fn a_busy_server_is_given_time_for_its_pong() -> Result<()> {
     assert_eq!(counter(&hub.status()?, "opened"), 1);
     Ok(())
 }
+
+#[test]
+fn a_disk_that_fills_up_is_told_once() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let setup = HubSetup::new()?.connection("shop", &backend)?.with(toml! {
+        [store]
+        min_free = "1000000GiB"
+    });
+    let hub = setup.start()?;
+    until_open(&hub, 1)?;
+    watchpost_testkit::eventually("the low disk is told", PATIENCE, || {
+        match told(&hub, "disk_low") {
+            Ok(told) if told.len() == 1 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
+    // It is looked at each second.
+    hub.until("a few looks", PATIENCE, |status| {
+        connection(status)["open_for_ms"].as_u64() > Some(3_500)
+    })?;
+    assert_eq!(told(&hub, "disk_low")?.len(), 1);
+    Ok(())
+}
