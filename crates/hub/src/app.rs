@@ -89,6 +89,7 @@ impl Hub {
             ids: Arc::clone(&ids),
             readers: readers.clone(),
             write_back: writing_back(&settings),
+            until_dismissed: until_dismissed(&settings),
             clock,
         })
         .map_err(StartError::Thread)?;
@@ -146,6 +147,12 @@ fn writing_back(settings: &Settings) -> Vec<String> {
     let connections = settings.connection.iter();
     let writing_back = connections.filter(|connection| connection.write_back);
     writing_back.map(|connection| connection.name.clone()).collect()
+}
+
+/// Names of the sinks that are not told of an alert once it is dismissed.
+fn until_dismissed(settings: &Settings) -> Vec<String> {
+    let sinks = settings.sink.iter().filter(|sink| sink.until_dismissed);
+    sinks.map(|sink| sink.name.clone()).collect()
 }
 
 /// Has the machine watched, and a watchdog called, for as long as the hub runs.

@@ -12,6 +12,7 @@ use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
+use crate::sink::Withdraw;
 use crate::status::{HubStatus, StoreReport};
 use crate::store::{CachedReader, Change, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
@@ -191,7 +192,9 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn dismiss(&self, id: AlertId) -> Result<bool, AskError> {
-        Ok(self.0.store.dismiss(id).await.ok_or(AskError::Gone)??)
+        let known = self.0.store.dismiss(id).await.ok_or(AskError::Gone)??;
+        self.0.supervisor.do_send(Withdraw);
+        Ok(known)
     }
 
     /// Takes all alerts off the live list.
@@ -199,7 +202,9 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn clear(&self) -> Result<(), AskError> {
-        Ok(self.0.store.clear().await.ok_or(AskError::Gone)??)
+        self.0.store.clear().await.ok_or(AskError::Gone)??;
+        self.0.supervisor.do_send(Withdraw);
+        Ok(())
     }
 
     /// Deliveries, those of the newest alerts first; as many as the live list has unless the query says how many.
@@ -223,7 +228,7 @@ impl HubHandle {
         self.change(Change::Retry, query).await
     }
 
-    /// Gives up pending deliveries.
+    /// Gives up pending deliveries, and stops those that are under way.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -239,6 +244,9 @@ impl HubHandle {
             .change(change, &selection)
             .await
             .ok_or(AskError::Gone)??;
+        if change == Change::Drop {
+            self.0.supervisor.do_send(Withdraw);
+        }
         Ok(Changed { changed })
     }
 

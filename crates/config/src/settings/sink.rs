@@ -25,6 +25,10 @@ pub struct SinkSettings {
     /// Alerts older than this are not delivered any more: a siren need not ring for last night. Without
     /// it, age does not matter.
     pub max_age: Option<TimeSpan>,
+    /// Whether an alert that is dismissed is not delivered any more, and what is under way is stopped: a siren falls
+    /// silent when somebody has seen to it. It shows as given up then.
+    #[serde(default)]
+    pub until_dismissed: bool,
     /// How many deliveries may be under way at the same time.
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
@@ -69,6 +73,7 @@ impl fmt::Debug for SinkSettings {
             plugin,
             timeout,
             max_age,
+            until_dismissed,
             in_flight,
             recycle_over,
             retry,
@@ -80,6 +85,7 @@ impl fmt::Debug for SinkSettings {
             .field("plugin", plugin)
             .field("timeout", timeout)
             .field("max_age", max_age)
+            .field("until_dismissed", until_dismissed)
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
             .field("retry", retry)

@@ -15,7 +15,7 @@ use super::{Child, MAX_IN_FLIGHT_BYTES, Sink, UnderWay};
 const MIN_UNRECORDED: usize = 32;
 
 /// How long to wait after the store could not be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Sink {
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
@@ -63,10 +63,11 @@ impl Sink {
                 }
                 Err(panic) => this.fetch_failed(&panic.to_string(), ctx),
             }
+            this.withdraw_if_asked(ctx);
         }));
     }
 
-    fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
+    pub(super) fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
         error!(sink = %self.name(), "cannot read the store, trying again: {why}");
         self.last_error = Some(format!("cannot read the store: {why}"));
         self.wake_at(self.parts.clock.now() + READ_AGAIN_AFTER, ctx);
@@ -104,6 +105,7 @@ impl Sink {
                     received_at,
                     attempt,
                     frame_bytes,
+                    withdrawn: false,
                 },
             );
             let timeout = self.parts.settings.timeout.into();
@@ -128,6 +130,8 @@ impl Sink {
                 ),
             }
         }
+        // Before the next fetch, of which there may be no end.
+        self.withdraw_if_asked(ctx);
         if std::mem::take(&mut self.stale) || more {
             self.pump(ctx);
         } else if let Some(due) = next_due {

@@ -11,6 +11,7 @@ mod launch;
 mod memory;
 mod messages;
 mod outcome;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use watchpost_sinkhost::Host;
 
 use self::messages::Rung;
 pub(crate) use self::messages::{ReportSink, StopSink};
+pub(crate) use self::withdraw::Withdraw;
 use crate::clock::Clock;
 use crate::status::SinkState;
 use crate::store::{CachedReader, Readers, StoreHandle};
@@ -96,6 +98,8 @@ pub(crate) struct Sink {
     releasing: bool,
     /// Something changed while a fetch was under way: fetch once more.
     stale: bool,
+    /// Deliveries were given up while a fetch was under way: look whether some of what it brought.
+    withdrawing: bool,
     under_way: BTreeMap<u64, UnderWay>,
     /// Ended, but not yet so in the store.
     settling: BTreeSet<AlertId>,
@@ -136,6 +140,8 @@ struct UnderWay {
     received_at: UnixMillis,
     attempt: u32,
     frame_bytes: u64,
+    /// It was given up meanwhile: nobody cares how it ends.
+    withdrawn: bool,
 }
 
 impl Sink {
@@ -163,6 +169,7 @@ impl Sink {
             fetching: false,
             releasing: false,
             stale: false,
+            withdrawing: false,
             under_way: BTreeMap::new(),
             settling: BTreeSet::new(),
             last_call: 0,

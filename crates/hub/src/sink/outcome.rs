@@ -19,9 +19,13 @@ impl Sink {
             kind,
             received_at,
             attempt,
+            withdrawn,
             ..
         } = under_way;
         self.careful = self.careful.saturating_sub(1);
+        if withdrawn {
+            return;
+        }
         let was_down = self.pace.is_down();
         match outcome {
             Outcome::Delivered | Outcome::Refused { .. } => self.answered(alert, ctx),

@@ -3,6 +3,7 @@
 //! Whoever holds the handle sends commands and is told when they are on disk. The queue before the
 //! writer has no limit of its own: connections bound it by bytes, sinks by their window.
 
+mod by_hand;
 mod readers;
 mod recovery;
 mod writer;

@@ -14,11 +14,9 @@ use actix::Recipient;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tracing::{error, info, warn};
 use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Moment, Router};
-use watchpost_store::{Arrival, Batch, DeliveryUpdate, Selection, Store, StoreError};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate, Store};
 
-use super::{
-    Accept, Change, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs,
-};
+use super::{Accept, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs};
 use crate::clock::Clock;
 use crate::live::LiveEvent;
 
@@ -31,9 +29,6 @@ const SETTLE_LINGER: Duration = Duration::from_millis(200);
 
 /// How often retention is looked after.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Why a delivery was given up that an operator dropped.
-const DROPPED_BY_HAND: &str = "dropped by hand";
 
 /// What the writer is made of.
 pub(crate) struct WriterParts {
@@ -49,6 +44,8 @@ pub(crate) struct WriterParts {
     pub(crate) readers: Readers,
     /// Connections whose backend is told what is dismissed here.
     pub(crate) write_back: Vec<String>,
+    /// Sinks that are not told of an alert once it is dismissed.
+    pub(crate) until_dismissed: Vec<String>,
     pub(crate) clock: Clock,
 }
 
@@ -251,31 +248,6 @@ impl Writer {
         }
     }
 
-    /// The backend is to be told first, so that it is told whatever happens in between.
-    fn dismiss(&mut self, id: AlertId) -> Result<bool, StoreError> {
-        self.parts.store.queue_write_back(id, &self.parts.write_back)?;
-        self.parts.store.dismiss(id, self.parts.clock.unix())
-    }
-
-    fn clear(&mut self) -> Result<(), StoreError> {
-        self.parts.store.queue_all_write_backs(&self.parts.write_back)?;
-        self.parts.store.clear(self.parts.clock.unix())
-    }
-
-    fn change(&mut self, change: Change, selection: &Selection) -> Result<u64, StoreError> {
-        match change {
-            Change::Retry => {
-                let changed = self.parts.store.retry_deliveries(selection)?;
-                self.parts.bells.values().for_each(|bell| bell.notify_one());
-                Ok(changed)
-            }
-            Change::Drop => {
-                let now = self.parts.clock.unix();
-                self.parts.store.drop_deliveries(selection, DROPPED_BY_HAND, now)
-            }
-        }
-    }
-
     /// Makes an alert of an event, which goes with the next commit.
     pub(super) fn raise(&mut self, event: HubEvent) {
         let now = self.parts.clock.unix();
@@ -292,7 +264,7 @@ impl Writer {
 
     /// Puts what has gathered on disk and tells everybody, however long it takes. Meanwhile the commands
     /// queue up, and the connections' buffers bound them.
-    fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
             return;
