@@ -193,8 +193,8 @@ typedef struct wp_plugin {
      * of which every key may be missing. `needs` is shown to the operator and grants nothing. Optional. */
     int32_t (*describe)(wp_reply *reply);
 
-    /* Checks a configuration (a JSON object) without any I/O. WP_OK, or WP_BAD_CONFIG with a note for each
-     * fault. Optional. */
+    /* Checks a configuration (a JSON object). It may read files that the configuration names, and touches
+     * nothing else. WP_OK, or WP_BAD_CONFIG with a note for each fault. Optional. */
     int32_t (*validate)(wp_str config, wp_reply *reply);
 
     /* Makes an instance and puts it into *self, which may stay NULL. On any outcome but WP_OK there is no

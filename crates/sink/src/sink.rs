@@ -24,8 +24,8 @@ pub trait Sink: Sized + 'static {
     /// Whether [`probe`](Self::probe) does something.
     const PROBES: bool = false;
 
-    /// Checks what the types of the configuration cannot say, without touching anything outside. Comes before
-    /// [`create`](Self::create) too. Say where it is wrong with [`Fail::bad_config`].
+    /// Checks what the types of the configuration cannot say. It may read files that the configuration names, and
+    /// touches nothing else. Comes before [`create`](Self::create) too. Say where it is wrong with [`Fail::bad_config`].
     fn check(_config: &Self::Config) -> Result<(), Fail> {
         Ok(())
     }

@@ -46,6 +46,16 @@ const NEEDS: &[Need] = &[
         sign: Sign::File("/usr/include/stdio.h"),
     },
     Need {
+        package: "libasound2-dev",
+        needed_by: "the sound sink, to build it and to play",
+        sign: Sign::File("/usr/include/alsa/asoundlib.h"),
+    },
+    Need {
+        package: "pkg-config",
+        needed_by: "building the sound sink",
+        sign: Sign::Runs("pkg-config", &["--version"]),
+    },
+    Need {
         package: "python3-venv",
         needed_by: "the servers that some tests talk to, such as a mail server",
         sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),
