@@ -140,7 +140,7 @@ fn forget_caller(command: &mut Command) {
 }
 
 /// The target directory this test was built into: the nearest one above it that cargo has tagged.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let test = std::env::current_exe().context("cannot tell where this test binary lies")?;
     match test.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()) {
         Some(dir) => Ok(dir.to_path_buf()),

@@ -56,6 +56,36 @@ const NEEDS: &[Need] = &[
         sign: Sign::Runs("pkg-config", &["--version"]),
     },
     Need {
+        package: "qemu-system-x86",
+        needed_by: "the machine with GPIO lines that the GPIO sink is tested in",
+        sign: Sign::File("/usr/bin/qemu-system-x86_64"),
+    },
+    Need {
+        package: "linux-headers-amd64",
+        needed_by: "that machine's kernel",
+        sign: Sign::Runs("sh", &["-c", "ls -d /usr/src/linux-headers-*-amd64"]),
+    },
+    Need {
+        package: "busybox-static",
+        needed_by: "that machine's programs",
+        sign: Sign::Runs("/bin/busybox", &["true"]),
+    },
+    Need {
+        package: "cpio",
+        needed_by: "that machine's memory",
+        sign: Sign::Runs("cpio", &["--version"]),
+    },
+    Need {
+        package: "make",
+        needed_by: "that machine's GPIO lines",
+        sign: Sign::Runs("make", &["--version"]),
+    },
+    Need {
+        package: "xz-utils",
+        needed_by: "that machine's GPIO lines",
+        sign: Sign::Runs("xz", &["--version"]),
+    },
+    Need {
         package: "python3-venv",
         needed_by: "the servers that some tests talk to, such as a mail server",
         sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),

@@ -13,6 +13,7 @@ mod cargo;
 mod debian;
 mod demo;
 mod fuzz;
+mod gpio_machine;
 mod python;
 mod test;
 

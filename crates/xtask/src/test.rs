@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, debian, fuzz, python};
+use crate::{cargo, debian, fuzz, gpio_machine, python};
 
 /// Without a filter every check runs; with one only the tests whose name contains it.
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let begun = Instant::now();
     timed("system packages", debian::ensure_installed)?;
     timed("Python packages", python::ensure_installed)?;
+    timed("GPIO machine", gpio_machine::ensure_made)?;
     for Step { name, mut command } in steps(args) {
         println!("    {}", cargo::command_line(&command));
         timed(name, || cargo::run(&mut command))?;

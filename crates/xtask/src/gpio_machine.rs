@@ -1,0 +1,22 @@
+//! What the GPIO sink's tests boot: a kernel with simulated GPIO lines, below the target directory.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cargo;
+
+/// It fetches two Debian packages, 200 MB, the first time.
+const MAKE: &str = include_str!("gpio-machine.sh");
+
+/// Makes what is missing.
+pub(crate) fn ensure_made() -> Result<()> {
+    let target = cargo::profile_dir()?;
+    let home = target
+        .parent()
+        .with_context(|| format!("{} has no parent directory", target.display()))?
+        .join("gpio-machine");
+    let mut make = Command::new("bash");
+    make.args(["-c", MAKE, "gpio-machine.sh"]).arg(&home);
+    cargo::run(&mut make).context("the tests of the GPIO sink need a kernel with simulated lines")
+}
