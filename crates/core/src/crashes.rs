@@ -59,8 +59,20 @@ impl Crashes {
         }
     }
 
-    /// The plugin has ended without being asked to, or did not start.
+    /// The plugin has ended without being asked to.
     pub fn crashed(&mut self, now: Moment) -> AfterCrash {
+        let AfterCrash { wait, fails } = self.not_started(now);
+        let wait = if self.failed {
+            wait.max(self.policy.restarts.delay(u32::MAX, 0.5))
+        } else {
+            wait
+        };
+        AfterCrash { wait, fails }
+    }
+
+    /// The plugin did not start, perhaps because its device is not plugged in. That does no harm, so it is tried with
+    /// growing waits, also when the sink has failed.
+    pub fn not_started(&mut self, now: Moment) -> AfterCrash {
         self.recent.push_back(now);
         if self.recent.len() > self.policy.crashes {
             self.recent.pop_front();
@@ -75,11 +87,6 @@ impl Crashes {
             (self.failed, self.proved) = (true, false);
         }
         let wait = self.backoff.fail();
-        let wait = if self.failed {
-            wait.max(self.policy.restarts.delay(u32::MAX, 0.5))
-        } else {
-            wait
-        };
         AfterCrash { wait, fails }
     }
 

@@ -8,9 +8,14 @@ use watchpost_sinkhost::{Exit, ExitKind};
 use super::{CHILD_STOP_GRACE, CRASHES, Child, Ending, Sink, memory};
 
 impl Sink {
-    /// The child could not be started, or has ended.
-    pub(super) fn child_failed(&mut self, why: String, ctx: &mut Context<Self>) {
-        let AfterCrash { wait, fails } = self.crashes.crashed(self.parts.clock.now());
+    /// The child could not be started.
+    pub(super) fn not_started(&mut self, why: String, ctx: &mut Context<Self>) {
+        let after = self.crashes.not_started(self.parts.clock.now());
+        self.start_again(why, after, ctx);
+    }
+
+    fn start_again(&mut self, why: String, after: AfterCrash, ctx: &mut Context<Self>) {
+        let AfterCrash { wait, fails } = after;
         if fails || self.last_error.as_ref() != Some(&why) {
             error!(sink = %self.name(), "{why}. Its alerts are kept; trying again in {:.1} s", wait.as_secs_f64());
         }
@@ -49,7 +54,8 @@ impl Sink {
             None => self.careful = exit.unfinished.len(),
         }
         self.under_way.clear();
-        self.child_failed(note, ctx);
+        let after = self.crashes.crashed(self.parts.clock.now());
+        self.start_again(note, after, ctx);
     }
 
     /// Finds out whether it was this alert once too often. What only took too long may work another time.

@@ -211,7 +211,7 @@ impl Sink {
                 ctx.add_stream(events);
                 this.pump(ctx);
             }
-            Err(why) => this.child_failed(why, ctx),
+            Err(why) => this.not_started(why, ctx),
         }));
     }
 
