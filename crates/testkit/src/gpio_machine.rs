@@ -73,9 +73,7 @@ impl GpioMachine {
         pack(&root, &archive)?;
         let socket = dir.path().join("shell");
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(
-            "-machine pc,accel=kvm:tcg -cpu max -m 768 -nodefaults -display none -no-reboot".split(' '),
-        );
+        qemu.args("-machine pc,accel=tcg -cpu max -m 768 -nodefaults -display none -no-reboot".split(' '));
         qemu.arg("-kernel").arg(made.join("vmlinuz"));
         qemu.arg("-initrd").arg(&archive);
         qemu.args([

@@ -67,6 +67,9 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
 
 /// Why the siren stays silent for an alert.
 fn silence(config: &Config, alert: &Alert<'_>, age: Duration) -> Option<String> {
+    if alert.json()["kind"] == "hub" {
+        return Some("the hub speaks of itself".to_owned());
+    }
     if config.silent_drill && alert.json()["drill"] == true {
         return Some("it is a drill".to_owned());
     }
