@@ -51,7 +51,7 @@ struct Site {
 impl Site {
     /// `min_free` decides whether the hub has something to say of its disk.
     fn boot(min_free: &str) -> Result<Self> {
-        let mut machine = GpioMachine::boot("watchpost-gpio")?;
+        let mut machine = GpioMachine::boot(&["watchpost-gpio"], &[])?;
         machine.run("watchpost simulate --listen 127.0.0.1:8000 --rate 0 --frame 64x48 >/tmp/ready 2>/tmp/simulator &")?;
         let connection = eventually("the simulator listens", PATIENCE * 2, || {
             let text = machine.run("cat /tmp/ready").map_err(|error| error.to_string())?;

@@ -27,14 +27,16 @@ const PIECE_BYTES: usize = 512;
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp NO_COLOR=1
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
-insmod /lib/configfs.ko; insmod /lib/gpio-sim.ko; mount -t configfs config /sys/kernel/config
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /mnt; cp -R /tmp/. /mnt; mount --move /mnt /tmp
+insmod /lib/e1000.ko; insmod /lib/configfs.ko; insmod /lib/gpio-sim.ko; mount -t configfs config /sys/kernel/config
 chip=/sys/kernel/config/gpio-sim/siren
 mkdir -p $chip/bank0/line3 $chip/bank0/line4 $chip/bank0/line5
 echo 8 >$chip/bank0/num_lines; echo sirens >$chip/bank0/label
 echo SIREN >$chip/bank0/line3/name; echo HORN >$chip/bank0/line4/name; echo BUTTON >$chip/bank0/line5/name
 echo 1 >$chip/live
-ifconfig lo up
+ifconfig lo up; ifconfig eth0 10.0.2.15; route add default gw 10.0.2.2
+echo '10.0.2.2 localhost' >/etc/hosts
 stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1
 echo ready
@@ -49,7 +51,8 @@ done
 
 /// A machine that is running. Dropping it turns it off.
 ///
-/// Its chip `/dev/gpiochip0` has eight lines, of which 3 is named `SIREN`, 4 `HORN` and 5 `BUTTON`.
+/// Its chip `/dev/gpiochip0` has eight lines, of which 3 is named `SIREN`, 4 `HORN` and 5 `BUTTON`. What it knows as
+/// `localhost` is the loopback interface of the machine that the test runs on; its own is `127.0.0.1`.
 #[derive(Debug)]
 pub struct GpioMachine {
     shell: BufReader<UnixStream>,
@@ -58,8 +61,9 @@ pub struct GpioMachine {
 }
 
 impl GpioMachine {
-    /// Boots one with `watchpost`, `watchpost-sinkhost` and this plugin in `/bin`.
-    pub fn boot(plugin: &str) -> Result<Self> {
+    /// Boots one with `watchpost`, `watchpost-sinkhost` and these plugins in `/bin`, and with these files and directories,
+    /// which it gets at the same place.
+    pub fn boot(plugins: &[&str], files: &[&Path]) -> Result<Self> {
         let made = artefacts::target_dir()?.join("gpio-machine");
         ensure!(
             made.join("made").exists(),
@@ -68,12 +72,16 @@ impl GpioMachine {
         );
         let dir = TempDir::new().context("no temporary directory")?;
         let root = dir.path().join("root");
-        fill(&root, &made, plugin)?;
+        fill(&root, &made, plugins)?;
+        for file in files {
+            copy_all(file, &root)?;
+        }
         let archive = dir.path().join("initrd");
         pack(&root, &archive)?;
         let socket = dir.path().join("shell");
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args("-machine pc,accel=tcg -cpu max -m 768 -nodefaults -display none -no-reboot".split(' '));
+        qemu.args("-netdev user,id=net -device e1000,netdev=net".split(' '));
         qemu.arg("-kernel").arg(made.join("vmlinuz"));
         qemu.arg("-initrd").arg(&archive);
         qemu.args([
@@ -152,22 +160,21 @@ impl GpioMachine {
 }
 
 /// Puts together what the machine's memory holds.
-fn fill(root: &Path, made: &Path, plugin: &str) -> Result<()> {
+fn fill(root: &Path, made: &Path, plugins: &[&str]) -> Result<()> {
     for dir in [
-        "bin", "lib", "lib64", "proc", "sys", "dev", "tmp", "etc", "usr/sbin", "sbin", "usr/bin",
+        "bin", "lib", "lib64", "proc", "sys", "dev", "mnt", "tmp", "etc", "usr/sbin", "sbin", "usr/bin",
     ] {
         fs::create_dir_all(root.join(dir))?;
     }
     copy(Path::new("/bin/busybox"), &root.join("bin/busybox"))?;
-    for module in ["configfs.ko", "gpio-sim.ko"] {
+    for module in ["configfs.ko", "e1000.ko", "gpio-sim.ko"] {
         copy(&made.join(module), &root.join("lib").join(module))?;
     }
     let built = artefacts()?;
-    let files = [
-        built.watchpost()?,
-        built.binary("watchpost-sinkhost")?,
-        built.plugin(plugin)?,
-    ];
+    let mut files = vec![built.watchpost()?, built.binary("watchpost-sinkhost")?];
+    for plugin in plugins {
+        files.push(built.plugin(plugin)?);
+    }
     let mut libraries = BTreeSet::new();
     for file in files {
         let name = file.file_name().context("a file has a name")?;
@@ -197,6 +204,16 @@ fn fill(root: &Path, made: &Path, plugin: &str) -> Result<()> {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to.parent().context("a file lies somewhere")?)?;
     fs::copy(from, to).with_context(|| format!("{} is missing", from.display()))?;
+    Ok(())
+}
+
+/// Copies a file or directory to the same place below `root`.
+fn copy_all(path: &Path, root: &Path) -> Result<()> {
+    let parent = path.parent().context("it lies somewhere")?;
+    let to = root.join(parent.strip_prefix("/")?);
+    fs::create_dir_all(&to)?;
+    let status = Command::new("cp").arg("-R").arg(path).arg(&to).status();
+    ensure!(status.context("cp")?.success(), "cp failed on {}", path.display());
     Ok(())
 }
 

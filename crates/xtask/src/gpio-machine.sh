@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes what a virtual machine with GPIO lines boots: Debian's own kernel, and the kernel's GPIO simulator as a module,
-# which no Debian kernel has. Usage: gpio-machine.sh DIRECTORY, which gets vmlinuz, configfs.ko and gpio-sim.ko.
+# which no Debian kernel has. Usage: gpio-machine.sh DIRECTORY, which gets vmlinuz, configfs.ko, e1000.ko (a network
+# card) and gpio-sim.ko.
 # The kernel is only unpacked, never installed. It runs as any user; the headers of the kernel have to be installed.
 set -euo pipefail
 mkdir -p "$1" && cd "$1"
@@ -23,7 +24,7 @@ make --silent -C "$headers" M="$PWD/module" modules
 strip --strip-debug module/gpio-sim-lines.ko
 
 mv module/gpio-sim-lines.ko ../gpio-sim.ko
-mv "$(find image -name configfs.ko)" ../configfs.ko
+mv "$(find image -name configfs.ko)" "$(find image -name e1000.ko)" ..
 mv "image/boot/vmlinuz-$version" ../vmlinuz
 cd .. && rm -rf work
 # Written last, so that what was interrupted is made again.
