@@ -142,10 +142,9 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
     ];
     let machine = RefCell::new(GpioMachine::boot(&PLUGINS, &files)?);
     let run = |command: &str| machine.borrow_mut().run(command);
-    // The archive files by the machine's clock, and certificates are good from now on.
     run("mkdir /tmp/archive /tmp/notes /tmp/sound")?;
     run(&format!(
-        "watchpost run --config {} >/tmp/log 2>&1 &",
+        "(watchpost run --config {} >/tmp/log 2>&1 &)",
         text(&path)
     ))?;
     let until = |what: &str, holds: &dyn Fn(&Value) -> bool| {

@@ -52,7 +52,7 @@ impl Site {
     /// `min_free` decides whether the hub has something to say of its disk.
     fn boot(min_free: &str) -> Result<Self> {
         let mut machine = GpioMachine::boot(&["watchpost-gpio"], &[])?;
-        machine.run("watchpost simulate --listen 127.0.0.1:8000 --rate 0 --frame 64x48 >/tmp/ready 2>/tmp/simulator &")?;
+        machine.run("(watchpost simulate --listen 127.0.0.1:8000 --rate 0 --frame 64x48 >/tmp/ready 2>/tmp/simulator &)")?;
         let connection = eventually("the simulator listens", PATIENCE * 2, || {
             let text = machine.run("cat /tmp/ready").map_err(|error| error.to_string())?;
             if text.contains("Ctrl-C") {
@@ -77,7 +77,7 @@ impl Site {
     }
 
     fn start(&self) -> Result<()> {
-        self.run("watchpost run --config /tmp/watchpost.toml >>/tmp/log 2>&1 & echo $! >/tmp/hub")?;
+        self.run("(watchpost run --config /tmp/watchpost.toml >>/tmp/log 2>&1 & echo $! >/tmp/hub)")?;
         self.until("the hub runs", |status| {
             status["connections"][0]["state"] == "connected"
                 && [0, 1]

@@ -23,7 +23,7 @@ const LINES: &str = "/sys/devices/platform/gpio-sim.0/gpiochip0";
 /// As much of a file goes over the serial line at once, well below its buffer.
 const PIECE_BYTES: usize = 512;
 
-/// The first process: brings up the machine, then does what comes over the second serial line, a command a line.
+/// The first process: brings up the machine, then has what comes over the second serial line done, a command a line.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp NO_COLOR=1
@@ -38,8 +38,13 @@ echo 1 >$chip/live
 ifconfig lo up; ifconfig eth0 10.0.2.15; route add default gw 10.0.2.2
 echo '10.0.2.2 localhost' >/etc/hosts
 stty -F /dev/ttyS1 raw -echo
-exec </dev/ttyS1 >/dev/ttyS1
-echo ready
+# Not the first process, which is told of every orphan's end: a signal loses what has been read of a line.
+sh /loop </dev/ttyS1 >/dev/ttyS1 &
+while true; do wait; sleep 1; done
+"#;
+
+/// Does what comes over the serial line.
+const LOOP: &str = r#"echo ready
 while read -r line; do
     eval "$line" >/tmp/.said 2>&1 </dev/null
     code=$?
@@ -105,8 +110,8 @@ impl GpioMachine {
         Ok(guest)
     }
 
-    /// Runs a command of the shell, one line, and gives what it printed; it has to succeed. What it leaves in the
-    /// background has to print elsewhere.
+    /// Runs a command of the shell, one line, and gives what it printed; it has to succeed. What is to go on is
+    /// begun in a subshell, `(command >file &)`.
     pub fn run(&mut self, command: &str) -> Result<String> {
         ensure!(!command.contains('\n'), "a command has one line");
         writeln!(self.shell.get_mut(), "{command}").context("the machine does not listen")?;
@@ -196,6 +201,7 @@ fn fill(root: &Path, made: &Path, plugins: &[&str]) -> Result<()> {
     }
     let init = root.join("init");
     fs::write(&init, INIT)?;
+    fs::write(root.join("loop"), LOOP)?;
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&init, executable)?;
     Ok(())
