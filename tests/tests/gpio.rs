@@ -242,7 +242,7 @@ fn a_siren_is_off_when_its_process_or_the_hub_dies_and_stays_off() -> Result<()>
     site.start()?;
     site.until_delivered("the old alert came again", 3, 3)?;
     assert!(!site.is_on(HORN)?);
-    assert_eq!(site.horn_said("s old")?, 1);
+    assert_eq!(site.horn_said("it is .* old")?, 1);
     Ok(())
 }
 
