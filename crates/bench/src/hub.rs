@@ -30,6 +30,19 @@ pub(crate) enum Sink {
     Archive,
     /// A plugin without configuration.
     Plugin(PathBuf),
+    /// A plugin of the product, by its name, with more lines for its `[[sink]]`.
+    Bundled(&'static str, String),
+}
+
+impl Sink {
+    /// What it is called in the configuration.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Plugin(_) => "stopwatch",
+            Self::Bundled(name, _) => name,
+        }
+    }
 }
 
 /// A running hub, connected to a firehose.
@@ -218,6 +231,12 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
                  [sink.sandbox]\nwrite = [{archive}]\n[sink.config]\ndir = {archive}\n",
                 archive = quoted(&dir.join(ARCHIVE))
             ),
+            Sink::Bundled(name, lines) => {
+                write!(
+                    toml,
+                    "\n[[sink]]\nname = \"{name}\"\nplugin = \"{name}\"\n{lines}"
+                )
+            }
             Sink::Plugin(file) => {
                 write!(
                     toml,

@@ -8,13 +8,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cargo;
+use crate::{cargo, debian, python};
 
 /// The measured binaries and plugins, and the binary that measures. All must lie in one directory.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 9] = [
     "watchpost",
     "watchpost-sinkhost",
     "watchpost-archive",
+    "watchpost-email",
+    "watchpost-exec",
+    "watchpost-mqtt",
+    "watchpost-sound",
+    "watchpost-webhook",
     "watchpost-bench",
 ];
 
@@ -28,6 +33,9 @@ pub(crate) struct Args {
 
 /// Returns only when something went wrong: xtask is replaced by the measurement, whose exit code the caller sees.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    // The sinks' counterparts are those of the tests.
+    debian::ensure_installed()?;
+    python::ensure_installed()?;
     let mut build = cargo::command();
     build
         .args(["build", "--release"])

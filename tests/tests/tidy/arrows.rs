@@ -8,7 +8,10 @@ use watchpost_testkit::workspace_root;
 /// Every crate of the workspace but the plugins, with the crates of the workspace it may use.
 /// What is not listed is refused, so a new arrow is drawn here, in sight of the others.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("watchpost-bench", &["watchpost-core", "watchpost-store"]),
+    (
+        "watchpost-bench",
+        &["watchpost-core", "watchpost-store", "watchpost-testkit"],
+    ),
     // For the words a route matches on; they are defined once.
     ("watchpost-config", &["watchpost-core"]),
     ("watchpost-core", &[]),

@@ -5,6 +5,7 @@ mod ingest;
 mod latency;
 mod peak;
 mod rest;
+mod sinks;
 mod start;
 
 use anyhow::Result;
@@ -20,6 +21,8 @@ pub(crate) enum Group {
     Ingest,
     /// Acknowledgement and delivery at 100 alerts a second.
     Latency,
+    /// Delivery by each bundled sink at 20 alerts a second.
+    Sinks,
     /// Memory at rest, and processor time at 10 alerts a second.
     Rest,
     /// Memory under the heaviest load.
@@ -32,9 +35,10 @@ pub(crate) enum Group {
 
 impl Group {
     /// All of them, in the order in which they are measured and shown.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Ingest,
         Self::Latency,
+        Self::Sinks,
         Self::Rest,
         Self::Peak,
         Self::Start,
@@ -46,6 +50,7 @@ impl Group {
         match self {
             Self::Ingest => ingest::measure(lab),
             Self::Latency => latency::measure(lab),
+            Self::Sinks => sinks::measure(lab),
             Self::Rest => rest::measure(lab),
             Self::Peak => peak::measure(lab),
             Self::Start => start::measure(lab),
