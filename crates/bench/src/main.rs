@@ -46,7 +46,7 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct MeasureArgs {
-    /// Take less than two minutes, for figures that are less steady.
+    /// Take about three minutes, for figures that are less steady.
     #[arg(long)]
     quick: bool,
     /// Print one JSON object a line instead of the table.

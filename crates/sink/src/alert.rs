@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::Severity;
 
+/// The last millisecond of the year 9999 UTC, since 1970.
+const END_OF_9999_MS: u64 = 253_402_300_799_999;
+
 /// One alert.
 #[derive(Clone, Debug)]
 pub struct Alert<'a> {
@@ -63,9 +66,9 @@ impl Alert<'_> {
             .get_or_init(|| serde_json::from_str(&self.json).unwrap_or(Value::Null))
     }
 
-    /// When it was received.
+    /// When it was received. Never after the year 9999, which is as far as calendars and mail go.
     pub fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.unix_ms)
+        UNIX_EPOCH + Duration::from_millis(self.unix_ms.min(END_OF_9999_MS))
     }
 
     /// The same in milliseconds since 1970 UTC.

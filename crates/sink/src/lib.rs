@@ -46,13 +46,14 @@
 //!   and Watchpost starts another.
 //! - The feature `template` has texts that a site writes itself, the feature `http` what an HTTP answer means,
 //!   the feature `process` programs that end with the plugin.
-//! - [`testing`] runs a sink in a unit test.
+//! - [`testing`] runs a sink in a unit test, and tells whether it keeps the contract.
 //!
 //! The contract behind this, for other languages, is `watchpost_sink.h` in the crate `watchpost-sink-abi`.
 #![allow(unsafe_code, reason = "this crate is the border to C")]
 
 mod alert;
 mod call;
+mod conformance;
 mod describe;
 mod export;
 mod fail;

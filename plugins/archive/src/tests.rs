@@ -241,3 +241,11 @@ fn what_is_too_old_goes_and_foreign_files_stay() {
     assert_eq!(clean(&keep, later).unwrap(), 10);
     assert_eq!(files(dir.path()), foreign);
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = serde_json::json!({ "dir": dir.path().join("files") });
+    let findings = watchpost_sink::testing::conformance::<Archive>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

@@ -510,3 +510,11 @@ fn the_example_is_right_and_needs_are_named_by_their_keys() {
         json!(["config.server:config.port"])
     );
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "server": "127.0.0.1", "port": 1, "security": "none", "from": "a@example.com", "to": ["b@example.com"] });
+    let findings = watchpost_sink::testing::conformance::<Email>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

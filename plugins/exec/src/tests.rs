@@ -243,3 +243,11 @@ fn mistakes_are_explained() {
         assert!(error.contains(expected), "{error} should say {expected}");
     }
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "command": ["/bin/sh", "-c", "cat >/dev/null"] });
+    let findings = watchpost_sink::testing::conformance::<Exec>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

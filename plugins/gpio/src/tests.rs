@@ -214,3 +214,11 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
     let example = &Bench::<Gpio>::describe()["example"];
     Bench::<Gpio>::check(&example.to_string()).unwrap();
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "chip": "/dev/gpiochip99", "line": 1, "pattern": "on 1s" });
+    let findings = watchpost_sink::testing::conformance::<Gpio>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

@@ -297,3 +297,11 @@ fn a_file_that_is_not_there_is_named_with_its_place() {
         );
     }
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "server": "127.0.0.1:1", "tls": false });
+    let findings = watchpost_sink::testing::conformance::<Mqtt>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

@@ -303,3 +303,11 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
     let example = &Bench::<Sound>::describe()["example"];
     Bench::<Sound>::check(&example.to_string()).unwrap();
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "device": recorder(&dir.path().join("out.raw")), "tone": "beep", "repeat": 1 });
+    let findings = watchpost_sink::testing::conformance::<Sound>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}

@@ -516,3 +516,11 @@ fn the_example_is_right() {
     Bench::<Webhook>::check(&described["example"].to_string()).unwrap();
     assert_eq!(described["needs"]["connect"], json!(["config.url"]));
 }
+
+#[test]
+fn it_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({ "url": "http://127.0.0.1:1/hook" });
+    let findings = watchpost_sink::testing::conformance::<Webhook>(&config, dir.path());
+    assert_eq!(findings, [""; 0]);
+}
