@@ -160,6 +160,17 @@ impl Site {
         Ok(serde_json::from_str::<Value>(first)?["id"].to_string())
     }
 
+    /// Waits until so many alerts are not dismissed.
+    fn until_listed(&self, what: &str, count: usize) -> Result<()> {
+        eventually(what, PATIENCE * 4, || {
+            let list = self.run("watchpost alerts --data-dir /tmp/watchpost --json list");
+            match list.map_err(|error| error.to_string())? {
+                list if list.lines().count() == count => Ok(()),
+                list => Err(list),
+            }
+        })
+    }
+
     /// How many lines of the log in which the horn speaks hold such words.
     fn horn_said(&self, words: &str) -> Result<u64> {
         Ok(self
@@ -191,6 +202,8 @@ fn a_siren_sounds_for_its_time_and_alerts_extend_it() -> Result<()> {
     site.machine.borrow_mut().pull(BUTTON, true)?;
     site.until_it_is(false, HORN, "the button silences the horn")?;
     site.until_delivered("what the button covers is done", 3, 3)?;
+    // Whoever pressed it has seen to both: what is left is what the hub says of its disk.
+    site.until_listed("both alerts are dismissed", 1)?;
     site.machine.borrow_mut().pull(BUTTON, false)?;
     assert!(!site.is_on(HORN)?);
 

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use actix::prelude::*;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tracing::{info, warn};
 use watchpost_config::{ConnectionSettings, HubSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
 
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
@@ -77,7 +78,7 @@ impl Hub {
         give_up_orphans(&mut store, &settings, clock)?;
         let ids = Arc::new(AlertIds::after(opened.last_id));
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
-        let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Notify::new()));
+        let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Bell::default()));
         let bells: HashMap<_, _> = settings.sink.iter().map(bell).collect();
         let readers = Readers::new(store.reader_factory());
         let (writer, store_state) = Writer::start(WriterParts {

@@ -12,7 +12,6 @@ use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
-use crate::sink::Withdraw;
 use crate::status::{HubStatus, StoreReport};
 use crate::store::{CachedReader, Change, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
@@ -192,9 +191,7 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn dismiss(&self, id: AlertId) -> Result<bool, AskError> {
-        let known = self.0.store.dismiss(id).await.ok_or(AskError::Gone)??;
-        self.0.supervisor.do_send(Withdraw);
-        Ok(known)
+        Ok(self.0.store.dismiss(id).await.ok_or(AskError::Gone)??)
     }
 
     /// Takes all alerts off the live list.
@@ -202,9 +199,7 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn clear(&self) -> Result<(), AskError> {
-        self.0.store.clear().await.ok_or(AskError::Gone)??;
-        self.0.supervisor.do_send(Withdraw);
-        Ok(())
+        Ok(self.0.store.clear().await.ok_or(AskError::Gone)??)
     }
 
     /// Deliveries, those of the newest alerts first; as many as the live list has unless the query says how many.
@@ -244,9 +239,6 @@ impl HubHandle {
             .change(change, &selection)
             .await
             .ok_or(AskError::Gone)??;
-        if change == Change::Drop {
-            self.0.supervisor.do_send(Withdraw);
-        }
         Ok(Changed { changed })
     }
 

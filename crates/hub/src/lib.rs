@@ -8,6 +8,7 @@
 
 mod app;
 pub mod backend;
+mod bell;
 mod clock;
 mod connection;
 mod deliveries;

@@ -14,7 +14,7 @@ use watchpost_config::{ConnectionSettings, SinkSettings};
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionParts, ConnectionReport, ReportConnection, StopConnection};
 use crate::guard::Guard;
-use crate::sink::{ReportSink, Sink, SinkParts, StopSink, Withdraw};
+use crate::sink::{ReportSink, Sink, SinkParts, StopSink};
 use crate::status::SinkReport;
 use crate::store::StoreHandle;
 
@@ -134,16 +134,6 @@ impl Handler<Report> for Supervisor {
                 sinks: join_all(sinks).await,
             }
         })
-    }
-}
-
-impl Handler<Withdraw> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: Withdraw, _: &mut Self::Context) {
-        for (_, guard) in &self.sinks {
-            guard.address().do_send(Withdraw);
-        }
     }
 }
 

@@ -170,6 +170,15 @@ typedef struct wp_host {
     const void *(*extension)(const struct wp_host *host, const char *id);
 } wp_host;
 
+/* The host's extension of this name: a plugin tells that somebody has seen to an alert, for instance by a button. */
+#define WP_ACKNOWLEDGE "watchpost.acknowledge/1"
+typedef struct wp_acknowledge {
+    uint32_t struct_size;
+    uint32_t reserved; /* 0 */
+    /* Dismisses the alert of this call, which has to be under way, and goes on. Any thread. */
+    void (*acknowledge)(const struct wp_host *host, uint64_t call_id);
+} wp_acknowledge;
+
 /* The plugin: what it is and what it can do. Static, never written to. */
 typedef struct wp_plugin {
     uint32_t magic;          /* WP_MAGIC */
@@ -303,6 +312,7 @@ WP_AT_(wp_host, log, 8, 7);
 WP_AT_(wp_host, extension, 8, 9);
 
 WP_SIZE_(wp_plugin, 24, 14);
+WP_AT_(wp_acknowledge, acknowledge, 8, 0);
 WP_AT_(wp_plugin, caps, 16, 0);
 WP_AT_(wp_plugin, id, 24, 0);
 WP_AT_(wp_plugin, describe, 24, 5);

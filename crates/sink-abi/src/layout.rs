@@ -5,7 +5,7 @@
 
 use core::mem::{offset_of, size_of};
 
-use crate::{Alert, Call, Frame, Host, Plugin, Reply, Str};
+use crate::{Acknowledge, Alert, Call, Frame, Host, Plugin, Reply, Str};
 
 /// Bytes of `fixed` fields and of `words` pointers or sizes.
 const fn at(fixed: usize, words: usize) -> usize {
@@ -37,6 +37,7 @@ const _: () = {
     assert!(offset_of!(Host, state_dir) == at(8, 5));
     assert!(offset_of!(Host, log) == at(8, 7));
 
+    assert!(offset_of!(Acknowledge, acknowledge) == at(8, 0));
     assert!(size_of::<Plugin>() == at(24, 14));
     assert!(offset_of!(Plugin, caps) == 16);
     assert!(offset_of!(Plugin, id) == 24);

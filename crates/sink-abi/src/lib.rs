@@ -13,7 +13,7 @@ mod types;
 mod values;
 
 pub use read::{Prefixed, read, read_plugin};
-pub use types::{Alert, Call, Frame, Host, Plugin, Reply, Str};
+pub use types::{ACKNOWLEDGE, Acknowledge, Alert, Call, Frame, Host, Plugin, Reply, Str};
 pub use values::{Outcome, Severity, level};
 
 /// First field of every [`Plugin`]: `WPSK` in the memory order of a little-endian machine.

@@ -137,6 +137,21 @@ pub struct Host {
     pub extension: Option<unsafe extern "C" fn(host: *const Host, id: *const c_char) -> *const c_void>,
 }
 
+/// `WP_ACKNOWLEDGE`: the name of the host's extension [`Acknowledge`].
+pub const ACKNOWLEDGE: &core::ffi::CStr = c"watchpost.acknowledge/1";
+
+/// `wp_acknowledge`: an extension of the host by which a plugin tells that somebody has seen to an alert.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Acknowledge {
+    /// `sizeof` at the host.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Dismisses the alert of a call that is under way. Any thread.
+    pub acknowledge: Option<unsafe extern "C" fn(host: *const Host, call_id: u64)>,
+}
+
 /// `wp_plugin`: what the plugin is and what it can do.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -93,6 +93,25 @@ impl Host {
         &self.texts.state_dir
     }
 
+    pub(crate) fn acknowledge(&self, call_id: u64) -> bool {
+        let Some(extension) = self.known.extension else {
+            return false;
+        };
+        // SAFETY: the host lives, and the name is a C string.
+        let found = unsafe { extension(self.raw, abi::ACKNOWLEDGE.as_ptr()) };
+        if found.is_null() {
+            return false;
+        }
+        // SAFETY: the header says what the extension of this name is, and that it lives as long as the host.
+        let found = unsafe { &*found.cast::<abi::Acknowledge>() };
+        let Some(acknowledge) = found.acknowledge else {
+            return false;
+        };
+        // SAFETY: the host lives.
+        unsafe { acknowledge(self.raw, call_id) };
+        true
+    }
+
     pub(crate) fn is_cancelled(&self, call_id: u64) -> bool {
         // SAFETY: the host lives.
         self.known

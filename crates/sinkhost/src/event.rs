@@ -22,6 +22,11 @@ pub enum Event {
         /// What the plugin, or the host, had to say about it.
         notes: Vec<Note>,
     },
+    /// Somebody has seen to the alert of this call, as the plugin has noticed. The call goes on.
+    Acknowledged {
+        /// The call's number, as given.
+        call_id: u64,
+    },
     /// A line for the sink's log.
     Log {
         /// How loud.

@@ -15,7 +15,7 @@
 //!     match event {
 //!         Event::Done { call_id, outcome, .. } => println!("{call_id}: {outcome}"),
 //!         Event::Exited(exit) => println!("the plugin {}; to do again: {:?}", exit.how, exit.unfinished),
-//!         Event::Begun { .. } | Event::Log { .. } => {}
+//!         Event::Begun { .. } | Event::Acknowledged { .. } | Event::Log { .. } => {}
 //!     }
 //! }
 //! # Ok(()) }

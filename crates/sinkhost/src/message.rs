@@ -124,6 +124,11 @@ pub enum ToParent {
         /// What there is to say about it.
         notes: Vec<Note>,
     },
+    /// Somebody has seen to the alert of this call.
+    Acknowledged {
+        /// The number given.
+        call_id: u64,
+    },
     /// A line for the log.
     Log(LogLevel, String),
 }

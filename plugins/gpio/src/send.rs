@@ -47,6 +47,9 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     let now = Instant::now();
     let received = now.checked_sub(age).unwrap_or(now);
     let Some(sounding) = sink.siren.plan(received, now) else {
+        if sink.siren.is_silenced() {
+            call.acknowledge();
+        }
         return Ok(());
     };
     let until = match call.remaining().map(|left| now + left.saturating_sub(RESERVE)) {
@@ -61,6 +64,9 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     let sounding = Sounding { until, ..sounding };
     let ending = sound(sink, alert.id(), sounding, || call.cancelled())?;
     let silenced = ending == Ending::Silenced;
+    if silenced {
+        call.acknowledge();
+    }
     sink.siren.ended(sounding, Instant::now(), silenced);
     Ok(())
 }

@@ -54,6 +54,11 @@ impl Siren {
         })
     }
 
+    /// Whether the last sounding was silenced by somebody who has seen to it.
+    pub(crate) fn is_silenced(&self) -> bool {
+        self.last.is_some_and(|run| run.silenced)
+    }
+
     /// A sounding has ended.
     pub(crate) fn ended(&mut self, sounding: Sounding, now: Instant, silenced: bool) {
         self.last = Some(Run {

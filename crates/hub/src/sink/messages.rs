@@ -8,7 +8,7 @@ use super::{Child, Sink, launch};
 use crate::status::SinkReport;
 use crate::store::{Released, Settled};
 
-/// Something new is due.
+/// Something new is due, or something was given up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Rung;
@@ -17,6 +17,9 @@ impl Handler<Rung> for Sink {
     type Result = ();
 
     fn handle(&mut self, _: Rung, ctx: &mut Self::Context) {
+        if self.parts.bell.take_given_up() {
+            self.withdraw(ctx);
+        }
         self.pump(ctx);
     }
 }
@@ -25,6 +28,7 @@ impl StreamHandler<Event> for Sink {
     fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
         match event {
             Event::Begun { .. } => return,
+            Event::Acknowledged { call_id } => return self.acknowledged(call_id),
             Event::Log { level, text } => return launch::log(self.name(), level, &text),
             Event::Done {
                 call_id,

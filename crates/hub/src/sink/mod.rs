@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::info;
 use watchpost_config::SinkSettings;
 use watchpost_core::{
@@ -30,7 +30,7 @@ use watchpost_sinkhost::Host;
 
 use self::messages::Rung;
 pub(crate) use self::messages::{ReportSink, StopSink};
-pub(crate) use self::withdraw::Withdraw;
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::status::SinkState;
 use crate::store::{CachedReader, Readers, StoreHandle};
@@ -67,8 +67,8 @@ pub(crate) struct SinkParts {
     pub(crate) store: StoreHandle,
     /// Where its reader of the store comes from.
     pub(crate) readers: Readers,
-    /// Rung when something new is due.
-    pub(crate) bell: Arc<Notify>,
+    /// Rung when something new is due, or something was given up.
+    pub(crate) bell: Arc<Bell>,
     pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
     pub(crate) host_binary: Arc<PathBuf>,
     /// Directory of the plugin's own, below the data directory.
@@ -262,7 +262,7 @@ impl Actor for Sink {
     fn started(&mut self, ctx: &mut Self::Context) {
         let bell = Arc::clone(&self.parts.bell);
         let rings = futures_util::stream::unfold(bell, |bell| async move {
-            bell.notified().await;
+            bell.rung().await;
             Some((Rung, bell))
         });
         ctx.add_message_stream(rings);

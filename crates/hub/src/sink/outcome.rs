@@ -86,6 +86,15 @@ impl Sink {
         }
     }
 
+    /// Somebody has seen to the alert of a call, as the plugin has noticed.
+    pub(super) fn acknowledged(&mut self, call: u64) {
+        let Some(call) = self.under_way.get(&call) else {
+            return;
+        };
+        info!(sink = %self.name(), alert = %call.alert, "dismissed where it was delivered");
+        self.parts.store.acknowledged(call.alert, self.name());
+    }
+
     fn gave_up(&mut self, alert: AlertId, kind: AlertKind, why: String) {
         error!(sink = %self.name(), %alert, "given up: {why}");
         // A sink that refuses the news of its refusals must not cause more of them.

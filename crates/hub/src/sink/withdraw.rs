@@ -11,19 +11,6 @@ use super::feed::READ_AGAIN_AFTER;
 use super::{Child, Sink};
 use crate::store::{CachedReader, Readers};
 
-/// Deliveries were given up.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Withdraw;
-
-impl Handler<Withdraw> for Sink {
-    type Result = ();
-
-    fn handle(&mut self, _: Withdraw, ctx: &mut Self::Context) {
-        self.withdraw(ctx);
-    }
-}
-
 impl Sink {
     /// Stops what is under way and has been given up.
     pub(super) fn withdraw(&mut self, ctx: &mut Context<Self>) {

@@ -14,24 +14,27 @@ const DISMISSED: &str = "the alert was dismissed";
 
 impl Writer {
     /// The backend is to be told first, so that it is told whatever happens in between.
-    pub(super) fn dismiss(&mut self, id: AlertId) -> Result<bool, StoreError> {
+    pub(super) fn dismiss(&mut self, id: AlertId, by: Option<&str>) -> Result<bool, StoreError> {
         self.parts.store.queue_write_back(id, &self.parts.write_back)?;
         let known = self.parts.store.dismiss(id, self.parts.clock.unix())?;
-        self.give_up_dismissed(&Selection {
+        let its_deliveries = Selection {
             alert: Some(id),
             ..Selection::default()
-        })?;
+        };
+        self.give_up_dismissed(&its_deliveries, by)?;
         Ok(known)
     }
 
     pub(super) fn clear(&mut self) -> Result<(), StoreError> {
         self.parts.store.queue_all_write_backs(&self.parts.write_back)?;
         self.parts.store.clear(self.parts.clock.unix())?;
-        self.give_up_dismissed(&Selection::default())
+        self.give_up_dismissed(&Selection::default(), None)
     }
 
-    fn give_up_dismissed(&mut self, selection: &Selection) -> Result<(), StoreError> {
-        for sink in self.parts.until_dismissed.clone() {
+    fn give_up_dismissed(&mut self, selection: &Selection, but_of: Option<&str>) -> Result<(), StoreError> {
+        let mut sinks = self.parts.until_dismissed.clone();
+        sinks.retain(|sink| Some(sink.as_str()) != but_of);
+        for sink in sinks {
             let selection = Selection {
                 sink: Some(sink),
                 ..selection.clone()
@@ -45,14 +48,18 @@ impl Writer {
     fn give_up(&mut self, selection: &Selection, why: &str) -> Result<u64, StoreError> {
         self.commit();
         let now = self.parts.clock.unix();
-        self.parts.store.drop_deliveries(selection, why, now)
+        let count = self.parts.store.drop_deliveries(selection, why, now)?;
+        let concerned = |sink: &String| selection.sink.as_ref().is_none_or(|wanted| wanted == sink);
+        let bells = self.parts.bells.iter().filter(|(sink, _)| concerned(sink));
+        bells.for_each(|(_, bell)| bell.ring_given_up());
+        Ok(count)
     }
 
     pub(super) fn change(&mut self, change: Change, selection: &Selection) -> Result<u64, StoreError> {
         match change {
             Change::Retry => {
                 let changed = self.parts.store.retry_deliveries(selection)?;
-                self.parts.bells.values().for_each(|bell| bell.notify_one());
+                self.parts.bells.values().for_each(|bell| bell.ring());
                 Ok(changed)
             }
             Change::Drop => self.give_up(selection, DROPPED_BY_HAND),

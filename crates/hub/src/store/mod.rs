@@ -105,6 +105,8 @@ pub(crate) enum Command {
     },
     Dismiss {
         id: AlertId,
+        /// The sink where that was done, whose delivery is not given up.
+        by: Option<String>,
         done: oneshot::Sender<Result<bool, StoreError>>,
     },
     Clear {
@@ -187,8 +189,15 @@ impl StoreHandle {
     /// Takes an alert off the live list; whether there was one. `None` when the writer has ended.
     pub(crate) async fn dismiss(&self, id: AlertId) -> Option<Result<bool, StoreError>> {
         let (done, answer) = oneshot::channel();
-        self.send(Command::Dismiss { id, done });
+        self.send(Command::Dismiss { id, by: None, done });
         answer.await.ok()
+    }
+
+    /// Takes an alert off the live list, as somebody has seen to it where this sink has delivered it.
+    pub(crate) fn acknowledged(&self, id: AlertId, sink: &str) {
+        let (done, _) = oneshot::channel();
+        let by = Some(sink.to_owned());
+        self.send(Command::Dismiss { id, by, done });
     }
 
     /// Empties the live list. `None` when the writer has ended.

@@ -11,12 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use actix::Recipient;
-use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot};
 use tracing::{error, info, warn};
 use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Moment, Router};
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Store};
 
 use super::{Accept, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs};
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::live::LiveEvent;
 
@@ -37,7 +38,7 @@ pub(crate) struct WriterParts {
     pub(crate) group_commit: usize,
     pub(crate) router: Router,
     /// Woken when there is something due for the sink of that name.
-    pub(crate) bells: HashMap<String, Arc<Notify>>,
+    pub(crate) bells: HashMap<String, Arc<Bell>>,
     pub(crate) live: broadcast::Sender<LiveEvent>,
     /// For the alerts that the hub raises itself.
     pub(crate) ids: Arc<AlertIds>,
@@ -224,8 +225,8 @@ impl Writer {
                     warn!("the backend may be told once more of alert {alert}: {e}");
                 }
             }
-            Command::Dismiss { id, done } => {
-                let _ = done.send(self.dismiss(id));
+            Command::Dismiss { id, by, done } => {
+                let _ = done.send(self.dismiss(id, by.as_deref()));
             }
             Command::Clear { done } => {
                 let _ = done.send(self.clear());
@@ -308,7 +309,7 @@ impl Writer {
             .map(|planned| &planned.sink);
         for sink in planned.chain(&batch.release) {
             if let Some(bell) = self.parts.bells.get(sink) {
-                bell.notify_one();
+                bell.ring();
             }
         }
     }

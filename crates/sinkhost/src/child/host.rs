@@ -1,6 +1,6 @@
 //! What the plugin may ask of its host: the functions of `wp_host`.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use watchpost_sink_abi as abi;
@@ -10,6 +10,7 @@ use super::port::Port;
 use super::reply::text_of;
 use crate::LogLevel;
 use crate::limits::MAX_LINE_BYTES;
+use crate::message::ToParent;
 
 /// What the functions work on.
 struct Private {
@@ -69,7 +70,26 @@ unsafe extern "C" fn cancelled(host: *const abi::Host, call_id: u64) -> i32 {
         .into()
 }
 
-unsafe extern "C" fn extension(_host: *const abi::Host, _id: *const c_char) -> *const c_void {
-    // There is none yet.
-    ptr::null()
+unsafe extern "C" fn extension(_host: *const abi::Host, id: *const c_char) -> *const c_void {
+    if id.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: not null, and the header says that the plugin passes a C string.
+    match unsafe { CStr::from_ptr(id) } {
+        id if id == abi::ACKNOWLEDGE => (&raw const ACKNOWLEDGE).cast(),
+        _ => ptr::null(),
+    }
+}
+
+static ACKNOWLEDGE: abi::Acknowledge = abi::Acknowledge {
+    struct_size: size_of::<abi::Acknowledge>() as u32,
+    reserved: 0,
+    acknowledge: Some(acknowledge),
+};
+
+unsafe extern "C" fn acknowledge(host: *const abi::Host, call_id: u64) {
+    // SAFETY: the header says that the plugin passes the host it got.
+    if let Some(private) = unsafe { private_of(host) } {
+        private.port.send(&ToParent::Acknowledged { call_id });
+    }
 }

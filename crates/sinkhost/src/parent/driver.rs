@@ -367,6 +367,7 @@ impl Driver {
                     self.tell_done(call_id, outcome, notes.clone());
                 }
             }
+            ToParent::Acknowledged { call_id } => self.journal.tell(Event::Acknowledged { call_id }),
             ToParent::Log(level, line) => self.journal.log(level, line),
         }
         Ok(())
