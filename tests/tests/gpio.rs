@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{GpioMachine, PATIENCE, eventually};
 
+/// Memory of its own that the plugin's process may hold, in KiB.
+const MAX_OWN_KIB: u64 = 15 << 10;
+
 /// The lines of the machine.
 const SIREN: u32 = 3;
 const HORN: u32 = 4;
@@ -278,5 +281,9 @@ fn a_thousand_alerts_are_done_though_the_chip_is_gone_twice() -> Result<()> {
         site.until_it_is(true, SIREN, "the siren sounds for what came meanwhile")?;
     }
     site.until_siren_delivered("all of them are done", 1000)?;
+    let status = site.until("the siren's process", |status| status["sinks"][0]["pid"].is_u64())?;
+    let held = site.run(&format!("grep RssAnon /proc/{}/status", status["sinks"][0]["pid"]))?;
+    let held = held.split_whitespace().nth(1).context("a number")?.parse::<u64>()?;
+    assert!(held < MAX_OWN_KIB, "the siren's process holds {held} KiB");
     site.until_it_is(false, SIREN, "the siren is off")
 }
