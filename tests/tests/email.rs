@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, toml};
+use watchpost_testkit::{
+    Backend, Hub, HubSetup, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, own_memory_kib, toml,
+};
 
 /// Alerts of the long test, and how many of them come before each absence of the server.
 const ALERTS: u64 = 1_000;
@@ -42,15 +44,6 @@ fn delivered(status: &Value) -> u64 {
     status["sinks"][0]["deliveries"]["delivered"]
         .as_u64()
         .unwrap_or_default()
-}
-
-/// Memory of its own that the plugin's process holds, as the kernel counts it.
-fn own_memory_kib(status: &Value) -> Result<u64> {
-    let pid = status["sinks"][0]["pid"].as_u64().context("a process")?;
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("RssAnon")?.parse()?)
 }
 
 fn header<'a>(mail: &'a Value, name: &str) -> Option<&'a str> {
@@ -131,7 +124,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
         })?;
         server.kill()?;
         if absence == 1 {
-            early_kib = own_memory_kib(&status)?;
+            early_kib = own_memory_kib(&status["sinks"][0])?;
         }
         hub.until("the absence noticed", PATIENCE, |status| {
             status["sinks"][0]["state"] == "down"
@@ -154,7 +147,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
     // One mail at a time is on its way, and the server may die after it wrote it down.
     let twice = numbers.len() - wanted.len();
     assert!(twice <= 2, "{twice} mails came twice");
-    let late_kib = own_memory_kib(&status)?;
+    let late_kib = own_memory_kib(&status["sinks"][0])?;
     assert!(
         late_kib < 15 << 10 && late_kib < early_kib + (2 << 10),
         "the plugin's process held {early_kib} KiB, later {late_kib} KiB"

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, own_memory_kib, toml};
 
 /// Alerts of the long test, and how many of them come before each absence.
 const ALERTS: u64 = 1_000;
@@ -56,15 +56,6 @@ fn delivered(status: &Value) -> u64 {
 
 fn plugin_pid(status: &Value) -> Result<u64> {
     status["sinks"][0]["pid"].as_u64().context("a process")
-}
-
-/// Memory of its own that the plugin's process holds, as the kernel counts it.
-fn own_memory_kib(status: &Value) -> Result<u64> {
-    let pid = plugin_pid(status)?;
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("RssAnon")?.parse()?)
 }
 
 /// The process that the program said it is.
@@ -133,7 +124,7 @@ fn a_thousand_alerts_are_told_though_nobody_is_there_twice() -> Result<()> {
             delivered(status) >= before
         })?;
         if absence == 1 {
-            early_kib = own_memory_kib(&status)?;
+            early_kib = own_memory_kib(&status["sinks"][0])?;
         }
         fs::write(&away, "")?;
         backend.order(&json!({"do": "send", "count": 10}))?;
@@ -158,7 +149,7 @@ fn a_thousand_alerts_are_told_though_nobody_is_there_twice() -> Result<()> {
         .collect();
     assert_eq!(once, wanted);
     assert_eq!(told.lines().count() as u64, ALERTS, "some were told twice");
-    let late_kib = own_memory_kib(&status)?;
+    let late_kib = own_memory_kib(&status["sinks"][0])?;
     assert!(
         late_kib < MAX_OWN_KIB && late_kib < early_kib + FLAT_KIB,
         "the plugin's process held {early_kib} KiB, later {late_kib} KiB"

@@ -282,8 +282,15 @@ fn a_thousand_alerts_are_done_though_the_chip_is_gone_twice() -> Result<()> {
     }
     site.until_siren_delivered("all of them are done", 1000)?;
     let status = site.until("the siren's process", |status| status["sinks"][0]["pid"].is_u64())?;
-    let held = site.run(&format!("grep RssAnon /proc/{}/status", status["sinks"][0]["pid"]))?;
-    let held = held.split_whitespace().nth(1).context("a number")?.parse::<u64>()?;
+    let held = site.run(&format!(
+        "grep RssAnon /proc/{}/status",
+        status["sinks"][0]["pid"]
+    ))?;
+    let held = held
+        .split_whitespace()
+        .nth(1)
+        .context("a number")?
+        .parse::<u64>()?;
     assert!(held < MAX_OWN_KIB, "the siren's process holds {held} KiB");
     site.until_it_is(false, SIREN, "the siren is off")
 }

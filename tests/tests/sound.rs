@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, own_memory_kib, toml};
 
 /// Alerts of the long test, how many of them come before each absence, and how many during each.
 const ALERTS: u64 = 1_000;
@@ -63,15 +63,6 @@ fn deliveries(status: &Value, state: &str) -> u64 {
         .unwrap_or_default()
 }
 
-/// Memory of its own that the plugin's process holds, as the kernel counts it.
-fn own_memory_kib(status: &Value) -> Result<u64> {
-    let pid = status["sinks"][0]["pid"].as_u64().context("a process")?;
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("RssAnon")?.parse()?)
-}
-
 /// How much has sounded since the output was last opened, in bytes.
 fn sounded(out: &Path) -> u64 {
     fs::metadata(out).map_or(0, |file| file.len())
@@ -120,7 +111,7 @@ fn a_thousand_alerts_sound_though_the_card_is_gone_twice() -> Result<()> {
             deliveries(status, "delivered") == before
         })?;
         if absence == 1 {
-            early_kib = own_memory_kib(&status)?;
+            early_kib = own_memory_kib(&status["sinks"][0])?;
         }
         fs::rename(&card, &pulled)?;
         backend.order(&json!({"do": "send", "count": ABSENT}))?;
@@ -136,7 +127,7 @@ fn a_thousand_alerts_sound_though_the_card_is_gone_twice() -> Result<()> {
         deliveries(status, "delivered") == ALERTS
     })?;
     assert!(sounded(&out) > 0);
-    let late_kib = own_memory_kib(&status)?;
+    let late_kib = own_memory_kib(&status["sinks"][0])?;
     assert!(
         late_kib < MAX_OWN_KIB && late_kib < early_kib + FLAT_KIB,
         "the plugin's process held {early_kib} KiB, later {late_kib} KiB"

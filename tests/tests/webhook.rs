@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Authority, Backend, HttpAnswer, HttpRequest, HttpServer, Hub, HubSetup, PATIENCE, TempDir, toml,
+    Authority, Backend, HttpAnswer, HttpRequest, HttpServer, Hub, HubSetup, PATIENCE, TempDir,
+    own_memory_kib, toml,
 };
 
 /// Alerts of the long test, and how many of them come before each absence of the server.
@@ -47,15 +48,6 @@ fn delivered(status: &Value) -> u64 {
     status["sinks"][0]["deliveries"]["delivered"]
         .as_u64()
         .unwrap_or_default()
-}
-
-/// Memory of its own that the plugin's process holds, as the kernel counts it.
-fn own_memory_kib(status: &Value) -> Result<u64> {
-    let pid = status["sinks"][0]["pid"].as_u64().context("a process")?;
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("RssAnon")?.parse()?)
 }
 
 /// The number of the alert that a request is about.
@@ -137,7 +129,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
         })?;
         server.stop();
         if absence == 1 {
-            early_kib = own_memory_kib(&status)?;
+            early_kib = own_memory_kib(&status["sinks"][0])?;
             // Those on their way notice it; those that come meanwhile certainly do.
             backend.order(&json!({"do": "send", "count": 10}))?;
         }
@@ -167,7 +159,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
         again <= refusals + 2,
         "{again} came again, of which {refusals} were refused"
     );
-    let late_kib = own_memory_kib(&status)?;
+    let late_kib = own_memory_kib(&status["sinks"][0])?;
     assert!(
         late_kib < MAX_OWN_KIB && late_kib < early_kib + FLAT_KIB,
         "the plugin's process held {early_kib} KiB, later {late_kib} KiB"

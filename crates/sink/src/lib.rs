@@ -55,6 +55,7 @@ mod alert;
 mod call;
 mod conformance;
 mod describe;
+pub mod duration;
 mod export;
 mod fail;
 mod host;

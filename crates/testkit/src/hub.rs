@@ -231,6 +231,15 @@ impl Hub {
     }
 }
 
+/// Memory of its own that the process of a sink holds, in KiB, as the kernel counts it; `sink` is one of those in a status.
+pub fn own_memory_kib(sink: &Json) -> Result<u64> {
+    let pid = sink["pid"].as_u64().context("the sink has no process")?;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.context("RssAnon")?.parse()?)
+}
+
 fn launch(setup: &HubSetup) -> Result<Process> {
     let program = artefacts()?.watchpost()?;
     let mut command = match setup.wrapper.split_first() {

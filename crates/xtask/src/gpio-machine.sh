@@ -11,7 +11,9 @@ version=${headers#/usr/src/linux-headers-}
 [ "$(cat made 2>/dev/null)" != "$version" ] || exit 0
 rm -rf made work && mkdir work && cd work
 
-apt-get download --quiet "linux-image-$version" linux-source-6.1
+fetch() { apt-get download --quiet "linux-image-$version" linux-source-6.1; }
+# A fresh machine has no package lists.
+fetch || { apt-get update --quiet && fetch; }
 dpkg-deb -x linux-image-*.deb image
 mkdir module
 dpkg-deb --fsys-tarfile linux-source-*.deb | tar -xO ./usr/src/linux-source-6.1.tar.xz | xz -dcT0 |

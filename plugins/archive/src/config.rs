@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
+use watchpost_sink::duration;
 
 /// Files every alert as a picture and a JSON document below a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -13,28 +14,13 @@ pub(crate) struct Config {
     /// The directory to file alerts in, as an absolute path. It is made if it does not exist.
     pub(crate) dir: PathBuf,
     /// How long a filed alert is kept, for instance `"30d"`. Without it, for ever.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "duration::read_optional")]
     #[schemars(with = "Option<String>")]
     pub(crate) keep_for: Option<Duration>,
     /// How much disk space filed alerts may take, for instance `"20GiB"`; the oldest go first. Without it, any amount.
     #[serde(default, deserialize_with = "size")]
     #[schemars(with = "Option<String>")]
     pub(crate) max_size: Option<u64>,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(Some(time)),
-        Ok(_) => Err(de::Error::custom(
-            "a duration of zero would keep nothing; leave the key out to keep everything",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"30d\": {e}"
-        ))),
-    }
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -73,7 +59,7 @@ mod tests {
         for (json, expected) in [
             (
                 r#"{"dir":"/a","keep_for":"30 moons"}"#,
-                "`30 moons` is not a duration such as \"30d\"",
+                "`30 moons` is not a duration such as \"10s\"",
             ),
             (
                 r#"{"dir":"/a","max_size":"big"}"#,

@@ -7,7 +7,7 @@ use lettre::message::Mailbox as Address;
 use lettre::transport::smtp::authentication::Mechanism as Offered;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::{Fail, Template};
+use watchpost_sink::{Fail, Template, duration};
 
 /// Names of this machine itself, where nobody listens in on what is not encrypted.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -72,7 +72,7 @@ pub(crate) struct Config {
     pub(crate) picture: Picture,
     /// How long the server may take to answer, for instance `"10s"`, which is the default. The timeout of the sink
     /// limits it too.
-    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
     #[schemars(with = "Option<String>")]
     pub(crate) timeout: Duration,
 }
@@ -320,19 +320,6 @@ const fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err(de::Error::custom(
-            "no server answers in no time; write for instance \"10s\"",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"10s\": {e}"
-        ))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,7 +357,7 @@ mod tests {
             (r#","reply_to":"gate@bücher.example""#, "xn--"),
             (r#","subject":"{{ title""#, "it is no template"),
             (r#","html":"{% if %}""#, "it is no template"),
-            (r#","timeout":"0s""#, "no server answers in no time"),
+            (r#","timeout":"0s""#, "`0s` is no time at all"),
             (r#","subjekt":"x""#, "unknown field `subjekt`"),
         ] {
             let error = read(more).unwrap_err();

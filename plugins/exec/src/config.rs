@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::Fail;
+use serde::Deserialize;
+use watchpost_sink::{Fail, duration};
 
 /// Variables that the plugin sets itself begin like this.
 pub(crate) const OWN_VARIABLES: &str = "WATCHPOST_";
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) directory: Option<PathBuf>,
     /// How long the program may run, for instance `"5s"`. Without it, as long as the sink's own `timeout` allows.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "duration::read_optional")]
     #[schemars(with = "Option<String>")]
     pub(crate) timeout: Option<Duration>,
     /// Exit codes that mean: done.
@@ -89,19 +89,4 @@ fn done() -> Vec<u8> {
 /// `EX_TEMPFAIL` of `sysexits.h`.
 fn retry() -> Vec<u8> {
     vec![75]
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(Some(time)),
-        Ok(_) => Err(de::Error::custom(
-            "no program ends in no time; leave the key out instead",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"5s\": {e}"
-        ))),
-    }
 }

@@ -234,7 +234,7 @@ fn mistakes_are_explained() {
         ),
         (
             json!({ "command": ["/l"], "timeout": "0s" }),
-            "/timeout: no program ends in no time",
+            "/timeout: `0s` is no time at all",
         ),
         (json!({ "command": ["/l"], "retry": [256] }), "/retry/0"),
         (json!({ "comand": ["/l"] }), "unknown field `comand`"),

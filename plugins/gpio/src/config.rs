@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::Fail;
+use serde::Deserialize;
+use watchpost_sink::{Fail, duration};
 
 use crate::pattern::Pattern;
 
@@ -31,11 +31,11 @@ pub(crate) struct Config {
     /// the second, twenty times. The sink's own `timeout` has to be two seconds longer than that.
     pub(crate) pattern: Pattern,
     /// The longest that it sounds without a pause, however many alerts come: `"3m"` unless set, `"1h"` at most.
-    #[serde(default = "three_minutes", deserialize_with = "duration")]
+    #[serde(default = "three_minutes", deserialize_with = "duration::read")]
     #[schemars(with = "String")]
     pub(crate) max_on: Duration,
     /// What happened longer ago does not switch it on: `"60s"` unless set.
-    #[serde(default = "a_minute", deserialize_with = "duration")]
+    #[serde(default = "a_minute", deserialize_with = "duration::read")]
     #[schemars(with = "String")]
     pub(crate) max_age: Duration,
     /// Whether an alert whose document says `"drill": true` stays silent.
@@ -58,7 +58,7 @@ pub(crate) struct ButtonConfig {
     #[serde(default)]
     pub(crate) bias: Bias,
     /// A press that bounces for this long is one press: `"50ms"` unless set.
-    #[serde(default = "fifty_milliseconds", deserialize_with = "duration")]
+    #[serde(default = "fifty_milliseconds", deserialize_with = "duration::read")]
     #[schemars(with = "String")]
     pub(crate) debounce: Duration,
 }
@@ -129,15 +129,4 @@ fn a_minute() -> Duration {
 
 fn fifty_milliseconds() -> Duration {
     Duration::from_millis(50)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err(de::Error::custom("no time at all would keep it silent for ever")),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"10s\": {e}"
-        ))),
-    }
 }

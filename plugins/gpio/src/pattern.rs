@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
+use watchpost_sink::duration;
 
 /// Nothing mechanical follows shorter pulses.
 const MIN_PULSE: Duration = Duration::from_millis(20);
@@ -48,16 +49,16 @@ impl FromStr for Pattern {
         let (kind, rest) = text.trim().split_once(' ').ok_or_else(wrong)?;
         let pattern = match kind {
             "on" => Self {
-                on: duration(rest)?,
+                on: pulse(rest)?,
                 off: Duration::ZERO,
                 times: 1,
             },
             "pulse" => {
-                let (pulse, times) = rest.rsplit_once('x').ok_or_else(wrong)?;
-                let (on, off) = pulse.split_once('/').ok_or_else(wrong)?;
+                let (lengths, times) = rest.rsplit_once('x').ok_or_else(wrong)?;
+                let (on, off) = lengths.split_once('/').ok_or_else(wrong)?;
                 Self {
-                    on: duration(on)?,
-                    off: duration(off)?,
+                    on: pulse(on)?,
+                    off: pulse(off)?,
                     times: times.trim().parse().map_err(|_| wrong())?,
                 }
             }
@@ -70,13 +71,15 @@ impl FromStr for Pattern {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    match humantime::parse_duration(text) {
-        Ok(time) if time >= MIN_PULSE => Ok(time),
-        Ok(_) => Err(format!("`{text}` is shorter than 20ms, which nothing follows")),
-        Err(e) => Err(format!("`{text}` is not a duration such as \"500ms\": {e}")),
+fn pulse(text: &str) -> Result<Duration, String> {
+    let time = duration::parse(text.trim())?;
+    if time < MIN_PULSE {
+        return Err(format!(
+            "`{}` is shorter than 20ms, which nothing follows",
+            text.trim()
+        ));
     }
+    Ok(time)
 }
 
 impl<'de> Deserialize<'de> for Pattern {

@@ -48,7 +48,7 @@ fn a_pattern_says_when_the_line_is_on() {
         ("", "is neither like `on 10s`"),
         ("blink 1s", "is neither like `on 10s`"),
         ("on forever", "`forever` is not a duration"),
-        ("on 0s", "`0s` is shorter than 20ms"),
+        ("on 0s", "`0s` is no time at all"),
         ("pulse 1s x 3", "is neither like `on 10s`"),
         ("pulse 1s/1s", "is neither like `on 10s`"),
         ("pulse 1s/1s x many", "is neither like `on 10s`"),
@@ -200,7 +200,10 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
             "/pattern: it takes 10s, which is longer",
         ),
         (with(json!({ "max_on": "2h" })), "/max_on: an hour"),
-        (with(json!({ "max_age": "0s" })), "/max_age: no time at all"),
+        (
+            with(json!({ "max_age": "0s" })),
+            "/max_age: `0s` is no time at all",
+        ),
         (
             with(json!({ "button": { "line": 17 } })),
             "/button/line: this is the siren's line",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::{Fail, Template};
+use serde::Deserialize;
+use watchpost_sink::{Fail, Template, duration};
 
 /// Publishes every alert to an MQTT broker: a JSON document, the picture, and the last alert of each camera as a
 /// retained state.
@@ -76,7 +76,7 @@ pub(crate) struct HomeAssistant {
     #[serde(default = "site")]
     pub(crate) site: String,
     /// How long a camera's sensor stays on after an alert, for instance `"60s"`.
-    #[serde(default = "off_delay", deserialize_with = "duration")]
+    #[serde(default = "off_delay", deserialize_with = "duration::read")]
     #[schemars(with = "String")]
     pub(crate) off_delay: Duration,
 }
@@ -208,17 +208,6 @@ fn site() -> String {
 
 fn off_delay() -> Duration {
     Duration::from_secs(60)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(time) if time.as_secs() > 0 => Ok(time),
-        Ok(_) => Err(de::Error::custom("it has to be a second at least")),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"60s\": {e}"
-        ))),
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::{Fail, Severity};
+use serde::Deserialize;
+use watchpost_sink::{Fail, Severity, duration};
 
 use crate::file::File;
 use crate::tone::Tone;
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     repeat: Option<u16>,
     /// After this it stops, however often it was to sound. `"10m"` at most; the sink's own `timeout` has to be two
     /// seconds longer.
-    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
     #[schemars(with = "String")]
     max_duration: Duration,
     /// What is different for alerts of one severity.
@@ -71,7 +71,7 @@ pub(crate) struct Choice {
     #[schemars(range(min = 1, max = 1000))]
     repeat: Option<u16>,
     /// After this it stops.
-    #[serde(default, deserialize_with = "maybe_duration")]
+    #[serde(default, deserialize_with = "duration::read_optional")]
     #[schemars(with = "Option<String>")]
     max_duration: Option<Duration>,
 }
@@ -199,19 +199,4 @@ fn full() -> f32 {
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err(de::Error::custom("nothing sounds in no time")),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"10s\": {e}"
-        ))),
-    }
-}
-
-fn maybe_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    duration(deserializer).map(Some)
 }

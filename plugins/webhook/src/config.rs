@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 use watchpost_sink::Template;
+use watchpost_sink::duration;
 
 /// Tells every alert, with its picture, to a web service over HTTP.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -101,7 +102,7 @@ pub(crate) struct Config {
     pub(crate) redirects: u32,
     /// How long one request may take, for instance `"10s"`, which is the default. The timeout of the sink limits it
     /// too.
-    #[serde(default = "ten_seconds", deserialize_with = "duration")]
+    #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
     #[schemars(with = "Option<String>")]
     pub(crate) timeout: Duration,
 }
@@ -205,19 +206,6 @@ fn text() -> Template {
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err(de::Error::custom(
-            "nothing is done in no time; write for instance \"10s\"",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a duration such as \"10s\": {e}"
-        ))),
-    }
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {

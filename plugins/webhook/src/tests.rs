@@ -464,7 +464,7 @@ fn mistakes_are_explained() {
         (json!({ "url": url, "method": "GET" }), "/body: a GET has no body"),
         (
             json!({ "url": url, "timeout": "0s" }),
-            "/timeout: nothing is done in no time",
+            "/timeout: `0s` is no time at all",
         ),
         (
             json!({ "url": url, "max_picture": "1KiB" }),
