@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, own_memory_kib, toml};
+use watchpost_testkit::{
+    Backend, Hub, HubSetup, PATIENCE, artefacts, eventually, own_memory_kib, toml, workspace_root,
+};
 
 /// Alerts of the long test, how many of them come before each absence, and how many during each.
 const ALERTS: u64 = 1_000;
@@ -160,5 +162,53 @@ fn a_siren_falls_silent_when_its_alert_is_dismissed() -> Result<()> {
     let status = hub.status()?;
     assert_eq!(deliveries(&status, "pending"), 0);
     assert_eq!(status["sinks"][0]["state"], "running");
+    Ok(())
+}
+
+#[test]
+fn a_check_decodes_every_file() -> Result<()> {
+    let setup = HubSetup::new()?;
+    let file = setup.dir().join("alarm.flac");
+    let path = file.display().to_string();
+    let setup = setup.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = "ws://127.0.0.1:1"
+        user_id = "u"
+        token = "t"
+        [[sink]]
+        name = "loudspeaker"
+        plugin = "sound"
+        [sink.config]
+        severity = { low = { file = path } }
+    });
+    setup.write()?;
+    let check = || -> Result<(bool, String)> {
+        let mut command = std::process::Command::new(artefacts()?.watchpost()?);
+        let output = command
+            .arg("check")
+            .arg("--config")
+            .arg(setup.config_path())
+            .output()?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8(said)?))
+    };
+    let fixture = workspace_root().join("plugins/sound/fixtures/880hz.flac");
+    let whole = fs::read(fixture)?;
+    for (bytes, words) in [
+        (Some(&whole[..]), "sink loudspeaker: Sound"),
+        (Some(&whole[..100]), "is no WAV, OGG, MP3 or FLAC file"),
+        (None, "No such file"),
+    ] {
+        match bytes {
+            Some(bytes) => fs::write(&file, bytes)?,
+            None => fs::remove_file(&file)?,
+        }
+        let (fine, said) = check()?;
+        assert!(
+            said.contains(words) && fine == (bytes == Some(&whole[..])),
+            "{said}"
+        );
+    }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use watchpost_config::nearest;
 use watchpost_sinkhost::PluginInfo;
 
+use crate::sandbox::{Access, needs};
+
 /// A plugin that cannot be used, or a configuration that it does not take.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
@@ -61,7 +63,8 @@ pub fn find_plugin(name: &str, plugin_dirs: &[PathBuf]) -> Result<PathBuf, Plugi
 }
 
 /// Loads a plugin in a child process, and has it check a configuration: first against the schema that it
-/// describes itself with, which finds every fault, then with its own judgement.
+/// describes itself with, which finds every fault, then with its own judgement. For that it may read the files that the
+/// configuration names and that it says it reads.
 ///
 /// # Errors
 /// What is wrong with either.
@@ -77,7 +80,14 @@ pub async fn check_plugin(
             return Err(PluginError::Config(faults));
         }
     }
-    match watchpost_sinkhost::validate(host_binary, plugin, &config.to_string()).await {
+    let readable: Vec<PathBuf> = needs(&info, config)
+        .into_iter()
+        .filter_map(|need| match need.access {
+            Access::Read(path) if path.exists() && names(config, &path) => Some(path),
+            _ => None,
+        })
+        .collect();
+    match watchpost_sinkhost::validate(host_binary, plugin, &config.to_string(), &readable).await {
         Ok(()) => Ok(info),
         Err(watchpost_sinkhost::Error::Refused { notes, .. }) => {
             let fault = |note: watchpost_sinkhost::Note| PluginFault {
@@ -87,6 +97,16 @@ pub async fn check_plugin(
             Err(PluginError::Config(notes.into_iter().map(fault).collect()))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the configuration has this path somewhere: what a plugin asks for by itself is not read for it.
+fn names(config: &serde_json::Value, path: &Path) -> bool {
+    match config {
+        serde_json::Value::String(text) => Path::new(text) == path,
+        serde_json::Value::Array(items) => items.iter().any(|item| names(item, path)),
+        serde_json::Value::Object(table) => table.values().any(|value| names(value, path)),
+        _ => false,
     }
 }
 

@@ -132,8 +132,8 @@ async fn inspecting_tells_what_the_plugin_is() {
 #[tokio::test]
 async fn validating_points_to_what_is_wrong() {
     let plugin = plugin(&[]);
-    validate(host_binary(), &plugin, "{}").await.unwrap();
-    match validate(host_binary(), &plugin, "{\"servers\":[\"bad\"]}").await {
+    validate(host_binary(), &plugin, "{}", &[]).await.unwrap();
+    match validate(host_binary(), &plugin, "{\"servers\":[\"bad\"]}", &[]).await {
         Err(Error::Refused {
             outcome: Outcome::BadConfig,
             notes,

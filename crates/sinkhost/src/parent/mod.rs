@@ -57,12 +57,19 @@ pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Er
     Ok(info)
 }
 
-/// Asks the plugin whether a configuration, a JSON object, is right. [`Error::Refused`] says what is not.
-pub async fn validate(host_binary: &Path, plugin: &Path, config_json: &str) -> Result<(), Error> {
+/// Asks the plugin whether a configuration, a JSON object, is right. [`Error::Refused`] says what is not. It may read the
+/// files in `readable`, all of which have to be there, and do nothing else.
+pub async fn validate(
+    host_binary: &Path,
+    plugin: &Path,
+    config_json: &str,
+    readable: &[PathBuf],
+) -> Result<(), Error> {
     let task = Task::Validate {
         config: config_json.to_owned(),
     };
-    let grants = only_looking(plugin);
+    let mut grants = only_looking(plugin);
+    grants.read.extend_from_slice(readable);
     start(host_binary, plugin, task, grants, "validate", INSPECT_TIMEOUT)
         .await?
         .end()
