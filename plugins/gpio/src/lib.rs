@@ -48,7 +48,11 @@ impl Sink for Gpio {
         let chip = line::find_chip(&config.chip)?;
         let line = Arc::new(Line::request(&chip, &config)?);
         let button = config.button.as_ref();
-        let log = host.clone();
+        let (log, memory_log) = (host.clone(), host.clone());
+        let forgetful = move |error: &std::io::Error| {
+            let line = format_args!("it cannot be written down that the siren has sounded: {error}");
+            memory_log.log(Level::Warn, line);
+        };
         Ok(Self {
             watchdog: Watchdog::start(line.clone(), move |report| log.log(Level::Error, report))?,
             button: button
@@ -56,7 +60,7 @@ impl Sink for Gpio {
                 .transpose()?,
             line,
             siren: Siren::new(config.pattern.total(), config.max_on),
-            remembered: Remembered::load(host.state_dir()),
+            remembered: Remembered::load(host.state_dir(), forgetful)?,
             config,
             host: host.clone(),
         })

@@ -1,7 +1,7 @@
 //! From an alert to the siren, and what becomes of the alert.
 
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, SystemTimeError};
 
 use watchpost_sink::{Alert, Call, Fail, Level};
 
@@ -15,8 +15,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What is left of the call's time for all that is not the siren.
 const RESERVE: Duration = Duration::from_secs(1);
 
-/// After the longest time that it may be on, the watchdog waits so long for it to be switched off as it should be.
-const MERCY: Duration = Duration::from_millis(500);
+/// After the end of a sounding the watchdog waits so long for it to be switched off as it should be: less than
+/// [`RESERVE`], so that it acts before the process is killed for taking too long.
+const MERCY: Duration = Duration::from_millis(700);
 
 /// Why a sounding ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,21 @@ enum Ending {
 
 /// Sounds for an alert, until its time is over or somebody has seen to it.
 pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Result<(), Fail> {
-    let age = age(alert, SystemTime::now());
-    if let Some(why) = silence(&sink.config, alert, age) {
+    let happened = happened(alert);
+    let now = Instant::now();
+    let age = SystemTime::now().duration_since(happened);
+    // Of what came while it sounded, however long ago, the siren knows by itself whether it is still worth something.
+    let received = age
+        .as_ref()
+        .ok()
+        .and_then(|age| now.checked_sub(*age))
+        .unwrap_or(now);
+    let old = if sink.siren.was_on(received) {
+        None
+    } else {
+        too_old(&age, sink.config.max_age)
+    };
+    if let Some(why) = silence(&sink.config, alert).or(old) {
         sink.host.log(
             Level::Info,
             format_args!("silent for alert {}: {why}", alert.id()),
@@ -44,8 +58,6 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
         sink.host.log(Level::Info, line);
         return Ok(());
     }
-    let now = Instant::now();
-    let received = now.checked_sub(age).unwrap_or(now);
     let Some(sounding) = sink.siren.plan(received, now) else {
         if sink.siren.is_silenced() {
             call.acknowledge();
@@ -71,31 +83,37 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     Ok(())
 }
 
-/// Why the siren stays silent for an alert.
-fn silence(config: &Config, alert: &Alert<'_>, age: Duration) -> Option<String> {
+/// Why the siren stays silent for such an alert.
+fn silence(config: &Config, alert: &Alert<'_>) -> Option<String> {
     if alert.json()["kind"] == "hub" {
         return Some("the hub speaks of itself".to_owned());
     }
-    if config.silent_drill && alert.json()["drill"] == true {
-        return Some("it is a drill".to_owned());
-    }
-    (age > config.max_age).then(|| {
+    (config.silent_drill && alert.json()["drill"] == true).then(|| "it is a drill".to_owned())
+}
+
+/// Whether it happened too long ago. What seems to be of the future is from before the clock was set back, which for a
+/// machine without a clock of its own is every start.
+pub(crate) fn too_old(age: &Result<Duration, SystemTimeError>, max_age: Duration) -> Option<String> {
+    let (age, words) = match age {
+        Ok(age) => (*age, "old"),
+        Err(early) => (early.duration(), "in the future; is the clock right?"),
+    };
+    (age > max_age).then(|| {
         let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
-        format!("it is {age} old")
+        format!("it is {age} {words}")
     })
 }
 
-/// How long ago it happened. What came late counts from when it happened, not from when it was heard of.
-fn age(alert: &Alert<'_>, now: SystemTime) -> Duration {
+/// When it happened. What came late counts from when it happened, not from when it was heard of.
+pub(crate) fn happened(alert: &Alert<'_>) -> SystemTime {
     let document = alert.json();
-    let happened = if document["late"] == true {
+    if document["late"] == true {
         let text = document["occurred_at"].as_str().unwrap_or_default();
         // Late, and nobody knows by how much: too old.
         humantime::parse_rfc3339_weak(text).unwrap_or(SystemTime::UNIX_EPOCH)
     } else {
         alert.time()
-    };
-    now.duration_since(happened).unwrap_or_default()
+    }
 }
 
 fn sound(
@@ -106,7 +124,7 @@ fn sound(
 ) -> Result<Ending, Fail> {
     let presses = || sink.button.as_ref().map_or(0, |button| button.presses());
     let (begun, before) = (Instant::now(), presses());
-    let deadline = sounding.began + sink.config.max_on + MERCY;
+    let deadline = sounding.until + MERCY;
     let on = sink.watchdog.guard(&*sink.line, deadline);
     loop {
         let elapsed = begun.elapsed();
@@ -126,11 +144,8 @@ fn sound(
         let (wanted, change) = sink.config.pattern.at(elapsed);
         // Also when nothing changes: what something else has switched does not stay so.
         on.set(wanted)?;
-        if !sink.remembered.contains(id)
-            && let Err(error) = sink.remembered.add(id)
-        {
-            let line = format_args!("it cannot be remembered that it has sounded for alert {id}: {error}");
-            sink.host.log(Level::Warn, line);
+        if !sink.remembered.contains(id) {
+            sink.remembered.add(id);
         }
         thread::sleep(LOOK.min(left).min(change.saturating_sub(elapsed)));
     }

@@ -41,7 +41,7 @@ impl Siren {
     /// Whether and how long to sound for an alert. One that was received while it sounded extends the sounding, as if
     /// it had begun then: alerts do not stack up. `None` when it has sounded for it already.
     pub(crate) fn plan(&self, received: Instant, now: Instant) -> Option<Sounding> {
-        let Some(run) = self.last.filter(|run| received <= run.ended) else {
+        let Some(run) = self.last.filter(|_| self.was_on(received)) else {
             return Some(Sounding {
                 began: now,
                 until: now + self.total.min(self.max_on),
@@ -52,6 +52,11 @@ impl Siren {
             began: run.began,
             until,
         })
+    }
+
+    /// Whether it sounded at this time, or has since.
+    pub(crate) fn was_on(&self, at: Instant) -> bool {
+        self.last.is_some_and(|run| at <= run.ended)
     }
 
     /// Whether the last sounding was silenced by somebody who has seen to it.

@@ -3,17 +3,18 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use watchpost_sink::testing::Bench;
+use watchpost_sink::testing::{Bench, TestAlert, alert};
 use watchpost_sink::{Fail, Outcome};
 
 use crate::Gpio;
 use crate::line::Switch;
 use crate::pattern::Pattern;
 use crate::remembered::Remembered;
+use crate::send;
 use crate::siren::{Siren, Sounding};
 use crate::watchdog::Watchdog;
 
@@ -79,6 +80,8 @@ fn alerts_extend_the_siren_and_do_not_stack_up() {
     assert_eq!(siren.plan(at(8), at(18)), None, "covered");
     assert_eq!(siren.plan(at(3), at(18)), None, "covered");
 
+    assert!(siren.was_on(at(18)) && !siren.was_on(at(19)));
+
     // No longer than may be without a pause.
     assert_eq!(siren.plan(at(17), at(18)), Some(sounding(5, 27)));
     siren.ended(sounding(5, 27), at(27), false);
@@ -96,15 +99,17 @@ fn alerts_extend_the_siren_and_do_not_stack_up() {
 #[test]
 fn what_has_sounded_is_remembered_in_bounds() {
     let dir = TempDir::new().unwrap();
-    let mut remembered = Remembered::load(dir.path());
+    let load = || Remembered::load(dir.path(), |error| panic!("{error}")).unwrap();
+    let mut remembered = load();
     for id in 0..300 {
-        remembered.add(&format!("alert-{id}")).unwrap();
+        remembered.add(&format!("alert-{id}"));
     }
-    let again = Remembered::load(dir.path());
+    drop(remembered);
+    let again = load();
     assert!(again.contains("alert-299") && again.contains("alert-44"));
     assert!(!again.contains("alert-43") && !again.contains("alert-300"));
     fs::write(dir.path().join("sounded"), [0xff; 10]).unwrap();
-    assert!(!Remembered::load(dir.path()).contains("alert-299"));
+    assert!(!load().contains("alert-299"));
 }
 
 /// A line that tells when it changes.
@@ -224,4 +229,31 @@ fn it_conforms() {
     let config = json!({ "chip": "/dev/gpiochip99", "line": 1, "pattern": "on 1s" });
     let findings = watchpost_sink::testing::conformance::<Gpio>(&config, dir.path());
     assert_eq!(findings, [""; 0]);
+}
+
+#[test]
+fn what_is_old_or_of_the_future_is_silent_and_late_is_as_old_as_what_happened() {
+    let minute = Duration::from_secs(60);
+    let now = SystemTime::now();
+    let of = |happened: SystemTime| send::too_old(&now.duration_since(happened), minute);
+    assert_eq!(of(now), None);
+    assert_eq!(of(now - minute), None);
+    assert_eq!(of(now - 2 * minute).unwrap(), "it is 2m old");
+    assert_eq!(of(now + minute), None);
+    let future = of(now + 120 * minute).unwrap();
+    assert_eq!(future, "it is 2h in the future; is the clock right?");
+
+    let received = UNIX_EPOCH + Duration::from_millis(alert("1").unix_ms);
+    for (document, expected) in [
+        (json!({ "occurred_at": "2026-01-01T00:00:00Z" }), received),
+        (
+            json!({ "late": true, "occurred_at": "2025-12-31T23:59:00.500Z" }),
+            received - Duration::from_millis(59_500),
+        ),
+        (json!({ "late": true }), UNIX_EPOCH),
+    ] {
+        let json = document.to_string();
+        let sent = TestAlert { json, ..alert("1") };
+        assert_eq!(sent.with(send::happened), expected, "{document}");
+    }
 }

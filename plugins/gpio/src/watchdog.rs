@@ -106,7 +106,9 @@ fn watch(shared: &Shared, line: &dyn Switch, report: impl Fn(&str)) {
             OVER => return,
             IDLE => thread::park(),
             deadline => {
-                if shared.start.elapsed() >= Duration::from_millis(deadline) {
+                let is_over = shared.start.elapsed() >= Duration::from_millis(deadline);
+                // It may have been ended properly since it was read, and something else begun.
+                if is_over && shared.deadline.load(Ordering::SeqCst) == deadline {
                     // Again and again, for whoever has charge of it may switch it on once more.
                     switch_off(line);
                     if bitten != deadline {
