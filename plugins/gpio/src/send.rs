@@ -46,15 +46,12 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     } else {
         too_old(&age, sink.config.max_age)
     };
-    if let Some(why) = silence(&sink.config, alert).or(old) {
-        sink.host.log(
-            Level::Info,
-            format_args!("silent for alert {}: {why}", alert.id()),
-        );
-        return Ok(());
-    }
-    if sink.remembered.contains(alert.id()) {
-        let line = format_args!("silent for alert {}: it has sounded for it already", alert.id());
+    let known = || {
+        let known = sink.remembered.contains(alert.id());
+        known.then(|| "it has sounded for it already".to_owned())
+    };
+    if let Some(why) = silence(&sink.config, alert).or(old).or_else(known) {
+        let line = format_args!("silent for alert {}: {why}", alert.id());
         sink.host.log(Level::Info, line);
         return Ok(());
     }
@@ -65,6 +62,11 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
         return Ok(());
     };
     let until = match call.remaining().map(|left| now + left.saturating_sub(RESERVE)) {
+        Some(end) if end <= now => {
+            return Err(Fail::retry(
+                "there is no time left to sound; raise the sink's timeout",
+            ));
+        }
         Some(end) if end < sounding.until => {
             let why =
                 "the siren is cut short: the sink's timeout has to be two seconds longer than its pattern";
