@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -64,7 +64,7 @@ impl Drop for Remembered {
     }
 }
 
-fn write(path: &PathBuf, texts: &Receiver<String>, report: impl Fn(&io::Error)) {
+fn write(path: &Path, texts: &Receiver<String>, report: impl Fn(&io::Error)) {
     while let Ok(text) = texts.recv() {
         let newest = texts.try_iter().last().unwrap_or(text);
         if let Err(error) = replace(path, &newest) {
@@ -73,7 +73,7 @@ fn write(path: &PathBuf, texts: &Receiver<String>, report: impl Fn(&io::Error)) 
     }
 }
 
-fn replace(path: &PathBuf, text: &str) -> io::Result<()> {
+fn replace(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
     file.write_all(text.as_bytes())?;

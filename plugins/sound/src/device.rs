@@ -71,18 +71,13 @@ struct Progress {
     frames: u64,
 }
 
-/// Takes the messages that the library would print. They tell more than its errors do.
-pub(crate) fn send_errors_of_the_library_to(log: impl FnOnce(String)) {
-    if let Err(error) = alsa::Output::local_error_handler() {
-        log(format!("messages of the sound library go to stderr: {error}"));
-    }
-}
-
 impl Output {
     /// Opens an output.
     pub(crate) fn open(name: &str) -> Result<Self, Mute> {
         // ALSA reads its configuration once, and would not see what was changed since. Freeing what was not read fails.
         let _ = alsa::config::update_free_global();
+        // Takes what the library would print; its errors say enough. A new handler forgets what the last one has taken.
+        let _ = alsa::Output::local_error_handler();
         let pcm = PCM::new(name, Direction::Playback, true).map_err(|error| unusable(name, error))?;
         let name = name.to_owned();
         Ok(Self { name, pcm })

@@ -9,7 +9,7 @@ mod send;
 mod source;
 mod tone;
 
-use watchpost_sink::{Alert, Call, Description, Fail, Host, Level, Needs, Sink, export_sink};
+use watchpost_sink::{Alert, Call, Description, Fail, Host, Needs, Sink, export_sink};
 
 use crate::config::Config;
 use crate::send::Heard;
@@ -31,7 +31,6 @@ impl Sink for Sound {
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Fail> {
-        device::send_errors_of_the_library_to(|line| host.log(Level::Debug, line));
         Ok(Self {
             config,
             host: host.clone(),
