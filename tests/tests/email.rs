@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, own_memory_kib, toml,
+    Backend, Hub, HubSetup, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, deliveries, own_memory_kib, toml,
 };
 
 /// Alerts of the long test, and how many of them come before each absence of the server.
@@ -40,12 +40,6 @@ fn mailing(backend: &Backend, server: &SmtpServer) -> Result<Hub> {
     setup.start()
 }
 
-fn delivered(status: &Value) -> u64 {
-    status["sinks"][0]["deliveries"]["delivered"]
-        .as_u64()
-        .unwrap_or_default()
-}
-
 fn header<'a>(mail: &'a Value, name: &str) -> Option<&'a str> {
     let headers = mail["headers"].as_array()?;
     headers.iter().find(|header| header[0] == name)?[1].as_str()
@@ -75,7 +69,9 @@ fn every_picture_arrives_byte_for_byte() -> Result<()> {
     ])?;
     let server = SmtpServer::start()?;
     let hub = mailing(&backend, &server)?;
-    hub.until("every mail sent", PATIENCE, |status| delivered(status) == 20)?;
+    hub.until("every mail sent", PATIENCE, |status| {
+        deliveries(status, "delivered") == 20
+    })?;
 
     let mails: BTreeMap<String, Value> = server
         .mails()?
@@ -120,7 +116,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
         backend.order(&json!({"do": "send", "count": PART}))?;
         let before = PART * absence - PART / 2;
         let status = hub.until("half of this part sent", PATIENCE, |status| {
-            delivered(status) >= before
+            deliveries(status, "delivered") >= before
         })?;
         server.kill()?;
         if absence == 1 {
@@ -133,7 +129,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
     }
     backend.order(&json!({"do": "send", "count": ALERTS - 2 * PART}))?;
     let status = hub.until("every mail sent", PATIENCE * 2, |status| {
-        delivered(status) == ALERTS
+        deliveries(status, "delivered") == ALERTS
     })?;
 
     let numbers: Vec<String> = server.mails()?.iter().map(number).collect::<Result<_>>()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, own_memory_kib, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, deliveries, eventually, own_memory_kib, toml};
 
 /// Alerts of the long test, and how many of them come before each absence.
 const ALERTS: u64 = 1_000;
@@ -46,12 +46,6 @@ fn running(backend: &Backend, script: &str) -> Result<(Hub, PathBuf)> {
         env = { DIR = path }
     });
     Ok((setup.start()?, dir))
-}
-
-fn delivered(status: &Value) -> u64 {
-    status["sinks"][0]["deliveries"]["delivered"]
-        .as_u64()
-        .unwrap_or_default()
 }
 
 fn plugin_pid(status: &Value) -> Result<u64> {
@@ -95,7 +89,9 @@ fn the_program_gets_document_and_picture_of_every_alert() -> Result<()> {
         "640x480",
     ])?;
     let (hub, dir) = running(&backend, KEEP)?;
-    hub.until("every alert told", PATIENCE, |status| delivered(status) == 20)?;
+    hub.until("every alert told", PATIENCE, |status| {
+        deliveries(status, "delivered") == 20
+    })?;
     let mut stored = hub.alerts()?;
     stored.reverse();
     let sent = backend.alerts()?;
@@ -121,7 +117,7 @@ fn a_thousand_alerts_are_told_though_nobody_is_there_twice() -> Result<()> {
         backend.order(&json!({"do": "send", "count": PART}))?;
         let before = PART * absence - PART / 2;
         let status = hub.until("half of this part told", PATIENCE, |status| {
-            delivered(status) >= before
+            deliveries(status, "delivered") >= before
         })?;
         if absence == 1 {
             early_kib = own_memory_kib(&status["sinks"][0])?;
@@ -137,7 +133,7 @@ fn a_thousand_alerts_are_told_though_nobody_is_there_twice() -> Result<()> {
     }
     backend.order(&json!({"do": "send", "count": ALERTS - 2 * PART - 20}))?;
     let status = hub.until("every alert told", PATIENCE * 2, |status| {
-        delivered(status) == ALERTS
+        deliveries(status, "delivered") == ALERTS
     })?;
 
     let told = fs::read_to_string(dir.join("told"))?;

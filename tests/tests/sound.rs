@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, artefacts, eventually, own_memory_kib, toml, workspace_root,
+    Backend, Hub, HubSetup, PATIENCE, artefacts, deliveries, eventually, own_memory_kib, toml, workspace_root,
 };
 
 /// Alerts of the long test, how many of them come before each absence, and how many during each.
@@ -57,12 +57,6 @@ fn sounding(backend: &Backend, tone: &str, repeat: i64, until_dismissed: bool) -
     });
     let hub = setup.start()?;
     Ok(Site { hub, out, card })
-}
-
-fn deliveries(status: &Value, state: &str) -> u64 {
-    status["sinks"][0]["deliveries"][state]
-        .as_u64()
-        .unwrap_or_default()
 }
 
 /// How much has sounded since the output was last opened, in bytes.

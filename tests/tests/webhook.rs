@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Authority, Backend, HttpAnswer, HttpRequest, HttpServer, Hub, HubSetup, PATIENCE, TempDir,
+    Authority, Backend, HttpAnswer, HttpRequest, HttpServer, Hub, HubSetup, PATIENCE, TempDir, deliveries,
     own_memory_kib, toml,
 };
 
@@ -44,12 +44,6 @@ fn authority(dir: &TempDir) -> Result<Authority> {
     Authority::new(dir.path(), &["localhost"])
 }
 
-fn delivered(status: &Value) -> u64 {
-    status["sinks"][0]["deliveries"]["delivered"]
-        .as_u64()
-        .unwrap_or_default()
-}
-
 /// The number of the alert that a request is about.
 fn number(request: &HttpRequest) -> Result<String> {
     Ok(request.header("idempotency-key").context("a key")?.to_owned())
@@ -70,7 +64,9 @@ fn every_picture_arrives_byte_for_byte() -> Result<()> {
     let authority = authority(&dir)?;
     let server = HttpServer::start_tls(&authority, None)?;
     let hub = telling(&backend, &server, &authority)?;
-    hub.until("every alert told", PATIENCE, |status| delivered(status) == 20)?;
+    hub.until("every alert told", PATIENCE, |status| {
+        deliveries(status, "delivered") == 20
+    })?;
 
     let told = server.take();
     assert_eq!(told.len(), 20);
@@ -125,7 +121,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
         backend.order(&json!({"do": "send", "count": PART}))?;
         let before = PART * absence - PART / 2;
         let status = hub.until("half of this part told", PATIENCE, |status| {
-            delivered(status) >= before
+            deliveries(status, "delivered") >= before
         })?;
         server.stop();
         if absence == 1 {
@@ -141,7 +137,7 @@ fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
     }
     backend.order(&json!({"do": "send", "count": ALERTS - 2 * PART - 30}))?;
     let status = hub.until("every alert told", PATIENCE * 2, |status| {
-        delivered(status) == ALERTS
+        deliveries(status, "delivered") == ALERTS
     })?;
 
     let told: Vec<String> = server.take().iter().map(number).collect::<Result<_>>()?;

@@ -231,6 +231,13 @@ impl Hub {
     }
 }
 
+/// How many deliveries to the first sink of a status are in a state, such as `delivered`.
+pub fn deliveries(status: &Json, state: &str) -> u64 {
+    status["sinks"][0]["deliveries"][state]
+        .as_u64()
+        .unwrap_or_default()
+}
+
 /// Memory of its own that the process of a sink holds, in KiB, as the kernel counts it; `sink` is one of those in a status.
 pub fn own_memory_kib(sink: &Json) -> Result<u64> {
     let pid = sink["pid"].as_u64().context("the sink has no process")?;

@@ -24,7 +24,7 @@ pub use backend::Backend;
 pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, panicking_plugin};
 pub use gpio_machine::GpioMachine;
 pub use http_server::{HttpAnswer, HttpPart, HttpRequest, HttpServer, Manner};
-pub use hub::{Hub, HubSetup, own_memory_kib};
+pub use hub::{Hub, HubSetup, deliveries, own_memory_kib};
 pub use mosquitto::{Mosquitto, Published, Subscriber};
 pub use nginx::Nginx;
 pub use process::{Process, Signal};

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use crate::{cargo, debian, python};
 
@@ -43,11 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cargo::run(&mut build)?;
 
     // Another profile's directory lies beside the one xtask itself was put into.
-    let dir = cargo::profile_dir()?;
-    let release = dir
-        .parent()
-        .context("xtask lies in no target directory")?
-        .join("release");
+    let release = cargo::target_dir()?.join("release");
     let mut bench = Command::new(release.join("watchpost-bench"));
     bench.current_dir(cargo::workspace_root()).args(&args.bench);
     let error = bench.exec();

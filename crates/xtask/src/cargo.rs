@@ -61,6 +61,15 @@ pub(crate) fn profile_dir() -> Result<PathBuf> {
     Ok(dir.to_path_buf())
 }
 
+/// The directory above, which all profiles share: for what is made once for the tests.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    let profile = profile_dir()?;
+    let dir = profile
+        .parent()
+        .with_context(|| format!("{} has no parent directory", profile.display()))?;
+    Ok(dir.to_path_buf())
+}
+
 /// Runs a command to its end; an exit code other than zero is an error that repeats the command line.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = command_line(command);

@@ -11,11 +11,7 @@ const MAKE: &str = include_str!("gpio-machine.sh");
 
 /// Makes what is missing.
 pub(crate) fn ensure_made() -> Result<()> {
-    let target = cargo::profile_dir()?;
-    let home = target
-        .parent()
-        .with_context(|| format!("{} has no parent directory", target.display()))?
-        .join("gpio-machine");
+    let home = cargo::target_dir()?.join("gpio-machine");
     let mut make = Command::new("bash");
     make.args(["-c", MAKE, "gpio-machine.sh"]).arg(&home);
     cargo::run(&mut make).context("the tests of the GPIO sink need a kernel with simulated lines")

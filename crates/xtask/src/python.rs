@@ -17,11 +17,7 @@ const PACKAGES: [&str; 1] = [
 
 /// Makes the environment, and installs what it lacks.
 pub(crate) fn ensure_installed() -> Result<()> {
-    let target = cargo::profile_dir()?;
-    let home = target
-        .parent()
-        .with_context(|| format!("{} has no parent directory", target.display()))?
-        .join("python");
+    let home = cargo::target_dir()?.join("python");
     // Written last, so that an installation that was interrupted is made again.
     let list = home.join("installed.txt");
     let wanted = PACKAGES.join("\n");
