@@ -25,7 +25,7 @@ impl Found {
         assert_eq!(line["finding"], finding, "{line}");
         if finding == "fail" || finding == "warn" {
             assert!(
-                line["cure"].as_str().is_some_and(|cure| cure.len() > 10),
+                line["hint"].as_str().is_some_and(|hint| hint.len() > 10),
                 "{line}"
             );
         }

@@ -90,9 +90,9 @@ fn a_wrong_password_is_told_with_its_cure_and_never_shown() -> Result<()> {
     let failure = &connection(&status)["last_failure"];
     assert_eq!(failure["what"], "login refused: Invalid credentials");
     assert!(
-        failure["cure"]
+        failure["hint"]
             .as_str()
-            .is_some_and(|cure| cure.contains("email"))
+            .is_some_and(|hint| hint.contains("email"))
     );
     assert_eq!(told(&hub, "login_refused")?.len(), 1, "said once");
     let stats = backend.stats()?;
@@ -150,9 +150,9 @@ fn a_socket_that_gets_no_alerts_is_opened_anew() -> Result<()> {
     one_comes_through(&backend)?;
     backend.order(&json!({"do": "deafen"}))?;
     let status = until_open(&hub, 2)?;
-    assert_eq!(counter(&status, "deaf"), 1);
+    assert_eq!(counter(&status, "subscription_lost"), 1);
     one_comes_through(&backend)?;
-    let told = told(&hub, "deaf")?;
+    let told = told(&hub, "subscription_lost")?;
     assert!(
         told[0]["text"]
             .as_str()

@@ -82,7 +82,7 @@ fn backend(seed: u64) -> Result<Backend> {
         "--frame",
         "320x240",
         "--wait-for-client",
-        // The slot that a faithful backend takes away leaves the link open and deaf, which is another matter.
+        // The slot that a faithful backend takes away leaves the link open and without alerts, which is another matter.
         "--no-faithful",
         "--heartbeat",
         "50ms",

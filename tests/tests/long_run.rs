@@ -85,11 +85,11 @@ fn two_hours_of_the_real_backends_ways_lose_nothing() -> Result<()> {
     let stats = backend.stats()?;
     let connection = &hub.status()?["connections"][0];
     println!(
-        "{} anomalies, {late} of them fetched afterwards; {} logins, {} connects, deaf {} times",
+        "{} anomalies, {late} of them fetched afterwards; {} logins, {} connects, subscription lost {} times",
         made.len(),
         stats["logins"],
         connection["counters"]["opened"],
-        connection["counters"]["deaf"],
+        connection["counters"]["subscription_lost"],
     );
     assert!(
         late > 0 && late < made.len(),

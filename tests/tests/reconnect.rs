@@ -83,9 +83,9 @@ fn a_refusing_backend_is_asked_at_doubling_waits() -> Result<()> {
         "{failure}"
     );
     assert!(
-        failure["cure"]
+        failure["hint"]
             .as_str()
-            .is_some_and(|cure| cure.contains("the path in `url`")),
+            .is_some_and(|hint| hint.contains("the path in `url`")),
         "{failure}"
     );
     assert_doubling(&waits(&backend, 0)?);

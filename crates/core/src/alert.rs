@@ -158,17 +158,17 @@ impl fmt::Display for Severity {
 /// A word that names no severity.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a severity: write low, medium, high or critical")]
-pub struct UnknownWord(pub String);
+pub struct ParseSeverityError(pub String);
 
 impl FromStr for Severity {
-    type Err = UnknownWord;
+    type Err = ParseSeverityError;
 
     /// Reads the word in any case: the backend writes `Low`, people write `low`.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         [Self::Low, Self::Medium, Self::High, Self::Critical]
             .into_iter()
             .find(|severity| severity.to_string().eq_ignore_ascii_case(word))
-            .ok_or_else(|| UnknownWord(word.to_owned()))
+            .ok_or_else(|| ParseSeverityError(word.to_owned()))
     }
 }
 
@@ -257,6 +257,9 @@ mod tests {
     fn severities_are_ordered_and_read_in_any_case() {
         assert!(Severity::Low < Severity::Medium && Severity::High < Severity::Critical);
         assert_eq!("Low".parse(), Ok(Severity::Low));
-        assert_eq!("urgent".parse::<Severity>(), Err(UnknownWord("urgent".into())));
+        assert_eq!(
+            "urgent".parse::<Severity>(),
+            Err(ParseSeverityError("urgent".into()))
+        );
     }
 }

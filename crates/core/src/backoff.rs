@@ -15,12 +15,12 @@ pub struct BackoffPolicy {
 }
 
 impl BackoffPolicy {
-    /// The wait after `failures` failures in a row, counted from 1, moved by `roll` in 0..1.
-    pub fn delay(&self, failures: u32, roll: f64) -> Duration {
+    /// The wait after `failures` failures in a row, counted from 1, moved by `random` in 0..1.
+    pub fn delay(&self, failures: u32, random: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let plain = self.initial.saturating_mul(1 << doublings).min(self.max);
         let jitter = self.jitter.clamp(0.0, 1.0);
-        plain.mul_f64(1.0 + jitter * (2.0 * roll.clamp(0.0, 1.0) - 1.0))
+        plain.mul_f64(1.0 + jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0))
     }
 }
 
@@ -29,7 +29,7 @@ impl BackoffPolicy {
 pub struct Backoff {
     policy: BackoffPolicy,
     failures: u32,
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
 }
 
 impl Backoff {
@@ -38,14 +38,14 @@ impl Backoff {
         Self {
             policy,
             failures: 0,
-            dice: fastrand::Rng::with_seed(seed),
+            rng: fastrand::Rng::with_seed(seed),
         }
     }
 
     /// Counts one more failure and says how long to wait after it.
     pub fn fail(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        self.policy.delay(self.failures, self.dice.f64())
+        self.policy.delay(self.failures, self.rng.f64())
     }
 
     /// Forgets the failures: the other side has proved itself.

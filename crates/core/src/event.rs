@@ -1,6 +1,6 @@
 //! What the hub has to say about itself, and how that becomes an alert: silence must never be ambiguous.
 
-use crate::{Alert, AlertId, AlertKind, Deafness, Details, Picture, Severity, UnixMillis};
+use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, SubscriptionLoss, UnixMillis};
 
 /// Name that stands for the connection and the stream of an alert that the hub raised itself.
 pub const HUB: &str = "hub";
@@ -58,11 +58,11 @@ pub enum HubEvent {
         seconds: u64,
     },
     /// A connection looked well but got no alerts. It is opened anew.
-    Deaf {
+    SubscriptionLost {
         /// The connection.
         connection: String,
         /// Why.
-        why: Deafness,
+        why: SubscriptionLoss,
     },
     /// The backend does not accept the login or the token.
     LoginRefused {
@@ -71,7 +71,7 @@ pub enum HubEvent {
         /// What it said.
         why: String,
         /// What to do about it.
-        cure: &'static str,
+        hint: &'static str,
     },
     /// There is little room left on the disk that everything is stored on.
     DiskLow {
@@ -178,12 +178,12 @@ impl HubEvent {
                 seconds,
             } => link_lost(&connection, &why, seconds),
             Self::LinkBack { connection, seconds } => link_back(&connection, seconds),
-            Self::Deaf { connection, why } => deaf(&connection, why),
+            Self::SubscriptionLost { connection, why } => subscription_lost(&connection, why),
             Self::LoginRefused {
                 connection,
                 why,
-                cure,
-            } => login_refused(&connection, &why, cure),
+                hint,
+            } => login_refused(&connection, &why, hint),
             Self::DiskLow { dir, free } => disk_low(&dir, free),
             Self::ClockJumped { millis } => clock_jumped(millis),
         }
@@ -208,21 +208,21 @@ fn link_back(connection: &str, seconds: u64) -> Told {
     )
 }
 
-fn deaf(connection: &str, why: Deafness) -> Told {
+fn subscription_lost(connection: &str, why: SubscriptionLoss) -> Told {
     let severity = match why {
-        Deafness::Contested => Severity::Critical,
-        Deafness::Forgotten | Deafness::TakenOver => Severity::High,
+        SubscriptionLoss::Contested => Severity::Critical,
+        SubscriptionLoss::Forgotten | SubscriptionLoss::TakenOver => Severity::High,
     };
     let title = format!("Connection {connection} got no alerts and is opened anew");
-    ("deaf", severity, title, format!("{why}."))
+    ("subscription_lost", severity, title, format!("{why}."))
 }
 
-fn login_refused(connection: &str, why: &str, cure: &str) -> Told {
+fn login_refused(connection: &str, why: &str, hint: &str) -> Told {
     (
         "login_refused",
         Severity::High,
         format!("The backend of connection {connection} does not let the hub in"),
-        format!("{why}. {cure}"),
+        format!("{why}. {hint}"),
     )
 }
 
@@ -300,12 +300,12 @@ mod tests {
             "#]],
         );
         check(
-            HubEvent::Deaf {
+            HubEvent::SubscriptionLost {
                 connection: "shop".into(),
-                why: Deafness::TakenOver,
+                why: SubscriptionLoss::TakenOver,
             },
             expect![[r#"
-                deaf (high): Connection shop got no alerts and is opened anew
+                subscription_lost (high): Connection shop got no alerts and is opened anew
                 another client, probably a browser, connected as the same user and gets the alerts: give the hub an account of its own.
             "#]],
         );

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Deafness;
+use crate::SubscriptionLoss;
 
 /// Why the hub closes a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub enum CloseReason {
     /// The other side broke the WebSocket protocol (1002).
     Protocol,
     /// The backend sends the alerts elsewhere (1000).
-    Deaf(Deafness),
+    SubscriptionLost(SubscriptionLoss),
 }
 
 impl CloseReason {
     /// The code that goes into the close frame (RFC 6455, section 7.4.1).
     pub fn code(self) -> u16 {
         match self {
-            Self::Stopping | Self::Deaf(_) => 1000,
+            Self::Stopping | Self::SubscriptionLost(_) => 1000,
             Self::Silent(_) => 1001,
             Self::Protocol => 1002,
             Self::TooLarge { .. } => 1009,
@@ -48,7 +48,7 @@ impl fmt::Display for CloseReason {
             }
             Self::TooLarge { limit } => write!(f, "a message was larger than max_message = {limit} bytes"),
             Self::Protocol => f.write_str("the server broke the WebSocket protocol"),
-            Self::Deaf(why) => why.fmt(f),
+            Self::SubscriptionLost(why) => why.fmt(f),
         }
     }
 }
@@ -56,7 +56,7 @@ impl fmt::Display for CloseReason {
 /// An attempt to open the link, or a request beside it, that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectFailure {
-    /// Which kind, for the cure.
+    /// Which kind, for the hint.
     pub kind: FailureKind,
     /// What exactly, without the token.
     pub detail: String,
@@ -112,7 +112,7 @@ impl FailureKind {
     }
 
     /// What the user can do about it, as one sentence.
-    pub fn cure(self) -> &'static str {
+    pub fn hint(self) -> &'static str {
         match self {
             Self::Credentials => "Make the token readable for the hub's user.",
             Self::Address => "Correct `url` or `user_id`.",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::MonotonicTime;
 
 /// How often to ask and how long to believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct HeartbeatPolicy {
 
 /// What the heartbeat wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub enum HeartbeatAction {
     /// Nothing before the next deadline.
     Quiet,
     /// Send a ping now.
@@ -32,36 +32,36 @@ pub enum Beat {
 #[derive(Debug)]
 pub struct Heartbeat {
     policy: HeartbeatPolicy,
-    last_heard: Moment,
-    last_step: Moment,
-    next_ping: Moment,
-    ping_sent: Option<Moment>,
-    reprieve: Option<Moment>,
+    last_heard: MonotonicTime,
+    last_step: MonotonicTime,
+    next_ping: MonotonicTime,
+    ping_sent: Option<MonotonicTime>,
+    grace_until: Option<MonotonicTime>,
     round_trip: Option<Duration>,
 }
 
 impl Heartbeat {
     /// Begins with the link's opening, which is itself a sign of life.
-    pub fn new(policy: HeartbeatPolicy, now: Moment) -> Self {
+    pub fn new(policy: HeartbeatPolicy, now: MonotonicTime) -> Self {
         Self {
             policy,
             last_heard: now,
             last_step: now,
             next_ping: now + policy.interval,
             ping_sent: None,
-            reprieve: None,
+            grace_until: None,
             round_trip: None,
         }
     }
 
     /// Any message came in.
-    pub fn heard(&mut self, now: Moment) {
+    pub fn heard(&mut self, now: MonotonicTime) {
         self.last_heard = now;
-        self.reprieve = None;
+        self.grace_until = None;
     }
 
     /// A pong came in, which also measures the round trip.
-    pub fn pong(&mut self, now: Moment) {
+    pub fn pong(&mut self, now: MonotonicTime) {
         self.heard(now);
         if let Some(sent) = self.ping_sent.take() {
             self.round_trip = Some(now.since(sent));
@@ -74,37 +74,37 @@ impl Heartbeat {
     }
 
     /// When anything was last heard.
-    pub fn last_heard(&self) -> Moment {
+    pub fn last_heard(&self) -> MonotonicTime {
         self.last_heard
     }
 
     /// When [`Self::step`] wants to be called again at the latest.
-    pub fn deadline(&self) -> Moment {
+    pub fn deadline(&self) -> MonotonicTime {
         self.next_ping.min(self.dead_at())
     }
 
     /// Looks at the clock.
-    pub fn step(&mut self, now: Moment) -> Beat {
-        let overslept = now.since(self.last_step) > self.policy.interval + self.policy.interval / 2;
+    pub fn step(&mut self, now: MonotonicTime) -> HeartbeatAction {
+        let was_stalled = now.since(self.last_step) > self.policy.interval + self.policy.interval / 2;
         self.last_step = now;
         if now >= self.dead_at() {
-            if !overslept {
-                return Beat::Dead(now.since(self.last_heard));
+            if !was_stalled {
+                return HeartbeatAction::Dead(now.since(self.last_heard));
             }
-            self.reprieve = Some(now + self.policy.interval);
+            self.grace_until = Some(now + self.policy.interval);
         }
         if now < self.next_ping {
-            return Beat::Quiet;
+            return HeartbeatAction::Quiet;
         }
         // Counted from now and not from the missed moment: a stall must not end in a burst of pings.
         self.next_ping = now + self.policy.interval;
         self.ping_sent = Some(now);
-        Beat::Ping
+        HeartbeatAction::Ping
     }
 
-    fn dead_at(&self) -> Moment {
+    fn dead_at(&self) -> MonotonicTime {
         let believed = self.last_heard + self.policy.timeout;
-        self.reprieve.map_or(believed, |until| believed.max(until))
+        self.grace_until.map_or(believed, |until| believed.max(until))
     }
 }
 
@@ -117,16 +117,25 @@ mod tests {
         timeout: Duration::from_secs(60),
     };
 
-    fn at(seconds: u64) -> Moment {
-        Moment::since_origin(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_secs(seconds))
     }
 
     #[test]
     fn pings_each_interval_and_gives_up_after_the_timeout() {
         let mut heart = Heartbeat::new(POLICY, at(0));
-        let beats: Vec<Beat> = [29, 30, 31, 59, 60].map(|s| heart.step(at(s))).into();
-        let dead = Beat::Dead(Duration::from_secs(60));
-        assert_eq!(beats, [Beat::Quiet, Beat::Ping, Beat::Quiet, Beat::Quiet, dead]);
+        let beats: Vec<HeartbeatAction> = [29, 30, 31, 59, 60].map(|s| heart.step(at(s))).into();
+        let dead = HeartbeatAction::Dead(Duration::from_secs(60));
+        assert_eq!(
+            beats,
+            [
+                HeartbeatAction::Quiet,
+                HeartbeatAction::Ping,
+                HeartbeatAction::Quiet,
+                HeartbeatAction::Quiet,
+                dead
+            ]
+        );
     }
 
     #[test]
@@ -137,7 +146,7 @@ mod tests {
                 heart.heard(at(second));
             }
             assert!(
-                !matches!(heart.step(at(second)), Beat::Dead(_)),
+                !matches!(heart.step(at(second)), HeartbeatAction::Dead(_)),
                 "dead at {second}"
             );
         }
@@ -146,7 +155,7 @@ mod tests {
     #[test]
     fn measures_the_round_trip() {
         let mut heart = Heartbeat::new(POLICY, at(0));
-        assert_eq!(heart.step(at(30)), Beat::Ping);
+        assert_eq!(heart.step(at(30)), HeartbeatAction::Ping);
         heart.pong(at(34));
         assert_eq!(heart.round_trip(), Some(Duration::from_secs(4)));
         heart.pong(at(40));
@@ -160,13 +169,16 @@ mod tests {
     #[test]
     fn its_own_stall_is_not_held_against_the_peer() {
         let mut heart = Heartbeat::new(POLICY, at(0));
-        assert_eq!(heart.step(at(30)), Beat::Ping);
+        assert_eq!(heart.step(at(30)), HeartbeatAction::Ping);
         assert_eq!(
             heart.step(at(500)),
-            Beat::Ping,
+            HeartbeatAction::Ping,
             "the hub slept, so the peer is asked once more"
         );
-        assert_eq!(heart.step(at(529)), Beat::Quiet);
-        assert_eq!(heart.step(at(530)), Beat::Dead(Duration::from_secs(530)));
+        assert_eq!(heart.step(at(529)), HeartbeatAction::Quiet);
+        assert_eq!(
+            heart.step(at(530)),
+            HeartbeatAction::Dead(Duration::from_secs(530))
+        );
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    Backoff, BackoffPolicy, Beat, CloseReason, ConnectFailure, Deafness, Heartbeat, HeartbeatPolicy, Moment,
+    Backoff, BackoffPolicy, CloseReason, ConnectFailure, Heartbeat, HeartbeatAction, HeartbeatPolicy,
+    MonotonicTime, SubscriptionLoss,
 };
 
 /// The waits of a link.
@@ -37,15 +38,15 @@ pub enum LinkEvent {
     /// The attempt failed.
     Failed(ConnectFailure),
     /// Something was received.
-    Heard,
+    Received,
     /// The answer to a ping was received.
     Pong,
     /// We must close, for this reason.
-    Refuse(CloseReason),
+    Close(CloseReason),
     /// The socket is gone, whoever began it. The text says how, for the status.
     Closed(String),
     /// What the link waits for is there: do not wait any longer.
-    Hurry,
+    RetryNow,
     /// Close for good.
     Stop,
 }
@@ -76,21 +77,21 @@ pub enum LinkState {
     /// An attempt is under way since then.
     Connecting {
         /// When it began.
-        since: Moment,
+        since: MonotonicTime,
     },
     /// Open.
     Open {
         /// Since when.
-        since: Moment,
+        since: MonotonicTime,
         /// Whether it has been open long enough to be trusted.
-        proven: bool,
+        stable: bool,
         /// Its heartbeat.
         heartbeat: Heartbeat,
     },
     /// Our close frame is out.
     Closing {
         /// Since when.
-        since: Moment,
+        since: MonotonicTime,
         /// Whether this is the end.
         for_good: bool,
         /// How long to stay away at the least.
@@ -99,7 +100,7 @@ pub enum LinkState {
     /// Waiting to try again.
     Waiting {
         /// Until when.
-        until: Moment,
+        until: MonotonicTime,
     },
     /// Closed for good.
     Stopped,
@@ -141,7 +142,7 @@ impl Link {
     }
 
     /// When [`LinkEvent::Wake`] is due; `None` when only an event from outside can move the link.
-    pub fn deadline(&self) -> Option<Moment> {
+    pub fn deadline(&self) -> Option<MonotonicTime> {
         match &self.state {
             LinkState::Idle | LinkState::Stopped => None,
             LinkState::Connecting { since } => Some(*since + self.policy.connect_timeout),
@@ -149,14 +150,14 @@ impl Link {
             LinkState::Waiting { until } => Some(*until),
             LinkState::Open {
                 since,
-                proven,
+                stable,
                 heartbeat,
             } => {
-                let stable = *since + self.policy.stable_after;
-                Some(if *proven {
+                let stable_at = *since + self.policy.stable_after;
+                Some(if *stable {
                     heartbeat.deadline()
                 } else {
-                    heartbeat.deadline().min(stable)
+                    heartbeat.deadline().min(stable_at)
                 })
             }
         }
@@ -164,7 +165,7 @@ impl Link {
 
     /// Takes one event and says what to do about it. Events that come too late to matter, such as the
     /// outcome of an abandoned attempt, do nothing.
-    pub fn step(&mut self, now: Moment, event: LinkEvent) -> Option<LinkEffect> {
+    pub fn step(&mut self, now: MonotonicTime, event: LinkEvent) -> Option<LinkEffect> {
         match event {
             LinkEvent::Start => matches!(self.state, LinkState::Idle).then(|| self.connect(now)),
             LinkEvent::Wake => self.wake(now),
@@ -175,7 +176,7 @@ impl Link {
                 }
                 None
             }
-            LinkEvent::Heard | LinkEvent::Pong => {
+            LinkEvent::Received | LinkEvent::Pong => {
                 if let LinkState::Open { heartbeat, .. } = &mut self.state {
                     if event == LinkEvent::Pong {
                         heartbeat.pong(now)
@@ -185,7 +186,7 @@ impl Link {
                 }
                 None
             }
-            LinkEvent::Refuse(reason) => self.close(now, reason),
+            LinkEvent::Close(reason) => self.close(now, reason),
             LinkEvent::Closed(_) => {
                 match self.state {
                     LinkState::Closing { for_good: true, .. } => self.state = LinkState::Stopped,
@@ -195,12 +196,12 @@ impl Link {
                 }
                 None
             }
-            LinkEvent::Hurry => matches!(self.state, LinkState::Waiting { .. }).then(|| self.connect(now)),
+            LinkEvent::RetryNow => matches!(self.state, LinkState::Waiting { .. }).then(|| self.connect(now)),
             LinkEvent::Stop => self.stop(now),
         }
     }
 
-    fn connect(&mut self, now: Moment) -> LinkEffect {
+    fn connect(&mut self, now: MonotonicTime) -> LinkEffect {
         self.attempts += 1;
         self.state = LinkState::Connecting { since: now };
         LinkEffect::Connect {
@@ -208,13 +209,13 @@ impl Link {
         }
     }
 
-    fn opened(&mut self, now: Moment) -> Option<LinkEffect> {
+    fn opened(&mut self, now: MonotonicTime) -> Option<LinkEffect> {
         match self.state {
             LinkState::Connecting { .. } => {
                 let heartbeat = Heartbeat::new(self.policy.heartbeat, now);
                 self.state = LinkState::Open {
                     since: now,
-                    proven: false,
+                    stable: false,
                     heartbeat,
                 };
                 None
@@ -224,13 +225,13 @@ impl Link {
         }
     }
 
-    fn wait(&mut self, now: Moment, at_least: Duration) {
+    fn wait(&mut self, now: MonotonicTime, at_least: Duration) {
         self.state = LinkState::Waiting {
             until: now + self.backoff.fail().max(at_least),
         };
     }
 
-    fn close(&mut self, now: Moment, reason: CloseReason) -> Option<LinkEffect> {
+    fn close(&mut self, now: MonotonicTime, reason: CloseReason) -> Option<LinkEffect> {
         let LinkState::Open { .. } = self.state else {
             return None;
         };
@@ -238,14 +239,14 @@ impl Link {
             since: now,
             for_good: reason == CloseReason::Stopping,
             pause: match reason {
-                CloseReason::Deaf(Deafness::Contested) => self.policy.contest_pause,
+                CloseReason::SubscriptionLost(SubscriptionLoss::Contested) => self.policy.contest_pause,
                 _ => Duration::ZERO,
             },
         };
         Some(LinkEffect::Close(reason))
     }
 
-    fn stop(&mut self, now: Moment) -> Option<LinkEffect> {
+    fn stop(&mut self, now: MonotonicTime) -> Option<LinkEffect> {
         match &mut self.state {
             LinkState::Open { .. } => self.close(now, CloseReason::Stopping),
             LinkState::Closing { for_good, .. } => {
@@ -263,7 +264,7 @@ impl Link {
         }
     }
 
-    fn wake(&mut self, now: Moment) -> Option<LinkEffect> {
+    fn wake(&mut self, now: MonotonicTime) -> Option<LinkEffect> {
         let due = self.deadline().is_some_and(|deadline| now >= deadline);
         if !due {
             return None;
@@ -286,17 +287,17 @@ impl Link {
             }
             LinkState::Open {
                 since,
-                proven,
+                stable,
                 heartbeat,
             } => {
-                if !*proven && now.since(*since) >= self.policy.stable_after {
-                    *proven = true;
+                if !*stable && now.since(*since) >= self.policy.stable_after {
+                    *stable = true;
                     self.backoff.reset();
                 }
                 match heartbeat.step(now) {
-                    Beat::Quiet => None,
-                    Beat::Ping => Some(LinkEffect::Ping),
-                    Beat::Dead(silence) => self.close(now, CloseReason::Silent(silence)),
+                    HeartbeatAction::Quiet => None,
+                    HeartbeatAction::Ping => Some(LinkEffect::Ping),
+                    HeartbeatAction::Dead(silence) => self.close(now, CloseReason::Silent(silence)),
                 }
             }
         }
@@ -328,8 +329,8 @@ mod tests {
         },
     };
 
-    fn at(seconds: u64) -> Moment {
-        Moment::since_origin(secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(secs(seconds))
     }
 
     fn refused() -> LinkEvent {
@@ -347,9 +348,9 @@ mod tests {
     /// waits between the end of one attempt and the beginning of the next.
     fn waits(
         link: &mut Link,
-        mut now: Moment,
+        mut now: MonotonicTime,
         rounds: usize,
-        fate: impl Fn(&mut Link, Moment) -> Moment,
+        fate: impl Fn(&mut Link, MonotonicTime) -> MonotonicTime,
     ) -> Vec<u64> {
         let mut waits = Vec::new();
         for _ in 0..rounds {
@@ -391,10 +392,10 @@ mod tests {
         assert_eq!(waits(&mut link, at(0), 4, slammed), [1, 2, 4, 8]);
         let stable = |link: &mut Link, now| {
             link.step(now, LinkEvent::Opened);
-            let proven = now + secs(10);
-            assert_eq!(link.step(proven, LinkEvent::Wake), None);
-            link.step(proven, gone());
-            proven
+            let stable = now + secs(10);
+            assert_eq!(link.step(stable, LinkEvent::Wake), None);
+            link.step(stable, gone());
+            stable
         };
         assert_eq!(waits(&mut link, at(100), 3, stable), [1, 1, 1]);
     }
@@ -433,12 +434,16 @@ mod tests {
         let mut link = Link::new(POLICY, 0);
         link.step(at(0), LinkEvent::Start);
         let mut now = at(0);
-        for why in [Deafness::TakenOver, Deafness::Contested] {
+        for why in [SubscriptionLoss::TakenOver, SubscriptionLoss::Contested] {
             link.step(now, LinkEvent::Opened);
-            link.step(now, LinkEvent::Refuse(CloseReason::Deaf(why)));
+            link.step(now, LinkEvent::Close(CloseReason::SubscriptionLost(why)));
             link.step(now, gone());
             let next = link.deadline().unwrap();
-            let expected = if why == Deafness::Contested { 300 } else { 1 };
+            let expected = if why == SubscriptionLoss::Contested {
+                300
+            } else {
+                1
+            };
             assert_eq!(next.since(now), secs(expected), "{why:?}");
             now = next;
             link.step(now, LinkEvent::Wake);

@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 impl RetryPolicy {
-    /// Judges attempt number `attempt` (from 1) at an alert received at `received_at`; `roll` in 0..1
+    /// Judges attempt number `attempt` (from 1) at an alert received at `received_at`; `random` in 0..1
     /// moves the wait within its jitter.
     pub fn judge(
         &self,
@@ -33,7 +33,7 @@ impl RetryPolicy {
         attempt: u32,
         received_at: UnixMillis,
         now: UnixMillis,
-        roll: f64,
+        random: f64,
     ) -> Verdict {
         let (note, asked) = match outcome {
             Outcome::Delivered => return Verdict::Delivered,
@@ -41,7 +41,7 @@ impl RetryPolicy {
             Outcome::Retry { note, after } => (note, *after),
             Outcome::Broken { note } => (note, None),
         };
-        let wait = self.backoff.delay(attempt, roll).max(asked.unwrap_or_default());
+        let wait = self.backoff.delay(attempt, random).max(asked.unwrap_or_default());
         match self.give_up_after {
             Some(patience) if now + wait > received_at + patience => {
                 Verdict::Dead(format!("given up after {attempt} attempts: {note}"))

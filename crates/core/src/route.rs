@@ -54,12 +54,12 @@ pub struct Decision<'a> {
     /// The sink.
     pub sink: &'a str,
     /// The reason.
-    pub why: Why<'a>,
+    pub why: RouteReason<'a>,
 }
 
 /// The reason of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why<'a> {
+pub enum RouteReason<'a> {
     /// Yes: there are no routes, so every sink gets every alert.
     NoRoutes,
     /// Yes: this route took it.
@@ -67,23 +67,23 @@ pub enum Why<'a> {
     /// No: no route names this sink.
     NeverNamed,
     /// No: of the routes that name this sink, the last one asked refused it for this reason.
-    RefusedBy(&'a str, &'static str),
+    NotMatched(&'a str, &'static str),
 }
 
-impl Why<'_> {
+impl RouteReason<'_> {
     /// Whether this reason is a yes.
     pub fn delivers(&self) -> bool {
         matches!(self, Self::NoRoutes | Self::TakenBy(_))
     }
 }
 
-impl fmt::Display for Why<'_> {
+impl fmt::Display for RouteReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoutes => f.write_str("yes: without routes every sink gets every alert"),
             Self::TakenBy(route) => write!(f, "yes: route {route}"),
             Self::NeverNamed => f.write_str("no: no route names this sink"),
-            Self::RefusedBy(route, condition) => {
+            Self::NotMatched(route, condition) => {
                 write!(f, "no: route {route} asks for another {condition}")
             }
         }
@@ -130,19 +130,19 @@ impl Router {
             .collect()
     }
 
-    fn decide(&self, target: &Target, alert: &Alert) -> Why<'_> {
+    fn decide(&self, target: &Target, alert: &Alert) -> RouteReason<'_> {
         if self.routes.is_empty() {
-            return Why::NoRoutes;
+            return RouteReason::NoRoutes;
         }
-        let mut why = Why::NeverNamed;
+        let mut why = RouteReason::NeverNamed;
         for route in self
             .routes
             .iter()
             .filter(|route| route.sinks.contains(&target.name))
         {
             match route.matches.refusal(alert) {
-                None => return Why::TakenBy(&route.name),
-                Some(condition) => why = Why::RefusedBy(&route.name, condition),
+                None => return RouteReason::TakenBy(&route.name),
+                Some(condition) => why = RouteReason::NotMatched(&route.name, condition),
             }
         }
         why

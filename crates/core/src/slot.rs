@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use crate::Moment;
+use crate::MonotonicTime;
 
 /// The first look after a connect comes this soon.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ const CONTEST_WINDOW: Duration = Duration::from_secs(600);
 
 /// What the server says of the slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SlotSight {
+pub enum SlotStatus {
     /// A socket has it.
     Held {
         /// The server's word for when that socket was opened, which tells one from the next.
@@ -51,7 +51,7 @@ pub enum SlotSight {
 
 /// Why alerts would not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deafness {
+pub enum SubscriptionLoss {
     /// The server knows no socket of this user.
     Forgotten,
     /// Another client connected as the same user.
@@ -68,7 +68,7 @@ pub enum SlotVerdict {
     /// It cannot be told yet.
     Open,
     /// They do not: connect anew.
-    Deaf(Deafness),
+    SubscriptionLost(SubscriptionLoss),
     /// The slot was left to another client, which has gone.
     Vacant,
     /// It will never be told: do not ask again.
@@ -82,16 +82,16 @@ pub struct SlotWatch {
     off: bool,
     open: Option<Open>,
     /// The slot is left to another client, and is looked at next then.
-    yielding: Option<Moment>,
+    yielding: Option<MonotonicTime>,
     /// What the server called our last socket.
     last_ours: Option<String>,
-    losses: VecDeque<(Moment, Deafness)>,
+    losses: VecDeque<(MonotonicTime, SubscriptionLoss)>,
 }
 
 #[derive(Debug)]
 struct Open {
-    since: Moment,
-    next: Moment,
+    since: MonotonicTime,
+    next: MonotonicTime,
     ours: Option<String>,
     doubted: bool,
     verified: bool,
@@ -111,7 +111,7 @@ impl SlotWatch {
     }
 
     /// Our socket was opened.
-    pub fn opened(&mut self, now: Moment) {
+    pub fn opened(&mut self, now: MonotonicTime) {
         self.yielding = None;
         self.open = Some(Open {
             since: now,
@@ -135,7 +135,7 @@ impl SlotWatch {
     }
 
     /// When to look next; `None` while there is nothing to look after.
-    pub fn deadline(&self) -> Option<Moment> {
+    pub fn deadline(&self) -> Option<MonotonicTime> {
         let open = self.open.as_ref().map(|open| open.next);
         open.or(self.yielding).filter(|_| !self.off)
     }
@@ -151,23 +151,23 @@ impl SlotWatch {
     }
 
     /// Judges what was seen, having asked then.
-    pub fn seen(&mut self, asked: Moment, now: Moment, sight: SlotSight) -> SlotVerdict {
+    pub fn seen(&mut self, asked: MonotonicTime, now: MonotonicTime, sight: SlotStatus) -> SlotVerdict {
         let interval = self.interval;
         let Some(open) = &mut self.open else {
             return self.yielded(now, &sight);
         };
         let tight = now.since(open.since) < TIGHT_FOR;
         open.next = now + if tight { interval / TIGHT_FACTOR } else { interval };
-        let deafness = match sight {
-            SlotSight::Unknowable => {
+        let loss = match sight {
+            SlotStatus::Unknowable => {
                 self.off = true;
                 return SlotVerdict::Off;
             }
-            SlotSight::Unclear => {
+            SlotStatus::Unclear => {
                 open.verified = false;
                 return SlotVerdict::Open;
             }
-            SlotSight::Held { connected_at, age } => {
+            SlotStatus::Held { connected_at, age } => {
                 let younger = age.is_some_and(|age| age + AGE_TOLERANCE < asked.since(open.since));
                 let other = match &open.ours {
                     Some(ours) => connected_at.as_ref() != Some(ours),
@@ -179,9 +179,9 @@ impl SlotWatch {
                     open.verified = true;
                     return SlotVerdict::Ours;
                 }
-                Deafness::TakenOver
+                SubscriptionLoss::TakenOver
             }
-            SlotSight::Free => Deafness::Forgotten,
+            SlotStatus::Free => SubscriptionLoss::Forgotten,
         };
         open.verified = false;
         if !open.doubted {
@@ -189,26 +189,29 @@ impl SlotWatch {
             open.next = now + CONFIRM_AFTER;
             return SlotVerdict::Open;
         }
-        SlotVerdict::Deaf(self.judged(now, deafness))
+        SlotVerdict::SubscriptionLost(self.judged(now, loss))
     }
 
-    fn judged(&mut self, now: Moment, deafness: Deafness) -> Deafness {
-        self.losses.push_back((now, deafness));
+    fn judged(&mut self, now: MonotonicTime, loss: SubscriptionLoss) -> SubscriptionLoss {
+        self.losses.push_back((now, loss));
         self.losses.retain(|(loss, _)| now.since(*loss) < CONTEST_WINDOW);
-        let seen = self.losses.iter().any(|(_, how)| *how == Deafness::TakenOver);
+        let seen = self
+            .losses
+            .iter()
+            .any(|(_, how)| *how == SubscriptionLoss::TakenOver);
         if !seen || self.losses.len() < CONTEST_LOSSES {
-            return deafness;
+            return loss;
         }
         self.losses.clear();
         self.yielding = Some(now + self.interval);
-        Deafness::Contested
+        SubscriptionLoss::Contested
     }
 
-    fn yielded(&mut self, now: Moment, sight: &SlotSight) -> SlotVerdict {
+    fn yielded(&mut self, now: MonotonicTime, sight: &SlotStatus) -> SlotVerdict {
         if self.yielding.is_none() {
             return SlotVerdict::Open;
         }
-        if *sight == SlotSight::Free {
+        if *sight == SlotStatus::Free {
             self.yielding = None;
             return SlotVerdict::Vacant;
         }
@@ -217,7 +220,7 @@ impl SlotWatch {
     }
 }
 
-impl fmt::Display for Deafness {
+impl fmt::Display for SubscriptionLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Forgotten => {
@@ -239,12 +242,12 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
 
-    fn at(millis: u64) -> Moment {
-        Moment::since_origin(Duration::from_millis(millis))
+    fn at(millis: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_millis(millis))
     }
 
-    fn held(connected_at: &str, age_ms: u64) -> SlotSight {
-        SlotSight::Held {
+    fn held(connected_at: &str, age_ms: u64) -> SlotStatus {
+        SlotStatus::Held {
             connected_at: Some(connected_at.to_owned()),
             age: Some(Duration::from_millis(age_ms)),
         }
@@ -262,7 +265,7 @@ mod tests {
     }
 
     /// Sees the same bad news twice.
-    fn twice(watch: &mut SlotWatch, now: u64, sight: &SlotSight) -> SlotVerdict {
+    fn twice(watch: &mut SlotWatch, now: u64, sight: &SlotStatus) -> SlotVerdict {
         assert_eq!(watch.seen(at(now), at(now), sight.clone()), SlotVerdict::Open);
         assert!(!watch.verified());
         assert_eq!(watch.deadline(), Some(at(now + 250)), "looks again at once");
@@ -290,20 +293,20 @@ mod tests {
         let mut watch = SlotWatch::new(INTERVAL);
         opened(&mut watch, 0, "a");
         assert_eq!(
-            twice(&mut watch, 9_000, &SlotSight::Free),
-            SlotVerdict::Deaf(Deafness::Forgotten)
+            twice(&mut watch, 9_000, &SlotStatus::Free),
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::Forgotten)
         );
         let mut watch = SlotWatch::new(INTERVAL);
         opened(&mut watch, 20_000, "b");
         assert_eq!(
             twice(&mut watch, 30_000, &held("c", 500)),
-            SlotVerdict::Deaf(Deafness::TakenOver)
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::TakenOver)
         );
         // Replaced before the first look: the other one is younger than ours.
         watch.opened(at(40_000));
         assert_eq!(
             twice(&mut watch, 45_000, &held("d", 2_000)),
-            SlotVerdict::Deaf(Deafness::TakenOver)
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::TakenOver)
         );
     }
 
@@ -312,7 +315,7 @@ mod tests {
         let mut watch = SlotWatch::new(INTERVAL);
         opened(&mut watch, 0, "a");
         assert_eq!(
-            watch.seen(at(9_000), at(9_000), SlotSight::Free),
+            watch.seen(at(9_000), at(9_000), SlotStatus::Free),
             SlotVerdict::Open
         );
         assert_eq!(
@@ -320,7 +323,7 @@ mod tests {
             SlotVerdict::Ours
         );
         assert_eq!(
-            watch.seen(at(17_000), at(17_000), SlotSight::Unclear),
+            watch.seen(at(17_000), at(17_000), SlotStatus::Unclear),
             SlotVerdict::Open
         );
         assert_eq!(
@@ -339,8 +342,8 @@ mod tests {
         };
         let verdicts = [0, 1, 12, 13, 14, 15].map(&mut takeover);
         let (other, fight) = (
-            SlotVerdict::Deaf(Deafness::TakenOver),
-            SlotVerdict::Deaf(Deafness::Contested),
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::TakenOver),
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::Contested),
         );
         assert_eq!(verdicts, [other, other, other, other, fight, other]);
     }
@@ -358,7 +361,7 @@ mod tests {
         let next = watch.deadline().unwrap();
         assert_eq!(watch.seen(next, next, held("theirs", 40_000)), SlotVerdict::Open);
         let next = watch.deadline().unwrap();
-        assert_eq!(watch.seen(next, next, SlotSight::Free), SlotVerdict::Vacant);
+        assert_eq!(watch.seen(next, next, SlotStatus::Free), SlotVerdict::Vacant);
         assert_eq!(watch.deadline(), None);
     }
 
@@ -367,7 +370,7 @@ mod tests {
         let mut watch = SlotWatch::new(INTERVAL);
         watch.opened(at(0));
         assert_eq!(
-            watch.seen(at(1_000), at(1_000), SlotSight::Unknowable),
+            watch.seen(at(1_000), at(1_000), SlotStatus::Unknowable),
             SlotVerdict::Off
         );
         assert_eq!(watch.deadline(), None);

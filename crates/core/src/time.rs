@@ -12,9 +12,9 @@ use time::format_description::well_known::Rfc3339;
 ///
 /// It never jumps, so waits and timeouts are measured in it. It means nothing after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(Duration);
+pub struct MonotonicTime(Duration);
 
-impl Moment {
+impl MonotonicTime {
     /// The moment `elapsed` after the clock's origin.
     pub const fn since_origin(elapsed: Duration) -> Self {
         Self(elapsed)
@@ -26,7 +26,7 @@ impl Moment {
     }
 }
 
-impl Add<Duration> for Moment {
+impl Add<Duration> for MonotonicTime {
     type Output = Self;
     fn add(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
@@ -128,7 +128,7 @@ mod tests {
     fn arithmetic_saturates() {
         assert_eq!(UnixMillis(i64::MAX) + Duration::MAX, UnixMillis(i64::MAX));
         assert_eq!(
-            Moment::default().since(Moment::since_origin(Duration::MAX)),
+            MonotonicTime::default().since(MonotonicTime::since_origin(Duration::MAX)),
             Duration::ZERO
         );
     }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use watchpost_core::{Moment, UnixMillis};
+use watchpost_core::{MonotonicTime, UnixMillis};
 
 /// Tells the time to the actors.
 ///
@@ -25,8 +25,8 @@ impl Clock {
 
     /// The monotonic time.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    pub(crate) fn now(&self) -> Moment {
-        Moment::since_origin(Instant::now().saturating_duration_since(self.origin))
+    pub(crate) fn now(&self) -> MonotonicTime {
+        MonotonicTime::since_origin(Instant::now().saturating_duration_since(self.origin))
     }
 
     /// The wall-clock time.

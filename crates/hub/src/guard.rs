@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tracing::error;
-use watchpost_core::{Backoff, BackoffPolicy, Moment};
+use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
 
 /// Waits between restarts of an actor that keeps dying.
 const RESTARTS: BackoffPolicy = BackoffPolicy {
@@ -26,8 +26,8 @@ pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
     address: Addr<A>,
     arbiter: Arbiter,
     backoff: Backoff,
-    since: Moment,
-    restart_at: Option<Moment>,
+    since: MonotonicTime,
+    restart_at: Option<MonotonicTime>,
 }
 
 impl<A: Actor<Context = Context<A>>> Guard<A> {
@@ -36,7 +36,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         name: String,
         parts: P,
         new: fn(P) -> A,
-        now: Moment,
+        now: MonotonicTime,
     ) -> Self {
         let make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>> = Box::new(move || {
             let parts = parts.clone();
@@ -61,7 +61,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
     }
 
     /// Looks after the actor. To be called every second or so.
-    pub(crate) fn check(&mut self, now: Moment) {
+    pub(crate) fn check(&mut self, now: MonotonicTime) {
         if self.address.connected() {
             if now.since(self.since) > RECOVERED_AFTER {
                 self.backoff.reset();

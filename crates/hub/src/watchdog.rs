@@ -8,7 +8,7 @@ use rustix::fs::statvfs;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::WatchdogSettings;
-use watchpost_core::{ClockWatch, HubEvent, LowWater, Moment};
+use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime};
 
 use crate::backend::ping;
 use crate::clock::Clock;
@@ -38,7 +38,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches until the hub has stopped.
     pub(crate) async fn run(self) {
-        let (mut water, mut wall) = (LowWater::new(self.min_free), ClockWatch::new());
+        let (mut water, mut wall) = (LowDiskAlarm::new(self.min_free), ClockWatch::new());
         let mut due = self.clock.now();
         let mut said = None;
         while self.supervisor.connected() {
@@ -52,10 +52,10 @@ impl Watch {
         }
     }
 
-    fn look(&self, water: &mut LowWater, wall: &mut ClockWatch) {
+    fn look(&self, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
         if let Ok(disk) = statvfs(&self.data_dir) {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            if water.falls(free) {
+            if water.check(free) {
                 let dir = self.data_dir.display().to_string();
                 self.store.raise(HubEvent::DiskLow { dir, free });
             }
@@ -67,7 +67,7 @@ impl Watch {
 
     /// Calls the watchdog if all is well. Otherwise it is tried again with the next tick: a connection that is just
     /// being opened anew should not cost a call.
-    async fn tell(&self, watchdog: &WatchdogSettings, due: &mut Moment, said: &mut Option<String>) {
+    async fn tell(&self, watchdog: &WatchdogSettings, due: &mut MonotonicTime, said: &mut Option<String>) {
         let Ok(reports) = self.supervisor.send(Report).await else {
             return;
         };
@@ -86,7 +86,7 @@ impl Watch {
         match watchdog.ping_url.read() {
             Ok(url) => {
                 if let Err(e) = ping(&url, PING_TIMEOUT).await {
-                    warn!("the watchdog could not be called: {e}. {}", e.kind.cure());
+                    warn!("the watchdog could not be called: {e}. {}", e.kind.hint());
                 }
             }
             Err(e) => warn!("the watchdog could not be called: {e}"),

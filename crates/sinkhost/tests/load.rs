@@ -1,4 +1,4 @@
-//! Files that are no plugins of this host: each refused with its own reason and its cure.
+//! Files that are no plugins of this host: each refused with its own reason and its hint.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;

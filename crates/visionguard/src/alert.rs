@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::fields::{Field, Object};
 use crate::reader::{MAX_TEXT_BYTES, Reader, Reading, Scalar, number, read_text};
-use crate::{Defect, ParseOptions, Picture, PictureProblem, Timestamp};
+use crate::{Defect, ParseOptions, Picture, PictureProblem, TimestampText};
 
 /// One alert. Only text with JSON escapes is copied; all else borrows from the message.
 ///
@@ -43,7 +43,7 @@ pub struct Alert<'a> {
     /// Number of the judged sequence within the stream.
     pub sequence_id: Option<i64>,
     /// When it happened. Only the documented shape has it.
-    pub timestamp: Option<Timestamp<'a>>,
+    pub timestamp: Option<TimestampText<'a>>,
     /// Body poses as raw JSON, only with [`ParseOptions::keep_pose`].
     pub pose: Option<&'a RawValue>,
     /// The picture, or why the message has none. To be used as
@@ -108,7 +108,7 @@ impl<'a> Alert<'a> {
             start_frame: reader.integer(Field::StartFrame),
             end_frame: reader.integer(Field::EndFrame),
             sequence_id: reader.integer(Field::SequenceId),
-            timestamp: reader.text(Field::Timestamp).map(Timestamp),
+            timestamp: reader.text(Field::Timestamp).map(TimestampText),
             pose: if options.keep_pose {
                 reader.raw(Field::PoseDict)
             } else {

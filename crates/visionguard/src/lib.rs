@@ -39,4 +39,4 @@ pub use message::{Message, ParseOptions, Parser};
 pub use notification::{Detection, MAX_DETECTIONS, Metadata, Notification, NotificationKind};
 pub use picture::{JpegFrame, Picture, PictureLimits, PictureProblem};
 pub use reader::MAX_TEXT_BYTES;
-pub use timestamp::{Moment, Timestamp};
+pub use timestamp::{Timestamp, TimestampText};

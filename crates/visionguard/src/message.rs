@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::fields::{Field, Node, Object};
 use crate::reader::Reader;
-use crate::{Alert, Notification, ParseError, Timestamp, nonfinite};
+use crate::{Alert, Notification, ParseError, TimestampText, nonfinite};
 
 /// One message from the backend. It borrows from the text it was read from.
 #[derive(Debug)]
@@ -12,12 +12,12 @@ pub enum Message<'a> {
     /// The backend asks for a sign of life; answer with [`outgoing::pong`](crate::outgoing::pong).
     Ping {
         /// The backend's local time, without zone.
-        timestamp: Option<Timestamp<'a>>,
+        timestamp: Option<TimestampText<'a>>,
     },
     /// The answer to our ping. The backend echoes nothing of it.
     Pong {
         /// The backend's local time, without zone.
-        timestamp: Option<Timestamp<'a>>,
+        timestamp: Option<TimestampText<'a>>,
     },
     /// A camera saw abnormal behaviour (`anomaly_detected`, or the documented shape without a type).
     Alert(Box<Alert<'a>>),
@@ -113,10 +113,10 @@ fn message(node: Node<'_>, options: ParseOptions) -> Result<Message<'_>, ParseEr
         "anomaly_detected" => Message::Alert(Box::new(Alert::read(&object, options))),
         "notification" => Message::Notification(Box::new(Notification::read(&object))),
         "ping" => Message::Ping {
-            timestamp: reader.text(Field::Timestamp).map(Timestamp),
+            timestamp: reader.text(Field::Timestamp).map(TimestampText),
         },
         "pong" => Message::Pong {
-            timestamp: reader.text(Field::Timestamp).map(Timestamp),
+            timestamp: reader.text(Field::Timestamp).map(TimestampText),
         },
         _ => Message::Unknown { kind },
     })

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::fields::{Field, Object};
 use crate::reader::{Reader, Reading, Scalar};
-use crate::{BoundingBox, Defect, Timestamp};
+use crate::{BoundingBox, Defect, TimestampText};
 
 /// One notification. Anybody who reaches the backend can make it send one, so it proves nothing.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Notification<'a> {
     /// `low`, `medium`, `high` or `critical`.
     pub priority: Option<Cow<'a, str>>,
     /// When: UTC for anomalies, the server's local time for those made over REST.
-    pub timestamp: Option<Timestamp<'a>>,
+    pub timestamp: Option<TimestampText<'a>>,
     /// A path in the backend's frontend.
     pub action_url: Option<Cow<'a, str>>,
     /// What it refers to; null for those made over REST.
@@ -94,7 +94,7 @@ impl<'a> Notification<'a> {
             title: reader.text(Field::Title).unwrap_or_default(),
             message: reader.text(Field::Message).unwrap_or_default(),
             priority: reader.text(Field::Priority),
-            timestamp: reader.text(Field::Timestamp).map(Timestamp),
+            timestamp: reader.text(Field::Timestamp).map(TimestampText),
             action_url: reader.text(Field::ActionUrl),
             metadata,
             defects: reader.defects,

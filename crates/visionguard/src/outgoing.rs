@@ -1,6 +1,6 @@
 //! What the hub says over the alert socket. The backend answers a ping and only logs an acknowledgement.
 //!
-//! Always a JSON object in a text frame: anything else makes the backend deaf without closing.
+//! Always a JSON object in a text frame: anything else makes the backend drop the subscription without closing.
 
 use serde::Serialize;
 use time::format_description::BorrowedFormatItem;

@@ -1,7 +1,7 @@
 //! The shapes behind the backend's REST addresses. It makes no request.
 //!
 //! Only what identifies a thing is required: a field that a later backend leaves out costs its value and
-//! not the reply. Timestamps stay text; [`Moment::parse`](crate::Moment::parse) reads them.
+//! not the reply. Timestamps stay text; [`Timestamp::parse`](crate::Timestamp::parse) reads them.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The backend's timestamps: naive ISO texts whose zone is known only to who wrote them.
 //!
 //! Pings, pongs and REST notifications carry the server's local time; anomaly notifications and REST rows
-//! carry UTC. Nothing here guesses which: the caller says so in [`Moment::at`].
+//! carry UTC. Nothing here guesses which: the caller says so in [`Timestamp::at`].
 
 use std::borrow::Cow;
 
@@ -12,11 +12,11 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 /// A timestamp as the backend wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timestamp<'a>(pub Cow<'a, str>);
+pub struct TimestampText<'a>(pub Cow<'a, str>);
 
 /// A point in time, as exact as the text was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum Timestamp {
     /// Without zone, as Python's `datetime.now()` and `utcnow()` write it.
     Naive(PrimitiveDateTime),
     /// With `Z` or an offset.
@@ -29,14 +29,14 @@ const NAIVE: &[BorrowedFormatItem<'_>] = format_description!(
     "[year]-[month]-[day][first [T] [ ]][hour]:[minute]:[second][optional [.[subsecond]]]"
 );
 
-impl Timestamp<'_> {
+impl TimestampText<'_> {
     /// Reads it; `None` when it is not an ISO date and time.
-    pub fn moment(&self) -> Option<Moment> {
-        Moment::parse(&self.0)
+    pub fn parse(&self) -> Option<Timestamp> {
+        Timestamp::parse(&self.0)
     }
 }
 
-impl Moment {
+impl Timestamp {
     /// Reads `2026-11-23T01:17:00`, with or without fraction, `Z` or an offset such as `+05:00`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(naive) = PrimitiveDateTime::parse(text, NAIVE) {
@@ -73,7 +73,7 @@ mod tests {
             ("2026-11-23T06:17:00+05:00", datetime!(2026-11-23 01:17:00 UTC)),
         ] {
             assert_eq!(
-                Moment::parse(text).map(|moment| moment.at(UtcOffset::UTC)),
+                Timestamp::parse(text).map(|time| time.at(UtcOffset::UTC)),
                 Some(expected),
                 "{text}"
             );
@@ -84,17 +84,17 @@ mod tests {
     fn only_a_naive_time_takes_the_assumed_offset() {
         let karachi = offset!(+5);
         assert_eq!(
-            Moment::parse("2026-11-23T06:17:00").map(|m| m.at(karachi)),
+            Timestamp::parse("2026-11-23T06:17:00").map(|m| m.at(karachi)),
             Some(datetime!(2026-11-23 01:17:00 UTC).to_offset(karachi))
         );
         assert_eq!(
-            Moment::parse("2026-11-23T06:17:00Z").map(|m| m.at(karachi)),
+            Timestamp::parse("2026-11-23T06:17:00Z").map(|m| m.at(karachi)),
             Some(datetime!(2026-11-23 06:17:00 UTC))
         );
     }
 
     #[test]
-    fn anything_else_is_no_moment() {
+    fn anything_else_is_no_timestamp() {
         for text in [
             "",
             "yesterday",
@@ -103,7 +103,7 @@ mod tests {
             "2026-11-23T01:17:00 ",
             "1795396590521",
         ] {
-            assert_eq!(Moment::parse(text), None, "{text}");
+            assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }
 }

@@ -229,7 +229,7 @@ fn heartbeats() {
         expect![[r#"
         Ping {
             timestamp: Some(
-                Timestamp(
+                TimestampText(
                     "2026-11-23T01:17:00.478730",
                 ),
             ),
@@ -241,7 +241,7 @@ fn heartbeats() {
         expect![[r#"
         Pong {
             timestamp: Some(
-                Timestamp(
+                TimestampText(
                     "2026-11-23T01:16:30.981854",
                 ),
             ),

@@ -32,7 +32,7 @@ fn notification_after_an_alert() {
                     "low",
                 ),
                 timestamp: Some(
-                    Timestamp(
+                    TimestampText(
                         "2026-11-23T01:16:30.521329",
                     ),
                 ),
@@ -81,7 +81,7 @@ fn notification_of_owl_eye() {
                     "high",
                 ),
                 timestamp: Some(
-                    Timestamp(
+                    TimestampText(
                         "2026-11-23T01:16:30.964370",
                     ),
                 ),
@@ -146,7 +146,7 @@ fn notification_made_over_rest() {
                     "medium",
                 ),
                 timestamp: Some(
-                    Timestamp(
+                    TimestampText(
                         "2026-11-23T01:16:30.979910",
                     ),
                 ),

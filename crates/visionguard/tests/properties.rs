@@ -31,7 +31,7 @@ fn use_fully(text: &[u8]) {
                 let _ = serde_json::from_str::<Value>(pose.get());
             }
             if let Some(timestamp) = alert.timestamp {
-                let _ = timestamp.moment();
+                let _ = timestamp.parse();
             }
             if let Ok(frame) = alert
                 .picture

@@ -64,7 +64,7 @@ fn the_documented_shape() {
             end_frame: None,
             sequence_id: None,
             timestamp: Some(
-                Timestamp(
+                TimestampText(
                     "2026-11-23T01:16:30.521Z",
                 ),
             ),

@@ -60,7 +60,7 @@ pub(crate) struct ConfigArgs {
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Print one JSON document: a list of what was checked, `pass`, `warn`, `fail` or `skip`, and the cure.
+    /// Print one JSON document: a list of what was checked, `pass`, `warn`, `fail` or `skip`, and the hint.
     #[arg(long)]
     pub(crate) json: bool,
 }

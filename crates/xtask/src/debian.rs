@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named_with_its_reason_and_its_cure() {
+    fn what_is_missing_is_named_with_its_reason_and_its_hint() {
         let lacking = missing(NEEDS, |sign| !matches!(sign, Sign::Runs("c++", _)));
         let obstacle = anyhow::anyhow!("this system has no apt-get");
         expect![[r#"

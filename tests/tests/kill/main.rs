@@ -93,7 +93,7 @@ fn backend(seed: u64) -> Result<Backend> {
         "320x240",
         "--ids",
         "--wait-for-client",
-        // A replaced socket is closed and not left deaf: here it is the hub that breaks, not the link.
+        // A replaced socket is closed and not left without its subscription: here it is the hub that breaks, not the link.
         "--no-faithful",
         "--fault",
         "duplicate=0.05",

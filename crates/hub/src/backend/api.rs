@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{ConnectFailure, FailureKind, Moment, Secret, UnixMillis};
+use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, Secret, UnixMillis};
 use watchpost_visionguard as wire;
 use watchpost_visionguard::rest::{
     Anomaly, AnomalyChange, AnomalyPage, Connection, ErrorBody, LoginRequest, Shop, TokenResponse, User,
@@ -95,7 +95,7 @@ impl Api {
                     continue;
                 };
                 if let Ok(wire::Message::Pong { .. }) = parser.parse(&text) {
-                    return Ok(clock.now().since(Moment::default()));
+                    return Ok(clock.now().since(MonotonicTime::default()));
                 }
             }
             Err(broken(&"the server closed it"))

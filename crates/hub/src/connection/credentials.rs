@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{ConnectFailure, FailureKind, Moment, Secret};
+use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, Secret};
 use watchpost_visionguard::Claims;
 
 use crate::backend::Api;
@@ -34,10 +34,10 @@ pub(super) struct Credentials {
     settings: Arc<ConnectionSettings>,
     clock: Clock,
     /// The fetched session, and until when it is used.
-    session: RefCell<Option<(Session, Moment)>>,
+    session: RefCell<Option<(Session, MonotonicTime)>>,
     /// Held by whoever logs in.
     login: tokio::sync::Mutex<()>,
-    refused: Cell<Option<Moment>>,
+    refused: Cell<Option<MonotonicTime>>,
 }
 
 impl Credentials {
@@ -69,7 +69,7 @@ impl Credentials {
 
     /// For a request beside the open socket: the session at hand, or a login unless one has just failed.
     pub(super) async fn at_hand(&self, api: &Api) -> Result<Session, ConnectFailure> {
-        let paused = |at: Moment| self.clock.now().since(at) < LOGIN_PAUSE;
+        let paused = |at: MonotonicTime| self.clock.now().since(at) < LOGIN_PAUSE;
         if self.settings.token.is_none() && self.fetched().is_none() && self.refused.get().is_some_and(paused)
         {
             return Err(ConnectFailure {

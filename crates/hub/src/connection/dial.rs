@@ -58,13 +58,13 @@ impl Connection {
         if self.logged_failure == Some(failure.kind) {
             debug!(connection = %name, "still cannot connect: {failure}");
         } else {
-            warn!(connection = %name, "cannot connect: {failure}. {} Trying again.", failure.kind.cure());
+            warn!(connection = %name, "cannot connect: {failure}. {} Trying again.", failure.kind.hint());
             self.logged_failure = Some(failure.kind);
             if failure.kind.is_refusal() {
                 self.store.raise(HubEvent::LoginRefused {
                     connection: name.clone(),
                     why: failure.to_string(),
-                    cure: failure.kind.cure(),
+                    hint: failure.kind.hint(),
                 });
             }
         }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertIds, AlertKind, BoundingBox, Confidence, Details, Moment, Picture, Severity, UnixMillis,
+    Alert, AlertIds, AlertKind, BoundingBox, Confidence, Details, MonotonicTime, Picture, Severity,
+    UnixMillis,
 };
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Message, ParseError, ParseOptions, Parser, PictureLimits};
@@ -65,7 +66,7 @@ pub(super) struct Intake {
     parser: Parser,
     limits: PictureLimits,
     ids: Arc<AlertIds>,
-    complained: Option<Moment>,
+    complained: Option<MonotonicTime>,
 }
 
 impl Intake {
@@ -121,7 +122,7 @@ impl Intake {
         }
     }
 
-    fn complain(&mut self, text: &[u8], error: &ParseError, now: Moment, so_far: u64) {
+    fn complain(&mut self, text: &[u8], error: &ParseError, now: MonotonicTime, so_far: u64) {
         if self
             .complained
             .is_some_and(|last| now.since(last) < COMPLAINT_INTERVAL)
@@ -193,9 +194,9 @@ fn arrive(
 
 /// Only a time with a zone says when it was: a naive one is of a zone that the message does not tell.
 fn occurred_at(alert: &wire::Alert<'_>) -> Option<UnixMillis> {
-    match alert.timestamp.as_ref()?.moment()? {
-        wire::Moment::Zoned(time) => Some(time.into()),
-        wire::Moment::Naive(_) => None,
+    match alert.timestamp.as_ref()?.parse()? {
+        wire::Timestamp::Zoned(time) => Some(time.into()),
+        wire::Timestamp::Naive(_) => None,
     }
 }
 

@@ -25,8 +25,9 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Absence, AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Digest, FailureKind, HeartbeatPolicy,
-    HubEvent, Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, Moment, Pairing, SlotWatch,
+    AlertIds, BackoffPolicy, CloseReason, ConnectFailure, Correlator, FailureKind, HeartbeatPolicy, HubEvent,
+    Link, LinkEffect, LinkEvent, LinkPolicy, LinkState, MonotonicTime, OutageTracker, RateLimitedCounter,
+    SlotWatch,
 };
 use watchpost_visionguard::{Backend, outgoing};
 
@@ -82,21 +83,21 @@ pub(crate) struct Connection {
     assembler: Assembler,
     slot: SlotWatch,
     slot_timer: Option<SpawnHandle>,
-    pairing: Pairing,
+    pairing: Correlator,
     backfill: Backfill,
     /// Records being fetched because a notification told of them.
     fetching: usize,
-    absence: Absence,
+    absence: OutageTracker,
     absence_timer: Option<SpawnHandle>,
     attempt: Option<SpawnHandle>,
     socket: Option<Socket>,
-    wake: Option<(Moment, SpawnHandle)>,
+    wake: Option<(MonotonicTime, SpawnHandle)>,
     /// Size of the alerts that the store has not confirmed yet.
     in_hand_bytes: usize,
     in_hand: usize,
     counters: Counters,
     /// Alerts dropped that nobody has been told of.
-    dropped: Digest,
+    dropped: RateLimitedCounter,
     last_failure: Option<LastFailure>,
     /// Said once for a repeated failure.
     logged_failure: Option<FailureKind>,
@@ -123,12 +124,12 @@ impl Connection {
             credentials: Credentials::new(Arc::clone(&settings), clock),
             slot: SlotWatch::new(settings.slot.interval.into()),
             slot_timer: None,
-            pairing: Pairing::default(),
+            pairing: Correlator::default(),
             backfill: Backfill::default(),
             fetching: 0,
             readers,
             ids: Arc::clone(&ids),
-            absence: Absence::new(link_grace, clock.now()),
+            absence: OutageTracker::new(link_grace, clock.now()),
             absence_timer: None,
             intake: Intake::new(&settings, ids),
             assembler: Assembler::new(max_message),
@@ -141,7 +142,7 @@ impl Connection {
             in_hand_bytes: 0,
             in_hand: 0,
             counters: Counters::default(),
-            dropped: Digest::new(DROPPED_INTERVAL),
+            dropped: RateLimitedCounter::new(DROPPED_INTERVAL),
             last_failure: None,
             logged_failure: None,
             ending: String::new(),
@@ -302,24 +303,24 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
         let frame = match frame {
             Ok(frame) => frame,
             Err(ProtocolError::Overflow) => {
-                return self.step(LinkEvent::Refuse(CloseReason::TooLarge { limit }), ctx);
+                return self.step(LinkEvent::Close(CloseReason::TooLarge { limit }), ctx);
             }
             Err(ProtocolError::Io(e)) => return self.closed(format!("reading failed: {e}"), ctx),
             Err(e) => {
                 debug!(connection = %self.settings.name, "{e}");
-                return self.step(LinkEvent::Refuse(CloseReason::Protocol), ctx);
+                return self.step(LinkEvent::Close(CloseReason::Protocol), ctx);
             }
         };
         match self.assembler.push(&frame) {
             Assembled::Text(text) => {
                 // Control frames prove nothing: the backend's web server goes on with them when the backend itself has
                 // dropped the connection.
-                self.step(LinkEvent::Heard, ctx);
+                self.step(LinkEvent::Received, ctx);
                 self.message(&text, ctx);
             }
             Assembled::Binary => self.counters.ignored += 1,
-            Assembled::TooLarge => self.step(LinkEvent::Refuse(CloseReason::TooLarge { limit }), ctx),
-            Assembled::OutOfOrder => self.step(LinkEvent::Refuse(CloseReason::Protocol), ctx),
+            Assembled::TooLarge => self.step(LinkEvent::Close(CloseReason::TooLarge { limit }), ctx),
+            Assembled::OutOfOrder => self.step(LinkEvent::Close(CloseReason::Protocol), ctx),
             Assembled::Other => match frame {
                 Frame::Ping(payload) => self.send(WsMessage::Pong(payload), ctx),
                 Frame::Close(reason) => self.peer_closes(reason, ctx),

@@ -8,7 +8,7 @@ use actix::prelude::*;
 use tracing::debug;
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertIds, AlertKind, ConnectFailure, Details, Paired, Picture, Severity, UnixMillis,
+    Alert, AlertIds, AlertKind, ConnectFailure, Correlation, Details, Picture, Severity, UnixMillis,
 };
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Notification, NotificationKind};
@@ -38,7 +38,7 @@ pub(super) struct Record {
     shop_id: Option<String>,
     stream_id: Option<String>,
     person_id: Option<i64>,
-    at: Option<wire::Moment>,
+    at: Option<wire::Timestamp>,
 }
 
 /// Reads the notifications of one connection.
@@ -139,7 +139,10 @@ fn record(notification: &Notification<'_>) -> Option<Record> {
         shop_id: metadata.shop_id.as_deref().map(str::to_owned),
         stream_id: metadata.stream_id.as_deref().map(str::to_owned),
         person_id: metadata.person_id,
-        at: notification.timestamp.as_ref().and_then(wire::Timestamp::moment),
+        at: notification
+            .timestamp
+            .as_ref()
+            .and_then(wire::TimestampText::parse),
     })
 }
 
@@ -155,14 +158,14 @@ impl Connection {
                     .pairing
                     .notification(stream_id, record.person_id.unwrap_or(0))
                 {
-                    Paired::With(alert) => self.store.annotate(annotation_of(
+                    Correlation::With(alert) => self.store.annotate(annotation_of(
                         alert,
                         &record.anomaly_id,
                         record.shop_id.as_deref(),
                         record.at,
                     )),
                     // The backend's list has the number of the video frame too.
-                    Paired::Unclear => self.backfill_in(SETTLE, ctx),
+                    Correlation::Unclear => self.backfill_in(SETTLE, ctx),
                 }
             }
         }

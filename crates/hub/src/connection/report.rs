@@ -65,7 +65,7 @@ pub struct Counters {
     pub given_up: u64,
     /// Times the link was open but the backend sent its alerts elsewhere.
     #[serde(default)]
-    pub deaf: u64,
+    pub subscription_lost: u64,
     /// Alerts received.
     pub received: u64,
     /// Alerts stored.
@@ -102,7 +102,7 @@ pub struct LastFailure {
     pub what: String,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cure: Option<String>,
+    pub hint: Option<String>,
 }
 
 impl LastFailure {
@@ -110,7 +110,7 @@ impl LastFailure {
         Self {
             at,
             what: failure.to_string(),
-            cure: Some(failure.kind.cure().to_owned()),
+            hint: Some(failure.kind.hint().to_owned()),
         }
     }
 
@@ -118,7 +118,7 @@ impl LastFailure {
         Self {
             at,
             what: format!("connection lost: {how}"),
-            cure: None,
+            hint: None,
         }
     }
 }

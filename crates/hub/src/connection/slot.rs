@@ -7,7 +7,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::time::sleep;
 use tracing::{debug, info};
-use watchpost_core::{CloseReason, ConnectFailure, HubEvent, LinkEvent, Moment, SlotSight, SlotVerdict};
+use watchpost_core::{
+    CloseReason, ConnectFailure, HubEvent, LinkEvent, MonotonicTime, SlotStatus, SlotVerdict,
+};
 
 use super::Connection;
 use super::credentials::Session;
@@ -49,26 +51,26 @@ impl Connection {
         }));
     }
 
-    fn judge(&mut self, asked: Moment, answer: Result<Slot, ConnectFailure>, ctx: &mut Context<Self>) {
+    fn judge(&mut self, asked: MonotonicTime, answer: Result<Slot, ConnectFailure>, ctx: &mut Context<Self>) {
         let sight = match answer {
             Ok(slot) => sight(slot),
             Err(e) => {
                 debug!(connection = %self.settings.name, "cannot tell whether alerts come here: {e}");
-                SlotSight::Unclear
+                SlotStatus::Unclear
             }
         };
         match self.slot.seen(asked, self.clock.now(), sight) {
             SlotVerdict::Ours | SlotVerdict::Open => {}
-            SlotVerdict::Vacant => self.step(LinkEvent::Hurry, ctx),
+            SlotVerdict::Vacant => self.step(LinkEvent::RetryNow, ctx),
             SlotVerdict::Off => info!(
                 connection = %self.settings.name,
                 "this backend cannot tell to whom it sends alerts: it is not asked again"
             ),
-            SlotVerdict::Deaf(why) => {
-                self.counters.deaf += 1;
+            SlotVerdict::SubscriptionLost(why) => {
+                self.counters.subscription_lost += 1;
                 let connection = self.settings.name.clone();
-                self.store.raise(HubEvent::Deaf { connection, why });
-                self.step(LinkEvent::Refuse(CloseReason::Deaf(why)), ctx);
+                self.store.raise(HubEvent::SubscriptionLost { connection, why });
+                self.step(LinkEvent::Close(CloseReason::SubscriptionLost(why)), ctx);
             }
         }
         self.arm_slot(ctx);
@@ -89,15 +91,15 @@ pub(super) async fn freed(api: &Api, session: &Session, previous: Option<String>
     }
 }
 
-fn sight(slot: Slot) -> SlotSight {
+fn sight(slot: Slot) -> SlotStatus {
     match slot {
-        Slot::Held(socket) => SlotSight::Held {
+        Slot::Held(socket) => SlotStatus::Held {
             connected_at: socket.connected_at,
             age: socket
                 .uptime_seconds
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         },
-        Slot::Free => SlotSight::Free,
-        Slot::Unknowable => SlotSight::Unknowable,
+        Slot::Free => SlotStatus::Free,
+        Slot::Unknowable => SlotStatus::Unknowable,
     }
 }

@@ -66,7 +66,7 @@ impl Sink {
         );
         let alert = self.under_way.get(&call).map(|call| call.alert);
         if crashed && alert.is_some_and(|alert| self.crashes.blame(alert)) {
-            let times = CRASHES.poison;
+            let times = CRASHES.poison_threshold;
             return Outcome::Poisonous {
                 note: format!("{note} over this alert, {times} times"),
             };

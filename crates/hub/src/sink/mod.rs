@@ -2,7 +2,7 @@
 //! process, and records what became of them.
 //!
 //! Memory holds only what is under way; the queue is the store. When to retry is
-//! [`watchpost_core::RetryPolicy`]'s to say, and how fast to feed is [`watchpost_core::SinkPace`]'s.
+//! [`watchpost_core::RetryPolicy`]'s to say, and how fast to feed is [`watchpost_core::CircuitBreaker`]'s.
 
 mod crash;
 mod feed;
@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 use tracing::info;
 use watchpost_config::SinkSettings;
 use watchpost_core::{
-    AlertId, AlertKind, BackoffPolicy, CrashPolicy, Crashes, Digest, Moment, RetryPolicy, SinkPace,
-    UnixMillis,
+    AlertId, AlertKind, BackoffPolicy, CircuitBreaker, CrashPolicy, CrashTracker, MonotonicTime,
+    RateLimitedCounter, RetryPolicy, UnixMillis,
 };
 use watchpost_sinkhost::Host;
 
@@ -44,7 +44,7 @@ const CRASHES: CrashPolicy = CrashPolicy {
     },
     crashes: 5,
     window: Duration::from_secs(300),
-    poison: 3,
+    poison_threshold: 3,
 };
 
 /// Alerts given up are told of no more often than this.
@@ -79,17 +79,17 @@ pub(crate) struct SinkParts {
 pub(crate) struct Sink {
     parts: SinkParts,
     policy: RetryPolicy,
-    pace: SinkPace,
+    pace: CircuitBreaker,
     child: Child,
-    crashes: Crashes,
-    /// Crashes since the hub started.
+    crashes: CrashTracker,
+    /// CrashTracker since the hub started.
     crash_count: u64,
     /// Deliveries to be made one at a time, so that the next crash shows whose it is.
     careful: usize,
     /// The child holds too much memory: it is ended as soon as nothing is under way.
     recycling: bool,
     /// Alerts given up that nobody has been told of.
-    dead: Digest,
+    dead: RateLimitedCounter,
     /// The last of them, and why.
     last_dead: Option<(AlertId, String)>,
     reader: Option<CachedReader>,
@@ -104,7 +104,7 @@ pub(crate) struct Sink {
     /// Ended, but not yet so in the store.
     settling: BTreeSet<AlertId>,
     last_call: u64,
-    wake: Option<(Moment, SpawnHandle)>,
+    wake: Option<(MonotonicTime, SpawnHandle)>,
     last_error: Option<String>,
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -112,7 +112,7 @@ pub(crate) struct Sink {
 /// The plugin's process.
 enum Child {
     /// None; the next is started at this moment.
-    Waiting(Moment),
+    Waiting(MonotonicTime),
     /// Being started.
     Starting,
     /// Ready for deliveries.
@@ -157,13 +157,13 @@ impl Sink {
                 backoff,
                 give_up_after: retry.give_up_after.map(Into::into),
             },
-            pace: SinkPace::new(backoff, fastrand::u64(..)),
+            pace: CircuitBreaker::new(backoff, fastrand::u64(..)),
             child: Child::Waiting(parts.clock.now()),
-            crashes: Crashes::new(CRASHES, fastrand::u64(..)),
+            crashes: CrashTracker::new(CRASHES, fastrand::u64(..)),
             crash_count: 0,
             careful: 0,
             recycling: false,
-            dead: Digest::new(DEAD_LETTER_INTERVAL),
+            dead: RateLimitedCounter::new(DEAD_LETTER_INTERVAL),
             last_dead: None,
             reader: None,
             fetching: false,
@@ -215,7 +215,7 @@ impl Sink {
         }));
     }
 
-    fn wake_at(&mut self, at: Moment, ctx: &mut Context<Self>) {
+    fn wake_at(&mut self, at: MonotonicTime, ctx: &mut Context<Self>) {
         if let Some((earlier, timer)) = self.wake {
             if earlier <= at {
                 return;

@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use tracing::error;
-use watchpost_core::{HubEvent, Moment};
+use watchpost_core::{HubEvent, MonotonicTime};
 use watchpost_store::{Batch, OpenReport, Receipt, StoreError};
 
 use super::Writer;
@@ -17,7 +17,7 @@ const EXAMINE_INTERVAL: Duration = Duration::from_secs(300);
 
 /// A time in which a commit fails again and again.
 struct Trouble {
-    since: Moment,
+    since: MonotonicTime,
     /// What was wrong first.
     what: String,
     /// Times the store was opened anew.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, info, warn};
-use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Moment, Router};
+use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, MonotonicTime, Router};
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Store};
 
 use super::{Accept, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs};
@@ -88,11 +88,11 @@ pub(crate) struct Writer {
     releasers: Vec<Recipient<Released>>,
     pub(super) stopping: Vec<oneshot::Sender<()>>,
     /// Until then the outcomes of the batch may wait for an alert.
-    linger_until: Moment,
+    linger_until: MonotonicTime,
     /// When retention is due.
-    retain_at: Moment,
+    retain_at: MonotonicTime,
     /// When the store was last looked through because a reader had met damage.
-    pub(super) examined: Option<Moment>,
+    pub(super) examined: Option<MonotonicTime>,
 }
 
 impl Writer {

@@ -27,7 +27,7 @@ fuzz_target!(|text: &[u8]| {
                 "it can be acknowledged"
             );
             if let Some(timestamp) = &alert.timestamp {
-                let _ = timestamp.moment();
+                let _ = timestamp.parse();
             }
             if let Ok(frame) = alert
                 .picture

@@ -63,8 +63,8 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
     out::line(format_args!("\nconnection {name}: {state}\n  {url}"))?;
     if let Some(failure) = &connection.last_failure {
         out::line(format_args!("  {} {}", failure.at, failure.what))?;
-        if let Some(cure) = &failure.cure {
-            out::line(format_args!("  {cure}"))?;
+        if let Some(hint) = &failure.hint {
+            out::line(format_args!("  {hint}"))?;
         }
     }
     out::line(format_args!(

@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{AlertIds, ConnectFailure, FailureKind, LinkState, Moment, UnixMillis};
+use watchpost_core::{AlertIds, ConnectFailure, FailureKind, LinkState, MonotonicTime, UnixMillis};
 use watchpost_store::{Annotation, Reader, StoreError};
 use watchpost_visionguard::PictureLimits;
 
@@ -50,8 +50,8 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(200);
 /// When the next pass is due.
 #[derive(Debug, Default)]
 pub(super) struct Backfill {
-    due: Option<Moment>,
-    timer: Option<(Moment, SpawnHandle)>,
+    due: Option<MonotonicTime>,
+    timer: Option<(MonotonicTime, SpawnHandle)>,
     running: bool,
     /// Unreadable rows of the pass before.
     unreadable: HashSet<String>,
@@ -211,7 +211,7 @@ impl Connection {
                 if self.backfill.complained == Some(e.kind) {
                     debug!(%connection, "still cannot fetch what was missed: {e}");
                 } else {
-                    warn!(%connection, "cannot fetch what was missed: {e}. {} Trying again.", e.kind.cure());
+                    warn!(%connection, "cannot fetch what was missed: {e}. {} Trying again.", e.kind.hint());
                     self.backfill.complained = Some(e.kind);
                 }
                 wait = regular.min(AWAY_INTERVAL);
@@ -344,7 +344,7 @@ pub(super) fn annotation_of(
     alert: watchpost_core::AlertId,
     anomaly_id: &str,
     shop_id: Option<&str>,
-    timestamp: Option<watchpost_visionguard::Moment>,
+    timestamp: Option<watchpost_visionguard::Timestamp>,
 ) -> Annotation {
     Annotation {
         alert,

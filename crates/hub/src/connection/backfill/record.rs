@@ -6,7 +6,7 @@ use time::UtcOffset;
 use watchpost_core::{Alert, AlertIds, AlertKind, BoundingBox, Details, Picture, Severity, UnixMillis};
 use watchpost_store::PLACE_PREFIX;
 use watchpost_visionguard::rest::Anomaly;
-use watchpost_visionguard::{JpegFrame, Moment, PictureLimits};
+use watchpost_visionguard::{JpegFrame, PictureLimits, Timestamp};
 
 use super::super::intake::short;
 
@@ -15,7 +15,7 @@ const OWL_EYE: &str = "owl_eye_intrusion";
 
 /// When the record says that it happened. The backend writes UTC without saying so.
 pub(super) fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
-    Some(Moment::parse(&anomaly.timestamp)?.at(UtcOffset::UTC).into())
+    Some(Timestamp::parse(&anomaly.timestamp)?.at(UtcOffset::UTC).into())
 }
 
 /// The person, as a number or as the tracker's text.

@@ -38,7 +38,7 @@ pub(super) async fn check(
 ) {
     let backend = match Backend::parse(&settings.url) {
         Ok(backend) => backend,
-        Err(e) => return report.fail("address", e.to_string(), FailureKind::Address.cure()),
+        Err(e) => return report.fail("address", e.to_string(), FailureKind::Address.hint()),
     };
     if !reachable(report, &backend, settings.connect_timeout.into()).await {
         return;
@@ -49,7 +49,7 @@ pub(super) async fn check(
         Err(e) if matches!(e.kind, FailureKind::Http(404)) => report.warn(
             "health",
             "there is no /health at this address",
-            FailureKind::WrongPath.cure(),
+            FailureKind::WrongPath.hint(),
         ),
         Err(e) => return failed(report, "health", &e),
     }
@@ -73,7 +73,7 @@ pub(super) async fn check(
 }
 
 fn failed(report: &mut Report, check: &str, failure: &ConnectFailure) {
-    report.fail(check, failure.to_string(), failure.kind.cure());
+    report.fail(check, failure.to_string(), failure.kind.hint());
 }
 
 async fn reachable(report: &mut Report, backend: &Backend, patience: Duration) -> bool {
@@ -81,30 +81,30 @@ async fn reachable(report: &mut Report, backend: &Backend, patience: Duration) -
     let addresses = match (host.as_str(), port).to_socket_addrs() {
         Ok(addresses) => addresses.collect::<Vec<_>>(),
         Err(e) => {
-            report.fail("name", format!("{host}: {e}"), FailureKind::Dns.cure());
+            report.fail("name", format!("{host}: {e}"), FailureKind::Dns.hint());
             return false;
         }
     };
     let Some(first) = addresses.first() else {
-        report.fail("name", format!("{host} has no address"), FailureKind::Dns.cure());
+        report.fail("name", format!("{host} has no address"), FailureKind::Dns.hint());
         return false;
     };
     report.pass("name", format!("{host} is {}", first.ip()));
-    let (text, cure) = match timeout(patience, TcpStream::connect(addresses.as_slice())).await {
+    let (text, hint) = match timeout(patience, TcpStream::connect(addresses.as_slice())).await {
         Ok(Ok(_)) => {
             report.pass("TCP", format!("port {port} is open"));
             return true;
         }
         Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            (format!("port {port}: {e}"), FailureKind::Refused.cure())
+            (format!("port {port}: {e}"), FailureKind::Refused.hint())
         }
-        Ok(Err(e)) => (format!("port {port}: {e}"), FailureKind::Network.cure()),
+        Ok(Err(e)) => (format!("port {port}: {e}"), FailureKind::Network.hint()),
         Err(_) => (
             format!("port {port} does not answer"),
-            FailureKind::Timeout.cure(),
+            FailureKind::Timeout.hint(),
         ),
     };
-    report.fail("TCP", text, cure);
+    report.fail("TCP", text, hint);
     false
 }
 
@@ -113,7 +113,7 @@ async fn identity(report: &mut Report, settings: &ConnectionSettings, api: &Api)
         let outcome = match login.password.read() {
             Ok(password) => api.login(&login.email, &password).await,
             Err(e) => {
-                report.fail("login", e.to_string(), FailureKind::Credentials.cure());
+                report.fail("login", e.to_string(), FailureKind::Credentials.hint());
                 return None;
             }
         };
@@ -141,7 +141,7 @@ async fn identity(report: &mut Report, settings: &ConnectionSettings, api: &Api)
             })
         }
         Err(e) => {
-            report.fail("token", e.to_string(), FailureKind::Credentials.cure());
+            report.fail("token", e.to_string(), FailureKind::Credentials.hint());
             None
         }
     }
@@ -261,14 +261,14 @@ fn of_the_running(report: &mut Report, running: &ConnectionReport) {
             format!("open in the running hub{}", rtt.unwrap_or_default()),
         );
     }
-    let (what, cure) = match &running.last_failure {
-        Some(failure) => (failure.what.clone(), failure.cure.clone()),
+    let (what, hint) = match &running.last_failure {
+        Some(failure) => (failure.what.clone(), failure.hint.clone()),
         None => ("it is not open yet".to_owned(), None),
     };
     report.fail(
         "WebSocket",
         format!("not open in the running hub: {what}"),
-        cure.unwrap_or_else(|| "Look again in a moment.".to_owned()),
+        hint.unwrap_or_else(|| "Look again in a moment.".to_owned()),
     );
 }
 
@@ -364,7 +364,7 @@ fn newest(
             format!("shop {shop}: the newest, of {at} UTC, is in the hub"),
         );
     }
-    let written = watchpost_visionguard::Moment::parse(at)
+    let written = watchpost_visionguard::Timestamp::parse(at)
         .map(|moment| UnixMillis::from(moment.at(time::UtcOffset::UTC)));
     let old = written.is_some_and(|at| super::now().0 - at.0 > MAX_RECORD_AGE_MS);
     let before = written.is_some_and(|at| known.last().is_none_or(|oldest| at < oldest.alert.received_at));

@@ -53,7 +53,7 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubSta
 }
 
 fn service(report: &mut Report) {
-    let cure = "`systemctl enable --now watchpost` starts it now and with the machine.";
+    let hint = "`systemctl enable --now watchpost` starts it now and with the machine.";
     if !Path::new("/run/systemd/system").exists() {
         return report.warn("hub", "does not run", "Start it: `watchpost run`.");
     }
@@ -64,7 +64,7 @@ fn service(report: &mut Report) {
     report.warn(
         "hub",
         format!("does not run; its service is {}", word.unwrap_or_default()),
-        cure,
+        hint,
     );
 }
 

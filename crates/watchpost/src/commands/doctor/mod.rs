@@ -38,7 +38,7 @@ struct Line {
     text: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cure: Option<String>,
+    hint: Option<String>,
 }
 
 /// All lines so far, under headings.
@@ -61,20 +61,20 @@ impl Report {
         self.add(check, Finding::Skip, text, None);
     }
 
-    fn warn(&mut self, check: &str, text: impl Into<String>, cure: impl Into<String>) {
-        self.add(check, Finding::Warn, text, Some(cure.into()));
+    fn warn(&mut self, check: &str, text: impl Into<String>, hint: impl Into<String>) {
+        self.add(check, Finding::Warn, text, Some(hint.into()));
     }
 
-    fn fail(&mut self, check: &str, text: impl Into<String>, cure: impl Into<String>) {
-        self.add(check, Finding::Fail, text, Some(cure.into()));
+    fn fail(&mut self, check: &str, text: impl Into<String>, hint: impl Into<String>) {
+        self.add(check, Finding::Fail, text, Some(hint.into()));
     }
 
-    fn add(&mut self, check: &str, finding: Finding, text: impl Into<String>, cure: Option<String>) {
+    fn add(&mut self, check: &str, finding: Finding, text: impl Into<String>, hint: Option<String>) {
         self.lines.push(Line {
             check: format!("{}: {check}", self.part),
             finding,
             text: text.into(),
-            cure,
+            hint,
         });
     }
 
@@ -128,8 +128,8 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
             Finding::Skip => "skip",
         };
         out::line(format_args!("{word}  {}: {}", line.check, line.text))?;
-        if let Some(cure) = &line.cure {
-            out::line(format_args!("      {cure}"))?;
+        if let Some(hint) = &line.hint {
+            out::line(format_args!("      {hint}"))?;
         }
     }
     out::line(format_args!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::{AlertId, Backoff, BackoffPolicy, Moment};
+use crate::{AlertId, Backoff, BackoffPolicy, MonotonicTime};
 
 /// Alerts that are remembered because the plugin crashed over them. Those of more would be remembered by a plugin that
 /// crashes over everything, and then no single alert is to blame.
@@ -20,20 +20,20 @@ pub struct CrashPolicy {
     /// See [`crashes`](Self::crashes). A failed sink that delivers and has not crashed for this long has recovered.
     pub window: Duration,
     /// An alert over which the plugin crashed so many times is given up.
-    pub poison: u32,
+    pub poison_threshold: u32,
 }
 
 /// Watches the crashes of one sink's plugin. A start that fails counts as a crash.
 #[derive(Debug)]
-pub struct Crashes {
+pub struct CrashTracker {
     policy: CrashPolicy,
     backoff: Backoff,
     /// The last few, oldest first.
-    recent: VecDeque<Moment>,
+    recent: VecDeque<MonotonicTime>,
     failed: bool,
     /// Since it failed, some delivery has ended with the plugin's own answer.
     proved: bool,
-    /// Crashes by the alert that was being delivered.
+    /// CrashTracker by the alert that was being delivered.
     suspects: BTreeMap<AlertId, u32>,
 }
 
@@ -46,7 +46,7 @@ pub struct AfterCrash {
     pub fails: bool,
 }
 
-impl Crashes {
+impl CrashTracker {
     /// None so far; `seed` fixes the jitter of the waits.
     pub fn new(policy: CrashPolicy, seed: u64) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Crashes {
     }
 
     /// The plugin has ended without being asked to.
-    pub fn crashed(&mut self, now: Moment) -> AfterCrash {
+    pub fn crashed(&mut self, now: MonotonicTime) -> AfterCrash {
         let AfterCrash { wait, fails } = self.not_started(now);
         let wait = if self.failed {
             wait.max(self.policy.restarts.delay(u32::MAX, 0.5))
@@ -72,7 +72,7 @@ impl Crashes {
 
     /// The plugin did not start, perhaps because its device is not plugged in. That does no harm, so it is tried with
     /// growing waits, also when the sink has failed.
-    pub fn not_started(&mut self, now: Moment) -> AfterCrash {
+    pub fn not_started(&mut self, now: MonotonicTime) -> AfterCrash {
         self.recent.push_back(now);
         if self.recent.len() > self.policy.crashes {
             self.recent.pop_front();
@@ -96,7 +96,7 @@ impl Crashes {
     pub fn blame(&mut self, alert: AlertId) -> bool {
         let count = self.suspects.entry(alert).or_default();
         *count += 1;
-        if *count >= self.policy.poison && (self.proved || !self.failed) {
+        if *count >= self.policy.poison_threshold && (self.proved || !self.failed) {
             self.suspects.remove(&alert);
             return true;
         }
@@ -107,7 +107,7 @@ impl Crashes {
     }
 
     /// A delivery ended with the plugin's own answer. Returns whether the sink has recovered with it.
-    pub fn answered(&mut self, alert: AlertId, now: Moment) -> bool {
+    pub fn answered(&mut self, alert: AlertId, now: MonotonicTime) -> bool {
         self.backoff.reset();
         self.proved = true;
         self.suspects.remove(&alert);
@@ -138,11 +138,11 @@ impl Crashes {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Moment {
-        Moment::since_origin(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_secs(seconds))
     }
 
-    fn crashes() -> Crashes {
+    fn crashes() -> CrashTracker {
         let restarts = BackoffPolicy {
             initial: Duration::from_millis(500),
             max: Duration::from_secs(60),
@@ -152,9 +152,9 @@ mod tests {
             restarts,
             crashes: 5,
             window: Duration::from_secs(300),
-            poison: 3,
+            poison_threshold: 3,
         };
-        Crashes::new(policy, 0)
+        CrashTracker::new(policy, 0)
     }
 
     #[test]

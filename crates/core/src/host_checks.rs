@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use crate::{Moment, UnixMillis};
+use crate::{MonotonicTime, UnixMillis};
 
 /// Tells of a disk that gets full, once, and again only after there has been clearly more room in between.
 #[derive(Debug)]
-pub struct LowWater {
+pub struct LowDiskAlarm {
     least: u64,
     told: bool,
 }
 
-impl LowWater {
+impl LowDiskAlarm {
     /// Tells when less than `least` bytes are free.
     pub fn new(least: u64) -> Self {
         Self { least, told: false }
     }
 
     /// Whether this is to be told, with so many bytes free.
-    pub fn falls(&mut self, free: u64) -> bool {
+    pub fn check(&mut self, free: u64) -> bool {
         if free >= self.least.saturating_add(self.least / 4) {
             self.told = false;
         }
@@ -29,7 +29,7 @@ impl LowWater {
 /// Notices when the wall clock is set: the times of alerts before and after do not fit together.
 #[derive(Debug)]
 pub struct ClockWatch {
-    last: Option<(Moment, UnixMillis)>,
+    last: Option<(MonotonicTime, UnixMillis)>,
 }
 
 /// What clocks are adjusted by all the time is no news.
@@ -43,7 +43,7 @@ impl ClockWatch {
 
     /// Looks at both clocks. Returns by how many milliseconds the wall clock has jumped since the last look, forward or
     /// back, if it has. A machine that was asleep looks the same.
-    pub fn jumped(&mut self, now: Moment, wall: UnixMillis) -> Option<i64> {
+    pub fn jumped(&mut self, now: MonotonicTime, wall: UnixMillis) -> Option<i64> {
         let (before, wall_before) = self.last.replace((now, wall))?;
         let passed = i64::try_from(now.since(before).as_millis()).unwrap_or(i64::MAX);
         let jump = wall.0.saturating_sub(wall_before.0).saturating_sub(passed);
@@ -63,14 +63,14 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once_until_there_was_room_again() {
-        let mut water = LowWater::new(100);
-        let told = [150, 99, 50, 101, 99, 130, 99].map(|free| water.falls(free));
+        let mut water = LowDiskAlarm::new(100);
+        let told = [150, 99, 50, 101, 99, 130, 99].map(|free| water.check(free));
         assert_eq!(told, [false, true, false, false, false, false, true]);
     }
 
     #[test]
     fn only_a_clock_that_was_set_has_jumped() {
-        let at = |seconds| Moment::since_origin(Duration::from_secs(seconds));
+        let at = |seconds| MonotonicTime::since_origin(Duration::from_secs(seconds));
         let mut clock = ClockWatch::new();
         assert_eq!(clock.jumped(at(0), UnixMillis(1_000)), None);
         assert_eq!(clock.jumped(at(10), UnixMillis(11_500)), None);

@@ -10,20 +10,20 @@ const MAX_WAITING_ALERTS: usize = 4_096;
 
 /// The alerts of one connection that wait for their notification.
 #[derive(Debug, Default)]
-pub struct Pairing {
+pub struct Correlator {
     waiting: VecDeque<(AlertId, String, i64)>,
 }
 
 /// Which alert a notification belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paired {
+pub enum Correlation {
     /// This one.
     With(AlertId),
     /// One of several, or of none that is known: the backend's list tells.
     Unclear,
 }
 
-impl Pairing {
+impl Correlator {
     /// An alert came.
     pub fn alert(&mut self, id: AlertId, stream_id: &str, person_id: i64) {
         if self.waiting.len() == MAX_WAITING_ALERTS {
@@ -33,7 +33,7 @@ impl Pairing {
     }
 
     /// A notification came. With two alerts waiting, one notification is missing or late, and which cannot be told.
-    pub fn notification(&mut self, stream_id: &str, person_id: i64) -> Paired {
+    pub fn notification(&mut self, stream_id: &str, person_id: i64) -> Correlation {
         let fits = |(_, stream, person): &(AlertId, String, i64)| stream == stream_id && *person == person_id;
         let mut fitting = self
             .waiting
@@ -43,11 +43,11 @@ impl Pairing {
         match (fitting.next(), fitting.next()) {
             (Some((at, &(id, ..))), None) => {
                 self.waiting.remove(at);
-                Paired::With(id)
+                Correlation::With(id)
             }
             _ => {
                 self.waiting.retain(|waiting| !fits(waiting));
-                Paired::Unclear
+                Correlation::Unclear
             }
         }
     }
@@ -64,34 +64,34 @@ mod tests {
 
     #[test]
     fn only_what_is_certain_is_paired() {
-        let mut pairing = Pairing::default();
+        let mut pairing = Correlator::default();
         pairing.alert(AlertId(1), "door", 1);
         pairing.alert(AlertId(2), "door", 2);
         pairing.alert(AlertId(3), "yard", 1);
-        assert_eq!(pairing.notification("door", 2), Paired::With(AlertId(2)));
-        assert_eq!(pairing.notification("yard", 1), Paired::With(AlertId(3)));
+        assert_eq!(pairing.notification("door", 2), Correlation::With(AlertId(2)));
+        assert_eq!(pairing.notification("yard", 1), Correlation::With(AlertId(3)));
         assert_eq!(
             pairing.notification("yard", 1),
-            Paired::Unclear,
+            Correlation::Unclear,
             "its alert never came"
         );
         pairing.alert(AlertId(4), "door", 1);
         assert_eq!(
             pairing.notification("door", 1),
-            Paired::Unclear,
+            Correlation::Unclear,
             "one of 1 and 4 has none"
         );
         pairing.alert(AlertId(5), "door", 1);
-        assert_eq!(pairing.notification("door", 1), Paired::With(AlertId(5)));
+        assert_eq!(pairing.notification("door", 1), Correlation::With(AlertId(5)));
     }
 
     #[test]
     fn it_forgets_rather_than_grows() {
-        let mut pairing = Pairing::default();
+        let mut pairing = Correlator::default();
         for id in 0..=4_096 {
             pairing.alert(AlertId(id), &id.to_string(), 0);
         }
-        assert_eq!(pairing.notification("0", 0), Paired::Unclear);
-        assert_eq!(pairing.notification("1", 0), Paired::With(AlertId(1)));
+        assert_eq!(pairing.notification("0", 0), Correlation::Unclear);
+        assert_eq!(pairing.notification("1", 0), Correlation::With(AlertId(1)));
     }
 }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::MonotonicTime;
 
 /// Counts what happens and lets it be told: at once the first time, then as a sum, at most once an interval.
 #[derive(Debug)]
-pub struct Digest {
+pub struct RateLimitedCounter {
     interval: Duration,
-    told: Option<Moment>,
+    told: Option<MonotonicTime>,
     untold: u64,
 }
 
-impl Digest {
+impl RateLimitedCounter {
     /// Nothing has happened.
     pub fn new(interval: Duration) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl Digest {
     }
 
     /// How many times it happened since this was last told, if that is to be told now. It then counts as told.
-    pub fn take(&mut self, now: Moment) -> Option<u64> {
+    pub fn take(&mut self, now: MonotonicTime) -> Option<u64> {
         if self.due()? > now {
             return None;
         }
@@ -37,10 +37,10 @@ impl Digest {
     }
 
     /// When [`Self::take`] will have something to tell; a moment in the past means now, `None` never.
-    pub fn due(&self) -> Option<Moment> {
+    pub fn due(&self) -> Option<MonotonicTime> {
         match self.told {
             _ if self.untold == 0 => None,
-            None => Some(Moment::since_origin(Duration::ZERO)),
+            None => Some(MonotonicTime::since_origin(Duration::ZERO)),
             Some(told) => Some(told + self.interval),
         }
     }
@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn the_first_is_told_at_once_and_the_rest_as_a_sum() {
-        let at = |seconds| Moment::since_origin(Duration::from_secs(seconds));
-        let mut digest = Digest::new(Duration::from_secs(600));
+        let at = |seconds| MonotonicTime::since_origin(Duration::from_secs(seconds));
+        let mut digest = RateLimitedCounter::new(Duration::from_secs(600));
         assert_eq!((digest.take(at(5)), digest.due()), (None, None));
         digest.add(1);
         assert_eq!(digest.take(at(5)), Some(1));

@@ -1,6 +1,6 @@
 //! How fast a sink may be fed: at full speed while it works, with single probes while it does not.
 
-use crate::{Backoff, BackoffPolicy, Moment};
+use crate::{Backoff, BackoffPolicy, MonotonicTime};
 
 /// Failures of different deliveries in a row after which the sink itself is taken to be down.
 const FAILURES_UNTIL_DOWN: u32 = 3;
@@ -12,13 +12,13 @@ const FAILURES_UNTIL_DOWN: u32 = 3;
 /// waiting alerts would only hammer it and scatter their order. So the sink is then probed with one
 /// delivery a wait, the oldest, and with the first success everything is due again, in order.
 #[derive(Debug)]
-pub struct SinkPace {
+pub struct CircuitBreaker {
     backoff: Backoff,
     failures: u32,
-    closed_until: Option<Moment>,
+    closed_until: Option<MonotonicTime>,
 }
 
-impl SinkPace {
+impl CircuitBreaker {
     /// Full speed; `seed` fixes the jitter of the waits.
     pub fn new(policy: BackoffPolicy, seed: u64) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl SinkPace {
     }
 
     /// How many deliveries may be under way at `now`, out of `full`.
-    pub fn window(&self, now: Moment, full: usize) -> usize {
+    pub fn window(&self, now: MonotonicTime, full: usize) -> usize {
         match self.closed_until {
             None => full,
             Some(until) if now < until => 0,
@@ -43,13 +43,13 @@ impl SinkPace {
     }
 
     /// When the window opens again, if it is closed.
-    pub fn opens_at(&self) -> Option<Moment> {
+    pub fn opens_at(&self) -> Option<MonotonicTime> {
         self.closed_until
     }
 
     /// An attempt failed in a way that may pass. Failures of deliveries that were under way at the same
     /// time as the one that closed the window are not counted again.
-    pub fn failed(&mut self, now: Moment) {
+    pub fn failed(&mut self, now: MonotonicTime) {
         self.failures = self.failures.saturating_add(1);
         let waiting = self.closed_until.is_some_and(|until| now < until);
         if self.is_down() && !waiting {
@@ -74,13 +74,13 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: u64) -> Moment {
-        Moment::since_origin(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::since_origin(Duration::from_secs(seconds))
     }
 
-    fn pace() -> SinkPace {
+    fn pace() -> CircuitBreaker {
         let (initial, max) = (Duration::from_secs(1), Duration::from_secs(300));
-        SinkPace::new(
+        CircuitBreaker::new(
             BackoffPolicy {
                 initial,
                 max,
