@@ -4,7 +4,8 @@
 use config::{Environment, Source as _};
 
 use crate::error::ConfigError;
-use crate::source::{Origin, Sources};
+use crate::location::Origin;
+use crate::source::Sources;
 use crate::tree::{Entry, Node, Value};
 
 /// What the names of our variables begin with, before the separator.

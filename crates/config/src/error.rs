@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
 
-use crate::source::{Location, Origin};
+use crate::location::{Location, Origin};
 
 /// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -25,11 +25,11 @@ pub enum ConfigError {
     /// Something in a file or a variable is wrong.
     #[error("{0}")]
     Finding(Box<Finding>),
-    /// A secret cannot be had.
-    #[error("cannot read the secret in {whence}: {problem}")]
+    /// A secret is not available.
+    #[error("cannot read the secret in {from}: {problem}")]
     Secret {
         /// Where it should be.
-        whence: String,
+        from: String,
         /// Why it cannot be read.
         problem: String,
     },

@@ -8,13 +8,13 @@ use crate::{ByteSize, ConfigError, TimeSpan};
 const MAX_NAME_BYTES: usize = 64;
 
 /// Why a string has not the form it must have. `problem` goes on after "`key` ".
-pub(crate) struct Fault {
+pub(crate) struct Violation {
     pub(crate) problem: String,
     pub(crate) help: String,
 }
 
 /// Checks a string against the form of this name.
-pub(crate) fn check(format: &str, text: &str) -> Result<(), Fault> {
+pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
     match format {
         "duration" => quantity(text.parse::<TimeSpan>()),
         "size" => quantity(text.parse::<ByteSize>()),
@@ -26,7 +26,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Fault> {
         "absolute path" => absolute_path(text),
         "variable" => variable(text),
         "text" | "reference" if text.trim().is_empty() => {
-            Err(fault("is empty", "write something, or leave the key out"))
+            Err(violation("is empty", "write something, or leave the key out"))
         }
         _ => Ok(()),
     }
@@ -51,58 +51,58 @@ pub(crate) fn is_plugin_path(text: &str) -> bool {
     text.contains('/') || text.ends_with(".so")
 }
 
-fn quantity<T>(parsed: Result<T, ConfigError>) -> Result<(), Fault> {
+fn quantity<T>(parsed: Result<T, ConfigError>) -> Result<(), Violation> {
     match parsed {
         Ok(_) => Ok(()),
         Err(ConfigError::Quantity { what, text, hint }) => {
-            Err(fault(format!("is not {what}: `{text}`"), hint))
+            Err(violation(format!("is not {what}: `{text}`"), hint))
         }
-        Err(e) => Err(fault("cannot be read", e.to_string())),
+        Err(e) => Err(violation("cannot be read", e.to_string())),
     }
 }
 
-fn name(text: &str) -> Result<(), Fault> {
+fn name(text: &str) -> Result<(), Violation> {
     let help = "expected letters (a to z), digits, `-`, `_` and `.`, beginning with a letter or digit";
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() {
-        Err(fault("is empty", help))
+        Err(violation("is empty", help))
     } else if text.len() > MAX_NAME_BYTES {
-        Err(fault(
+        Err(violation(
             format!("is too long: {} bytes", text.len()),
             format!("expected at most {MAX_NAME_BYTES}"),
         ))
     } else if let Some(c) = text.chars().find(|c| !allowed(*c)) {
-        Err(fault(format!("contains {c:?}"), help))
+        Err(violation(format!("contains {c:?}"), help))
     } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        Err(fault(format!("begins with {:?}", &text[..1]), help))
+        Err(violation(format!("begins with {:?}", &text[..1]), help))
     } else {
         Ok(())
     }
 }
 
-fn address(text: &str) -> Result<(), Fault> {
+fn address(text: &str) -> Result<(), Violation> {
     let help = "expected http://, https://, ws:// or wss://, a host, and a port if it is not the usual one, such as `http://192.168.1.20:8000`";
     let url = Url::parse(text).map_err(|e| match e {
-        ParseError::RelativeUrlWithoutBase => fault("does not begin with http:// or the like", help),
-        e => fault(format!("is not an address: {e}"), help),
+        ParseError::RelativeUrlWithoutBase => violation("does not begin with http:// or the like", help),
+        e => violation(format!("is not an address: {e}"), help),
     })?;
     if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
-        return Err(fault(format!("begins with `{}:`", url.scheme()), help));
+        return Err(violation(format!("begins with `{}:`", url.scheme()), help));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(fault(
+        return Err(violation(
             "contains a user name or a password",
             "leave them out: `user_id` and the token say who you are",
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(fault(
+        return Err(violation(
             "goes on after the path",
             "leave out everything from `?` or `#` on; the token is set apart",
         ));
     }
     if url.path().contains("/ws/alerts") {
-        return Err(fault(
+        return Err(violation(
             "contains `/ws/alerts`",
             "leave it out: it is added by the hub",
         ));
@@ -110,26 +110,26 @@ fn address(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn user_id(text: &str) -> Result<(), Fault> {
+fn user_id(text: &str) -> Result<(), Violation> {
     let help = "expected the UUID that the backend gives at login";
     if text.is_empty() || text == "." || text == ".." {
-        return Err(fault("names nobody", help));
+        return Err(violation("is not a valid user id", help));
     }
     match text
         .chars()
         .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | '?' | '#'))
     {
-        Some(c) => Err(fault(format!("contains {c:?}"), help)),
+        Some(c) => Err(violation(format!("contains {c:?}"), help)),
         None => Ok(()),
     }
 }
 
-fn path(text: &str) -> Result<(), Fault> {
+fn path(text: &str) -> Result<(), Violation> {
     if text.is_empty() {
-        return Err(fault("is empty", "expected a path"));
+        return Err(violation("is empty", "expected a path"));
     }
     if text.starts_with('~') || text.contains("$") {
-        return Err(fault(
+        return Err(violation(
             "is not expanded: there is no shell here",
             "write the whole path, without `~` and `$`",
         ));
@@ -137,10 +137,10 @@ fn path(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn absolute_path(text: &str) -> Result<(), Fault> {
+fn absolute_path(text: &str) -> Result<(), Violation> {
     path(text)?;
     if !text.starts_with('/') {
-        return Err(fault(
+        return Err(violation(
             "is relative",
             "write the whole path, from `/` on: what is granted must be plain to see",
         ));
@@ -148,11 +148,11 @@ fn absolute_path(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn variable(text: &str) -> Result<(), Fault> {
+fn variable(text: &str) -> Result<(), Violation> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(allowed) {
         // Not shown: it may be the secret itself, put behind the wrong key.
-        return Err(fault(
+        return Err(violation(
             "is not the name of an environment variable",
             "expected a name such as `WATCHPOST_TOKEN`, without `$`",
         ));
@@ -160,8 +160,8 @@ fn variable(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn fault(problem: impl Into<String>, help: impl Into<String>) -> Fault {
-    Fault {
+fn violation(problem: impl Into<String>, help: impl Into<String>) -> Violation {
+    Violation {
         problem: problem.into(),
         help: help.into(),
     }
@@ -174,7 +174,7 @@ mod tests {
     fn check(format: &str, texts: &[&str], expected: Expect) {
         let lines = texts.iter().map(|text| match super::check(format, text) {
             Ok(()) => format!("{text:?} ok\n"),
-            Err(fault) => format!("{text:?} {}\n", fault.problem),
+            Err(violation) => format!("{text:?} {}\n", violation.problem),
         });
         expected.assert_eq(&lines.collect::<String>());
     }
@@ -249,8 +249,8 @@ mod tests {
             "550e8400-e29b" ok
             "a/b" contains '/'
             "a b" contains ' '
-            "" names nobody
-            ".." names nobody
+            "" is not a valid user id
+            ".." is not a valid user id
         "#]],
         );
         check(

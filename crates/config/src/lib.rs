@@ -12,6 +12,7 @@
 
 mod error;
 mod loaded;
+mod location;
 mod nearest;
 mod secret;
 mod settings;
@@ -23,6 +24,7 @@ mod reference;
 mod check;
 mod environment;
 mod formats;
+mod forms;
 mod mask;
 mod names;
 mod schema;
@@ -32,6 +34,7 @@ mod tree;
 pub use error::{ConfigError, ConfigErrors, Finding};
 pub use load::{Variables, load, load_with};
 pub use loaded::Loaded;
+pub use location::Location;
 pub use nearest::nearest;
 pub use reference::reference;
 pub use secret::SecretSource;
@@ -40,5 +43,4 @@ pub use settings::{
     LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
     Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
 };
-pub use source::Location;
 pub use units::{ByteSize, TimeSpan};

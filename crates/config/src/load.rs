@@ -7,7 +7,7 @@ use std::{env, fs, io};
 use serde_json::Value as Json;
 use toml::de::DeTable;
 
-use crate::check::Checker;
+use crate::check::{Checker, Findings};
 use crate::environment::{self, PREFIX, SEPARATOR};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::loaded::Loaded;
@@ -91,12 +91,14 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
         .filter(|(name, _)| name.starts_with(&prefix));
     environment::apply(&mut tree, overlays, &mut sources, &mut errors);
     let mut checker = Checker {
-        sources: &sources,
+        found: Findings {
+            sources: &sources,
+            errors,
+        },
         credentials,
-        errors,
     };
     let json = checker.root(&tree);
-    let mut errors = checker.errors;
+    let mut errors = checker.found.errors;
     names::names(&json, &tree, &sources, &mut errors);
     let settings = if errors.is_empty() {
         settings(json, &tree, &sources, &mut errors)
@@ -173,7 +175,7 @@ fn files(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 fn read(path: &Path, is_main: bool) -> Result<String, ConfigError> {
-    let fault = |reason: io::Error| {
+    let unreadable = |reason: io::Error| {
         let help = match reason.kind() {
             io::ErrorKind::NotFound if is_main => {
                 "write one, or name another with `--config FILE`".to_owned()
@@ -189,19 +191,19 @@ fn read(path: &Path, is_main: bool) -> Result<String, ConfigError> {
             help,
         }
     };
-    let size = fs::metadata(path).map_err(fault)?.len();
+    let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_FILE_BYTES {
         let problem = format!("it has {size} bytes, expected at most {MAX_FILE_BYTES}");
-        return Err(fault(io::Error::other(problem)));
+        return Err(unreadable(io::Error::other(problem)));
     }
-    let bytes = fs::read(path).map_err(fault)?;
+    let bytes = fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|e| {
         let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
             .iter()
             .filter(|byte| **byte == b'\n')
             .count()
             + 1;
-        fault(io::Error::new(
+        unreadable(io::Error::new(
             io::ErrorKind::InvalidData,
             format!("line {line} is not UTF-8 text"),
         ))
@@ -210,14 +212,14 @@ fn read(path: &Path, is_main: bool) -> Result<String, ConfigError> {
 
 fn parse(path: &Path, text: &str, sources: &mut Sources, errors: &mut Vec<ConfigError>) -> Node {
     let source = sources.add_file(path, text);
-    let (table, mut faults) = DeTable::parse_recoverable(text);
-    faults.sort_by_key(|fault| fault.span().map(|span| span.start));
-    for fault in faults.iter().take(MAX_SYNTAX_ERRORS) {
-        let origin = source.at(fault.span().unwrap_or(0..0));
-        let (what, expected) = fault
+    let (table, mut syntax_errors) = DeTable::parse_recoverable(text);
+    syntax_errors.sort_by_key(|error| error.span().map(|span| span.start));
+    for error in syntax_errors.iter().take(MAX_SYNTAX_ERRORS) {
+        let origin = source.at(error.span().unwrap_or(0..0));
+        let (what, expected) = error
             .message()
             .split_once(", expected ")
-            .unwrap_or((fault.message(), ""));
+            .unwrap_or((error.message(), ""));
         let finding = sources.finding(origin, format!("this is not TOML: {what}"));
         errors.push(match expected {
             "" => finding.label("here").into(),

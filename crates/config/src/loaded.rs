@@ -4,11 +4,12 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::source::{Location, Source, Sources};
+use crate::location::Location;
+use crate::source::{Source, Sources};
 use crate::tree::Node;
 use crate::{ConfigError, SecretSource, Settings};
 
-/// Settings that are valid as far as can be told without the plugins, and their origins.
+/// Settings that are valid as far as is known without the plugins, and their origins.
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,

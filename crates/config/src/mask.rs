@@ -56,7 +56,7 @@ fn is_misplaced_secret(key: &str, value: &str) -> bool {
 
 /// The text with the values behind secret keys, and the credentials in addresses, as stars. Everything
 /// else stays at its byte and line, so places in the original are places in the masked text. Of a secret
-/// only the first three bytes become stars and the others blanks, which at the end of a line tell nothing of
+/// only the first three bytes become stars and the others blanks, which at the end of a line do not give away
 /// its length.
 pub(crate) fn mask(text: &str) -> String {
     let mut masked = text.as_bytes().to_vec();
@@ -101,7 +101,7 @@ pub(crate) fn mask(text: &str) -> String {
     String::from_utf8_lossy(&masked).into_owned()
 }
 
-/// Length of the value that `rest` begins with. What cannot be told apart counts as part of it.
+/// Length of the value that `rest` begins with. What is ambiguous counts as part of it.
 fn value_length(rest: &str) -> usize {
     let line = rest.find('\n').unwrap_or(rest.len());
     for quotes in ["\"\"\"", "'''"] {

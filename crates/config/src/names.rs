@@ -1,4 +1,4 @@
-//! Rules that hold between settings: names are unique, routes name what exists, waits do not shrink. What
+//! Rules between settings: names are unique, routes name what exists, waits do not shrink. What
 //! one value alone must be, `check` has seen to.
 
 use serde_json::Value as Json;
@@ -81,8 +81,8 @@ pub(crate) fn values(settings: &Settings) -> Vec<(String, String, String)> {
 /// Broken rules: pointer, what is wrong, what to do.
 struct Rules(Vec<(String, String, String)>);
 
-/// Smallest and largest file of pictures. A smaller one cannot hold the largest picture, of a larger one
-/// too much goes away at once.
+/// Smallest and largest file of pictures. A smaller one has no room for the largest picture, of a larger one
+/// too much is removed at once.
 const SEGMENT_SIZES: (ByteSize, ByteSize) = (ByteSize(1 << 20), ByteSize(4 << 30));
 
 /// Least memory of a plugin's process, which takes in pictures and messages of megabytes.
@@ -91,13 +91,13 @@ const LEAST_MEMORY: ByteSize = ByteSize(16 << 20);
 fn store(store: &StoreSettings, rules: &mut Rules) {
     let (least, most) = SEGMENT_SIZES;
     let size = store.segment_size;
-    rules.hold(
+    rules.require(
         (least..=most).contains(&size),
         "/store/segment_size",
         || format!("`segment_size` cannot be {size}"),
         || format!("expected {least} to {most}"),
     );
-    rules.hold(
+    rules.require(
         store.max_size.is_none_or(|max| max.0 / 2 >= size.0),
         "/store/max_size",
         || "`max_size` leaves no room for two files of `segment_size`".to_owned(),
@@ -130,7 +130,7 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
         ("max", reconnect.max),
         ("initial", reconnect.initial),
     );
-    rules.hold(
+    rules.require(
         heartbeat.timeout > heartbeat.interval,
         &format!("{at}/heartbeat/timeout"),
         || {
@@ -141,7 +141,7 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
         },
         || "the answer to a ping needs time to come: twice the interval is good".to_owned(),
     );
-    rules.hold(
+    rules.require(
         intake_buffer >= max_message,
         &format!("{at}/intake_buffer"),
         || format!("`intake_buffer` ({intake_buffer}) must not be less than `max_message` ({max_message})"),
@@ -152,19 +152,19 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
 /// Who the hub is to the backend: either a token with its user, or a login.
 fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
     let (token, login) = (connection.token.is_some(), connection.login.is_some());
-    rules.hold(
+    rules.require(
         token || login,
         at,
         || "neither `token` nor `[connection.login]` is given".to_owned(),
         || "write `token_file` (or `token`, `token_env`), or `[connection.login]` with `email` and `password_file`".to_owned(),
     );
-    rules.hold(
+    rules.require(
         !(token && login),
         &format!("{at}/login"),
         || "both a token and `[connection.login]` are given".to_owned(),
         || "leave the token out: the hub fetches its own".to_owned(),
     );
-    rules.hold(
+    rules.require(
         connection.user_id.is_some() || login || !token,
         at,
         || "`user_id` is needed with a token".to_owned(),
@@ -172,7 +172,7 @@ fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
     );
     for (i, header) in connection.header.iter().enumerate() {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        rules.hold(
+        rules.require(
             header.name.chars().all(allowed),
             &format!("{at}/header/{i}/name"),
             || format!("`{}` is no name of an HTTP header", header.name),
@@ -188,7 +188,7 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
         rules.positive(&format!("{at}/max_age"), max_age);
     }
     let memory = sink.sandbox.memory;
-    rules.hold(
+    rules.require(
         memory >= LEAST_MEMORY,
         &format!("{at}/sandbox/memory"),
         || format!("`memory` cannot be {memory}"),
@@ -202,7 +202,13 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
 }
 
 impl Rules {
-    fn hold(&mut self, holds: bool, pointer: &str, problem: impl Fn() -> String, help: impl Fn() -> String) {
+    fn require(
+        &mut self,
+        holds: bool,
+        pointer: &str,
+        problem: impl Fn() -> String,
+        help: impl Fn() -> String,
+    ) {
         if !holds {
             self.0.push((pointer.to_owned(), problem(), help()));
         }
@@ -211,7 +217,7 @@ impl Rules {
     fn positive(&mut self, pointer: &str, span: TimeSpan) {
         let key = pointer.rsplit('/').next().unwrap_or_default();
         let help = || "expected some time, such as \"1s\"".to_owned();
-        self.hold(
+        self.require(
             span > TimeSpan::from_secs(0),
             pointer,
             || format!("`{key}` cannot be zero"),
@@ -221,7 +227,7 @@ impl Rules {
 
     fn not_below(&mut self, at: &str, (key, most): (&str, TimeSpan), (other, least): (&str, TimeSpan)) {
         let problem = || format!("`{key}` ({most}) must not be shorter than `{other}` ({least})");
-        self.hold(most >= least, &format!("{at}/{key}"), problem, || {
+        self.require(most >= least, &format!("{at}/{key}"), problem, || {
             format!("raise `{key}` or lower `{other}`")
         });
     }

@@ -1,4 +1,4 @@
-//! The nearest valid spelling of a mistyped word. It knows nothing of what the words mean.
+//! The nearest valid spelling of a mistyped word. It does not know what the words mean.
 
 /// Edits that a short word may be away from what was meant; longer words may be a third of their length away.
 const MIN_EDITS: usize = 1;

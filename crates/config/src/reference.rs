@@ -28,7 +28,7 @@ An unknown key is an error. `watchpost check` shows every error with file, line 
   directory.
 - **Secrets** such as `token` have three forms, of which exactly one is given: `token` holds it, `token_file` names a file
   that holds it (and nothing else), `token_env` an environment variable. A relative `token_file` is looked for among the
-  credentials of systemd (`LoadCredential=`) first. The file is read anew at each use.
+  credentials of systemd (`LoadCredential=`) first. The file is read again at each use.
 ";
 
 /// The reference page in Markdown: every table and key, its type, default and meaning.

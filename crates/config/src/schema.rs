@@ -1,11 +1,9 @@
 //! What the settings types say of themselves, as a JSON Schema, and the few questions that the checker and
 //! the reference page ask of it.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::Value as Json;
 
 use crate::Settings;
@@ -122,84 +120,5 @@ impl<'a> Schema<'a> {
 
     pub(crate) fn description(self) -> &'a str {
         self.0["description"].as_str().unwrap_or_default()
-    }
-}
-
-/// Types that stand in a schema for a string of a certain form.
-macro_rules! forms {
-    ($($(#[$doc:meta])* $name:ident = $schema:tt;)*) => { $(
-        $(#[$doc])*
-        pub(crate) enum $name {}
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> schemars::Schema {
-                json_schema!($schema)
-            }
-        }
-    )* };
-}
-
-forms! {
-    /// A path, made absolute against the folder of the file that it stands in.
-    Path = { "type": "string", "format": "path" };
-    /// A path that begins with `/`: what is granted must not depend on where the file lies.
-    AbsolutePath = { "type": "string", "format": "absolute path" };
-    /// TCP ports, or the word for all of them.
-    Ports = { "type": "array", "x-word": "any", "items": { "type": "integer", "minimum": 1, "maximum": 65535 } };
-    /// A name that can stand in file names, logs and addresses.
-    Name = { "type": "string", "format": "name" };
-    /// A name that exists elsewhere in the configuration.
-    Reference = { "type": "string", "format": "reference" };
-    /// The address of a backend.
-    Address = { "type": "string", "format": "address" };
-    /// A user's id, which stands in an address.
-    UserId = { "type": "string", "format": "user-id" };
-    /// The name of a plugin or the path of its file.
-    Plugin = { "type": "string", "format": "plugin" };
-    /// A text that is not empty.
-    Text = { "type": "string", "format": "text" };
-    /// The words of `watchpost_core::AlertKind`.
-    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub"] };
-    /// The words of `watchpost_core::Severity`.
-    SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
-    /// A table that someone else checks.
-    FreeTable = { "type": "object" };
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use watchpost_core::{AlertKind, Severity};
-
-    use super::*;
-
-    #[test]
-    fn the_words_are_those_of_the_domain() {
-        let mut generator = SchemaGenerator::default();
-        let severities = [
-            Severity::Low,
-            Severity::Medium,
-            Severity::High,
-            Severity::Critical,
-        ];
-        let words = SeverityWord::json_schema(&mut generator).to_value();
-        assert_eq!(words["enum"], json!(severities));
-        assert_eq!(
-            KindWord::json_schema(&mut generator).to_value()["enum"],
-            json!([
-                AlertKind::Anomaly,
-                AlertKind::OwlEye,
-                AlertKind::Notice,
-                AlertKind::Hub
-            ])
-        );
     }
 }

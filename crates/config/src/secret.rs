@@ -17,7 +17,7 @@ use crate::ConfigError;
 pub enum SecretSource {
     /// In the configuration itself (`token`).
     Inline(Secret),
-    /// In a file (`token_file`), read anew at each use, so that a replaced file counts.
+    /// In a file (`token_file`), read again at each use, so that a replaced file counts.
     File(PathBuf),
     /// In the environment variable of this name (`token_env`).
     Env(String),
@@ -35,28 +35,28 @@ impl SecretSource {
     /// # Errors
     /// When the file or the variable is missing, unreadable or empty; the error says which.
     pub fn read(&self) -> Result<Secret, ConfigError> {
-        let fault = |problem: String| ConfigError::Secret {
-            whence: self.to_string(),
+        let unreadable = |problem: String| ConfigError::Secret {
+            from: self.to_string(),
             problem,
         };
         let text = match self {
             Self::Inline(secret) => return Ok(secret.clone()),
             Self::File(path) => {
-                let size = fs::metadata(path).map_err(|e| fault(e.to_string()))?.len();
+                let size = fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
                 if size > MAX_SECRET_BYTES {
-                    return Err(fault(format!(
+                    return Err(unreadable(format!(
                         "it has {size} bytes, expected at most {MAX_SECRET_BYTES}"
                     )));
                 }
-                fs::read_to_string(path).map_err(|e| fault(e.to_string()))?
+                fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?
             }
             Self::Env(name) => env::var(name).map_err(|e| match e {
-                env::VarError::NotPresent => fault("it is not set".to_owned()),
-                env::VarError::NotUnicode(_) => fault("it is not UTF-8 text".to_owned()),
+                env::VarError::NotPresent => unreadable("it is not set".to_owned()),
+                env::VarError::NotUnicode(_) => unreadable("it is not UTF-8 text".to_owned()),
             })?,
         };
         match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(fault("it is empty".to_owned())),
+            "" => Err(unreadable("it is empty".to_owned())),
             text => Ok(Secret::new(text)),
         }
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_anew_and_trimmed() {
+    fn files_are_read_again_and_trimmed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         let source = SecretSource::File(path.clone());

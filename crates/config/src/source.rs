@@ -1,40 +1,11 @@
 //! Where values come from: files with their text, and environment variables. It knows no keys.
 
-use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Finding;
+use crate::location::{Location, Origin, SourceId};
 use crate::mask::{HIDDEN, mask};
-
-/// A place that a person can go to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// A place in a file.
-    File {
-        /// The file, as it was named.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
-    },
-    /// An environment variable, by its name.
-    Variable(String),
-}
-
-/// Number of a source within its `Sources`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SourceId(usize);
-
-/// Where a key or a value was written: a range of bytes in a source. Of a variable it is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Origin {
-    pub(crate) source: SourceId,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-}
 
 /// One file or variable.
 pub(crate) enum Source {
@@ -50,26 +21,6 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Sources(Vec<Source>);
 
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
-        }
-    }
-}
-
-impl SourceId {
-    /// A range of this source.
-    pub(crate) fn at(self, span: Range<usize>) -> Origin {
-        Origin {
-            source: self,
-            start: span.start,
-            end: span.end,
-        }
-    }
-}
-
 impl Sources {
     pub(crate) fn add_file(&mut self, path: &Path, text: &str) -> SourceId {
         self.add(Source::File {
@@ -83,7 +34,7 @@ impl Sources {
     }
 
     pub(crate) fn get(&self, origin: Origin) -> &Source {
-        &self.0[origin.source.0]
+        &self.0[origin.source.index()]
     }
 
     /// The files, in the order in which they were merged.
@@ -136,6 +87,6 @@ impl Sources {
 
     fn add(&mut self, source: Source) -> SourceId {
         self.0.push(source);
-        SourceId(self.0.len() - 1)
+        SourceId::new(self.0.len() - 1)
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::location::{Origin, SourceId};
 use crate::mask::is_secret_key;
-use crate::source::{Origin, SourceId};
 
 /// A table: its keys in the order of the alphabet.
 pub(crate) type Table = BTreeMap<String, Entry>;
@@ -38,7 +38,7 @@ pub(crate) enum Value {
     Datetime(String),
     Array(Vec<Node>),
     Table(Table),
-    /// From the environment, where nothing tells `"5"` from `5`: the type that is expected decides.
+    /// From the environment, where `"5"` and `5` look the same: the type that is expected decides.
     Untyped(String),
 }
 

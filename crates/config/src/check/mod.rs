@@ -1,7 +1,9 @@
-//! Holds the tree against the schema and finds everything that is wrong with keys, types, words and
+//! Compares the tree with the schema and finds everything that is wrong with keys, types, words and
 //! forms in one go. What it returns is what serde makes the settings of. It knows the schema's language
 //! and no single key.
 
+mod findings;
+mod keys;
 mod place;
 mod secret;
 mod wording;
@@ -12,22 +14,21 @@ use std::path::PathBuf;
 use serde_json::{Map, Value as Json, json};
 use toml::de::DeValue;
 
+pub(crate) use self::findings::Findings;
 use self::place::At;
 use self::secret::{secret_of, spellings};
 use self::wording::{list, mismatch};
-use crate::error::{ConfigError, Finding};
 use crate::formats;
+use crate::location::Origin;
 use crate::nearest::nearest;
 use crate::schema::{self, Kind, Schema};
-use crate::source::{Origin, Sources};
 use crate::tree::{Node, Table, Value};
 
 /// Checks a tree, and collects what is wrong.
 pub(crate) struct Checker<'a> {
-    pub(crate) sources: &'a Sources,
+    pub(crate) found: Findings<'a>,
     /// Where the service manager puts credentials, if it does.
     pub(crate) credentials: Option<PathBuf>,
-    pub(crate) errors: Vec<ConfigError>,
 }
 
 impl Checker<'_> {
@@ -72,8 +73,8 @@ impl Checker<'_> {
                 self.number(*float, json!(float), node.origin, schema, at)
             }
             (_, found) => {
-                let finding = mismatch(self.sources, node.origin, found, schema, at);
-                self.report(finding)
+                let finding = mismatch(self.found.sources, node.origin, found, schema, at);
+                self.found.report(finding)
             }
         }
     }
@@ -91,13 +92,14 @@ impl Checker<'_> {
                     done.insert(key.clone(), value);
                 }
                 _ if secret_of(schema, key).is_some() => {}
-                _ => meant.extend(self.unknown(key, entry.key, schema, at)),
+                _ => meant.extend(keys::unknown(&mut self.found, key, entry.key, schema, at)),
             }
         }
         let mut missing = Vec::new();
         for (key, property) in properties {
             if property.format() == "secret"
-                && let Some(value) = self.secret(key, table, at)
+                && let Some(value) =
+                    secret::secret(&mut self.found, self.credentials.as_deref(), key, table, at)
             {
                 done.insert(key.to_owned(), value);
             }
@@ -109,7 +111,7 @@ impl Checker<'_> {
             }
         }
         if !missing.is_empty() {
-            self.missing(&missing, origin, at);
+            keys::missing(&mut self.found, &missing, origin, at);
         }
         Json::Object(done)
     }
@@ -123,24 +125,26 @@ impl Checker<'_> {
                 None => format!("expected {}", list(&words, "or")),
             };
             let finding = self
+                .found
                 .sources
                 .finding(origin, message)
                 .label("not one of its words")
                 .help(help);
-            return self.report(finding);
+            return self.found.report(finding);
         }
-        if let Err(fault) = formats::check(schema.format(), text) {
-            let message = format!("`{}` in {} {}", at.key(), at.parent(), fault.problem);
+        if let Err(violation) = formats::check(schema.format(), text) {
+            let message = format!("`{}` in {} {}", at.key(), at.parent(), violation.problem);
             let finding = self
+                .found
                 .sources
                 .finding(origin, message)
                 .label("here")
-                .help(fault.help);
-            return self.report(finding);
+                .help(violation.help);
+            return self.found.report(finding);
         }
         match schema.format() {
-            "path" => json!(self.absolute(text, origin)),
-            "plugin" if formats::is_plugin_path(text) => json!(self.absolute(text, origin)),
+            "path" => json!(self.found.absolute(text, origin)),
+            "plugin" if formats::is_plugin_path(text) => json!(self.found.absolute(text, origin)),
             _ => json!(text),
         }
     }
@@ -157,14 +161,15 @@ impl Checker<'_> {
         };
         let message = format!("`{}` in {} cannot be {number}", at.key(), at.parent());
         let finding = self
+            .found
             .sources
             .finding(origin, message)
             .label("out of range")
             .help(help);
-        self.report(finding)
+        self.found.report(finding)
     }
 
-    /// A table that somebody else checks, as JSON: dates become strings.
+    /// A table that a plugin checks, as JSON: dates become strings.
     fn free_table(&mut self, table: &Table) -> Json {
         Json::Object(
             table
@@ -187,97 +192,16 @@ impl Checker<'_> {
             }
             Value::HugeInteger | Value::Float(_) => {
                 let finding = self
+                    .found
                     .sources
                     .finding(node.origin, "this number cannot be handed to a plugin");
-                self.report(
+                self.found.report(
                     finding
                         .label("here")
                         .help("expected a finite number, if whole of at most 64 bits"),
                 )
             }
         }
-    }
-
-    /// Reports a key that is not known, and returns the one that is likely to be meant.
-    fn unknown(&mut self, key: &str, origin: Origin, schema: Schema<'_>, at: &At) -> Option<String> {
-        let keys: Vec<String> = schema
-            .properties()
-            .into_iter()
-            .flatten()
-            .flat_map(|(key, property)| spellings(key, property))
-            .collect();
-        let near = nearest(key, keys.iter().map(String::as_str));
-        let elsewhere = || {
-            let (table, schema) = schema::root().properties()?.find(|(_, table)| {
-                let table = if table.kind() == Kind::Array {
-                    table.items()
-                } else {
-                    *table
-                };
-                table.property(key).is_some()
-            })?;
-            Some(At {
-                path: table.to_owned(),
-                many: schema.kind() == Kind::Array,
-            })
-        };
-        let help = if let Some(near) = near {
-            format!("did you mean `{near}`?")
-        } else if let Some(table) = elsewhere() {
-            format!("`{key}` belongs in {table}")
-        } else {
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            format!("its keys are {}", list(&keys, "and"))
-        };
-        let finding = self
-            .sources
-            .finding(origin, format!("unknown key `{key}` in {at}"));
-        self.report(finding.label("not a key here").help(help));
-        near.map(str::to_owned)
-    }
-
-    fn missing(&mut self, missing: &[(&str, Schema<'_>)], origin: Origin, at: &At) {
-        let shown = |(key, schema): &(&str, Schema<'_>)| match schema.kind() {
-            Kind::Array if schema.items().kind() == Kind::Table => format!("[[{key}]]"),
-            _ if schema.format() == "secret" => format!("{key}_file"),
-            _ => (*key).to_owned(),
-        };
-        let keys: Vec<String> = missing.iter().map(shown).collect();
-        let explained = missing.iter().map(|entry| {
-            let also = if entry.1.format() == "secret" {
-                format!(" (or `{0}`, `{0}_env`)", entry.0)
-            } else {
-                String::new()
-            };
-            let description = entry.1.description().replace('\n', " ");
-            let sentence = description
-                .split(". ")
-                .next()
-                .unwrap_or_default()
-                .trim_end_matches('.');
-            format!("`{}`{also}: {sentence}", shown(entry))
-        });
-        let help = explained.collect::<Vec<_>>().join("\n");
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let finding = self
-            .sources
-            .finding(origin, format!("{at} lacks {}", list(&keys, "and")));
-        self.report(finding.label("in here").help(help));
-    }
-
-    fn report(&mut self, finding: Finding) -> Json {
-        self.errors.push(finding.into());
-        Json::Null
-    }
-
-    /// A path, relative to the folder of the file that it stands in.
-    fn absolute(&self, text: &str, origin: Origin) -> PathBuf {
-        let path = self
-            .sources
-            .folder(origin)
-            .map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
-        // It fails only without a working directory; then the relative path is all that is known.
-        std::path::absolute(&path).unwrap_or(path)
     }
 }
 

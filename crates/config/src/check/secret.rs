@@ -5,80 +5,84 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::Checker;
+use super::findings::Findings;
 use super::place::At;
 use crate::formats;
+use crate::location::Origin;
 use crate::mask::looks_like_token;
 use crate::schema::Schema;
-use crate::source::Origin;
 use crate::tree::{Table, Value};
 
 /// The three ways to give a secret: how the key ends, and how `SecretSource` calls it.
 const SECRET_FORMS: [(&str, &str); 3] = [("", "inline"), ("_file", "file"), ("_env", "env")];
 
-impl Checker<'_> {
-    /// Of the three keys of a secret, the one that is given. `None` when there is none.
-    pub(super) fn secret(&mut self, key: &str, table: &Table, at: &At) -> Option<Json> {
-        let given = |(end, form): (&str, &'static str)| {
-            let key = format!("{key}{end}");
-            table.get(&key).map(|entry| (key, form, entry))
-        };
-        let mut given = SECRET_FORMS.into_iter().filter_map(given);
-        let (key, form, entry) = given.next()?;
-        if let Some((other, _, second)) = given.next() {
-            let finding = self.sources.finding(
-                second.key,
-                format!("both `{key}` and `{other}` are given in {at}"),
-            );
-            let place = self.sources.location(entry.key);
-            let finding = finding.label("and this").also(entry.key, "this");
-            let finding = finding.help(format!("leave `{other}` out, or `{key}` ({place})"));
-            return Some(self.report(finding));
-        }
-        // Points at the key: the value is not shown, so there is nothing to underline.
-        let text = match &entry.node.value {
-            Value::String(text) | Value::Untyped(text) => text,
-            other => {
-                let message = format!(
-                    "`{key}` in {at} must be a string in quotes, and is {}",
-                    other.kind()
-                );
-                let finding = self.sources.finding(entry.key, message).label("not a string");
-                return Some(self.report(finding));
-            }
-        };
-        let format = match form {
-            "file" => "path",
-            "env" => "variable",
-            _ => "text",
-        };
-        if let Err(fault) = formats::check(format, text) {
-            let message = format!("`{key}` in {at} {}", fault.problem);
-            let finding = self
-                .sources
-                .finding(entry.key, message)
-                .label("here")
-                .help(fault.help);
-            return Some(self.report(finding));
-        }
-        if form == "file" && looks_like_token(text) {
-            let message = format!("`{key}` in {at} holds the secret itself");
-            let finding = self.sources.finding(entry.key, message).label("here");
-            return Some(self.report(finding.help("put it into a file, and write the file's path here")));
-        }
-        Some(match form {
-            "file" => json!({ form: self.secret_file(text, entry.node.origin) }),
-            _ => json!({ form: text }),
-        })
+/// Of the three keys of a secret, the one that is given. `None` when there is none.
+pub(super) fn secret(
+    found: &mut Findings<'_>,
+    credentials: Option<&Path>,
+    key: &str,
+    table: &Table,
+    at: &At,
+) -> Option<Json> {
+    let given = |(end, form): (&str, &'static str)| {
+        let key = format!("{key}{end}");
+        table.get(&key).map(|entry| (key, form, entry))
+    };
+    let mut given = SECRET_FORMS.into_iter().filter_map(given);
+    let (key, form, entry) = given.next()?;
+    if let Some((other, _, second)) = given.next() {
+        let finding = found.sources.finding(
+            second.key,
+            format!("both `{key}` and `{other}` are given in {at}"),
+        );
+        let place = found.sources.location(entry.key);
+        let finding = finding.label("and this").also(entry.key, "this");
+        let finding = finding.help(format!("leave `{other}` out, or `{key}` ({place})"));
+        return Some(found.report(finding));
     }
-
-    /// A secret's file is looked for among the service manager's credentials first.
-    fn secret_file(&self, text: &str, origin: Origin) -> PathBuf {
-        let credential = self.credentials.as_ref().map(|folder| folder.join(text));
-        match credential {
-            Some(path) if Path::new(text).is_relative() && path.exists() => path,
-            _ => self.absolute(text, origin),
+    // Points at the key: the value is not shown, so there is nothing to underline.
+    let text = match &entry.node.value {
+        Value::String(text) | Value::Untyped(text) => text,
+        other => {
+            let message = format!(
+                "`{key}` in {at} must be a string in quotes, and is {}",
+                other.kind()
+            );
+            let finding = found.sources.finding(entry.key, message).label("not a string");
+            return Some(found.report(finding));
         }
+    };
+    let format = match form {
+        "file" => "path",
+        "env" => "variable",
+        _ => "text",
+    };
+    if let Err(violation) = formats::check(format, text) {
+        let message = format!("`{key}` in {at} {}", violation.problem);
+        let finding = found
+            .sources
+            .finding(entry.key, message)
+            .label("here")
+            .help(violation.help);
+        return Some(found.report(finding));
+    }
+    if form == "file" && looks_like_token(text) {
+        let message = format!("`{key}` in {at} holds the secret itself");
+        let finding = found.sources.finding(entry.key, message).label("here");
+        return Some(found.report(finding.help("put it into a file, and write the file's path here")));
+    }
+    Some(match form {
+        "file" => json!({ form: secret_file(found, credentials, text, entry.node.origin) }),
+        _ => json!({ form: text }),
+    })
+}
+
+/// A secret's file is looked for among the service manager's credentials first.
+fn secret_file(found: &Findings<'_>, credentials: Option<&Path>, text: &str, origin: Origin) -> PathBuf {
+    let credential = credentials.map(|folder| folder.join(text));
+    match credential {
+        Some(path) if Path::new(text).is_relative() && path.exists() => path,
+        _ => found.absolute(text, origin),
     }
 }
 

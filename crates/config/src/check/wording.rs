@@ -3,8 +3,9 @@
 use super::place::At;
 use crate::error::Finding;
 use crate::formats;
+use crate::location::Origin;
 use crate::schema::{Kind, Schema};
-use crate::source::{Origin, Sources};
+use crate::source::Sources;
 use crate::tree::Value;
 
 /// The error about a value of another type than its key's.

@@ -5,24 +5,24 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{ByteSize, SecretSource, TimeSpan, schema};
+use crate::{ByteSize, SecretSource, TimeSpan, forms};
 
 /// `[[connection]]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionSettings {
     /// What it is called in logs, alerts and routes: letters, digits, `-`, `_` and `.`, unique.
-    #[schemars(with = "schema::Name")]
+    #[schemars(with = "forms::Name")]
     pub name: String,
     /// The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`.
-    #[schemars(with = "schema::Address")]
+    #[schemars(with = "forms::Address")]
     pub url: String,
     /// The id of the user whose alerts are wanted: the UUID that the backend gives at login. Not needed with
     /// `[connection.login]`.
-    #[schemars(with = "Option<schema::UserId>")]
+    #[schemars(with = "Option<forms::UserId>")]
     pub user_id: Option<String>,
     /// The token that the backend gives at login. It lives an hour: a hub that should run for longer needs
-    /// `[connection.login]`, or somebody who replaces `token_file`, which is read at each connect.
+    /// `[connection.login]`, or a program that replaces `token_file`, which is read at each connect.
     pub token: Option<SecretSource>,
     /// Logs in, instead of `token`: a new token is fetched whenever the old one is about to expire. Give the hub
     /// an account of its own: the backend sends the alerts of a user to the last one who connected.
@@ -32,7 +32,7 @@ pub struct ConnectionSettings {
     pub header: Vec<HeaderSettings>,
     /// A file of certificate authorities (PEM) to trust besides those of the system, for a backend with a
     /// certificate of its own making.
-    #[schemars(with = "Option<schema::Path>")]
+    #[schemars(with = "Option<forms::Path>")]
     pub ca_file: Option<PathBuf>,
     /// Whether the body poses in alerts are kept. They are large: 30 KB a person.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct ConnectionSettings {
     /// How long an attempt to connect may take, from the first packet to the open WebSocket.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: TimeSpan,
-    /// The largest message that is accepted. A larger one closes the connection, which is then opened anew.
+    /// The largest message that is accepted. A larger one closes the connection, which then reconnects.
     #[serde(default = "max_message")]
     pub max_message: ByteSize,
     /// The largest picture that is kept. The alert of a larger one is kept without it.
@@ -53,18 +53,18 @@ pub struct ConnectionSettings {
     /// When a lost connection is opened again.
     #[serde(default)]
     pub reconnect: ReconnectSettings,
-    /// How a dead connection is told from a quiet one.
+    /// How a dead connection is distinguished from a quiet one.
     #[serde(default)]
     pub heartbeat: HeartbeatSettings,
     /// Whether the backend still sends this user's alerts here: it forgets a connection that looks fine, when a
     /// browser logs in as the same user for instance.
     #[serde(default)]
     pub slot: SlotSettings,
-    /// Fetches what was missed while the connection was away.
+    /// Fetches what was missed while disconnected.
     #[serde(default)]
     pub backfill: BackfillSettings,
-    /// Whether notices that were made over the backend's REST interface become alerts of kind `notice`. Anybody who
-    /// reaches the backend can make some.
+    /// Whether notices that were made over the backend's REST interface become alerts of kind `notice`. Every client
+    /// that reaches the backend can make some.
     #[serde(default)]
     pub accept_notices: bool,
     /// Whether an alert that is dismissed here is marked `acknowledged` in the backend.
@@ -77,7 +77,7 @@ pub struct ConnectionSettings {
 #[serde(deny_unknown_fields)]
 pub struct LoginSettings {
     /// The account's e-mail address, with capital letters where it has them.
-    #[schemars(with = "schema::Text")]
+    #[schemars(with = "forms::Text")]
     pub email: String,
     /// Its password.
     pub password: SecretSource,
@@ -88,7 +88,7 @@ pub struct LoginSettings {
 #[serde(deny_unknown_fields)]
 pub struct HeaderSettings {
     /// Its name, such as `X-Api-Key`.
-    #[schemars(with = "schema::Text")]
+    #[schemars(with = "forms::Text")]
     pub name: String,
     /// What it says, which is never shown.
     pub secret: SecretSource,
@@ -98,9 +98,9 @@ pub struct HeaderSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlotSettings {
-    /// Whether it is asked at all. A backend that cannot tell is asked once.
+    /// Whether it is checked at all. A backend without the answer is asked once.
     pub watch: bool,
-    /// How often it is asked. For 90 s after each connect it is asked four times as often.
+    /// How often it is checked. For 90 s after each connect, four times as often.
     pub interval: TimeSpan,
 }
 
@@ -129,7 +129,7 @@ pub struct ReconnectSettings {
     /// 0.2 means ±20 %.
     #[schemars(range(min = 0, max = 1))]
     pub jitter: f64,
-    /// How long a connection must hold before the wait begins at `initial` again.
+    /// How long a connection must stay open before the wait begins at `initial` again.
     pub stable_after: TimeSpan,
 }
 

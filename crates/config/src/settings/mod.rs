@@ -20,7 +20,7 @@ pub use self::route::{RouteMatch, RouteSettings};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
 pub use self::watchdog::WatchdogSettings;
-use crate::{ByteSize, TimeSpan, schema};
+use crate::{ByteSize, TimeSpan, forms};
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -35,7 +35,7 @@ pub struct Settings {
     /// exceeded has the oldest alerts removed.
     #[serde(default)]
     pub store: StoreSettings,
-    /// Somebody elsewhere who is told regularly that all is well.
+    /// A monitor elsewhere that is called while all is well.
     pub watchdog: Option<WatchdogSettings>,
     /// A plugin that is handed alerts. Without any, alerts are stored and acknowledged only.
     #[serde(default)]
@@ -51,24 +51,23 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct HubSettings {
     /// The folder that everything is stored in. Made when it is missing; one hub only can use it.
-    #[schemars(with = "schema::Path")]
+    #[schemars(with = "forms::Path")]
     pub data_dir: PathBuf,
     /// Folders that are searched for plugins, in this order.
-    #[schemars(with = "Vec<schema::Path>")]
+    #[schemars(with = "Vec<forms::Path>")]
     pub plugin_dirs: Vec<PathBuf>,
-    /// Whether every sink is kept from starting where the kernel is too old for a part of its sandbox, as `require`
-    /// does for one.
+    /// Whether no sink starts where the kernel is too old for a part of its sandbox, as `require` has it for one.
     pub require_sandbox: bool,
     /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also for one part only, as in
     /// `info,watchpost_hub=debug`.
-    #[schemars(with = "schema::Text")]
+    #[schemars(with = "forms::Text")]
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
-    /// How long a connection may be away before the hub tells of it, with an alert of kind `hub`.
+    /// How long a connection may be disconnected before the hub raises an event, an alert of kind `hub`.
     pub link_grace: TimeSpan,
-    /// How long a hub that is told to stop goes on with what it has in hand. What is unfinished then is
-    /// finished after the next start.
+    /// How long a hub that is stopping may take to finish what is in flight. The rest is finished after the next
+    /// start.
     pub shutdown_grace: TimeSpan,
 }
 
@@ -96,7 +95,7 @@ pub struct StoreSettings {
     pub keep_max: Option<u64>,
     /// How much room the pictures may take on disk.
     pub max_size: Option<ByteSize>,
-    /// With less room than this on its disk, the hub tells of it, with an alert of kind `hub`.
+    /// With less room than this on its disk, the hub raises an event, an alert of kind `hub`.
     pub min_free: ByteSize,
     /// Size of one file of pictures. Old pictures are removed a whole file at a time, so it should be a
     /// small part of `max_size`.

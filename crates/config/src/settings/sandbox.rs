@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, schema};
+use crate::{ByteSize, forms};
 
 /// `[sink.sandbox]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -13,35 +13,35 @@ use crate::{ByteSize, schema};
 pub struct SandboxSettings {
     /// Files that the plugin may read, and folders that it may read with all that is in them. Absolute, and there
     /// when the sink starts.
-    #[schemars(with = "Vec<schema::AbsolutePath>")]
+    #[schemars(with = "Vec<forms::AbsolutePath>")]
     pub read: Vec<PathBuf>,
     /// The same to read, write, make, rename and delete; for a device, such as `/dev/ttyUSB0`, also to control it.
     /// Folders within `data_dir` are made when they are missing, all others must be there when the sink starts.
-    #[schemars(with = "Vec<schema::AbsolutePath>")]
+    #[schemars(with = "Vec<forms::AbsolutePath>")]
     pub write: Vec<PathBuf>,
     /// TCP ports, of any machine, that it may connect to. Any port here or in `listen` opens UDP too, which looking
     /// up names takes. Without any there is no network.
-    #[schemars(with = "schema::Ports")]
+    #[schemars(with = "forms::Ports")]
     pub connect: Ports,
     /// TCP ports that it may listen on.
-    #[schemars(with = "schema::Ports")]
+    #[schemars(with = "forms::Ports")]
     pub listen: Ports,
     /// Whether it may use local (Unix) sockets, such as those of D-Bus or of a container engine. What answers there
-    /// may be mighty.
+    /// may be privileged.
     pub unix_sockets: bool,
-    /// Whether it may start programs: those of the system and those in `read`. They live behind the same walls.
+    /// Whether it may start programs: those of the system and those in `read`. They run in the same sandbox.
     pub exec: bool,
-    /// How much memory it may hold of its own. More is refused it.
+    /// How much memory of its own it may have. More is refused.
     pub memory: ByteSize,
     /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
     #[schemars(range(min = 64, max = 65536))]
     pub open_files: u64,
     /// The user that it runs as, by name or number; only a hub that runs as root can do that. This user must be able
     /// to reach the plugin, `data_dir` and what is granted.
-    #[schemars(with = "Option<schema::Text>")]
+    #[schemars(with = "Option<forms::Text>")]
     pub user: Option<String>,
-    /// Whether the sink is kept from starting where the kernel is too old for a part of the sandbox. Otherwise
-    /// `watchpost status` tells what is missing.
+    /// Whether the sink does not start where the kernel is too old for a part of the sandbox. Otherwise
+    /// `watchpost status` shows what is missing.
     pub require: bool,
 }
 

@@ -5,35 +5,35 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::SandboxSettings;
-use crate::{ByteSize, TimeSpan, schema};
+use super::sandbox::SandboxSettings;
+use crate::{ByteSize, TimeSpan, forms};
 
 /// `[[sink]]`
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SinkSettings {
     /// What it is called in logs, deliveries and routes: letters, digits, `-`, `_` and `.`, unique.
-    #[schemars(with = "schema::Name")]
+    #[schemars(with = "forms::Name")]
     pub name: String,
     /// The plugin: its name, such as `archive`, which is looked for in `plugin_dirs`; or the path of its file,
     /// which ends in `.so`.
-    #[schemars(with = "schema::Plugin")]
+    #[schemars(with = "forms::Plugin")]
     pub plugin: String,
     /// How long one delivery may take. After it the plugin is stopped and the delivery tried again.
     #[serde(default = "timeout")]
     pub timeout: TimeSpan,
-    /// Alerts older than this are not delivered any more: a siren need not ring for last night. Without
+    /// Alerts older than this expire undelivered: a siren need not sound for last night. Without
     /// it, age does not matter.
     pub max_age: Option<TimeSpan>,
-    /// Whether an alert that is dismissed is not delivered any more, and what is under way is stopped: a siren falls
-    /// silent when somebody has seen to it. It shows as given up then.
+    /// Whether an alert that is dismissed is not delivered any more, and a delivery in flight is cancelled: a siren
+    /// stops when an operator has dismissed its alert. The delivery is listed as dropped then.
     #[serde(default)]
     pub until_dismissed: bool,
-    /// How many deliveries may be under way at the same time.
+    /// How many deliveries may be in flight at the same time.
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
     pub in_flight: usize,
-    /// When the plugin's process holds more memory of its own than this, it is started anew between two deliveries: a
+    /// When the plugin's process holds more memory of its own than this, it is restarted between two deliveries: a
     /// slow leak then never becomes a crash.
     #[serde(default = "recycle_over")]
     pub recycle_over: ByteSize,
@@ -48,7 +48,7 @@ pub struct SinkSettings {
     /// What the plugin wants to know. It is checked by the plugin, and relative paths in it are the
     /// plugin's to interpret: write absolute ones.
     #[serde(default = "no_config")]
-    #[schemars(with = "schema::FreeTable")]
+    #[schemars(with = "forms::FreeTable")]
     pub config: serde_json::Value,
 }
 
@@ -61,7 +61,7 @@ pub struct RetrySettings {
     pub initial: TimeSpan,
     /// The longest wait.
     pub max: TimeSpan,
-    /// How long after its alert came in a delivery that still fails is given up. Without it, never.
+    /// How long after its alert was received a delivery that still fails is dead-lettered. Without it, never.
     pub give_up_after: Option<TimeSpan>,
 }
 

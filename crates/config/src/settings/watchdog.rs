@@ -1,4 +1,4 @@
-//! `[watchdog]`: who is told regularly that all is well, so that somebody notices when it is not.
+//! `[watchdog]`: a monitor elsewhere that is called while all is well, and raises the alarm when the calls stop.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,10 +10,10 @@ use crate::{SecretSource, TimeSpan};
 #[serde(deny_unknown_fields)]
 pub struct WatchdogSettings {
     /// An address that is called (GET) each `interval` while every connection is open, the store works and every sink
-    /// delivers: of Healthchecks, Uptime Kuma or the like, which raises the alarm when the calls stay out. It is never
-    /// shown: whoever knows it can make believe that all is well.
+    /// delivers: of Healthchecks, Uptime Kuma or the like, which raises the alarm when the calls stop. It is never
+    /// shown: whoever knows it can report that all is well.
     pub ping_url: SecretSource,
-    /// How often. Set the other side's patience to a few times as long.
+    /// How often. Set the monitor's own timeout to a few times as long.
     #[serde(default = "interval")]
     pub interval: TimeSpan,
 }

@@ -8,6 +8,5 @@
 mod example;
 mod loading;
 mod mistakes;
-mod mistakes_between;
 mod sandbox;
 mod site;
