@@ -1,6 +1,5 @@
 //! Puts a hub together: all the wiring on one screen.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -15,11 +14,11 @@ use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
 
-use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
+use crate::notifier::SinkNotifiers;
 use crate::sink::SinkParts;
 use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
 use crate::supervisor::Supervisor;
@@ -78,14 +77,13 @@ impl Hub {
         give_up_orphans(&mut store, &settings, clock)?;
         let ids = Arc::new(AlertIds::after(opened.last_id));
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
-        let bell = |sink: &SinkSettings| (sink.name.clone(), Arc::new(Bell::default()));
-        let bells: HashMap<_, _> = settings.sink.iter().map(bell).collect();
+        let notifiers = SinkNotifiers::new(settings.sink.iter().map(|sink| sink.name.as_str()));
         let readers = Readers::new(store.reader_factory());
         let (writer, store_state) = Writer::start(WriterParts {
             store,
             group_commit: settings.store.group_commit,
             router: router(&settings),
-            bells: bells.clone(),
+            notifiers: notifiers.clone(),
             live: live.clone(),
             ids: Arc::clone(&ids),
             readers: readers.clone(),
@@ -95,17 +93,19 @@ impl Hub {
         })
         .map_err(StartError::Thread)?;
 
-        let sink = |sink: &SinkSettings| SinkParts {
-            clock,
-            store: writer.clone(),
-            readers: readers.clone(),
-            bell: Arc::clone(&bells[&sink.name]),
-            plugin_dirs: Arc::new(settings.hub.plugin_dirs.clone()),
-            host_binary: Arc::new(host_binary.clone()),
-            state_dir: Arc::new(state_dir(&settings, sink)),
-            settings: Arc::new(with_sandbox(sink, &settings.hub)),
+        let sink = |sink: &SinkSettings| {
+            Some(SinkParts {
+                clock,
+                store: writer.clone(),
+                readers: readers.clone(),
+                notifier: Arc::clone(notifiers.get(&sink.name)?),
+                plugin_dirs: Arc::new(settings.hub.plugin_dirs.clone()),
+                host_binary: Arc::new(host_binary.clone()),
+                state_dir: Arc::new(state_dir(&settings, sink)),
+                settings: Arc::new(with_sandbox(sink, &settings.hub)),
+            })
         };
-        let sinks = settings.sink.iter().map(sink).collect();
+        let sinks = settings.sink.iter().filter_map(sink).collect();
         let connection = |(connection, backend): (&ConnectionSettings, Backend)| ConnectionParts {
             settings: Arc::new(connection.clone()),
             backend,

@@ -8,13 +8,13 @@
 
 mod app;
 pub mod backend;
-mod bell;
 mod clock;
 mod connection;
 mod deliveries;
 mod guard;
 mod handle;
 mod live;
+mod notifier;
 mod plugins;
 mod sandbox;
 mod sink;

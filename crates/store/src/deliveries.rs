@@ -27,6 +27,20 @@ pub struct Selection {
     pub until: Option<UnixMillis>,
 }
 
+impl Selection {
+    /// Whether a delivery of this alert, to this sink, in this state, is among them. The same as the condition in SQL,
+    /// for deliveries that are known without asking the database.
+    pub fn matches(&self, alert: AlertId, sink: &str, state: DeliveryState) -> bool {
+        let received = |time: UnixMillis| i128::from(time.0) * 1_000;
+        let id = i128::from(alert.0);
+        self.alert.is_none_or(|wanted| wanted == alert)
+            && self.sink.as_ref().is_none_or(|wanted| wanted == sink)
+            && (self.states.is_empty() || self.states.contains(&state))
+            && self.since.is_none_or(|since| id >= received(since))
+            && self.until.is_none_or(|until| id < received(until))
+    }
+}
+
 /// A delivery on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {

@@ -5,7 +5,7 @@ mod rows;
 
 pub(crate) use rows::delivery;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -151,7 +151,7 @@ impl Reader {
         Ok(self.alerts("WHERE a.id = ?1", params![key(id)])?.pop())
     }
 
-    /// Deliveries that are due, oldest alert first, except those of the alerts in `skip`. Retries that
+    /// Deliveries that are due, oldest alert first, except those of the alerts that `skip` names. Retries that
     /// have come due are found in the order of their time, so with more than `limit` of them the order
     /// among the alerts holds only within each answer.
     ///
@@ -162,13 +162,13 @@ impl Reader {
         sink: &str,
         now: UnixMillis,
         limit: usize,
-        skip: &BTreeSet<AlertId>,
+        skip: &dyn Fn(AlertId) -> bool,
     ) -> Result<Vec<DueDelivery>, StoreError> {
         let outcome = due::due(&mut self.db, sink, now, limit, skip);
         self.outcome(outcome)
     }
 
-    /// When the next delivery is due, except those of the alerts in `skip`: the beginning of 1970 for one
+    /// When the next delivery is due, except those of the alerts that `skip` names: the beginning of 1970 for one
     /// that is due at once, `None` when nothing is pending.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Reader {
     pub fn next_due(
         &mut self,
         sink: &str,
-        skip: &BTreeSet<AlertId>,
+        skip: &dyn Fn(AlertId) -> bool,
     ) -> Result<Option<UnixMillis>, StoreError> {
         let outcome = due::next_due(&self.db, sink, skip);
         self.outcome(outcome)

@@ -15,7 +15,7 @@ use super::{Child, MAX_IN_FLIGHT_BYTES, Sink, UnderWay};
 const MIN_UNRECORDED: usize = 32;
 
 /// How long to wait after the store could not be read.
-pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Sink {
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
@@ -46,6 +46,8 @@ impl Sink {
                 .map(|call| call.alert)
                 .chain(self.settling.iter().copied())
                 .collect(),
+            stops: self.parts.notifier.begin_fetch(),
+            cancel_on_acknowledge: self.parts.settings.until_dismissed,
         };
         let (reader, readers) = (self.reader.take(), self.parts.readers.clone());
         self.fetching = true;
@@ -63,11 +65,10 @@ impl Sink {
                 }
                 Err(panic) => this.fetch_failed(&panic.to_string(), ctx),
             }
-            this.withdraw_if_asked(ctx);
         }));
     }
 
-    pub(super) fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
+    fn fetch_failed(&mut self, why: &str, ctx: &mut Context<Self>) {
         error!(sink = %self.name(), "cannot read the store, trying again: {why}");
         self.last_error = Some(format!("cannot read the store: {why}"));
         self.wake_at(self.parts.clock.now() + READ_AGAIN_AFTER, ctx);
@@ -84,6 +85,10 @@ impl Sink {
             warn!(sink = %self.name(), "{} alerts grew older than max_age and are not delivered", expired.len());
             self.settle(expired, ctx);
         }
+        // Some may have come while the fetch ran.
+        let stops = self.parts.notifier.stops();
+        let cancel_on_acknowledge = self.parts.settings.until_dismissed;
+        let wanted = |job: &fetch::Job| !stops.cover(job.alert, cancel_on_acknowledge);
         for fetch::Job {
             alert,
             kind,
@@ -92,7 +97,7 @@ impl Sink {
             frame_bytes,
             document,
             frames,
-        } in jobs
+        } in jobs.into_iter().filter(wanted)
         {
             let Child::Running(host) = &self.child else { break };
             self.last_call += 1;
@@ -105,7 +110,7 @@ impl Sink {
                     received_at,
                     attempt,
                     frame_bytes,
-                    withdrawn: false,
+                    cancelled: false,
                 },
             );
             let timeout = self.parts.settings.timeout.into();
@@ -130,8 +135,6 @@ impl Sink {
                 ),
             }
         }
-        // Before the next fetch, of which there may be no end.
-        self.withdraw_if_asked(ctx);
         if std::mem::take(&mut self.stale) || more {
             self.pump(ctx);
         } else if let Some(due) = next_due {

@@ -9,6 +9,7 @@ use watchpost_core::{AlertId, AlertKind, DeliveryState, Picture, Severity, UnixM
 use watchpost_sinkhost::{AlertDoc, FrameFd, FrameMeta};
 use watchpost_store::{DeliveryUpdate, DueDelivery, FrameRef, Reader, StoreError};
 
+use crate::notifier::Stops;
 use crate::store::{CachedReader, Readers};
 
 /// What to take.
@@ -19,8 +20,12 @@ pub(super) struct Wanted {
     pub(super) limit: usize,
     /// Stop when their pictures have reached this size.
     pub(super) max_bytes: u64,
-    /// Under way already.
+    /// In flight already.
     pub(super) skip: BTreeSet<AlertId>,
+    /// What must not be started.
+    pub(super) stops: Stops,
+    /// Whether the sink's deliveries are cancelled once their alert is acknowledged.
+    pub(super) cancel_on_acknowledge: bool,
 }
 
 /// What was taken.
@@ -64,7 +69,9 @@ pub(super) fn fetch(
     wanted: &Wanted,
 ) -> Result<(CachedReader, Fetched), StoreError> {
     let mut reader = readers.current(reader)?;
-    let due = reader.due(&wanted.sink, wanted.now, wanted.limit, &wanted.skip)?;
+    let skip =
+        |alert| wanted.skip.contains(&alert) || wanted.stops.cover(alert, wanted.cancel_on_acknowledge);
+    let due = reader.due(&wanted.sink, wanted.now, wanted.limit, &skip)?;
     let mut fetched = Fetched {
         jobs: Vec::new(),
         expired: Vec::new(),
@@ -72,7 +79,7 @@ pub(super) fn fetch(
         more: false,
     };
     if due.is_empty() {
-        fetched.next_due = reader.next_due(&wanted.sink, &wanted.skip)?;
+        fetched.next_due = reader.next_due(&wanted.sink, &skip)?;
         return Ok((reader, fetched));
     }
     fetched.more = due.len() == wanted.limit;

@@ -8,18 +8,16 @@ use super::{Child, Sink, launch};
 use crate::status::SinkReport;
 use crate::store::{Released, Settled};
 
-/// Something new is due, or something was given up.
+/// Something is due, or something in flight has to stop.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Rung;
+pub(super) struct Wake;
 
-impl Handler<Rung> for Sink {
+impl Handler<Wake> for Sink {
     type Result = ();
 
-    fn handle(&mut self, _: Rung, ctx: &mut Self::Context) {
-        if self.parts.bell.take_given_up() {
-            self.withdraw(ctx);
-        }
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        self.stop_covered();
         self.pump(ctx);
     }
 }

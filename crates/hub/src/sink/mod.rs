@@ -11,7 +11,7 @@ mod launch;
 mod memory;
 mod messages;
 mod outcome;
-mod withdraw;
+mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,10 +28,10 @@ use watchpost_core::{
 };
 use watchpost_sinkhost::Host;
 
-use self::messages::Rung;
+use self::messages::Wake;
 pub(crate) use self::messages::{ReportSink, StopSink};
-use crate::bell::Bell;
 use crate::clock::Clock;
+use crate::notifier::SinkNotifier;
 use crate::status::SinkState;
 use crate::store::{CachedReader, Readers, StoreHandle};
 
@@ -67,8 +67,8 @@ pub(crate) struct SinkParts {
     pub(crate) store: StoreHandle,
     /// Where its reader of the store comes from.
     pub(crate) readers: Readers,
-    /// Rung when something new is due, or something was given up.
-    pub(crate) bell: Arc<Bell>,
+    /// Wakes it when something is due, or has to stop.
+    pub(crate) notifier: Arc<SinkNotifier>,
     pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
     pub(crate) host_binary: Arc<PathBuf>,
     /// Directory of the plugin's own, below the data directory.
@@ -98,8 +98,6 @@ pub(crate) struct Sink {
     releasing: bool,
     /// Something changed while a fetch was under way: fetch once more.
     stale: bool,
-    /// Deliveries were given up while a fetch was under way: look whether some of what it brought.
-    withdrawing: bool,
     under_way: BTreeMap<u64, UnderWay>,
     /// Ended, but not yet so in the store.
     settling: BTreeSet<AlertId>,
@@ -140,8 +138,8 @@ struct UnderWay {
     received_at: UnixMillis,
     attempt: u32,
     frame_bytes: u64,
-    /// It was given up meanwhile: nobody cares how it ends.
-    withdrawn: bool,
+    /// It was cancelled: how it ends is not recorded.
+    cancelled: bool,
 }
 
 impl Sink {
@@ -169,7 +167,6 @@ impl Sink {
             fetching: false,
             releasing: false,
             stale: false,
-            withdrawing: false,
             under_way: BTreeMap::new(),
             settling: BTreeSet::new(),
             last_call: 0,
@@ -260,12 +257,12 @@ impl Actor for Sink {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let bell = Arc::clone(&self.parts.bell);
-        let rings = futures_util::stream::unfold(bell, |bell| async move {
-            bell.rung().await;
-            Some((Rung, bell))
+        let notifier = Arc::clone(&self.parts.notifier);
+        let wakes = futures_util::stream::unfold(notifier, |notifier| async move {
+            notifier.notified().await;
+            Some((Wake, notifier))
         });
-        ctx.add_message_stream(rings);
+        ctx.add_message_stream(wakes);
         ctx.run_interval(memory::CHECK_INTERVAL, Self::look_after);
         self.pump(ctx);
     }

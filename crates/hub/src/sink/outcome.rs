@@ -19,11 +19,11 @@ impl Sink {
             kind,
             received_at,
             attempt,
-            withdrawn,
+            cancelled,
             ..
         } = under_way;
         self.careful = self.careful.saturating_sub(1);
-        if withdrawn {
+        if cancelled {
             return;
         }
         let was_down = self.pace.is_down();

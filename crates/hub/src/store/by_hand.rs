@@ -49,9 +49,6 @@ impl Writer {
         self.commit();
         let now = self.parts.clock.unix();
         let count = self.parts.store.drop_deliveries(selection, why, now)?;
-        let concerned = |sink: &String| selection.sink.as_ref().is_none_or(|wanted| wanted == sink);
-        let bells = self.parts.bells.iter().filter(|(sink, _)| concerned(sink));
-        bells.for_each(|(_, bell)| bell.ring_given_up());
         Ok(count)
     }
 
@@ -59,7 +56,7 @@ impl Writer {
         match change {
             Change::Retry => {
                 let changed = self.parts.store.retry_deliveries(selection)?;
-                self.parts.bells.values().for_each(|bell| bell.ring());
+                self.parts.notifiers.notify_all();
                 Ok(changed)
             }
             Change::Drop => self.give_up(selection, DROPPED_BY_HAND),

@@ -8,12 +8,14 @@ mod readers;
 mod recovery;
 mod writer;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use watchpost_core::{Alert, AlertId, HubEvent, UnixMillis};
 use watchpost_store::{Annotation, DeliveryUpdate, MAX_CHANGED_ROWS, Selection, StoreError};
+
+use crate::notifier::{SinkNotifiers, StopHold, StopRequest};
 
 pub(crate) use self::readers::{CachedReader, Readers};
 pub(crate) use self::writer::{StoreState, Writer, WriterParts};
@@ -107,15 +109,18 @@ pub(crate) enum Command {
         id: AlertId,
         /// The sink where that was done, whose delivery is not given up.
         by: Option<String>,
+        hold: StopHold,
         done: oneshot::Sender<Result<bool, StoreError>>,
     },
     Clear {
+        hold: StopHold,
         done: oneshot::Sender<Result<(), StoreError>>,
     },
     /// Have these deliveries made again, or give them up.
     Change {
         change: Change,
         selection: Selection,
+        hold: Option<Arc<StopHold>>,
         done: oneshot::Sender<Result<u64, StoreError>>,
     },
     /// Finish what is queued and end.
@@ -137,6 +142,7 @@ pub(crate) enum Change {
 #[derive(Clone, Debug)]
 pub(crate) struct StoreHandle {
     commands: mpsc::Sender<Command>,
+    notifiers: SinkNotifiers,
 }
 
 impl StoreHandle {
@@ -189,21 +195,29 @@ impl StoreHandle {
     /// Takes an alert off the live list; whether there was one. `None` when the writer has ended.
     pub(crate) async fn dismiss(&self, id: AlertId) -> Option<Result<bool, StoreError>> {
         let (done, answer) = oneshot::channel();
-        self.send(Command::Dismiss { id, by: None, done });
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(id), None);
+        self.send(Command::Dismiss {
+            id,
+            by: None,
+            hold,
+            done,
+        });
         answer.await.ok()
     }
 
     /// Takes an alert off the live list, as somebody has seen to it where this sink has delivered it.
     pub(crate) fn acknowledged(&self, id: AlertId, sink: &str) {
         let (done, _) = oneshot::channel();
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(id), Some(sink));
         let by = Some(sink.to_owned());
-        self.send(Command::Dismiss { id, by, done });
+        self.send(Command::Dismiss { id, by, hold, done });
     }
 
     /// Empties the live list. `None` when the writer has ended.
     pub(crate) async fn clear(&self) -> Option<Result<(), StoreError>> {
         let (done, answer) = oneshot::channel();
-        self.send(Command::Clear { done });
+        let hold = self.notifiers.stop(&StopRequest::Cleared, None);
+        self.send(Command::Clear { hold, done });
         answer.await.ok()
     }
 
@@ -213,12 +227,15 @@ impl StoreHandle {
         change: Change,
         selection: &Selection,
     ) -> Option<Result<u64, StoreError>> {
+        let request = StopRequest::Dropped(selection.clone());
+        let hold = (change == Change::Drop).then(|| Arc::new(self.notifiers.stop(&request, None)));
         let mut changed = 0;
         loop {
             let (done, answer) = oneshot::channel();
             self.send(Command::Change {
                 change,
                 selection: selection.clone(),
+                hold: hold.clone(),
                 done,
             });
             match answer.await.ok()? {

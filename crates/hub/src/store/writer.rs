@@ -3,7 +3,6 @@
 //! It commits in groups. While nothing else waits, an alert is committed at once; while a commit runs,
 //! the next group gathers behind it. Outcomes of deliveries wait a little for an alert to ride with.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,9 +16,9 @@ use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, MonotonicTime, 
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Store};
 
 use super::{Accept, Command, Readers, Receipt, Released, Settle, Settled, StoreHandle, Stored, StoredAs};
-use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::live::LiveEvent;
+use crate::notifier::SinkNotifiers;
 
 /// Pictures that one commit may hold, in bytes: beyond it a larger group gains nothing.
 const MAX_BATCH_BYTES: usize = 8 << 20;
@@ -38,7 +37,7 @@ pub(crate) struct WriterParts {
     pub(crate) group_commit: usize,
     pub(crate) router: Router,
     /// Woken when there is something due for the sink of that name.
-    pub(crate) bells: HashMap<String, Arc<Bell>>,
+    pub(crate) notifiers: SinkNotifiers,
     pub(crate) live: broadcast::Sender<LiveEvent>,
     /// For the alerts that the hub raises itself.
     pub(crate) ids: Arc<AlertIds>,
@@ -100,6 +99,7 @@ impl Writer {
     pub(crate) fn start(parts: WriterParts) -> std::io::Result<(StoreHandle, StoreState)> {
         let (sender, commands) = mpsc::channel();
         let state = StoreState::default();
+        let notifiers = parts.notifiers.clone();
         let writer = Self {
             linger_until: parts.clock.now(),
             retain_at: parts.clock.now(),
@@ -124,7 +124,13 @@ impl Writer {
                     std::process::abort();
                 }
             })?;
-        Ok((StoreHandle { commands: sender }, state))
+        Ok((
+            StoreHandle {
+                commands: sender,
+                notifiers,
+            },
+            state,
+        ))
     }
 
     fn run(mut self) {
@@ -225,18 +231,25 @@ impl Writer {
                     warn!("the backend may be told once more of alert {alert}: {e}");
                 }
             }
-            Command::Dismiss { id, by, done } => {
-                let _ = done.send(self.dismiss(id, by.as_deref()));
+            Command::Dismiss { id, by, hold, done } => {
+                let outcome = self.dismiss(id, by.as_deref());
+                drop(hold);
+                let _ = done.send(outcome);
             }
-            Command::Clear { done } => {
-                let _ = done.send(self.clear());
+            Command::Clear { hold, done } => {
+                let outcome = self.clear();
+                drop(hold);
+                let _ = done.send(outcome);
             }
             Command::Change {
                 change,
                 selection,
+                hold,
                 done,
             } => {
-                let _ = done.send(self.change(change, &selection));
+                let outcome = self.change(change, &selection);
+                drop(hold);
+                let _ = done.send(outcome);
             }
             Command::Stop { done } => self.stopping.push(done),
         }
@@ -284,7 +297,7 @@ impl Writer {
                     .map(|sender| (sender, StoredAs::Lost)),
             );
         };
-        self.ring(&batch);
+        self.notify_sinks(&batch);
         let outcomes = receipts.iter().map(|receipt| match receipt {
             watchpost_store::Receipt::Stored => StoredAs::New,
             watchpost_store::Receipt::Duplicate { .. } => StoredAs::Duplicate,
@@ -301,15 +314,15 @@ impl Writer {
     }
 
     /// Wakes the sinks that have something new to do.
-    fn ring(&self, batch: &Batch) {
+    fn notify_sinks(&self, batch: &Batch) {
         let planned = batch
             .arrivals
             .iter()
             .flat_map(|arrival| &arrival.deliveries)
             .map(|planned| &planned.sink);
         for sink in planned.chain(&batch.release) {
-            if let Some(bell) = self.parts.bells.get(sink) {
-                bell.ring();
+            if let Some(notifier) = self.parts.notifiers.get(sink) {
+                notifier.notify();
             }
         }
     }

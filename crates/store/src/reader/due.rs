@@ -1,13 +1,11 @@
 //! What a sink has to do next, found without stepping over what is not due.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, OptionalExtension, params};
 use watchpost_core::{AlertId, UnixMillis};
 
 use super::{DueDelivery, rows};
 use crate::commit::AT_ONCE;
-use crate::store::{id, key};
+use crate::store::id;
 
 /// See [`super::Reader::due`].
 pub(super) fn due(
@@ -15,7 +13,7 @@ pub(super) fn due(
     sink: &str,
     now: UnixMillis,
     limit: usize,
-    skip: &BTreeSet<AlertId>,
+    skip: &dyn Fn(AlertId) -> bool,
 ) -> rusqlite::Result<Vec<DueDelivery>> {
     let moment = db.transaction()?;
     let Some(sink) = sink_id(&moment, sink)? else {
@@ -52,7 +50,7 @@ pub(super) fn due(
 pub(super) fn next_due(
     db: &Connection,
     sink: &str,
-    skip: &BTreeSet<AlertId>,
+    skip: &dyn Fn(AlertId) -> bool,
 ) -> rusqlite::Result<Option<UnixMillis>> {
     let Some(sink) = sink_id(db, sink)? else {
         return Ok(None);
@@ -61,7 +59,7 @@ pub(super) fn next_due(
         db.prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert")?;
     let mut rows = query.query([sink])?;
     while let Some(row) = rows.next()? {
-        if !skip.contains(&id(row.get(1)?)) {
+        if !skip(id(row.get(1)?)) {
             return Ok(Some(UnixMillis(row.get(0)?)));
         }
     }
@@ -74,9 +72,8 @@ fn alerts_due(
     sink: i64,
     (from, to): (i64, i64),
     limit: usize,
-    skip: &BTreeSet<AlertId>,
+    skip: &dyn Fn(AlertId) -> bool,
 ) -> rusqlite::Result<Vec<i64>> {
-    let skipped: BTreeSet<i64> = skip.iter().copied().map(key).collect();
     let mut query = db.prepare_cached(
         "SELECT alert FROM queue WHERE sink = ?1 AND due_at BETWEEN ?2 AND ?3 ORDER BY due_at, alert",
     )?;
@@ -86,7 +83,7 @@ fn alerts_due(
         && let Some(row) = rows.next()?
     {
         let alert: i64 = row.get(0)?;
-        if !skipped.contains(&alert) {
+        if !skip(id(alert)) {
             alerts.push(alert);
         }
     }

@@ -1,0 +1,257 @@
+//! What wakes a sink's actor: the store has something for it, or something in flight has to stop.
+//!
+//! A siren must fall silent also while the disk is full. So a stop goes around the store: whoever asks for it leaves a
+//! [`StopRequest`] here, which holds until the store has recorded what was asked for. Until then the actor cancels what
+//! it covers and starts nothing that it covers, whatever the store still shows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use watchpost_core::{AlertId, DeliveryState};
+use watchpost_store::Selection;
+
+/// Stop requests of one sink that are kept one by one. While there are more, all its deliveries are stopped: one too
+/// many is made again once the store has recorded them.
+const MAX_STOP_REQUESTS: usize = 1_024;
+
+/// Which deliveries have to stop at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StopRequest {
+    /// This alert was acknowledged or dismissed: its deliveries that are cancelled by that.
+    Acknowledged(AlertId),
+    /// The live list was cleared: all deliveries that are cancelled by that.
+    Cleared,
+    /// The operator drops these deliveries.
+    Dropped(Selection),
+}
+
+impl StopRequest {
+    /// Whether it means the delivery of this alert to this sink. `cancel_on_acknowledge` says whether that delivery is
+    /// cancelled once its alert is acknowledged.
+    fn covers(&self, alert: AlertId, sink: &str, cancel_on_acknowledge: bool) -> bool {
+        match self {
+            Self::Acknowledged(acknowledged) => cancel_on_acknowledge && *acknowledged == alert,
+            Self::Cleared => cancel_on_acknowledge,
+            Self::Dropped(selection) => selection.matches(alert, sink, DeliveryState::Pending),
+        }
+    }
+}
+
+/// Wakes one sink, and says what it has to stop.
+#[derive(Debug)]
+pub(crate) struct SinkNotifier {
+    notify: Notify,
+    stops: Mutex<Stops>,
+}
+
+/// The stop requests of one sink.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stops {
+    sink: String,
+    last_id: u64,
+    requests: BTreeMap<u64, (StopRequest, Hold)>,
+    /// Requests beyond the limit that are not recorded.
+    overflow: usize,
+    /// Such requests were recorded since the last fetch began.
+    overflow_recorded: bool,
+}
+
+/// How far a stop request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// The store does not show it.
+    Unrecorded,
+    /// The store shows it to whoever begins to read now. A fetch that began before may still bring what it covers.
+    Recorded,
+}
+
+impl Stops {
+    /// Whether the delivery of this alert has to stop, or must not be started.
+    pub(crate) fn cover(&self, alert: AlertId, cancel_on_acknowledge: bool) -> bool {
+        let mut requests = self.requests.values();
+        self.overflow > 0
+            || self.overflow_recorded
+            || requests.any(|(request, _)| request.covers(alert, &self.sink, cancel_on_acknowledge))
+    }
+
+    fn add(&mut self, request: StopRequest) -> u64 {
+        self.last_id += 1;
+        if self.requests.len() < MAX_STOP_REQUESTS {
+            self.requests.insert(self.last_id, (request, Hold::Unrecorded));
+        } else {
+            self.overflow += 1;
+        }
+        self.last_id
+    }
+
+    fn recorded(&mut self, id: u64) {
+        match self.requests.get_mut(&id) {
+            Some((_, hold)) => *hold = Hold::Recorded,
+            None => {
+                self.overflow = self.overflow.saturating_sub(1);
+                self.overflow_recorded = true;
+            }
+        }
+    }
+
+    fn forget_recorded(&mut self) {
+        self.requests.retain(|_, (_, hold)| *hold == Hold::Unrecorded);
+        self.overflow_recorded = false;
+    }
+}
+
+impl SinkNotifier {
+    fn new(sink: &str) -> Self {
+        Self {
+            notify: Notify::new(),
+            stops: Mutex::new(Stops {
+                sink: sink.to_owned(),
+                ..Stops::default()
+            }),
+        }
+    }
+
+    /// Something is due, or something is to stop.
+    pub(crate) fn notify(&self) {
+        self.notify.notify_one();
+    }
+
+    /// Waits until there is a notification.
+    pub(crate) async fn notified(&self) {
+        self.notify.notified().await;
+    }
+
+    /// What has to stop, or must not be started. To be asked when the actor is woken and when a fetch has brought
+    /// something.
+    pub(crate) fn stops(&self) -> Stops {
+        self.lock().clone()
+    }
+
+    /// What a fetch that begins now must leave where it is. Requests that the store shows are forgotten, so there must
+    /// be no other fetch in flight.
+    pub(crate) fn begin_fetch(&self) -> Stops {
+        let mut stops = self.lock();
+        stops.forget_recorded();
+        stops.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stops> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The notifiers of all sinks, by name. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SinkNotifiers(Arc<BTreeMap<String, Arc<SinkNotifier>>>);
+
+impl SinkNotifiers {
+    /// One for each of these sinks.
+    pub(crate) fn new<'a>(sinks: impl Iterator<Item = &'a str>) -> Self {
+        let notifier = |sink: &str| (sink.to_owned(), Arc::new(SinkNotifier::new(sink)));
+        Self(Arc::new(sinks.map(notifier).collect()))
+    }
+
+    /// That of the sink of this name.
+    pub(crate) fn get(&self, sink: &str) -> Option<&Arc<SinkNotifier>> {
+        self.0.get(sink)
+    }
+
+    /// Wakes all sinks.
+    pub(crate) fn notify_all(&self) {
+        self.0.values().for_each(|notifier| notifier.notify());
+    }
+
+    /// Stops at once what the request covers, except at the sink `except`, until the hold is dropped: when the store
+    /// has recorded it.
+    pub(crate) fn stop(&self, request: &StopRequest, except: Option<&str>) -> StopHold {
+        let concerned = self.0.iter().filter(|(sink, _)| {
+            let named = match request {
+                StopRequest::Dropped(selection) => selection.sink.as_ref().is_none_or(|named| named == *sink),
+                StopRequest::Acknowledged(_) | StopRequest::Cleared => true,
+            };
+            named && except != Some(sink.as_str())
+        });
+        let stop = |(_, notifier): (_, &Arc<SinkNotifier>)| {
+            let id = notifier.lock().add(request.clone());
+            notifier.notify();
+            (Arc::clone(notifier), id)
+        };
+        StopHold(concerned.map(stop).collect())
+    }
+}
+
+/// Keeps a stop request in force. Dropped when the store has recorded what was asked for, or never will.
+#[derive(Debug)]
+pub(crate) struct StopHold(Vec<(Arc<SinkNotifier>, u64)>);
+
+impl Drop for StopHold {
+    fn drop(&mut self) {
+        for (notifier, id) in &self.0 {
+            notifier.lock().recorded(*id);
+            notifier.notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sirens() -> SinkNotifiers {
+        SinkNotifiers::new(["siren", "mail"].into_iter())
+    }
+
+    fn covers(notifiers: &SinkNotifiers, sink: &str, alert: u64, cancel_on_acknowledge: bool) -> bool {
+        let notifier = notifiers.get(sink).unwrap();
+        notifier.stops().cover(AlertId(alert), cancel_on_acknowledge)
+    }
+
+    #[test]
+    fn an_acknowledged_alert_stops_only_what_is_cancelled_by_that_and_not_where_it_was_acknowledged() {
+        let notifiers = sirens();
+        let _hold = notifiers.stop(&StopRequest::Acknowledged(AlertId(7)), Some("mail"));
+        assert!(covers(&notifiers, "siren", 7, true));
+        assert!(!covers(&notifiers, "siren", 7, false));
+        assert!(!covers(&notifiers, "siren", 8, true));
+        assert!(!covers(&notifiers, "mail", 7, true));
+    }
+
+    #[test]
+    fn dropped_deliveries_stop_at_the_sink_that_is_named() {
+        let notifiers = sirens();
+        let selection = Selection {
+            sink: Some("siren".to_owned()),
+            ..Selection::default()
+        };
+        let _hold = notifiers.stop(&StopRequest::Dropped(selection), None);
+        assert!(covers(&notifiers, "siren", 7, false));
+        assert!(!covers(&notifiers, "mail", 7, false));
+    }
+
+    #[test]
+    fn a_recorded_stop_holds_for_the_fetch_in_flight_and_is_forgotten_by_the_next() {
+        let notifiers = sirens();
+        let hold = notifiers.stop(&StopRequest::Cleared, None);
+        let siren = notifiers.get("siren").unwrap();
+        assert!(siren.begin_fetch().cover(AlertId(7), true));
+        drop(hold);
+        assert!(covers(&notifiers, "siren", 7, true), "the fetch began before");
+        assert!(!siren.begin_fetch().cover(AlertId(7), true));
+        assert!(!covers(&notifiers, "siren", 7, true));
+    }
+
+    #[test]
+    fn more_requests_than_are_kept_stop_everything_until_they_are_recorded() {
+        let notifiers = sirens();
+        let acknowledge = |alert| notifiers.stop(&StopRequest::Acknowledged(AlertId(alert)), None);
+        let mut holds: Vec<_> = (0..1_024).map(acknowledge).collect();
+        assert!(!covers(&notifiers, "siren", 5_000, true));
+        holds.push(acknowledge(2_000));
+        assert!(covers(&notifiers, "siren", 5_000, false));
+        drop(holds.pop());
+        let siren = notifiers.get("siren").unwrap();
+        assert!(!siren.begin_fetch().cover(AlertId(5_000), true));
+        assert!(covers(&notifiers, "siren", 1_023, true));
+    }
+}
