@@ -122,7 +122,8 @@ fn ask(dir: &Path, alerts: u64) -> Result<(), Failure> {
             r.due("archive", now, 64, &|_| false).map(|l| l.len())
         }),
         ("next_due", |r, _| {
-            r.next_due("archive", &|_| false).map(|l| usize::from(l.is_some()))
+            r.next_due("archive", &|_| false)
+                .map(|l| usize::from(l.is_some()))
         }),
         ("counts", |r, _| {
             r.counts().map(|c| usize::try_from(c.alerts).unwrap_or(0))
