@@ -43,12 +43,12 @@ pub enum Error {
     },
     /// The picture is larger than the size asked for, at the lowest quality too.
     #[error(
-        "a {frame} scene takes at least {needed_bytes} bytes as JPEG and {asked_bytes} were asked for: \
+        "a picture of {frame} pixels takes at least {needed_bytes} bytes and {asked_bytes} were asked for: \
          choose a smaller frame or a larger picture size"
     )]
     PictureTooSmall {
-        /// Extent of the picture.
-        frame: crate::FrameSize,
+        /// Extent of the picture, such as `1280x720`.
+        frame: String,
         /// The bytes the scene needs at the lowest quality tried.
         needed_bytes: usize,
         /// The bytes asked for.
@@ -79,7 +79,10 @@ pub enum Error {
     /// The server could not be brought up.
     #[error("cannot start the server: {0}")]
     Start(#[source] std::io::Error),
-    /// The simulator has stopped while a command was under way.
+    /// How to connect could not be printed.
+    #[error("cannot write to standard output: {0}")]
+    Announce(#[source] std::io::Error),
+    /// The simulator has stopped while a command was in flight.
     #[error("the simulator has stopped")]
     Stopped,
 }

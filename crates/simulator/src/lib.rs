@@ -24,6 +24,7 @@ mod clock;
 mod command;
 mod error;
 mod faults;
+mod handle;
 mod ledger;
 mod lock;
 mod options;

@@ -25,7 +25,11 @@ pub(crate) const ALERT_QUALITY: u8 = 85;
 /// Quality of the same picture in the REST interface, which hence has other bytes.
 pub(crate) const REST_QUALITY: u8 = 90;
 /// Lowest quality tried when a picture has to fit a size.
-const LOWEST_QUALITY: u8 = 25;
+const LOWEST_QUALITY: u8 = 1;
+/// Step from one quality to the next that is tried.
+const QUALITY_STEP: u8 = 12;
+/// Looks tried of each camera before the first alert, to see whether the size can be met.
+const CHECKED_LOOKS: u32 = 4;
 /// Bytes of pictures kept; then all are let go and drawn again as needed.
 const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
 /// Length of the comment that makes a picture one alert's own.
@@ -67,6 +71,39 @@ impl Painter {
             options: options.clone(),
             scenes,
             kept: Mutex::default(),
+        }
+    }
+
+    /// Refuses a picture size that the scenes cannot meet, with the least they can. Looks that were not tried may take
+    /// some bytes more.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.options.picture_size.is_none() {
+            return Ok(());
+        }
+        let cameras = 0..self.options.cameras.min(PLACES.len() as u32);
+        let mut needed_bytes = 0;
+        for (camera, step) in cameras.flat_map(|camera| (0..CHECKED_LOOKS).map(move |step| (camera, step))) {
+            let look = Look {
+                moment: step * 5,
+                clock: 0,
+                persons: self.options.persons,
+                boxes: self.options.bbox,
+            };
+            let smallest = encode(&self.pixels(camera, look)?, LOWEST_QUALITY)?;
+            needed_bytes = needed_bytes.max(with_room(&smallest));
+        }
+        self.fits(needed_bytes)
+    }
+
+    /// Whether a picture of so many bytes has the size asked for, at most.
+    fn fits(&self, needed_bytes: usize) -> Result<(), Error> {
+        match self.options.picture_size {
+            Some(size) if needed_bytes > size.0 => Err(Error::PictureTooSmall {
+                frame: self.options.frame.to_string(),
+                needed_bytes,
+                asked_bytes: size.0,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -124,10 +161,7 @@ impl Painter {
         if let Some(kept) = lock(&self.kept).get(&key) {
             return Ok(kept.clone());
         }
-        let scene = self
-            .scene(key.camera)
-            .ok_or_else(|| Error::Draw(format!("no camera {}", key.camera)))?;
-        let pixels = scene.look(key.look)?;
+        let pixels = self.pixels(key.camera, key.look)?;
         let mut jpeg = self.encode(&pixels, key.quality)?;
         if let Some(size) = self.options.picture_size {
             jpeg = padded(
@@ -147,33 +181,39 @@ impl Painter {
         Ok(drawn)
     }
 
+    fn pixels(&self, camera: u32, look: Look) -> Result<image::RgbImage, Error> {
+        let scene = self
+            .scene(camera)
+            .ok_or_else(|| Error::Draw(format!("no camera {camera}")))?;
+        scene.look(look)
+    }
+
     /// JPEG that leaves room for the mark and the padding, at a lower quality if it must.
     fn encode(&self, pixels: &image::RgbImage, quality: u8) -> Result<Vec<u8>, Error> {
         let mut quality = quality;
         loop {
-            let mut out = Vec::new();
-            let (width, height) = pixels.dimensions();
-            JpegEncoder::new_with_quality(&mut out, quality)
-                .encode(pixels, width, height, ExtendedColorType::Rgb8)
-                .map_err(|e| Error::Draw(e.to_string()))?;
-            let Some(size) = self.options.picture_size else {
-                return Ok(out);
-            };
-            let needed_bytes = out.len() + 2 * COMMENT_HEAD_BYTES + MARK_BYTES;
-            if needed_bytes <= size.0 {
-                return Ok(out);
+            let out = encode(pixels, quality)?;
+            match self.fits(with_room(&out)) {
+                Ok(()) => return Ok(out),
+                Err(error) if quality <= LOWEST_QUALITY => return Err(error),
+                Err(_) => quality = quality.saturating_sub(QUALITY_STEP).max(LOWEST_QUALITY),
             }
-            if quality <= LOWEST_QUALITY {
-                let frame = self.options.frame;
-                return Err(Error::PictureTooSmall {
-                    frame,
-                    needed_bytes,
-                    asked_bytes: size.0,
-                });
-            }
-            quality = quality.saturating_sub(15).max(LOWEST_QUALITY);
         }
     }
+}
+
+fn encode(pixels: &image::RgbImage, quality: u8) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::new();
+    let (width, height) = pixels.dimensions();
+    JpegEncoder::new_with_quality(&mut out, quality)
+        .encode(pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::Draw(e.to_string()))?;
+    Ok(out)
+}
+
+/// The length of a picture with its mark and the least padding.
+fn with_room(jpeg: &[u8]) -> usize {
+    jpeg.len() + 2 * COMMENT_HEAD_BYTES + MARK_BYTES
 }
 
 /// A JPEG with a comment behind its first marker.

@@ -6,22 +6,13 @@
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    Account, Attempt, Command, Error, Options, SentAlert, Stats,
-    account::Claims,
-    backend::{Backend, Outgoing},
-    owl,
-    produce::{Job, Producer},
-    rows::Picture,
-    server::{self, Switch},
-    wire,
+    Account, Attempt, Command, Error, Options, SentAlert, Stats, account::Claims, backend::Backend,
+    handle::Handle, produce::Producer, server,
 };
-
-/// Orders that wait for the thread.
-const MAX_WAITING_ORDERS: usize = 64;
 
 /// Starts a simulator and answers when it listens.
 pub async fn start(options: Options) -> Result<Running, Error> {
@@ -29,13 +20,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let tls = options.tls.as_ref().map(server::tls_config).transpose()?;
     let listen = options.listen;
     let backend = Arc::new(Backend::new(options));
-    let (jobs, job_queue) = mpsc::channel(MAX_WAITING_ORDERS);
-    let (switches, switch_queue) = mpsc::channel(MAX_WAITING_ORDERS);
-    let handle = Handle {
-        backend: backend.clone(),
-        jobs,
-        switches,
-    };
+    backend.painter.check()?;
+    let (handle, job_queue, switch_queue) = Handle::new(backend.clone());
     let (ready, listening) = oneshot::channel();
     let for_server = handle.clone();
     let thread = std::thread::Builder::new()
@@ -71,7 +57,7 @@ impl Running {
 
     /// The base address for the configuration of a hub, like `ws://127.0.0.1:4711`.
     pub fn url(&self) -> String {
-        let scheme = if self.handle.backend.options.tls.is_some() {
+        let scheme = if self.handle.backend().options.tls.is_some() {
             "wss"
         } else {
             "ws"
@@ -81,23 +67,23 @@ impl Running {
 
     /// The user that owns all streams.
     pub fn user_id(&self) -> Uuid {
-        self.handle.backend.account.user_id
+        self.handle.backend().account.user_id
     }
 
     /// The shop of all anomalies.
     pub fn shop_id(&self) -> Uuid {
-        self.handle.backend.shop_id
+        self.handle.backend().shop_id
     }
 
     /// How to log in.
     pub fn account(&self) -> &Account {
-        &self.handle.backend.account
+        &self.handle.backend().account
     }
 
     /// The streams, in the order of the cameras.
     pub fn streams(&self) -> Vec<Uuid> {
         self.handle
-            .backend
+            .backend()
             .cameras
             .iter()
             .map(|camera| camera.stream_id)
@@ -106,12 +92,12 @@ impl Running {
 
     /// A token that is good now, as a login would give it.
     pub fn token(&self) -> Result<String, Error> {
-        self.handle.backend.token()
+        self.handle.backend().token()
     }
 
     /// A well-signed token for any subject that ends after `life` seconds, which may be negative.
     pub fn token_for(&self, subject: &str, life_seconds: i64) -> Result<String, Error> {
-        let backend = &self.handle.backend;
+        let backend = self.handle.backend();
         let iat = backend
             .now()
             .unix_timestamp()
@@ -147,22 +133,22 @@ impl Running {
 
     /// The counters.
     pub fn stats(&self) -> Stats {
-        self.handle.backend.stats()
+        self.handle.backend().stats()
     }
 
     /// The alerts made, oldest first, as far as they are listed.
     pub fn alerts(&self) -> Vec<SentAlert> {
-        self.handle.backend.state().ledger.alerts()
+        self.handle.backend().state().ledger.alerts()
     }
 
     /// The WebSocket handshakes, oldest first, as far as they are listed.
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.handle.backend.state().ledger.attempts()
+        self.handle.backend().state().ledger.attempts()
     }
 
     /// Times from JSON ping to pong, oldest first.
     pub fn pongs(&self) -> Vec<Duration> {
-        self.handle.backend.state().ledger.pongs()
+        self.handle.backend().state().ledger.pongs()
     }
 
     /// The very bytes of the picture that an alert carried; none if its row is gone.
@@ -190,7 +176,7 @@ impl Running {
     /// Ends all sockets and the server, and waits for its thread.
     pub async fn stop(mut self) {
         let (done, stopped) = oneshot::channel();
-        if self.handle.switches.send(Switch::Stop(Some(done))).await.is_ok() {
+        if self.handle.stop(done).await {
             let _ = stopped.await;
         }
         if let Some(thread) = self.thread.take() {
@@ -203,99 +189,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            // Full only if the thread hangs, and then nothing can be done here.
-            let _ = self.handle.switches.try_send(Switch::Stop(None));
+            self.handle.stop_without_waiting();
         }
-    }
-}
-
-/// What both the owner and the control routes hold.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    backend: Arc<Backend>,
-    jobs: mpsc::Sender<Job>,
-    switches: mpsc::Sender<Switch>,
-}
-
-impl Handle {
-    pub(crate) fn backend(&self) -> &Arc<Backend> {
-        &self.backend
-    }
-
-    pub(crate) fn picture(&self, anomaly_id: Uuid) -> Option<Bytes> {
-        let picture = self.backend.state().rows.get(anomaly_id)?.picture.clone();
-        match picture {
-            Picture::Drawn(recipe) => self.backend.painter.alert_picture(&recipe).ok(),
-            Picture::Given(bytes) => Some(bytes),
-        }
-    }
-
-    pub(crate) async fn order(&self, command: Command) -> Result<(), Error> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let backend = &self.backend;
-        match command {
-            Command::Send { count } => {
-                let (done, made) = oneshot::channel();
-                self.jobs
-                    .send(Job { count, done })
-                    .await
-                    .map_err(|_| Error::Stopped)?;
-                return made.await.map_err(|_| Error::Stopped)?;
-            }
-            Command::Notify { title, message } => {
-                let (now, offset) = (backend.now(), backend.options.local_offset);
-                let text = wire::rest_notification(fastrand::u64(..), &title, &message, now, offset);
-                self.say(Outgoing::Notification(text.into())).await;
-            }
-            Command::Takeover { for_seconds } => {
-                backend.take_over();
-                let backend = Arc::clone(backend);
-                actix_rt::spawn(async move {
-                    tokio::time::sleep(for_seconds).await;
-                    backend.end_takeover();
-                });
-            }
-            Command::OwlEye { persons } => {
-                let text = owl::seen(backend, persons)?;
-                self.say(Outgoing::Notification(text.into())).await;
-            }
-            Command::Say { text } => self.say(Outgoing::Text(text.into())).await,
-            Command::Ping => backend.ping_now.send_modify(|count| *count += 1),
-            Command::Freeze => drop(backend.frozen.send_replace(true)),
-            Command::Thaw => drop(backend.frozen.send_replace(false)),
-            Command::Kill { how } => backend.end_sockets(how),
-            Command::Handshakes { mode } => backend.state().handshakes = mode,
-            Command::Pings { on } => backend.pings.store(on, Relaxed),
-            Command::Pongs { on } => backend.pongs.store(on, Relaxed),
-            Command::Alerts { on } => drop(backend.alerts.send_replace(on)),
-            Command::Deafen => backend.forget_users(false),
-            Command::Deaden => backend.forget_users(true),
-            Command::Hang => drop(backend.hanging.send_replace(true)),
-            Command::Unhang => drop(backend.hanging.send_replace(false)),
-            Command::Down { how, back_after } => {
-                self.switch(|done| Switch::Down(how, back_after, done)).await?
-            }
-            Command::Up => self.switch(Switch::Up).await?,
-        }
-        Ok(())
-    }
-
-    async fn say(&self, message: Outgoing) {
-        if let Some(outbox) = self.backend.registered_outbox() {
-            // A socket that has just ended hears nothing any more.
-            let _ = outbox.send(message).await;
-        }
-    }
-
-    async fn switch(
-        &self,
-        switch: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Switch,
-    ) -> Result<(), Error> {
-        let (done, carried_out) = oneshot::channel();
-        self.switches
-            .send(switch(done))
-            .await
-            .map_err(|_| Error::Stopped)?;
-        carried_out.await.map_err(|_| Error::Stopped)?
     }
 }

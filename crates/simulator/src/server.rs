@@ -11,7 +11,13 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Ending, Error, Tls, backend::Backend, rest, running::Handle, tcp::Tcp};
+use crate::{
+    Ending, Error, Tls,
+    backend::Backend,
+    handle::{Handle, Switch},
+    rest,
+    tcp::Tcp,
+};
 
 /// Time an idle HTTP connection stays open, as with the real server.
 const IDLE_TIME: Duration = Duration::from_secs(5);
@@ -19,15 +25,6 @@ const IDLE_TIME: Duration = Duration::from_secs(5);
 const GOODBYE_SECONDS: u64 = 2;
 /// Connections that the system holds until they are taken.
 const BACKLOG: u32 = 128;
-
-type Done = oneshot::Sender<Result<(), Error>>;
-
-/// What the server's own loop is told.
-pub(crate) enum Switch {
-    Down(Ending, Option<Duration>, Done),
-    Up(Done),
-    Stop(Option<oneshot::Sender<()>>),
-}
 
 /// Serves until told to stop.
 pub(crate) async fn run(

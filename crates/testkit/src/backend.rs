@@ -17,7 +17,7 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
 
-/// A running `watchpost simulate`. Dropping it kills it.
+/// A running `watchpost-simulator`. Dropping it kills it.
 #[derive(Debug)]
 pub struct Backend {
     options: Vec<String>,
@@ -184,11 +184,9 @@ fn authority(url: &str) -> Option<&str> {
 }
 
 fn launch(listen: &str, options: &[String]) -> Result<(Process, Ready)> {
-    let mut command = Command::new(artefacts()?.watchpost()?);
-    command
-        .args(["simulate", "--json", "--listen", listen])
-        .args(options);
-    let process = Process::spawn("watchpost simulate", &mut command)?;
+    let mut command = Command::new(artefacts()?.binary("watchpost-simulator")?);
+    command.args(["--json", "--listen", listen]).args(options);
+    let process = Process::spawn("watchpost-simulator", &mut command)?;
     let ready = process.line("ready line", PATIENCE, parse_ready)?;
     Ok((process, ready))
 }

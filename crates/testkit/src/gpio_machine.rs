@@ -66,7 +66,7 @@ pub struct GpioMachine {
 }
 
 impl GpioMachine {
-    /// Boots one with `watchpost`, `watchpost-sinkhost` and these plugins in `/bin`, and with these files and directories,
+    /// Boots one with `watchpost`, its sibling programs and these plugins in `/bin`, and with these files and directories,
     /// which it gets at the same place.
     pub fn boot(plugins: &[&str], files: &[&Path]) -> Result<Self> {
         let made = artefacts::target_dir()?.join("gpio-machine");
@@ -176,7 +176,11 @@ fn fill(root: &Path, made: &Path, plugins: &[&str]) -> Result<()> {
         copy(&made.join(module), &root.join("lib").join(module))?;
     }
     let built = artefacts()?;
-    let mut files = vec![built.watchpost()?, built.binary("watchpost-sinkhost")?];
+    let mut files = vec![
+        built.watchpost()?,
+        built.binary("watchpost-sinkhost")?,
+        built.binary("watchpost-simulator")?,
+    ];
     for plugin in plugins {
         files.push(built.plugin(plugin)?);
     }

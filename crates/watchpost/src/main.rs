@@ -5,25 +5,33 @@
 mod cli;
 mod client;
 mod commands;
+mod diagnostics;
 mod exit;
 mod logging;
 mod out;
+mod siblings;
+mod target;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Run(args) => commands::run::run(&args),
-        Command::Check(args) => commands::check::run(&args),
-        Command::Status(args) => commands::status::run(&args),
-        Command::Alerts(args) => commands::alerts::run(&args),
-        Command::Deliveries(args) => commands::deliveries::run(&args),
-        Command::Doctor(args) => commands::doctor::run(&args),
-        Command::Sink(command) => commands::sink::run(&command),
+    let Cli { target, command } = Cli::parse();
+    if let Err(why) = target.check(command.needs()) {
+        Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+    }
+    let outcome = match command {
+        Command::Run => commands::run::run(&target),
+        Command::Check => commands::check::run(&target),
+        Command::Status(args) => commands::status::run(&target, &args),
+        Command::Alerts(args) => commands::alerts::run(&target, &args),
+        Command::Deliveries(args) => commands::deliveries::run(&target, &args),
+        Command::Doctor(args) => commands::doctor::run(&target, &args),
+        Command::Sink(command) => commands::sink::run(&target, &command),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

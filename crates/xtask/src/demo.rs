@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build.args(BUILD);
     cargo::run(&mut build)?;
 
-    // The demo looks for the plugin and for watchpost-sinkhost beside itself, where cargo has put them.
+    // The demo looks for the plugin, watchpost-sinkhost and watchpost-simulator beside itself, where cargo has put them.
     let mut demo = Command::new(cargo::profile_dir()?.join("watchpost"));
     demo.arg("demo").args(&args.demo);
     let error = demo.exec();

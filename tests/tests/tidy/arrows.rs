@@ -50,7 +50,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchpost-config",
             "watchpost-core",
             "watchpost-hub",
-            "watchpost-simulator",
             "watchpost-sinkhost",
             "watchpost-store",
             "watchpost-visionguard",

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{Command, backend::Backend, running::Handle};
+use crate::{Command, backend::Backend, handle::Handle};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config

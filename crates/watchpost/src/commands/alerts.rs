@@ -2,17 +2,55 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actix_rt::System;
 use anyhow::Context as _;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchpost_core::{AlertId, Picture};
 use watchpost_hub::AlertEntry;
 
-use crate::cli::{AlertsArgs, AlertsCommand};
 use crate::client::HubClient;
 use crate::out;
+use crate::target::Target;
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertsArgs {
+    /// Print JSON: one document for `show`, one an alert and line for `list`.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: AlertsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AlertsCommand {
+    /// List the newest alerts that are not dismissed.
+    List {
+        /// How many at most, instead of the configured `store.recent`.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
+        /// Dismissed and cleared ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one alert and what became of its deliveries.
+    Show {
+        /// Its number.
+        id: AlertId,
+        /// Write its picture to this file, `-` for standard output.
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+    },
+    /// Take one alert off the live list. It stays in the store.
+    Dismiss {
+        /// Its number.
+        id: AlertId,
+    },
+    /// Take all alerts off the live list. They stay in the store.
+    Clear,
+}
 
 /// What is asked for.
 #[derive(Serialize)]
@@ -21,8 +59,8 @@ struct ListQuery {
     all: bool,
 }
 
-pub(crate) fn run(args: &AlertsArgs) -> anyhow::Result<()> {
-    let data_dir = args.hub.data_dir()?;
+pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
+    let data_dir = target.data_dir()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {

@@ -5,16 +5,16 @@ use watchpost_config::{Loaded, SinkSettings};
 use watchpost_hub::{PluginError, PluginInfo, check_plugin, find_plugin, needs};
 use watchpost_visionguard::Backend;
 
-use crate::cli::ConfigArgs;
 use crate::exit::Failure;
-use crate::{commands, out};
+use crate::target::Target;
+use crate::{diagnostics, out, siblings};
 
-pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let loaded = commands::load(&args.config)?;
-    let host_binary = commands::sinkhost_binary()?;
+pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
+    let loaded = target.load()?;
+    let host_binary = siblings::sinkhost_binary()?;
     let mut errors = check_addresses(&loaded);
     for warning in loaded.warnings() {
-        commands::say(&warning);
+        diagnostics::say(&warning);
     }
     for (number, sink) in loaded.settings.sink.iter().enumerate() {
         let plugin = System::new().block_on(async {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
             let (connections, sinks) = (loaded.settings.connection.len(), loaded.settings.sink.len());
             Ok(out::line(format_args!(
                 "{}: ok ({connections} connections, {sinks} sinks)",
-                args.config.display()
+                target.config_file().display()
             ))?)
         }
         1 => Err(Failure::Config("1 error".to_owned()).into()),
@@ -49,7 +49,7 @@ fn check_addresses(loaded: &Loaded) -> usize {
     let mut errors = 0;
     for (number, connection) in loaded.settings.connection.iter().enumerate() {
         if let Err(error) = Backend::parse(&connection.url) {
-            commands::say(&loaded.error_at(&format!("/connection/{number}/url"), error.to_string(), None));
+            diagnostics::say(&loaded.error_at(&format!("/connection/{number}/url"), error.to_string(), None));
             errors += 1;
         }
     }
@@ -71,7 +71,7 @@ fn warn_of_grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &Pl
             missing.join(" and to ")
         );
         let help = format!("`watchpost sink grant {name}` prints the lines that grant it");
-        commands::say(&loaded.warning_at(&at, message, help));
+        diagnostics::say(&loaded.warning_at(&at, message, help));
     }
     for (key, paths) in [("read", &sink.sandbox.read), ("write", &sink.sandbox.write)] {
         for (index, path) in paths.iter().enumerate() {
@@ -80,7 +80,7 @@ fn warn_of_grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &Pl
             }
             let message = format!("sink {}: {} is granted and not there", sink.name, path.display());
             let help = "create it or plug it in: without it the sink does not start";
-            commands::say(&loaded.warning_at(&format!("{at}/{key}/{index}"), message, help));
+            diagnostics::say(&loaded.warning_at(&format!("{at}/{key}/{index}"), message, help));
         }
     }
 }
@@ -91,13 +91,13 @@ fn report(loaded: &Loaded, number: usize, sink: &SinkSettings, error: PluginErro
         PluginError::Config(faults) => {
             let count = faults.len().max(1);
             for fault in faults {
-                commands::say(&loaded.sink_config_error(number, &fault.pointer, &fault.message, None));
+                diagnostics::say(&loaded.sink_config_error(number, &fault.pointer, &fault.message, None));
             }
             count
         }
         other => {
             let message = format!("sink {}: {other}", sink.name);
-            commands::say(&loaded.error_at(&format!("/sink/{number}/plugin"), message, None));
+            diagnostics::say(&loaded.error_at(&format!("/sink/{number}/plugin"), message, None));
             1
         }
     }

@@ -11,14 +11,12 @@ use watchpost_config::TimeSpan;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};
 use watchpost_hub::{Changed, DeliveryQuery, DeliveryRecord};
 
-use crate::cli::HubArgs;
 use crate::client::HubClient;
 use crate::out;
+use crate::target::Target;
 
 #[derive(Debug, Args)]
 pub(crate) struct DeliveriesArgs {
-    #[command(flatten)]
-    hub: HubArgs,
     /// Print JSON: one document a delivery and line, or the number of those changed.
     #[arg(long, global = true)]
     json: bool,
@@ -84,8 +82,8 @@ struct WhichOrAll {
     all: bool,
 }
 
-pub(crate) fn run(args: &DeliveriesArgs) -> anyhow::Result<()> {
-    let data_dir = args.hub.data_dir()?;
+pub(crate) fn run(target: &Target, args: &DeliveriesArgs) -> anyhow::Result<()> {
+    let data_dir = target.data_dir()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {

@@ -7,11 +7,11 @@ use tracing::{info, warn};
 use watchpost_hub::Hub;
 use watchpost_web::serve_control;
 
-use crate::cli::ConfigArgs;
-use crate::{commands, logging};
+use crate::target::Target;
+use crate::{logging, siblings};
 
-pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let loaded = commands::load(&args.config)?;
+pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
+    let loaded = target.load()?;
     let hub = &loaded.settings.hub;
     logging::start(&hub.log, hub.log_format).with_context(|| format!("[hub] log = \"{}\"", hub.log))?;
     System::new().block_on(serve(loaded))
@@ -22,7 +22,7 @@ async fn serve(loaded: watchpost_config::Loaded) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let data_dir = loaded.settings.hub.data_dir.clone();
-    let hub = Hub::start(loaded.settings, commands::sinkhost_binary()?)?;
+    let hub = Hub::start(loaded.settings, siblings::sinkhost_binary()?)?;
     let control = serve_control(hub.clone(), &data_dir)?;
     let control_handle = control.handle();
     actix_rt::spawn(control);

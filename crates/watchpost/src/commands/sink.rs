@@ -6,23 +6,33 @@ use std::path::Path;
 
 use actix_rt::System;
 use anyhow::Context as _;
+use clap::Subcommand;
 use watchpost_config::{Ports, SandboxSettings, nearest};
 use watchpost_hub::{Access, Need, check_plugin, find_plugin, needs};
 
-use crate::cli::{ConfigArgs, SinkCommand};
-use crate::{commands, out};
+use crate::target::Target;
+use crate::{out, siblings};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SinkCommand {
+    /// Print the `[sink.sandbox]` to paste that grants a sink what its plugin says it needs.
+    Grant {
+        /// The sink.
+        name: String,
+    },
+}
 
 /// Stands behind what is granted already and not among the needs.
 const KEPT: &str = "granted already";
 
-pub(crate) fn run(command: &SinkCommand) -> anyhow::Result<()> {
+pub(crate) fn run(target: &Target, command: &SinkCommand) -> anyhow::Result<()> {
     match command {
-        SinkCommand::Grant { name, config } => grant(name, config),
+        SinkCommand::Grant { name } => grant(target, name),
     }
 }
 
-fn grant(name: &str, args: &ConfigArgs) -> anyhow::Result<()> {
-    let loaded = commands::load(&args.config)?;
+fn grant(target: &Target, name: &str) -> anyhow::Result<()> {
+    let loaded = target.load()?;
     let sinks = &loaded.settings.sink;
     let number = sinks.iter().position(|sink| sink.name == name).with_context(|| {
         let names: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -32,7 +42,7 @@ fn grant(name: &str, args: &ConfigArgs) -> anyhow::Result<()> {
         }
     })?;
     let sink = &sinks[number];
-    let host_binary = commands::sinkhost_binary()?;
+    let host_binary = siblings::sinkhost_binary()?;
     let info = System::new().block_on(async {
         let file = find_plugin(&sink.plugin, &loaded.settings.hub.plugin_dirs)?;
         check_plugin(&host_binary, &file, &sink.config).await

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use actix_rt::System;
+use clap::Args;
 use watchpost_core::DeliveryState;
 use watchpost_hub::{ConnectionReport, ConnectionState, HubStatus, SinkReport, SinkState};
 
-use crate::cli::StatusArgs;
 use crate::client::HubClient;
 use crate::out;
+use crate::target::Target;
 
-pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
-    let data_dir = args.hub.data_dir()?;
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
+    let data_dir = target.data_dir()?;
     let status: HubStatus = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
     if args.json {
         return out::json(&status);

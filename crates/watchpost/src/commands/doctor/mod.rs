@@ -6,13 +6,21 @@ mod machine;
 mod sinks;
 
 use actix_rt::System;
+use clap::Args;
 use serde::Serialize;
 use watchpost_core::UnixMillis;
 use watchpost_hub::HubStatus;
 
-use crate::cli::DoctorArgs;
 use crate::client::HubClient;
-use crate::{commands, out};
+use crate::target::Target;
+use crate::{out, siblings};
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print one JSON document: a list of what was checked, `pass`, `warn`, `fail` or `skip`, and the hint.
+    #[arg(long)]
+    json: bool,
+}
 
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,9 +91,9 @@ impl Report {
     }
 }
 
-pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
-    let loaded = commands::load(&args.config.config)?;
-    let host_binary = commands::sinkhost_binary()?;
+pub(crate) fn run(target: &Target, args: &DoctorArgs) -> anyhow::Result<()> {
+    let loaded = target.load()?;
+    let host_binary = siblings::sinkhost_binary()?;
     let report = System::new().block_on(async {
         let mut report = Report::default();
         let settings = &loaded.settings;

@@ -1,9 +1,13 @@
-//! `watchpost demo`: the whole way of an alert, to watch. The backend is simulated and lives in this
-//! process; the hub is a process of its own, as it is in service.
+//! `watchpost demo`: the whole way of an alert, to watch. The simulated backend and the hub are processes of their own,
+//! as they are in service.
 
+mod child;
+mod simulator;
+
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use actix_rt::System;
@@ -14,9 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use watchpost_config::TimeSpan;
 use watchpost_core::{AlertId, DeliveryState, Picture};
 use watchpost_hub::{AlertEntry, HubStatus};
-use watchpost_simulator::{Options, Running};
 
-use super::simulate::SceneArgs;
+use self::child::ChildProcess;
+use self::simulator::Simulator;
 use crate::client::HubClient;
 use crate::out;
 
@@ -34,14 +38,16 @@ pub(crate) struct DemoArgs {
     /// End by itself after this time, for instance `15s`. Without it, Ctrl-C ends the demo.
     #[arg(long = "for", value_name = "TIME")]
     duration: Option<TimeSpan>,
-    #[command(flatten)]
-    scene: SceneArgs,
     /// Where to put everything, instead of a new temporary directory. It must be empty or not exist.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Where the archive plugin is, if not beside this program.
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
+    /// Options of the simulated backend, last: for instance `--rate 20 --frame 640x480`. `watchpost simulate --help`
+    /// lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    simulator: Vec<OsString>,
 }
 
 /// What the last line says.
@@ -78,11 +84,7 @@ async fn show(args: &DemoArgs) -> anyhow::Result<Totals> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let dir = directory(args.dir.as_deref())?;
-    let backend = watchpost_simulator::start(Options {
-        wait_for_client: true,
-        ..args.scene.options()
-    })
-    .await?;
+    let backend = Simulator::start(&args.simulator)?;
     let hub = HubProcess::start(&dir, &backend, args.plugin_dir.as_deref())?;
     out::line(format_args!(
         "pictures: {}\nlog:      {}\n",
@@ -92,29 +94,27 @@ async fn show(args: &DemoArgs) -> anyhow::Result<Totals> {
     hub.wait_until_up().await?;
 
     let end = args.duration.map(|time| Instant::now() + Duration::from(time));
-    let mut teller = Teller { last: AlertId(0) };
+    let mut printer = Printer { last: AlertId(0) };
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = until(end) => break,
-            () = sleep(LOOK_INTERVAL) => teller.tell(&hub).await?,
+            () = sleep(LOOK_INTERVAL) => printer.print_new(&hub).await?,
         }
     }
 
-    backend
-        .order(watchpost_simulator::Command::Alerts { on: false })
-        .await?;
+    backend.stop_alerts().await?;
     let deadline = Instant::now() + PATIENCE;
     while !hub.has_finished(&backend).await? && Instant::now() < deadline {
         sleep(LOOK_INTERVAL / 4).await;
     }
-    teller.tell(&hub).await?;
+    printer.print_new(&hub).await?;
     let stored = hub.client.get::<HubStatus>("/v1/status").await?.store.alerts;
     let archive = hub.archive.clone();
     hub.stop().await?;
-    let stats = backend.stats();
-    backend.stop().await;
+    let stats = backend.stats().await?;
+    backend.stop().await?;
     let archived = count_pictures(&archive)?;
     Ok(Totals {
         sent: stats.sent,
@@ -131,13 +131,13 @@ async fn until(end: Option<Instant>) {
     }
 }
 
-/// Tells of each alert once.
-struct Teller {
+/// Prints each alert once.
+struct Printer {
     last: AlertId,
 }
 
-impl Teller {
-    async fn tell(&mut self, hub: &HubProcess) -> anyhow::Result<()> {
+impl Printer {
+    async fn print_new(&mut self, hub: &HubProcess) -> anyhow::Result<()> {
         let mut entries: Vec<AlertEntry> = hub
             .client
             .get(&format!("/v1/alerts?all=true&limit={LOOK_LIMIT}"))
@@ -159,18 +159,16 @@ impl Teller {
     }
 }
 
-/// The hub as a child process. It is killed when this is dropped before it has ended.
+/// The hub as a child process.
 struct HubProcess {
-    child: Child,
+    process: ChildProcess,
     client: HubClient,
     archive: PathBuf,
     log: PathBuf,
 }
 
 impl HubProcess {
-    fn start(dir: &Path, backend: &Running, plugin_dir: Option<&Path>) -> anyhow::Result<Self> {
-        use std::os::unix::process::CommandExt as _;
-
+    fn start(dir: &Path, backend: &Simulator, plugin_dir: Option<&Path>) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let beside = program.parent().unwrap_or(Path::new("."));
         let plugins = fs::canonicalize(plugin_dir.unwrap_or(beside)).context("--plugin-dir")?;
@@ -179,27 +177,24 @@ impl HubProcess {
         fs::create_dir(&archive)?;
         let text = format!(
             "[hub]\ndata_dir = {data:?}\nplugin_dirs = [{plugins:?}]\n\n\
-             [[connection]]\nname = \"demo\"\nurl = {:?}\nuser_id = {:?}\ntoken = {:?}\n\n\
+             [[connection]]\nname = \"demo\"\nurl = {:?}\n\n\
+             [connection.login]\nemail = {:?}\npassword = {:?}\n\n\
              [[sink]]\nname = \"archive\"\nplugin = \"archive\"\n\n\
              [sink.sandbox]\nwrite = [{archive:?}]\n\n[sink.config]\ndir = {archive:?}\n",
-            backend.url(),
-            backend.user_id().to_string(),
-            backend.token()?,
+            backend.ready.url, backend.ready.email, backend.ready.password,
         );
         fs::write(&config, text)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("run")
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
-            // Ctrl-C is for the demo, which stops the hub when everything has arrived.
-            .process_group(0)
-            .spawn()
-            .context("cannot start the hub")?;
+            .stderr(fs::File::create(&log)?);
+        let process = ChildProcess::start("the hub", &mut command)?;
         Ok(Self {
-            child,
+            process,
             client: HubClient::new(&data),
             archive,
             log,
@@ -219,9 +214,9 @@ impl HubProcess {
     }
 
     /// Whether everything the backend sent has come to its end.
-    async fn has_finished(&self, backend: &Running) -> anyhow::Result<bool> {
+    async fn has_finished(&self, backend: &Simulator) -> anyhow::Result<bool> {
         let status: HubStatus = self.client.get("/v1/status").await?;
-        let stats = backend.stats();
+        let stats = backend.stats().await?;
         let delivered =
             |sink: &watchpost_hub::SinkReport| sink.deliveries.get(&DeliveryState::Delivered).copied();
         Ok(stats.acknowledged == stats.sent
@@ -231,39 +226,9 @@ impl HubProcess {
                 .all(|sink| delivered(sink).unwrap_or(0) >= stats.sent))
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        }
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                anyhow::ensure!(
-                    status.success(),
-                    "the hub ended with {status}; see {}",
-                    self.log.display()
-                );
-                return Ok(());
-            }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the hub does not stop; see {}",
-                self.log.display()
-            );
-            sleep(LOOK_INTERVAL / 8).await;
-        }
-    }
-}
-
-impl Drop for HubProcess {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+    async fn stop(self) -> anyhow::Result<()> {
+        let stopped = self.process.stop().await;
+        stopped.with_context(|| format!("see {}", self.log.display()))
     }
 }
 

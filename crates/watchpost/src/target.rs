@@ -1,0 +1,84 @@
+//! Which hub a command is about: the options that all commands have in common.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use watchpost_config::Loaded;
+
+use crate::diagnostics;
+use crate::exit::Failure;
+
+/// Where the configuration is when nothing else is said.
+const DEFAULT_CONFIG: &str = "/etc/watchpost/watchpost.toml";
+
+/// Which hub. Both options stand before or after any command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// The configuration file [default: /etc/watchpost/watchpost.toml]. Files in `conf.d` beside it are merged in, and
+    /// then variables such as `WATCHPOST__HUB__LOG=debug`.
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The data directory of the running hub, instead of the configuration file.
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+}
+
+/// What a command needs of the [`Target`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Neither a configuration nor a running hub.
+    Nothing,
+    /// The configuration.
+    Config,
+    /// The running hub, which either option finds.
+    Hub,
+}
+
+impl Target {
+    /// Refuses options that the command would ignore.
+    ///
+    /// # Errors
+    /// What to change in the command line.
+    pub(crate) fn check(&self, needs: Needs) -> Result<(), String> {
+        match (needs, &self.config, &self.data_dir) {
+            (Needs::Nothing, Some(_), _) => Err("this command reads no configuration: leave `--config` out".to_owned()),
+            (Needs::Nothing | Needs::Config, _, Some(_)) => Err(
+                "this command does not ask the running hub: leave `--data-dir` out, and name the configuration with `--config`"
+                    .to_owned(),
+            ),
+            (Needs::Hub, Some(_), Some(_)) => {
+                Err("`--config` and `--data-dir` both say which hub: leave one out".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The configuration file.
+    pub(crate) fn config_file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+
+    /// Loads the configuration; what is wrong with it goes to standard error, with places.
+    ///
+    /// # Errors
+    /// [`Failure::Config`].
+    pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
+        watchpost_config::load(self.config_file()).map_err(|errors| {
+            for error in errors.errors() {
+                diagnostics::say(error);
+            }
+            Failure::Config(errors.to_string()).into()
+        })
+    }
+
+    /// The data directory, where the control socket is.
+    ///
+    /// # Errors
+    /// When the configuration that says it cannot be loaded.
+    pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
+        match &self.data_dir {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(self.load()?.settings.hub.data_dir.clone()),
+        }
+    }
+}
