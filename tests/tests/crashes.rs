@@ -94,7 +94,7 @@ fn an_alert_that_crashes_the_plugin_three_times_is_given_up_and_the_others_are_n
     backend.order(&json!({"do": "send", "count": 20}))?;
     let poison = json!({"type": "anomaly_detected", "user_id": "u", "stream_id": "poison",
         "result": {"person_id": 1}, "annotated_frame": "", "frame_format": "jpeg"});
-    backend.order(&json!({"do": "say", "text": poison.to_string()}))?;
+    backend.order(&json!({"do": "send_text", "text": poison.to_string()}))?;
     backend.order(&json!({"do": "send", "count": 20}))?;
     let bad = |status: &Value| status["sinks"][1]["deliveries"].clone();
     hub.until("all but one delivered", PATIENCE, |status| {

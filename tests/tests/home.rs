@@ -148,7 +148,7 @@ fn a_socket_that_gets_no_alerts_is_opened_anew() -> Result<()> {
     let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
     until_open(&hub, 1)?;
     one_comes_through(&backend)?;
-    backend.order(&json!({"do": "deafen"}))?;
+    backend.order(&json!({"do": "drop_registration"}))?;
     let status = until_open(&hub, 2)?;
     assert_eq!(counter(&status, "subscription_lost"), 1);
     one_comes_through(&backend)?;
@@ -322,7 +322,7 @@ fn control_frames_alone_are_no_sign_of_life() -> Result<()> {
     let hub = setup.start()?;
     until_open(&hub, 1)?;
     // The backend drops the connection, and its web server keeps the socket open.
-    backend.order(&json!({"do": "deaden"}))?;
+    backend.order(&json!({"do": "blackhole"}))?;
     let status = until_open(&hub, 2)?;
     assert_eq!(counter(&status, "given_up"), 1, "{status}");
     one_comes_through(&backend)?;

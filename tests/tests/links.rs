@@ -3,7 +3,7 @@
 //!
 //! `WATCHPOST_RECONNECTS` sets the number of reconnections, `WATCHPOST_SEED` repeats the faults of a run.
 
-mod knobs;
+mod env_params;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
 
-use self::knobs::{from_environment, say};
+use self::env_params::{from_environment, say};
 
 /// Reconnections in a run that does not say how many.
 const DEFAULT_RECONNECTS: u64 = 100;

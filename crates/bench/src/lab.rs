@@ -19,7 +19,7 @@ pub(crate) const ARCHIVE: &str = "archive";
 /// One KB as pictures are measured here, in bytes.
 const KB: usize = 1_000;
 
-/// The pictures that may be under way at once, in bytes of JPEG: below the hub's default intake buffer of 32 MiB, so
+/// The pictures that may be in flight at once, in bytes of JPEG: below the hub's default intake buffer of 32 MiB, so
 /// that it is never made to drop what it is then blamed for.
 const WINDOW_BYTES: usize = 24 << 20;
 

@@ -65,7 +65,7 @@ struct MeasureArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be the bare loop: connect, store, acknowledge until the server goes away.
+    /// Be the bare loop: connect, store, acknowledge until the server disconnects.
     #[command(hide = true)]
     Bare {
         #[arg(long)]
@@ -129,8 +129,8 @@ fn calibrate(dir: &Path) -> Result<()> {
         let picture = lab.picture(kb)?;
         let load = lab.effort.flood_of(&picture);
         for _ in 0..lab.effort.rounds {
-            let volley = subject::bare(&lab, &picture, load)?;
-            println!("{kb:>4} KB  {:>8.0} alerts/s", volley.rate());
+            let result = subject::bare(&lab, &picture, load)?;
+            println!("{kb:>4} KB  {:>8.0} alerts/s", result.rate());
         }
     }
     Ok(())
@@ -138,6 +138,6 @@ fn calibrate(dir: &Path) -> Result<()> {
 
 /// The hub's binaries and plugins lie beside this one.
 fn bin_dir() -> Result<PathBuf> {
-    let this = std::env::current_exe().context("cannot tell where this program lies")?;
+    let this = std::env::current_exe().context("cannot find out where this program lies")?;
     Ok(this.parent().unwrap_or(Path::new(".")).to_path_buf())
 }

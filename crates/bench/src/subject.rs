@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::firehose::{Firehose, Load, Volley};
+use crate::firehose::{Firehose, Load, RunResult};
 use crate::hub::{Hub, Sink};
 use crate::lab::Lab;
 use crate::payload::PictureText;
@@ -21,8 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct HubRun {
     /// What was sent and acknowledged.
-    pub(crate) volley: Volley,
-    /// What the hub and its children had in memory at the most, each at its own worst moment, in bytes.
+    pub(crate) result: RunResult,
+    /// What the hub and its children had in memory at most, each at its own worst moment, in bytes.
     pub(crate) peak_bytes: u64,
     /// What the hub wrote to the disk from the first alert to the last acknowledgement, without its children, in bytes.
     pub(crate) written_bytes: u64,
@@ -33,7 +33,7 @@ pub(crate) struct HubRun {
 }
 
 /// The bare loop under a load; it starts empty.
-pub(crate) fn bare(lab: &Lab, picture: &PictureText, load: Load) -> Result<Volley> {
+pub(crate) fn bare(lab: &Lab, picture: &PictureText, load: Load) -> Result<RunResult> {
     let dir = lab.scratch()?;
     let firehose = Firehose::start()?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -44,11 +44,11 @@ pub(crate) fn bare(lab: &Lab, picture: &PictureText, load: Load) -> Result<Volle
     firehose
         .wait_connected(CONNECT)
         .with_context(|| format!("the bare loop's log ends with:\n{}", process.log_tail()))?;
-    let volley = firehose.fire(picture, load).with_context(|| process.log_tail())?;
-    check(&volley)?;
+    let result = firehose.fire(picture, load).with_context(|| process.log_tail())?;
+    check(&result)?;
     drop(firehose);
     process.wait()?;
-    Ok(volley)
+    Ok(result)
 }
 
 /// The hub under a load, starting empty.
@@ -72,30 +72,30 @@ pub(crate) fn hub_in(
         procfs::written_bytes(hub.pid())?,
         hub.family_sum(procfs::written_bytes)?,
     );
-    let volley = firehose.fire(picture, load)?;
+    let result = firehose.fire(picture, load)?;
     let written_bytes = procfs::written_bytes(hub.pid())? - written;
-    check(&volley)?;
-    hub.wait_delivered(volley.tally.sent)?;
-    let delivered_rate = volley.tally.sent as f64 / volley.began.elapsed().as_secs_f64();
+    check(&result)?;
+    hub.wait_delivered(result.tally.sent)?;
+    let delivered_rate = result.tally.sent as f64 / result.began.elapsed().as_secs_f64();
     let family_written_bytes = hub.family_sum(procfs::written_bytes)? - family_written;
     let stored = hub.status()?.stored() - before;
     ensure!(
-        stored == volley.tally.sent,
+        stored == result.tally.sent,
         "{} alerts were acknowledged, {stored} are in the store",
-        volley.tally.sent
+        result.tally.sent
     );
     if sinks.iter().any(|sink| matches!(sink, Sink::Archive)) {
         let archived = count_pictures(&hub.archive_dir())?;
         ensure!(
-            archived == volley.tally.sent,
+            archived == result.tally.sent,
             "{} alerts were sent, {archived} are archived",
-            volley.tally.sent
+            result.tally.sent
         );
     }
     let peak_bytes = hub.family_sum(procfs::peak_resident_bytes)?;
     hub.stop()?;
     Ok(HubRun {
-        volley,
+        result,
         peak_bytes,
         written_bytes,
         delivered_rate,
@@ -104,12 +104,12 @@ pub(crate) fn hub_in(
 }
 
 /// A run in which an alert got lost has no figure.
-fn check(volley: &Volley) -> Result<()> {
-    let tally = &volley.tally;
+fn check(result: &RunResult) -> Result<()> {
+    let tally = &result.tally;
     ensure!(tally.sent > 0, "nothing was sent");
     ensure!(
         tally.sent == tally.acknowledged && tally.unmatched == 0,
-        "{} alerts were sent, {} acknowledged, and {} acknowledgements were of no alert under way",
+        "{} alerts were sent, {} acknowledged, and {} acknowledgements were of no alert in flight",
         tally.sent,
         tally.acknowledged,
         tally.unmatched

@@ -1,5 +1,5 @@
 //! The one user of the simulated backend and the tokens it hands out: HS256, as the real one does.
-//! It knows nothing of HTTP; what a refusal looks like on the wire is told elsewhere.
+//! It knows nothing of HTTP; what a refusal looks like on the wire is decided elsewhere.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Account {
     pub name: String,
     /// `OWNER` or `MANAGER`.
     pub role: String,
-    /// When the account was made, as `/auth/me` tells it.
+    /// When the account was made, as `/auth/me` has it.
     pub created_at: OffsetDateTime,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn uuid_from(rng: &mut fastrand::Rng) -> Uuid {
     uuid::Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid()
 }
 
-/// Life of a refresh token, as in the real backend.
+/// SessionState of a refresh token, as in the real backend.
 const REFRESH_LIFE: Duration = Duration::days(7);
 
 /// What a token says; the order is the backend's.
@@ -91,7 +91,7 @@ impl Tokens {
     /// The claims of a token that is well signed, not expired and not from the future; no leeway.
     pub(crate) fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
         let mut rules = Validation::new(Algorithm::HS256);
-        // Time is checked below against the clock given, which the library cannot be told.
+        // Time is checked below against the clock given, which the library does not take.
         rules.validate_exp = false;
         rules.required_spec_claims.clear();
         let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &rules)

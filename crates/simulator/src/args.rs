@@ -11,24 +11,24 @@ const FAULTS_HELP: &str = "\
 What goes wrong, and how often: name=chance, separated by commas, each chance 0 to 1.
 
 Of each alert:
-  drop       it is recorded but not sent
-  duplicate  it is sent twice
-  garbage    a message that cannot be understood comes before it
-  badframe   its picture is broken
-  infinity   its score is -Infinity, which is not JSON
-  fragment   it comes in several WebSocket frames
-  cut        the TCP connection is reset after it
-  close      the socket is closed with code 1012 after it
-  freeze     nothing is read or written after it, for a time: freeze=30s@0.001
-  deaf       its receiver gets pings after it, but no alerts
-  dead       its receiver gets nothing more, and the socket stays open
+  drop               it is recorded but not sent
+  duplicate          it is sent twice
+  garbage            a message that cannot be understood comes before it
+  badframe           its picture is broken
+  infinity           its score is -Infinity, which is not JSON
+  fragment           it comes in several WebSocket frames
+  cut                the TCP connection is reset after it
+  close              the socket is closed with code 1012 after it
+  freeze             nothing is read or written after it, for a time: freeze=30s@0.001
+  drop_registration  its receiver gets pings after it, but no alerts
+  blackhole          its receiver gets nothing more, and the socket stays open
 Of each notification:
-  mute       it is not sent
-  tardy      it comes after that of the next alert
+  mute               it is not sent
+  tardy              it comes after that of the next alert
 Of each handshake:
-  reject     refused with 403
-  error      refused with 500
-  bounce     accepted and closed at once
+  reject             refused with 403
+  error              refused with 500
+  bounce             accepted and closed at once
 
 For instance: drop=0.01,garbage=0.05,freeze=30s@0.001";
 
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Make alerts only while a client is connected.
     #[arg(long)]
     wait_for_client: bool,
-    /// Behave well, without the real backend's quirks: no slot taken away by a second client, no socket left open and dead.
+    /// Behave well, without the real backend's quirks: no slot taken by a second client, no socket left open and silent.
     #[arg(long)]
     no_faithful: bool,
     /// Give every alert an id, which the real backend does not.

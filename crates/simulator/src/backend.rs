@@ -1,4 +1,4 @@
-//! The simulated backend without its doors: accounts, registry, table, books and modes in one place.
+//! The simulated backend without its interfaces: accounts, registry, table, ledger and modes in one place.
 //! It knows nothing of HTTP and nothing of how a socket is written to.
 
 use std::{
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Account, Ending, Error, Handshakes, Options, Outcome, Stats,
+    Account, CloseMode, Error, Handshakes, Options, Outcome, Stats,
     account::{Tokens, uuid_from},
     clock,
     ledger::Ledger,
@@ -30,7 +30,7 @@ use crate::{
 /// Messages that wait for a socket before the maker of alerts waits for it too, as the real one does.
 pub(crate) const MAX_WAITING_MESSAGES: usize = 16;
 
-/// What a socket is told by the rest of the backend.
+/// What the rest of the backend sends to a socket.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// An alert, with its number and stream so that its acknowledgement can be found.
@@ -39,7 +39,7 @@ pub(crate) enum Outgoing {
         stream: Uuid,
         id: Option<u64>,
         text: ByteString,
-        way: Way,
+        mode: SendMode,
     },
     /// Text that needs no acknowledgement.
     Text(ByteString),
@@ -51,30 +51,30 @@ pub(crate) enum Outgoing {
 
 /// How an alert goes out.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Way {
+pub(crate) struct SendMode {
     pub(crate) twice: bool,
     pub(crate) fragmented: bool,
 }
 
-/// What a socket is told at once, whatever it still has to send.
+/// What overrides a socket's queue at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum SocketControl {
     /// Go on.
     #[default]
-    Live,
-    /// Stay open and say nothing any more.
-    Dead,
+    Run,
+    /// Stay open and send nothing any more.
+    Blackhole,
     /// Close frame, then end.
     Close,
     /// The TCP connection has been ended below; clean up.
-    Gone,
+    Aborted,
 }
 
 /// The backend's handle on an open alert socket.
 pub(crate) struct SocketHandle {
     pub(crate) user: String,
     pub(crate) outbox: mpsc::Sender<Outgoing>,
-    pub(crate) fate: watch::Sender<Fate>,
+    pub(crate) control: watch::Sender<SocketControl>,
     pub(crate) tcp: Option<Arc<Tcp>>,
 }
 
@@ -227,14 +227,14 @@ impl Backend {
         state.ledger.opened(&handle.user);
         let replaced = state.slots.connect(&handle.user, id, now);
         if let Some(replaced) = replaced.and_then(|id| state.sockets.get(&id)) {
-            replaced.fate.send_replace(Fate::Close);
+            replaced.control.send_replace(SocketControl::Close);
         }
         state.sockets.insert(id, handle);
         self.announce(&state);
         id
     }
 
-    /// A socket has ended; saying so twice does no harm. The handler of a dead socket ended long before
+    /// A socket has ended; saying so twice does no harm. The handler of a silent socket ended long before
     /// it (`owns_slot` is false), so that its end no longer touches the registry.
     pub(crate) fn socket_ended(&self, id: SocketId, owns_slot: bool) {
         let mut state = self.state();
@@ -256,27 +256,27 @@ impl Backend {
     }
 
     /// Ends every alert socket.
-    pub(crate) fn end_sockets(&self, how: Ending) {
+    pub(crate) fn end_sockets(&self, how: CloseMode) {
         let state = self.state();
         for handle in state.sockets.values() {
             match (how, &handle.tcp) {
-                (Ending::Close, _) | (_, None) => {
-                    handle.fate.send_replace(Fate::Close);
+                (CloseMode::Close, _) | (_, None) => {
+                    handle.control.send_replace(SocketControl::Close);
                 }
-                (Ending::Reset, Some(tcp)) => {
+                (CloseMode::Reset, Some(tcp)) => {
                     tcp.reset();
-                    handle.fate.send_replace(Fate::Gone);
+                    handle.control.send_replace(SocketControl::Aborted);
                 }
-                (Ending::Eof, Some(tcp)) => {
+                (CloseMode::Eof, Some(tcp)) => {
                     tcp.end();
-                    handle.fate.send_replace(Fate::Gone);
+                    handle.control.send_replace(SocketControl::Aborted);
                 }
             }
         }
     }
 
     /// The server has gone down and with it every socket, whatever had become of it.
-    pub(crate) fn forget_sockets(&self) {
+    pub(crate) fn drop_sockets(&self) {
         let mut state = self.state();
         for (_, handle) in std::mem::take(&mut state.sockets) {
             state.ledger.ended(&handle.user);
@@ -285,13 +285,13 @@ impl Backend {
         self.announce(&state);
     }
 
-    /// Deregisters everybody; the sockets stay and, if `dead`, say nothing any more.
-    pub(crate) fn forget_users(&self, dead: bool) {
+    /// Drops all registrations; the sockets stay open and, if `blackhole`, send nothing any more.
+    pub(crate) fn drop_registrations(&self, blackhole: bool) {
         let mut state = self.state();
         state.slots.clear();
-        if dead {
+        if blackhole {
             for handle in state.sockets.values() {
-                handle.fate.send_replace(Fate::Dead);
+                handle.control.send_replace(SocketControl::Blackhole);
             }
         }
         self.announce(&state);

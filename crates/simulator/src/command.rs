@@ -1,11 +1,11 @@
-//! What one can tell a running simulator to do, in-process or as JSON over HTTP.
+//! The commands to a running simulator, in-process or as JSON over HTTP.
 //! It is the vocabulary alone.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One order. As JSON: `{"do":"send","count":3}`, `{"do":"kill","how":"reset"}`, `{"do":"freeze"}`.
+/// One command. As JSON: `{"do":"send","count":3}`, `{"do":"kill","how":"reset"}`, `{"do":"freeze"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub enum Command {
         /// Its text.
         message: String,
     },
-    /// A browser in sentry mode sees somebody: a row of its own, and a notification that no alert comes before.
+    /// A browser in sentry mode sees a person: a row of its own, and a notification that no alert comes before.
     OwlEye {
         /// How many persons it sees.
         persons: u32,
@@ -35,7 +35,7 @@ pub enum Command {
         for_seconds: Duration,
     },
     /// Send this text as it is to the registered socket.
-    Say {
+    SendText {
         /// The text of the message.
         text: String,
     },
@@ -48,7 +48,7 @@ pub enum Command {
     /// End all alert sockets. The server stays up.
     Kill {
         /// In which way.
-        how: Ending,
+        how: CloseMode,
     },
     /// What becomes of new alert sockets.
     Handshakes {
@@ -65,10 +65,10 @@ pub enum Command {
         /// Whether they are sent.
         on: bool,
     },
-    /// Deregister everybody: sockets stay open with pings and pongs, alerts do not come.
-    Deafen,
-    /// Deregister everybody and say nothing more on their sockets, which stay open.
-    Deaden,
+    /// Drop all registrations: sockets stay open with pings and pongs, alerts do not come.
+    DropRegistration,
+    /// Drop all registrations and send nothing more on the sockets, which stay open.
+    Blackhole,
     /// Stop and start making alerts at the set rate. `send` works all the same.
     Alerts {
         /// Whether they are made.
@@ -81,16 +81,16 @@ pub enum Command {
     /// End all sockets and stop listening: connects are refused. Rows and accounts stay.
     Down {
         /// How the sockets end.
-        how: Ending,
+        how: CloseMode,
         /// Come up again after this time, in seconds; without it, by [`Command::Up`] only, which needs
-        /// somebody in-process to give it.
+        /// an in-process caller.
         #[serde(
             default,
             deserialize_with = "seconds",
             rename = "for_seconds",
             skip_serializing
         )]
-        back_after: Option<Duration>,
+        restart_after: Option<Duration>,
     },
     /// Listen again on the same port.
     Up,
@@ -99,7 +99,7 @@ pub enum Command {
 /// How a socket ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum CloseMode {
     /// TCP reset.
     Reset,
     /// End of stream without a close frame, as when the process is killed.
@@ -149,13 +149,15 @@ mod tests {
         assert_eq!(read(r#"{"do":"freeze"}"#).unwrap(), Command::Freeze);
         assert_eq!(
             read(r#"{"do":"kill","how":"reset"}"#).unwrap(),
-            Command::Kill { how: Ending::Reset }
+            Command::Kill {
+                how: CloseMode::Reset
+            }
         );
         assert_eq!(
             read(r#"{"do":"down","how":"eof","for_seconds":1.5}"#).unwrap(),
             Command::Down {
-                how: Ending::Eof,
-                back_after: Some(Duration::from_millis(1500))
+                how: CloseMode::Eof,
+                restart_after: Some(Duration::from_millis(1500))
             }
         );
         assert_eq!(

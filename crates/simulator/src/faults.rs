@@ -12,7 +12,7 @@ use crate::Error;
 ///
 /// | name | chance per | what happens |
 /// |---|---|---|
-/// | `drop` | alert | it is recorded (REST shows it) but not sent, as if nobody had been registered |
+/// | `drop` | alert | it is recorded (REST shows it) but not sent, as if no client had been registered |
 /// | `duplicate` | alert | it is sent twice |
 /// | `garbage` | alert | a message that cannot be understood is sent before it |
 /// | `badframe` | alert | its picture is not base64, not JPEG, cut short or empty |
@@ -21,15 +21,15 @@ use crate::Error;
 /// | `cut` | alert | the TCP connection is reset after it |
 /// | `close` | alert | the socket is closed with 1012 after it |
 /// | `freeze` | alert | after it the server neither reads nor writes for the duration |
-/// | `deaf` | alert | after it the user is deregistered: pings go on, alerts do not come |
-/// | `dead` | alert | after it the sockets stay open and nothing is said any more |
+/// | `drop_registration` | alert | after it the user is deregistered: pings go on, alerts do not come |
+/// | `blackhole` | alert | after it the sockets stay open and nothing is sent any more |
 /// | `mute` | notification | it is not sent |
 /// | `tardy` | notification | it comes after that of the next alert |
 /// | `reject` | handshake | refused with 403 |
 /// | `error` | handshake | refused with 500 |
 /// | `bounce` | handshake | accepted and closed at once |
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs, reason = "the table above tells each of them")]
+#[allow(missing_docs, reason = "the table above describes each of them")]
 pub struct Faults {
     pub drop: f64,
     pub duplicate: f64,
@@ -40,8 +40,8 @@ pub struct Faults {
     pub cut: f64,
     pub close: f64,
     pub freeze: Option<Freeze>,
-    pub deaf: f64,
-    pub dead: f64,
+    pub drop_registration: f64,
+    pub blackhole: f64,
     pub mute: f64,
     pub tardy: f64,
     pub reject: f64,
@@ -69,8 +69,8 @@ const NAMES: [&str; 16] = [
     "cut",
     "close",
     "freeze",
-    "deaf",
-    "dead",
+    "drop_registration",
+    "blackhole",
     "mute",
     "tardy",
     "reject",
@@ -124,8 +124,8 @@ impl Faults {
             "fragment" => &mut self.fragment,
             "cut" => &mut self.cut,
             "close" => &mut self.close,
-            "deaf" => &mut self.deaf,
-            "dead" => &mut self.dead,
+            "drop_registration" => &mut self.drop_registration,
+            "blackhole" => &mut self.blackhole,
             "mute" => &mut self.mute,
             "tardy" => &mut self.tardy,
             "reject" => &mut self.reject,
@@ -206,7 +206,7 @@ mod tests {
         refused(
             "dorp=0.1",
             expect![[
-                r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, deaf, dead, mute, tardy, reject, error, bounce"#
+                r#"fault "dorp=0.1": there is no such fault; known are drop, duplicate, garbage, badframe, infinity, fragment, cut, close, freeze, drop_registration, blackhole, mute, tardy, reject, error, bounce"#
             ]],
         );
         refused(

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Command, Ending, Error,
+    CloseMode, Command, Error,
     backend::{Backend, Outgoing},
     owl,
     produce::Job,
@@ -24,7 +24,7 @@ type Done = oneshot::Sender<Result<(), Error>>;
 /// What the server's own loop is commanded.
 pub(crate) enum Switch {
     /// End all sockets and stop listening; listen again after the time, if there is one.
-    Down(Ending, Option<Duration>, Done),
+    Down(CloseMode, Option<Duration>, Done),
     /// Listen again.
     Up(Done),
     /// End.
@@ -89,7 +89,7 @@ impl Handle {
             Command::Notify { title, message } => {
                 let (now, offset) = (backend.now(), backend.options.local_offset);
                 let text = wire::rest_notification(fastrand::u64(..), &title, &message, now, offset);
-                self.say(Outgoing::Notification(text.into())).await;
+                self.send(Outgoing::Notification(text.into())).await;
             }
             Command::Takeover { for_seconds } => {
                 backend.take_over();
@@ -101,9 +101,9 @@ impl Handle {
             }
             Command::OwlEye { persons } => {
                 let text = owl::seen(backend, persons)?;
-                self.say(Outgoing::Notification(text.into())).await;
+                self.send(Outgoing::Notification(text.into())).await;
             }
-            Command::Say { text } => self.say(Outgoing::Text(text.into())).await,
+            Command::SendText { text } => self.send(Outgoing::Text(text.into())).await,
             Command::Ping => backend.ping_now.send_modify(|count| *count += 1),
             Command::Freeze => drop(backend.frozen.send_replace(true)),
             Command::Thaw => drop(backend.frozen.send_replace(false)),
@@ -112,19 +112,19 @@ impl Handle {
             Command::Pings { on } => backend.pings.store(on, Relaxed),
             Command::Pongs { on } => backend.pongs.store(on, Relaxed),
             Command::Alerts { on } => drop(backend.alerts.send_replace(on)),
-            Command::Deafen => backend.forget_users(false),
-            Command::Deaden => backend.forget_users(true),
+            Command::DropRegistration => backend.drop_registrations(false),
+            Command::Blackhole => backend.drop_registrations(true),
             Command::Hang => drop(backend.hanging.send_replace(true)),
             Command::Unhang => drop(backend.hanging.send_replace(false)),
-            Command::Down { how, back_after } => {
-                self.switch(|done| Switch::Down(how, back_after, done)).await?
+            Command::Down { how, restart_after } => {
+                self.switch(|done| Switch::Down(how, restart_after, done)).await?
             }
             Command::Up => self.switch(Switch::Up).await?,
         }
         Ok(())
     }
 
-    async fn say(&self, message: Outgoing) {
+    async fn send(&self, message: Outgoing) {
         if let Some(outbox) = self.backend.registered_outbox() {
             // A socket that has just ended hears nothing any more.
             let _ = outbox.send(message).await;

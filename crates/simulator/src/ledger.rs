@@ -23,7 +23,7 @@ pub struct Stats {
     pub attempts: u64,
     /// Handshakes refused with 403 or 500.
     pub refused: u64,
-    /// Handshakes left without an answer, frozen or told to hang; counted again when answered later.
+    /// Handshakes left without an answer, frozen or set to hang; counted again when answered later.
     pub unanswered: u64,
     /// Handshakes accepted.
     pub connections: u64,
@@ -39,7 +39,7 @@ pub struct Stats {
     pub produced: u64,
     /// Alerts handed to a socket; one sent twice by a fault counts once.
     pub sent: u64,
-    /// Alerts made while nobody was registered, or whose socket ended first: recorded but not sent.
+    /// Alerts made while no client was registered, or whose socket ended first: recorded but not sent.
     pub unsent: u64,
     /// Alerts acknowledged, each once.
     pub acknowledged: u64,
@@ -73,11 +73,11 @@ pub enum Outcome {
     Accepted,
     /// 101, and closed at once.
     Bounced,
-    /// 403: no valid token for this path, or told to refuse.
+    /// 403: no valid token for this path, or set to refuse.
     Forbidden,
-    /// 500: told to fail, or a subject that is no UUID.
+    /// 500: set to fail, or a subject that is no UUID.
     Failed,
-    /// Left without an answer, frozen or told to hang. If it is answered later, it is listed once more.
+    /// Left without an answer, frozen or set to hang. If it is answered later, it is listed once more.
     Unanswered,
 }
 

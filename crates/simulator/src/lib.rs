@@ -43,7 +43,7 @@ mod tcp;
 mod wire;
 
 pub use account::Account;
-pub use command::{Command, Ending, Handshakes};
+pub use command::{CloseMode, Command, Handshakes};
 pub use error::Error;
 pub use faults::{Faults, Freeze};
 pub use ledger::{

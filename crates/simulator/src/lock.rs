@@ -1,4 +1,4 @@
-//! Locks that outlive a panic elsewhere: the books stay readable whatever a test did to a thread.
+//! Locks that outlive a panic elsewhere: the ledger stays readable whatever a test did to a thread.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

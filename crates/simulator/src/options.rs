@@ -33,7 +33,7 @@ pub struct Options {
     pub frame: FrameSize,
     /// Pad every picture to exactly this many bytes.
     pub picture_size: Option<PictureSize>,
-    /// Pictures drawn per camera when alerts come too fast to draw each anew.
+    /// Pictures drawn per camera when alerts come too fast to draw each one.
     pub scenes: u32,
     /// Send the joint positions of every person (about 30 KB each), as the real backend does.
     pub pose: bool,
@@ -47,7 +47,7 @@ pub struct Options {
     pub notifications: bool,
     /// Everything random follows from it: users, streams, scores, pictures, faults.
     pub seed: u64,
-    /// Play the quirks of the real backend (one slot per user, dead sockets, REST errors on infinity).
+    /// Play the quirks of the real backend (one slot per user, sockets that fall silent, REST errors on infinity).
     pub faithful: bool,
     /// Produce alerts only while a client is registered.
     pub wait_for_client: bool,
@@ -59,7 +59,7 @@ pub struct Options {
     pub keepalive: Duration,
     /// How long a client may take to close its end after the close handshake.
     pub linger: Duration,
-    /// Life of an access token.
+    /// SessionState of an access token.
     pub token_life: Duration,
     /// Time a login takes; the server does nothing else meanwhile, like the real one hashing the password.
     pub login_time: Duration,

@@ -1,5 +1,5 @@
 //! Joint positions of persons as the backend's pose estimator gives them: 30 frames of 17 joints,
-//! about 30 KB of text a person. They are invented from the seed; nobody looks at them.
+//! about 30 KB of text a person. They are invented from the seed; no client looks at them.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Makes alerts: at the set rate, or when told. It decides what an alert says and which fault it
+//! Makes alerts: at the set rate, or on command. It decides what an alert says and which fault it
 //! meets; it knows a socket only as a place to hand messages to, and waits when that place is full,
 //! as the real backend does (a client that stops reading stops its alerts).
 
@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Ending, Error, SentAlert,
+    CloseMode, Error, SentAlert,
     account::uuid_from,
-    backend::{Backend, Outgoing, Way},
+    backend::{Backend, Outgoing, SendMode},
     clock,
     picture::Recipe,
     pose::Poses,
@@ -24,7 +24,7 @@ use crate::{
     wire::{self, Finding, Frame},
 };
 
-/// Up to this rate (alerts per second) each picture is drawn anew, with the time on its clock.
+/// Up to this rate (alerts per second) each picture is drawn freshly, with the time on its clock.
 /// Above it a few scenes per camera are used again, since drawing would limit the rate.
 const MAX_FRESH_PER_SECOND: f64 = 2.0;
 /// The same for alerts made in one go.
@@ -38,7 +38,7 @@ const FRAMES_PER_ALERT: u64 = 30;
 /// Ids of alerts leave this many numbers to a millisecond, so that those of a restarted simulator are new.
 const IDS_PER_MILLISECOND: i128 = 1_000;
 
-/// Alerts asked for, and whom to tell when they are made.
+/// Alerts asked for, and where to report that they are made.
 pub(crate) struct Job {
     pub(crate) count: u64,
     pub(crate) done: oneshot::Sender<Result<(), Error>>,
@@ -96,7 +96,7 @@ impl Producer {
         }
     }
 
-    /// Makes alerts until nobody can ask for any more.
+    /// Makes alerts until no handle is left to ask for any.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let options = self.backend.options.clone();
         let mut left = options.limit.unwrap_or(u64::MAX);
@@ -178,7 +178,7 @@ impl Producer {
         let (moment, clock) = if fresh {
             (sequence_id as u32, backend.now().unix_timestamp())
         } else {
-            // A few moments of the walk, far enough apart to be told from each other.
+            // A few moments of the walk, far enough apart to be distinguishable.
             let scene = (sequence_id % u64::from(options.scenes)) as u32;
             (scene * 5, backend.started_at.unix_timestamp() + i64::from(scene))
         };
@@ -228,7 +228,7 @@ impl Producer {
                 let _ = outbox.send(Outgoing::Garbage(garbage)).await;
             }
             let text = ByteString::from(self.message(&finding, shot, id));
-            let way = Way {
+            let mode = SendMode {
                 twice: self.chance(faults.duplicate),
                 fragmented: self.chance(faults.fragment),
             };
@@ -237,7 +237,7 @@ impl Producer {
                 stream: finding.stream_id,
                 id,
                 text,
-                way,
+                mode,
             };
             delivered = outbox.send(alert).await.is_ok();
         }
@@ -262,7 +262,7 @@ impl Producer {
                 let _ = outbox.send(Outgoing::Notification(text.into())).await;
             }
         }
-        self.misfortune().await;
+        self.faults_after().await;
     }
 
     fn finding(&mut self, shot: &Shot, index: usize) -> Finding {
@@ -344,20 +344,20 @@ impl Producer {
     }
 
     /// Faults that strike after an alert.
-    async fn misfortune(&mut self) {
+    async fn faults_after(&mut self) {
         let backend = self.backend.clone();
         let faults = &backend.options.faults;
         if self.chance(faults.cut) {
-            backend.end_sockets(Ending::Reset);
+            backend.end_sockets(CloseMode::Reset);
         }
         if self.chance(faults.close) {
-            backend.end_sockets(Ending::Close);
+            backend.end_sockets(CloseMode::Close);
         }
-        if self.chance(faults.deaf) {
-            backend.forget_users(false);
+        if self.chance(faults.drop_registration) {
+            backend.drop_registrations(false);
         }
-        if self.chance(faults.dead) {
-            backend.forget_users(true);
+        if self.chance(faults.blackhole) {
+            backend.drop_registrations(true);
         }
         if let Some(freeze) = faults.freeze.filter(|freeze| self.chance(freeze.chance)) {
             backend.frozen.send_replace(true);

@@ -121,7 +121,7 @@ impl Running {
             .map_err(Error::Token)
     }
 
-    /// Gives an order and waits until it is carried out.
+    /// Gives a command and waits until it is carried out.
     pub async fn order(&self, command: Command) -> Result<(), Error> {
         self.handle.order(command).await
     }

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Ending, Error, Tls,
+    CloseMode, Error, Tls,
     backend::Backend,
     handle::{Handle, Switch},
     rest,
@@ -26,7 +26,7 @@ const GOODBYE_SECONDS: u64 = 2;
 /// Connections that the system holds until they are taken.
 const BACKLOG: u32 = 128;
 
-/// Serves until told to stop.
+/// Serves until it is stopped.
 pub(crate) async fn run(
     listen: SocketAddr,
     tls: Option<rustls::ServerConfig>,
@@ -34,45 +34,45 @@ pub(crate) async fn run(
     mut switches: mpsc::Receiver<Switch>,
     ready: oneshot::Sender<Result<SocketAddr, Error>>,
 ) {
-    let mut door = Door {
+    let mut listener = Listener {
         addr: listen,
         tls,
         handle,
         server: None,
-        back_at: None,
+        restart_at: None,
     };
-    let opened = door.open();
+    let opened = listener.open();
     let up = opened.is_ok();
-    if ready.send(opened.map(|()| door.addr)).is_err() || !up {
-        return door.close(Ending::Eof).await;
+    if ready.send(opened.map(|()| listener.addr)).is_err() || !up {
+        return listener.close(CloseMode::Eof).await;
     }
     loop {
         let switch = tokio::select! {
             switch = switches.recv() => switch,
-            () = until(door.back_at) => {
-                if let Err(error) = door.open() {
+            () = until(listener.restart_at) => {
+                if let Err(error) = listener.open() {
                     tracing::error!(%error, "cannot come up again");
                 }
                 continue;
             }
         };
         match switch {
-            Some(Switch::Down(how, back_after, done)) => {
-                door.close(how).await;
-                door.back_at = back_after.map(|after| tokio::time::Instant::now() + after);
+            Some(Switch::Down(how, restart_after, done)) => {
+                listener.close(how).await;
+                listener.restart_at = restart_after.map(|after| tokio::time::Instant::now() + after);
                 let _ = done.send(Ok(()));
             }
             Some(Switch::Up(done)) => {
-                let _ = done.send(door.open());
+                let _ = done.send(listener.open());
             }
             Some(Switch::Stop(done)) => {
-                door.close(Ending::Eof).await;
+                listener.close(CloseMode::Eof).await;
                 if let Some(done) = done {
                     let _ = done.send(());
                 }
                 return;
             }
-            None => return door.close(Ending::Eof).await,
+            None => return listener.close(CloseMode::Eof).await,
         }
     }
 }
@@ -85,25 +85,25 @@ async fn until(moment: Option<tokio::time::Instant>) {
 }
 
 /// The server and what is needed to open it again.
-struct Door {
+struct Listener {
     addr: SocketAddr,
     tls: Option<rustls::ServerConfig>,
     handle: Handle,
     server: Option<ServerHandle>,
-    back_at: Option<tokio::time::Instant>,
+    restart_at: Option<tokio::time::Instant>,
 }
 
-impl Door {
+impl Listener {
     fn open(&mut self) -> Result<(), Error> {
-        self.back_at = None;
+        self.restart_at = None;
         if self.server.is_some() {
             return Ok(());
         }
         let address = self.addr;
         let refuse = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(refuse)?;
+        let socket = TcpListener::bind(address).map_err(refuse)?;
         // Port 0 becomes the port taken, so that it is the same one after a pause.
-        self.addr = listener.local_addr().map_err(refuse)?;
+        self.addr = socket.local_addr().map_err(refuse)?;
         let (handle, backend) = (self.handle.clone(), self.handle.backend().clone());
         let on_connect = backend.clone();
         let server = HttpServer::new(move || {
@@ -117,13 +117,13 @@ impl Door {
         .workers(1)
         .backlog(BACKLOG)
         .keep_alive(IDLE_TIME)
-        // The real server ends its side at once and waits for nobody.
+        // The real server ends its side at once and does not wait.
         .client_disconnect_timeout(Duration::ZERO)
         .shutdown_timeout(GOODBYE_SECONDS)
         .disable_signals();
         let server = match self.tls.clone() {
-            Some(config) => server.listen_rustls_0_23(listener, config),
-            None => server.listen(listener),
+            Some(config) => server.listen_rustls_0_23(socket, config),
+            None => server.listen(socket),
         };
         let server = server.map_err(Error::Start)?.run();
         self.server = Some(server.handle());
@@ -131,12 +131,12 @@ impl Door {
         Ok(())
     }
 
-    async fn close(&mut self, how: Ending) {
-        self.back_at = None;
+    async fn close(&mut self, how: CloseMode) {
+        self.restart_at = None;
         let Some(server) = self.server.take() else { return };
         self.handle.backend().end_sockets(how);
-        server.stop(how == Ending::Close).await;
-        self.handle.backend().forget_sockets();
+        server.stop(how == CloseMode::Close).await;
+        self.handle.backend().drop_sockets();
     }
 }
 

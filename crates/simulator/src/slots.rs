@@ -34,7 +34,7 @@ impl Slots {
     }
 
     /// Registers a socket. Answers the socket that has to be closed for it: a faithful registry
-    /// leaves the replaced one open and deaf, a sane one does not.
+    /// leaves the replaced one open without alerts, a sane one does not.
     pub(crate) fn connect(&mut self, user: &str, socket: SocketId, now: OffsetDateTime) -> Option<SocketId> {
         let slot = Slot {
             socket,

@@ -42,7 +42,7 @@ impl Tcp {
         let _ = shutdown(&self.stream, Shutdown::Both);
     }
 
-    /// Waits until the peer has closed its end, at most this long; what it still says is thrown away.
+    /// Waits until the peer has closed its end, at most this long; what it still sends is discarded.
     pub(crate) async fn wait_for_end(&self, limit: Duration) {
         let Ok(Ok(stream)) = self.stream.try_clone().map(AsyncTcpStream::from_std) else {
             return;

@@ -120,7 +120,7 @@ fn build_command() -> Result<Command> {
 }
 
 /// Takes away what cargo says about the package under test. Build scripts (that of ring) watch these variables, and all
-/// that stands on them, which is nearly everything, would be built anew.
+/// that stands on them, which is nearly everything, would be rebuilt.
 fn forget_caller(command: &mut Command) {
     let about_caller = [
         "CARGO_BIN_",
@@ -141,7 +141,7 @@ fn forget_caller(command: &mut Command) {
 
 /// The target directory this test was built into: the nearest one above it that cargo has tagged.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("cannot tell where this test binary lies")?;
+    let test = std::env::current_exe().context("cannot find out where this test binary lies")?;
     match test.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()) {
         Some(dir) => Ok(dir.to_path_buf()),
         None => bail!(

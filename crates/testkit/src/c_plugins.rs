@@ -163,7 +163,7 @@ fn file_name(id: &str) -> String {
 
 /// The nearest directory above this test binary that cargo has tagged as its own.
 fn target_dir() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("cannot tell where this test binary lies")?;
+    let test = std::env::current_exe().context("cannot find out where this test binary lies")?;
     let target = test.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists());
     target
         .map(Path::to_path_buf)

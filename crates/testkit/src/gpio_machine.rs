@@ -38,7 +38,7 @@ echo 1 >$chip/live
 ifconfig lo up; ifconfig eth0 10.0.2.15; route add default gw 10.0.2.2
 echo '10.0.2.2 localhost' >/etc/hosts
 stty -F /dev/ttyS1 raw -echo
-# Not the first process, which is told of every orphan's end: a signal loses what has been read of a line.
+# Not the first process, which is signalled at every orphan's end: a signal loses what has been read of a line.
 sh /loop </dev/ttyS1 >/dev/ttyS1 &
 while true; do wait; sleep 1; done
 "#;
@@ -111,7 +111,7 @@ impl GpioMachine {
     }
 
     /// Runs a command of the shell, one line, and gives what it printed; it has to succeed. What is to go on is
-    /// begun in a subshell, `(command >file &)`.
+    /// started in a subshell, `(command >file &)`.
     pub fn run(&mut self, command: &str) -> Result<String> {
         ensure!(!command.contains('\n'), "a command has one line");
         writeln!(self.shell.get_mut(), "{command}").context("the machine does not listen")?;

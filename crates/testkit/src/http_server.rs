@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-pub use self::message::{HttpAnswer, HttpPart, HttpRequest, Manner};
+pub use self::message::{Behavior, HttpAnswer, HttpPart, HttpRequest};
 use self::message::{read, written};
 use crate::Authority;
 
@@ -42,7 +42,7 @@ struct State {
     script: Script,
     next: VecDeque<HttpAnswer>,
     requests: Vec<HttpRequest>,
-    /// Connections under way, by a number of their own.
+    /// Open connections, by a number of their own.
     open: Vec<(u64, TcpStream)>,
     stopped: bool,
 }
@@ -111,7 +111,7 @@ impl HttpServer {
         std::mem::take(&mut self.shared.lock().requests)
     }
 
-    /// Goes away as a crash would: nobody listens, and every connection is cut. What was recorded stays.
+    /// Ends as a crash would: the port is closed, and every connection is cut. What was recorded stays.
     pub fn stop(&mut self) {
         self.shared.lock().stopped = true;
         // The listener waits for a connection, so it gets one.
@@ -170,7 +170,7 @@ impl HttpServer {
                 drop(state);
                 let (shared, tls) = (shared.clone(), tls.clone());
                 std::thread::spawn(move || {
-                    // A client that goes away is none of the server's business.
+                    // A client that disconnects is none of the server's business.
                     drop(serve(&shared, tls, stream));
                     shared.lock().open.retain(|(open, _)| *open != number);
                 });
@@ -232,18 +232,18 @@ fn converse<S: Read + Write>(shared: &Shared, socket: &TcpStream, stream: S) -> 
             break;
         };
         let bytes = written(&answer);
-        match answer.manner {
-            Manner::Proper => {
+        match answer.behavior {
+            Behavior::Proper => {
                 stream.get_mut().write_all(&bytes)?;
                 stream.get_mut().flush()?;
             }
-            Manner::Silent => {
-                // Ends when the client gives up or the server stops.
+            Behavior::Silent => {
+                // Ends when the client times out or the server stops.
                 io::copy(&mut stream, &mut io::sink())?;
                 break;
             }
-            Manner::Closed => break,
-            Manner::Half => {
+            Behavior::Closed => break,
+            Behavior::Half => {
                 stream.get_mut().write_all(&bytes[..bytes.len() / 2])?;
                 stream.get_mut().flush()?;
                 socket.shutdown(Shutdown::Write)?;

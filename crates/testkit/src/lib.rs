@@ -23,7 +23,7 @@ pub use authority::Authority;
 pub use backend::Backend;
 pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, panicking_plugin};
 pub use gpio_machine::GpioMachine;
-pub use http_server::{HttpAnswer, HttpPart, HttpRequest, HttpServer, Manner};
+pub use http_server::{Behavior, HttpAnswer, HttpPart, HttpRequest, HttpServer};
 pub use hub::{Hub, HubSetup, deliveries, own_memory_kib};
 pub use mosquitto::{Mosquitto, Published, Subscriber};
 pub use nginx::Nginx;

@@ -17,7 +17,7 @@ use crate::wait::{PATIENCE, eventually};
 /// Where Debian puts it, which is not on the path of every user.
 const BROKER: &str = "/usr/sbin/mosquitto";
 
-/// How often ports are chosen anew because somebody else took one in between.
+/// How often other ports are chosen because another process took one in between.
 const PORT_TRIES: usize = 5;
 
 /// Marks a message in the subscriber's output.

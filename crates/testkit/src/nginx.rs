@@ -11,7 +11,7 @@ use crate::Authority;
 use crate::process::Process;
 use crate::wait::{PATIENCE, eventually};
 
-/// How often a port is chosen anew because somebody else took it in between.
+/// How often another port is chosen because another process took it in between.
 const PORT_TRIES: u32 = 5;
 
 /// A running nginx that serves `https://localhost:{port}/guard/` and passes it on, WebSockets too. Requests without the

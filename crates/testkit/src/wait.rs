@@ -34,10 +34,10 @@ pub fn eventually<T, S: Display>(
     deadline: Duration,
     mut probe: impl FnMut() -> Result<T, S>,
 ) -> Result<T> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         // Read before the probe, so that the last look begins after the deadline.
-        let late = begun.elapsed() >= deadline;
+        let late = started.elapsed() >= deadline;
         match probe() {
             Ok(found) => return Ok(found),
             Err(state) if late => {
@@ -66,10 +66,10 @@ mod tests {
     #[test]
     fn the_last_look_begins_after_the_deadline() {
         let deadline = Duration::from_millis(20);
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut last_look = Duration::ZERO;
         let outcome: Result<()> = eventually("never", deadline, || {
-            last_look = begun.elapsed();
+            last_look = started.elapsed();
             Err("not yet")
         });
         assert!(outcome.is_err());

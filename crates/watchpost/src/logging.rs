@@ -27,7 +27,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// A panic is a bug that ends one actor. It must be in the log, and not only on a terminal nobody sees.
+/// A panic is a bug that ends one actor. It must be in the log, and not only on an unattended terminal.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();

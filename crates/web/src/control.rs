@@ -10,7 +10,7 @@
 //! | `POST /v1/alerts/clear` | empties the live list |
 //! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
-//! | `POST /v1/deliveries/drop?…` | gives up those that are pending |
+//! | `POST /v1/deliveries/drop?…` | drops those that are pending |
 //!
 //! Errors are [`Problem`] documents.
 
@@ -53,15 +53,15 @@ pub fn serve_control(hub: HubHandle, data_dir: &Path) -> Result<Server, ControlE
 }
 
 fn listen(path: &Path, hub: HubHandle) -> io::Result<Server> {
-    // Made under another name first, so that nobody finds it before its mode is right.
-    let unborn = path.with_extension("new");
-    match fs::remove_file(&unborn) {
+    // Made under another name first, so that no client finds it before its mode is right.
+    let temp_path = path.with_extension("new");
+    match fs::remove_file(&temp_path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let listener = UnixListener::bind(&unborn)?;
-    fs::set_permissions(&unborn, Permissions::from_mode(0o600))?;
-    fs::rename(&unborn, path)?;
+    let listener = UnixListener::bind(&temp_path)?;
+    fs::set_permissions(&temp_path, Permissions::from_mode(0o600))?;
+    fs::rename(&temp_path, path)?;
     let app = move || App::new().configure(|routes| configure(routes, hub.clone()));
     Ok(HttpServer::new(app)
         .workers(1)

@@ -29,7 +29,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Takes away what `cargo run` says about xtask's own package. Build scripts (that of ring) watch these variables, and
-/// all that stands on them would be built anew whenever cargo is called by xtask after it was called by hand.
+/// all that stands on them would be rebuilt whenever cargo is called by xtask after it was called by hand.
 fn forget_caller(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if is_about_caller(&name.to_string_lossy()) {
@@ -54,7 +54,7 @@ fn is_about_caller(variable: &str) -> bool {
 ///
 /// Asking the running binary spares a second reading of `CARGO_TARGET_DIR` and cargo's configuration.
 pub(crate) fn profile_dir() -> Result<PathBuf> {
-    let xtask = std::env::current_exe().context("cannot tell where xtask itself lies")?;
+    let xtask = std::env::current_exe().context("cannot find out where xtask itself lies")?;
     let dir = xtask
         .parent()
         .with_context(|| format!("{} has no parent directory", xtask.display()))?;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use url::form_urlencoded;
 use watchpost_sink::testing::{Bench, TestAlert, TestFrame, alert};
 use watchpost_sink::{Fail, Outcome};
-use watchpost_testkit::{HttpAnswer, HttpRequest, HttpServer, Manner};
+use watchpost_testkit::{Behavior, HttpAnswer, HttpRequest, HttpServer};
 
 use crate::Webhook;
 
@@ -262,10 +262,10 @@ fn every_status_has_its_outcome() {
     assert_eq!(server.requests().len(), 399, "one request each");
 }
 
-/// What came of an alert that the server answered in this manner.
-fn failure(manner: Manner) -> Fail {
+/// What came of an alert that the server answered in this behavior.
+fn failure(behavior: Behavior) -> Fail {
     let server = HttpServer::start().unwrap();
-    server.answer(HttpAnswer::status(200).body("x".repeat(100)).manner(manner));
+    server.answer(HttpAnswer::status(200).body("x".repeat(100)).behavior(behavior));
     let url = format!("{}/a/secret/path", server.url());
     let mut sink = bench(&json!({ "url": url, "timeout": "200ms" }));
     let fail = sink.deliver(&alert("7")).unwrap_err();
@@ -277,12 +277,12 @@ fn failure(manner: Manner) -> Fail {
 
 #[test]
 fn a_server_that_does_not_answer_is_tried_again() {
-    for (manner, expected) in [
-        (Manner::Silent, "did not answer in time"),
-        (Manner::Closed, "the connection"),
-        (Manner::Half, ""),
+    for (behavior, expected) in [
+        (Behavior::Silent, "did not answer in time"),
+        (Behavior::Closed, "the connection"),
+        (Behavior::Half, ""),
     ] {
-        let fail = failure(manner);
+        let fail = failure(behavior);
         assert_eq!(fail.outcome(), Outcome::Retry, "{fail}");
         assert!(
             fail.to_string().contains(expected),

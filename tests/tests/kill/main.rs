@@ -3,9 +3,9 @@
 //!
 //! `WATCHPOST_KILLS` sets the number of kills, `WATCHPOST_SEED` repeats the choices of a run.
 
+#[path = "../env_params/mod.rs"]
+mod env_params;
 mod found;
-#[path = "../knobs/mod.rs"]
-mod knobs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use watchpost_testkit::{
     Backend, Hub, HubSetup, PATIENCE, Process, artefacts, eventually, hostile_plugin_dir, toml,
 };
 
+use self::env_params::{from_environment, say};
 use self::found::{Acknowledged, Found};
-use self::knobs::{from_environment, say};
 
 /// Kills in a run that does not say how many.
 const DEFAULT_KILLS: u64 = 100;

@@ -4,8 +4,8 @@
 //! `WATCHPOST_POWER_CUTS` sets how often, `WATCHPOST_SEED` repeats the choices of a run.
 
 mod disk;
-#[path = "../knobs/mod.rs"]
-mod knobs;
+#[path = "../env_params/mod.rs"]
+mod env_params;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use watchpost_store::{Filter, Reader};
 use watchpost_testkit::{Backend, HubSetup, PATIENCE, hostile_plugin, toml};
 
 use self::disk::{Disk, Unsynced};
-use self::knobs::{from_environment, say};
+use self::env_params::{from_environment, say};
 
 /// Power cuts in a run that does not say how many.
 const DEFAULT_CUTS: u64 = 24;

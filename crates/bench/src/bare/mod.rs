@@ -1,4 +1,4 @@
-//! The bare loop: what somebody would write who wants the same job done with nothing around it.
+//! The bare loop: what a programmer would write who wants the same job done with nothing around it.
 //!
 //! It receives with awc, reads the message with serde without copying, decodes the picture with base64-simd, writes
 //! alert and picture into one SQLite table, and acknowledges after the commit. No actors, no routes, no deliveries, no
@@ -41,7 +41,7 @@ struct Verdict {
     score: f64,
 }
 
-/// Connects and works until the server goes away.
+/// Connects and works until the server disconnects.
 pub(crate) fn run(url: &str, dir: &Path) -> Result<()> {
     let (rows, received_rows) = mpsc::channel();
     let (committed, mut acks) = acks::unbounded_channel();
@@ -123,11 +123,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::firehose::{Firehose, Load, Pace, Volley};
+    use crate::firehose::{Firehose, Load, Pace, RunResult};
     use crate::payload::PictureText;
 
-    /// Fires at a bare loop in a thread; the volley, and how many rows are in its table afterwards.
-    fn fire(pace: Pace) -> (Volley, u64) {
+    /// Fires at a bare loop in a thread; the result, and how many rows are in its table afterwards.
+    fn fire(pace: Pace) -> (RunResult, u64) {
         let dir = tempfile::tempdir().unwrap();
         let firehose = Firehose::start().unwrap();
         let (url, path) = (firehose.url(), dir.path().to_owned());
@@ -140,7 +140,7 @@ mod tests {
             measure: Duration::from_millis(300),
             most: u64::MAX,
         };
-        let volley = firehose
+        let result = firehose
             .fire(&PictureText::of_size(10_000).unwrap(), load)
             .unwrap();
         drop(firehose);
@@ -148,32 +148,32 @@ mod tests {
         let database = rusqlite::Connection::open(dir.path().join("bare.sqlite3")).unwrap();
         let count = "SELECT count(*) FROM alert WHERE length(jpeg) = 10000";
         let rows: i64 = database.query_row(count, [], |row| row.get(0)).unwrap();
-        (volley, rows.unsigned_abs())
+        (result, rows.unsigned_abs())
     }
 
     #[test]
     fn a_flood_is_stored_and_acknowledged_to_the_last_alert() {
-        let (volley, rows) = fire(Pace::Flood);
-        let tally = &volley.tally;
+        let (result, rows) = fire(Pace::Flood);
+        let tally = &result.tally;
         assert!(tally.sent > 16, "more than one window was sent");
         assert_eq!(
             (tally.acknowledged, tally.unmatched, rows),
             (tally.sent, 0, tally.sent)
         );
-        assert_eq!(volley.sent_unix_ns.len() as u64, tally.sent);
-        assert!(volley.rate() > 0.0);
+        assert_eq!(result.sent_unix_ns.len() as u64, tally.sent);
+        assert!(result.rate() > 0.0);
     }
 
     #[test]
     fn an_even_load_is_as_large_as_its_rate() {
-        let (volley, rows) = fire(Pace::PerSecond(100.0));
+        let (result, rows) = fire(Pace::PerSecond(100.0));
         // The machine may stall, but never send early.
         assert!(
-            (1..=31).contains(&volley.tally.sent),
+            (1..=31).contains(&result.tally.sent),
             "{} sent",
-            volley.tally.sent
+            result.tally.sent
         );
-        assert_eq!(rows, volley.tally.sent);
-        assert!(volley.sent_unix_ns.is_sorted());
+        assert_eq!(rows, result.tally.sent);
+        assert!(result.sent_unix_ns.is_sorted());
     }
 }

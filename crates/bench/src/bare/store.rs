@@ -20,7 +20,7 @@ pub(super) struct Row {
     pub(super) jpeg: Vec<u8>,
 }
 
-/// Stores what comes, as much at once as there is, and tells the streams to acknowledge after each commit.
+/// Stores what comes, as much at once as there is, and has the streams acknowledge after each commit.
 pub(super) fn write_all(
     file: &Path,
     rows: &Receiver<Row>,

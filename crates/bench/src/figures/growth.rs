@@ -18,10 +18,10 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     prefill::fill(&hub::data_dir(full_dir.path()), lab.effort.rows)?;
     let (mut empty, mut full) = (Vec::new(), Vec::new());
     for _ in 0..lab.effort.rounds {
-        empty.push(subject::hub(lab, &picture, load, &[])?.volley.rate());
+        empty.push(subject::hub(lab, &picture, load, &[])?.result.rate());
         full.push(
             subject::hub_in(lab, full_dir.path(), &picture, load, &[])?
-                .volley
+                .result
                 .rate(),
         );
     }

@@ -26,7 +26,7 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
         let rates = in_turns(lab, kb)?;
         let (bare, hub) = (
             median(rates.bare),
-            median(rates.hub.iter().map(|run| run.volley.rate())),
+            median(rates.hub.iter().map(|run| run.result.rate())),
         );
         figures.push(
             Figure::at_least(name, hub / bare * 100.0, "%", target)
@@ -77,10 +77,10 @@ fn typical(alone: &[HubRun], archive: &[HubRun], bare: f64, kb: usize) -> Vec<Fi
     let acknowledged = median(
         archive
             .iter()
-            .map(|run| run.volley.tally.sent as f64 / run.volley.took.as_secs_f64()),
+            .map(|run| run.result.tally.sent as f64 / run.result.took.as_secs_f64()),
     );
     let picture_bytes = (kb * 1_000) as f64;
-    let written = |run: &HubRun, bytes: u64| bytes as f64 / run.volley.tally.sent as f64;
+    let written = |run: &HubRun, bytes: u64| bytes as f64 / run.result.tally.sent as f64;
     let store = median(alone.iter().map(|run| written(run, run.written_bytes)));
     let with_archive = median(archive.iter().map(|run| written(run, run.family_written_bytes)));
     vec![

@@ -29,8 +29,8 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     let run = subject::hub(lab, &picture, load, &[])?;
     let sync_after = disk::median_fdatasync(lab.dir())?;
     let sync = ms((sync_before + sync_after) / 2);
-    let mut acks = run.volley.tally.latencies;
-    let written = run.written_bytes as f64 / run.volley.tally.sent as f64;
+    let mut acks = run.result.tally.latencies;
+    let written = run.written_bytes as f64 / run.result.tally.sent as f64;
     let [p50, p99, worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&mut acks, share)));
     let wanted = |(floor, syncs): (f64, f64)| floor.max(syncs * sync);
 
@@ -60,14 +60,14 @@ fn delivery_times(lab: &mut Lab, sink: Sink, name: &str) -> Result<(Vec<Duration
     let firehose = Firehose::start()?;
     let is_stopwatch = matches!(sink, Sink::Plugin(_));
     let hub = Hub::start(lab, dir.path(), &firehose, &[sink])?;
-    let volley = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
-    hub.wait_delivered(volley.tally.sent)?;
+    let result = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
+    hub.wait_delivered(result.tally.sent)?;
     hub.stop()?;
     let data_dir = hub::data_dir(dir.path());
     let calls = if is_stopwatch {
-        stopwatch::read(&data_dir, &volley.sent_unix_ns)?
+        stopwatch::read(&data_dir, &result.sent_unix_ns)?
     } else {
         Vec::new()
     };
-    Ok((calls, deliveries::read(&data_dir, name, &volley.sent_unix_ns)?))
+    Ok((calls, deliveries::read(&data_dir, name, &result.sent_unix_ns)?))
 }

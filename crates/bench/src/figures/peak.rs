@@ -28,7 +28,7 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
         lab,
         &picture,
         Load {
-            pace: Pace::Heedless,
+            pace: Pace::OpenLoop,
             ..load
         },
     )?;

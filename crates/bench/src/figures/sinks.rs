@@ -21,7 +21,7 @@ use super::ms;
 const PER_SECOND: f64 = 20.0;
 const KB: usize = 60;
 
-/// Wanted of every sink: nobody notices a tenth of a second.
+/// Wanted of every sink: no person notices a tenth of a second.
 const WANTED_P99_MS: f64 = 100.0;
 
 pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
@@ -45,10 +45,10 @@ fn one(lab: &mut Lab, figure: &'static str, sink: Sink) -> Result<Figure> {
     let firehose = Firehose::start()?;
     let name = sink.name();
     let hub = Hub::start(lab, dir.path(), &firehose, &[sink])?;
-    let volley = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
-    hub.wait_delivered(volley.tally.sent)?;
+    let result = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
+    hub.wait_delivered(result.tally.sent)?;
     hub.stop()?;
-    let mut times = deliveries::read(&hub::data_dir(dir.path()), name, &volley.sent_unix_ns)?;
+    let mut times = deliveries::read(&hub::data_dir(dir.path()), name, &result.sent_unix_ns)?;
     let [p50, p99, worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&mut times, share)));
     Ok(Figure::at_most(figure, p99, "ms", WANTED_P99_MS)
         .with("p50_ms", p50)
@@ -83,7 +83,7 @@ fn mqtt(broker: &Mosquitto) -> Sink {
     Sink::Bundled("mqtt", lines)
 }
 
-/// Until twenty milliseconds have sounded, at ALSA's output for nobody.
+/// Until twenty milliseconds have sounded, at ALSA's null output.
 fn sound() -> Sink {
     let lines = "[sink.sandbox]\nread = [\"/usr/share/alsa\"]\n[sink.config]\ndevice = \"null\"\n\
                  max_duration = \"20ms\"\n";

@@ -1,11 +1,11 @@
-//! What is under way: which slots are free, which wait for their acknowledgement, and how long each took.
+//! What is in flight: which slots are free, which wait for their acknowledgement, and how long each took.
 //!
 //! Pure bookkeeping; it opens no socket and reads no clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The bookkeeping of one volley.
+/// The bookkeeping of one run.
 #[derive(Debug)]
 pub(super) struct Flight {
     free: VecDeque<usize>,
@@ -19,14 +19,14 @@ pub(super) struct Flight {
     latencies: Vec<Duration>,
 }
 
-/// What a volley came to.
+/// What a run came to.
 #[derive(Debug)]
 pub(crate) struct Tally {
     /// Alerts sent.
     pub(crate) sent: u64,
     /// Alerts acknowledged.
     pub(crate) acknowledged: u64,
-    /// Acknowledgements of alerts that were not under way: a fault of the measured side, unless the load was heedless.
+    /// Acknowledgements of alerts that were not in flight: a fault of the measured side, unless the load was an open loop.
     pub(crate) unmatched: u64,
     /// Acknowledgements that arrived while the measurement ran.
     pub(crate) in_window: u64,
@@ -60,7 +60,7 @@ impl Flight {
         self.free.pop_front()
     }
 
-    /// A slot to send with, whatever it waits for: the acknowledgement of what it held is then nobody's.
+    /// A slot to send with, whatever it waits for: the acknowledgement of what it held then has no owner.
     pub(super) fn take_or_abandon(&mut self) -> Option<usize> {
         self.free.pop_front().or_else(|| {
             let oldest = usize::try_from(self.sent)
@@ -99,11 +99,11 @@ impl Flight {
     }
 
     /// How many alerts wait for their acknowledgement.
-    pub(super) fn under_way(&self) -> u64 {
+    pub(super) fn in_flight(&self) -> u64 {
         self.sent - self.acknowledged - self.abandoned
     }
 
-    /// The end result; the flight begins anew.
+    /// The end result; the bookkeeping restarts from zero.
     pub(super) fn finish(&mut self) -> Tally {
         let slots = self.sent_at.len();
         let flight = std::mem::replace(self, Self::new(slots));
@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(flight.take(), Some(slot));
             flight.sent(slot, at(ms));
         }
-        assert_eq!((flight.take(), flight.under_way()), (None, 2));
+        assert_eq!((flight.take(), flight.in_flight()), (None, 2));
         flight.acknowledged(1, at(15));
         flight.acknowledged(1, at(16));
         flight.acknowledged(0, at(25));
@@ -143,18 +143,18 @@ mod tests {
             (tally.in_window, tally.latencies),
             (1, vec![Duration::from_millis(3)])
         );
-        assert_eq!((flight.take(), flight.under_way()), (Some(0), 0));
+        assert_eq!((flight.take(), flight.in_flight()), (Some(0), 0));
     }
 
     #[test]
-    fn a_heedless_sender_never_waits_for_a_slot() {
+    fn an_open_loop_sender_never_waits_for_a_slot() {
         let now = Instant::now();
         let mut flight = Flight::new(2);
         for slot in [0, 1, 0, 1, 0] {
             assert_eq!(flight.take_or_abandon(), Some(slot));
             flight.sent(slot, now);
         }
-        assert_eq!(flight.under_way(), 2);
+        assert_eq!(flight.in_flight(), 2);
         for slot in [0, 1, 0, 1, 0] {
             flight.acknowledged(slot, now);
         }

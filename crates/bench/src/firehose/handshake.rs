@@ -22,7 +22,7 @@ pub(super) async fn accept(stream: &mut TcpStream) -> Result<()> {
         );
         ensure!(
             stream.read_buf(&mut request).await? > 0,
-            "the client went away inside its request"
+            "the client disconnected inside its request"
         );
     }
     match accept_key(&request) {

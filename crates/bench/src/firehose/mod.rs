@@ -1,4 +1,4 @@
-//! A backend that does nothing but send prebuilt alerts as fast as, or as evenly as, it is told to, and that
+//! A backend that does nothing but send prebuilt alerts as fast as, or as evenly as, it is commanded to, and that
 //! matches the acknowledgements.
 //!
 //! It shares two cores with what it measures, so it is built to cost little: no message is assembled or copied while
@@ -23,7 +23,7 @@ pub(crate) use self::handshake::TOKEN;
 use self::session::Order;
 use crate::payload::{Message, PictureText};
 
-/// How many alerts may be under way, if a load does not say otherwise.
+/// How many alerts may be in flight, if a load does not say otherwise.
 pub(crate) const WINDOW: usize = 256;
 
 /// How fast alerts are sent.
@@ -32,7 +32,7 @@ pub(crate) enum Pace {
     /// As fast as they are acknowledged.
     Flood,
     /// As fast as the socket takes them, whether they are acknowledged or not, as the real backend does.
-    Heedless,
+    OpenLoop,
     /// This many a second, at even distances.
     PerSecond(f64),
 }
@@ -54,7 +54,7 @@ pub(crate) struct Load {
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) struct Volley {
+pub(crate) struct RunResult {
     /// The counts.
     pub(crate) tally: Tally,
     /// When the first alert was sent.
@@ -67,7 +67,7 @@ pub(crate) struct Volley {
     pub(crate) sent_unix_ns: Vec<u64>,
 }
 
-impl Volley {
+impl RunResult {
     /// Acknowledged alerts a second while the measurement ran.
     pub(crate) fn rate(&self) -> f64 {
         self.tally.in_window as f64 / self.measured.as_secs_f64()
@@ -116,11 +116,11 @@ impl Firehose {
     pub(crate) fn wait_connected(&self, at_most: Duration) -> Result<Instant> {
         self.connected
             .recv_timeout(at_most)
-            .map_err(|_| anyhow!("nobody connected to the firehose within {at_most:?}"))
+            .map_err(|_| anyhow!("no client connected to the firehose within {at_most:?}"))
     }
 
     /// Fires at the connected client and waits until every alert is acknowledged.
-    pub(crate) fn fire(&self, picture: &PictureText, load: Load) -> Result<Volley> {
+    pub(crate) fn fire(&self, picture: &PictureText, load: Load) -> Result<RunResult> {
         let messages = (0..load.window)
             .map(|slot| Message::new(slot, picture))
             .collect::<Result<Vec<_>>>()?;
@@ -139,7 +139,7 @@ impl Firehose {
             .context("the firehose has ended")?;
         answer
             .recv()
-            .context("the client went away before all alerts were acknowledged")?
+            .context("the client disconnected before all alerts were acknowledged")?
     }
 }
 
@@ -153,7 +153,7 @@ impl Drop for Firehose {
     }
 }
 
-/// One client after the other, until nobody gives orders any more.
+/// One client after the other, until no orders can come any more.
 async fn serve(
     listener: TcpListener,
     orders: &mut orders::UnboundedReceiver<Order>,

@@ -17,13 +17,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout_at;
 
 use super::flight::Flight;
-use super::{Load, Pace, Volley};
+use super::{Load, Pace, RunResult};
 use crate::payload::{Message, acknowledged_slot};
 
 /// A client that acknowledges nothing for this long has failed the measurement.
 const STALL: Duration = Duration::from_secs(20);
 
-/// A heedless load is over when nothing has been acknowledged for this long.
+/// An open-loop load is over when nothing has been acknowledged for this long.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// An order to fire.
@@ -31,13 +31,13 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(super) struct Order {
     pub(super) messages: Vec<Message>,
     pub(super) load: Load,
-    pub(super) reply: mpsc::Sender<Result<Volley>>,
+    pub(super) reply: mpsc::Sender<Result<RunResult>>,
 }
 
 impl Order {
     /// Answers with an error.
     pub(super) fn refuse(self, why: &str) {
-        // Who gave the order may be gone, and then nobody misses the answer.
+        // Who gave the order may be gone, and then no one misses the answer.
         let _ = self.reply.send(Err(anyhow!("{why}")));
     }
 }
@@ -58,7 +58,7 @@ enum Reply {
     Close,
 }
 
-/// Serves one client. Breaks when nobody will give orders any more.
+/// Serves one client. Breaks when no orders can come any more.
 pub(super) async fn run(stream: TcpStream, orders: &mut UnboundedReceiver<Order>) -> ControlFlow<()> {
     // Small messages must not wait for company.
     let _ = stream.set_nodelay(true);
@@ -80,9 +80,9 @@ pub(super) async fn run(stream: TcpStream, orders: &mut UnboundedReceiver<Order>
         tokio::select! {
             order = orders.recv() => {
                 let Some(order) = order else { break ControlFlow::Break(()) };
-                let volley = writer.fire(order.messages, order.load).await;
-                let failed = volley.is_err();
-                let _ = order.reply.send(volley);
+                let result = writer.fire(order.messages, order.load).await;
+                let failed = result.is_err();
+                let _ = order.reply.send(result);
                 if failed {
                     break ControlFlow::Continue(());
                 }
@@ -133,7 +133,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn fire(&mut self, mut messages: Vec<Message>, load: Load) -> Result<Volley> {
+    async fn fire(&mut self, mut messages: Vec<Message>, load: Load) -> Result<RunResult> {
         let began = Instant::now();
         let (from, to) = (began + load.warm_up, began + load.warm_up + load.measure);
         *self.shared.flight.borrow_mut() = Flight::new(messages.len());
@@ -145,7 +145,7 @@ impl Writer {
                 self.wait_until(due).await?;
             }
             let slot = match load.pace {
-                Pace::Heedless => self.any_slot()?,
+                Pace::OpenLoop => self.any_slot()?,
                 Pace::Flood | Pace::PerSecond(_) => self.free_slot().await?,
             };
             let sequence = sent_unix_ns.len() as u64;
@@ -161,7 +161,7 @@ impl Writer {
         self.drain(load.pace).await?;
         let took = began.elapsed();
         let tally = self.shared.flight.borrow_mut().finish();
-        Ok(Volley {
+        Ok(RunResult {
             tally,
             began,
             took,
@@ -172,10 +172,10 @@ impl Writer {
 
     /// Waits for the acknowledgements that are still to come.
     async fn drain(&mut self, pace: Pace) -> Result<()> {
-        while self.shared.flight.borrow().under_way() > 0 {
+        while self.shared.flight.borrow().in_flight() > 0 {
             match pace {
                 Pace::Flood | Pace::PerSecond(_) => self.wait_for_change().await?,
-                Pace::Heedless => match tokio::time::timeout(QUIET, self.shared.changed.notified()).await {
+                Pace::OpenLoop => match tokio::time::timeout(QUIET, self.shared.changed.notified()).await {
                     Ok(()) => self.reply().await?,
                     Err(_) => break,
                 },
@@ -217,8 +217,8 @@ impl Writer {
             .await
             .is_err()
         {
-            let under_way = self.shared.flight.borrow().under_way();
-            bail!("the client acknowledged nothing for {STALL:?}, with {under_way} alerts under way");
+            let in_flight = self.shared.flight.borrow().in_flight();
+            bail!("the client acknowledged nothing for {STALL:?}, with {in_flight} alerts in flight");
         }
         self.reply().await
     }

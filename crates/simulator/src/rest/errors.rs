@@ -25,7 +25,7 @@ pub(super) fn not_found(req: &HttpRequest) -> HttpResponse {
     })
 }
 
-/// A 500 that nobody caught; the real server then ends the connection without having said so.
+/// An unhandled 500; the real server then ends the connection without having said so.
 pub(super) fn uncaught() -> HttpResponse {
     HttpResponse::InternalServerError().body(
         r#"{"error":"Internal Server Error","message":"An unexpected error occurred","suggestion":"Please try again later or contact support"}"#,

@@ -1,4 +1,4 @@
-//! The doors of the backend: its routes, and those by which the simulator itself is told what to do.
+//! The routes of the backend, and those that control the simulator itself.
 
 mod alerts;
 mod anomalies;

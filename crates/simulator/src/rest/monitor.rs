@@ -1,4 +1,4 @@
-//! Health, shops and the list of registered users; the last asks nobody for a token.
+//! Health, shops and the list of registered users; the last needs no token.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;

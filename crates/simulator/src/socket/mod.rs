@@ -2,11 +2,11 @@
 //!
 //! The actor runs inside the response body: it is polled only while the TCP connection takes more,
 //! so a client that does not read stops it, and with it the maker of alerts, as in the real backend.
-//! What it says comes from elsewhere; it reads the client's messages and keeps the connection alive.
+//! What it sends comes from elsewhere; it reads the client's messages and keeps the connection alive.
 
-mod hear;
 mod inbox;
-mod say;
+mod receive;
+mod send;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use self::inbox::Inbox;
 use crate::{
-    backend::{Backend, Fate, MAX_WAITING_MESSAGES, Outgoing, SocketHandle},
+    backend::{Backend, MAX_WAITING_MESSAGES, Outgoing, SocketControl, SocketHandle},
     slots::SocketId,
     tcp::Tcp,
 };
@@ -45,12 +45,16 @@ pub(crate) fn upgrade(
     body: web::Payload,
 ) -> HttpResponse {
     let (outbox, messages) = mpsc::channel(MAX_WAITING_MESSAGES);
-    let fate = watch::Sender::new(if bounce { Fate::Close } else { Fate::Live });
-    let fates = fate.subscribe();
+    let control = watch::Sender::new(if bounce {
+        SocketControl::Close
+    } else {
+        SocketControl::Run
+    });
+    let controls = control.subscribe();
     let id = backend.socket_opened(SocketHandle {
         user: user.to_owned(),
         outbox,
-        fate,
+        control,
         tcp: tcp.clone(),
     });
     let session = Session {
@@ -62,8 +66,8 @@ pub(crate) fn upgrade(
             receiver: messages,
             backend: backend.clone(),
         }),
-        fates,
-        life: Life::Live,
+        controls,
+        state: SessionState::Open,
         waiting: HashMap::new(),
         open_pings: VecDeque::new(),
         keepalive_open: false,
@@ -77,12 +81,12 @@ pub(crate) fn upgrade(
         .unwrap_or_else(|error| error.error_response())
 }
 
-/// How far a session's life has come.
+/// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Live,
+enum SessionState {
+    Open,
     /// Open, but only protocol pings are sent and answered.
-    Dead,
+    Blackholed,
     /// The close frame is sent; the registry hears of it when the client has closed its end.
     Closing,
 }
@@ -101,8 +105,8 @@ struct Session {
     user: String,
     tcp: Option<Arc<Tcp>>,
     messages: Option<Inbox>,
-    fates: watch::Receiver<Fate>,
-    life: Life,
+    controls: watch::Receiver<SocketControl>,
+    state: SessionState,
     /// By stream, oldest first: an acknowledgement names its stream and nothing more.
     waiting: HashMap<Uuid, VecDeque<Waiting>>,
     open_pings: VecDeque<Instant>,
@@ -121,11 +125,11 @@ enum Held {
 
 type Context = WebsocketContext<Session>;
 
-/// What happens around a session, not on its socket.
+/// What changes a session from outside its socket.
 #[derive(Debug, Clone, Copy)]
-enum Around {
+enum Signal {
     Frozen,
-    Fate,
+    SocketControl,
     PingNow,
 }
 
@@ -136,43 +140,44 @@ impl Actor for Session {
         if let Some(mut messages) = self.messages.take() {
             ctx.add_stream(stream::poll_fn(move |cx| messages.receiver.poll_recv(cx)));
         }
-        ctx.add_stream(changes(self.backend.frozen.subscribe(), Around::Frozen));
-        ctx.add_stream(changes(self.fates.clone(), Around::Fate));
-        ctx.add_stream(changes(self.backend.ping_now.subscribe(), Around::PingNow));
+        ctx.add_stream(changes(self.backend.frozen.subscribe(), Signal::Frozen));
+        ctx.add_stream(changes(self.controls.clone(), Signal::SocketControl));
+        ctx.add_stream(changes(self.backend.ping_now.subscribe(), Signal::PingNow));
         ctx.run_interval(self.backend.options.heartbeat, Self::ping);
         ctx.run_interval(self.backend.options.keepalive, Self::keep_alive);
-        // What was decided before anybody listened.
-        self.follow_fate(ctx);
-        self.follow_freeze(ctx);
+        // What was decided before this actor listened.
+        self.apply_control(ctx);
+        self.apply_freeze(ctx);
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.life != Life::Closing {
-            self.backend.socket_ended(self.id, self.life == Life::Live);
+        if self.state != SessionState::Closing {
+            self.backend
+                .socket_ended(self.id, self.state == SessionState::Open);
         }
     }
 }
 
 fn changes<T: Send + Sync + 'static>(
     receiver: watch::Receiver<T>,
-    what: Around,
-) -> impl Stream<Item = Around> + 'static {
+    what: Signal,
+) -> impl Stream<Item = Signal> + 'static {
     stream::unfold(receiver, move |mut receiver| async move {
         receiver.changed().await.ok()?;
         Some((what, receiver))
     })
 }
 
-impl StreamHandler<Around> for Session {
-    fn handle(&mut self, what: Around, ctx: &mut Context) {
+impl StreamHandler<Signal> for Session {
+    fn handle(&mut self, what: Signal, ctx: &mut Context) {
         match what {
-            Around::Frozen => {
-                self.follow_freeze(ctx);
+            Signal::Frozen => {
+                self.apply_freeze(ctx);
             }
-            Around::Fate => self.follow_fate(ctx),
-            Around::PingNow => self.ping(ctx),
+            Signal::SocketControl => self.apply_control(ctx),
+            Signal::PingNow => self.ping(ctx),
         }
     }
 
@@ -182,10 +187,10 @@ impl StreamHandler<Around> for Session {
 
 impl StreamHandler<Outgoing> for Session {
     fn handle(&mut self, message: Outgoing, ctx: &mut Context) {
-        if self.follow_freeze(ctx) {
+        if self.apply_freeze(ctx) {
             return self.held.push(Held::Outgoing(message));
         }
-        let live = self.is_live();
+        let live = self.is_open();
         let at = self.backend.elapsed();
         let mut state = self.backend.state();
         let stats = &mut state.ledger.stats;
@@ -197,7 +202,7 @@ impl StreamHandler<Outgoing> for Session {
                 stream,
                 id,
                 text,
-                way,
+                mode,
             } => {
                 state.ledger.sent(seq, at);
                 drop(state);
@@ -210,7 +215,7 @@ impl StreamHandler<Outgoing> for Session {
                     },
                     stream,
                     text,
-                    way,
+                    mode,
                 );
             }
             Outgoing::Text(text) => ctx.text(text),
@@ -230,14 +235,14 @@ impl StreamHandler<Outgoing> for Session {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Context) {
-        if self.follow_freeze(ctx) {
+        if self.apply_freeze(ctx) {
             return self.held.push(Held::Incoming(message));
         }
         match message {
             Ok(Message::Ping(payload)) => ctx.pong(&payload),
             Ok(Message::Pong(_)) => self.keepalive_open = false,
-            Ok(Message::Text(text)) => self.hear(&text, ctx),
-            Ok(Message::Binary(_)) => self.hear_nonsense(),
+            Ok(Message::Text(text)) => self.receive(&text, ctx),
+            Ok(Message::Binary(_)) => self.violate_protocol(),
             Ok(Message::Continuation(item)) => self.assemble(item, ctx),
             Ok(Message::Close(reason)) => self.close(reason, ctx),
             Ok(Message::Nop) => {}
@@ -260,38 +265,38 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 }
 
 impl Session {
-    /// Whether it still hears and says anything. An order to be dead holds from the moment it is given,
-    /// whatever the actor was told first.
-    fn is_live(&mut self) -> bool {
-        if self.life == Life::Live && *self.fates.borrow() == Fate::Dead {
-            self.life = Life::Dead;
+    /// Whether it still receives and sends. A command to fall silent holds from the moment it is given,
+    /// whatever the actor received before.
+    fn is_open(&mut self) -> bool {
+        if self.state == SessionState::Open && *self.controls.borrow() == SocketControl::Blackhole {
+            self.state = SessionState::Blackholed;
         }
-        self.life == Life::Live
+        self.state == SessionState::Open
     }
 
-    fn follow_fate(&mut self, ctx: &mut Context) {
-        let fate = *self.fates.borrow_and_update();
-        match fate {
-            Fate::Live => {}
-            Fate::Dead => {
-                self.is_live();
+    fn apply_control(&mut self, ctx: &mut Context) {
+        let control = *self.controls.borrow_and_update();
+        match control {
+            SocketControl::Run => {}
+            SocketControl::Blackhole => {
+                self.is_open();
             }
-            Fate::Close => self.close(Some(CloseCode::Restart.into()), ctx),
-            Fate::Gone => ctx.stop(),
+            SocketControl::Close => self.close(Some(CloseCode::Restart.into()), ctx),
+            SocketControl::Aborted => ctx.stop(),
         }
     }
 
     /// Says nothing and hears nothing until the thaw, or until the connection is ended below.
     /// Answers whether that is so.
-    fn follow_freeze(&mut self, ctx: &mut Context) -> bool {
-        if !*self.backend.frozen.borrow() || *self.fates.borrow() == Fate::Gone {
+    fn apply_freeze(&mut self, ctx: &mut Context) -> bool {
+        if !*self.backend.frozen.borrow() || *self.controls.borrow() == SocketControl::Aborted {
             return false;
         }
-        let (mut frozen, mut fates) = (self.backend.frozen.subscribe(), self.fates.clone());
+        let (mut frozen, mut controls) = (self.backend.frozen.subscribe(), self.controls.clone());
         let thaw = async move {
             tokio::select! {
                 _ = frozen.wait_for(|frozen| !frozen) => {}
-                _ = fates.wait_for(|fate| *fate == Fate::Gone) => {}
+                _ = controls.wait_for(|control| *control == SocketControl::Aborted) => {}
             }
         };
         ctx.wait(thaw.into_actor(self).map(|(), session, ctx| {
@@ -308,11 +313,11 @@ impl Session {
     /// Sends the close frame and ends the server's side. A faithful server keeps the user registered
     /// until the client has ended its side too, or has let the time for it pass.
     fn close(&mut self, reason: Option<CloseReason>, ctx: &mut Context) {
-        if self.life == Life::Closing {
+        if self.state == SessionState::Closing {
             return;
         }
-        let owned_slot = self.life == Life::Live;
-        self.life = Life::Closing;
+        let owned_slot = self.state == SessionState::Open;
+        self.state = SessionState::Closing;
         ctx.close(reason);
         ctx.stop();
         let (backend, id) = (self.backend.clone(), self.id);

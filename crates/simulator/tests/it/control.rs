@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use watchpost_simulator::{Command, Ending};
+use watchpost_simulator::{CloseMode, Command};
 
 use crate::client::{End, LIMIT, Socket, ask, get, quiet, run, until};
 
-/// A time in which an answer would certainly have begun, where the test is that none comes.
+/// A time in which an answer would certainly have started, where the test is that none comes.
 const A_WHILE: Duration = Duration::from_millis(150);
 
 #[actix_rt::test]
@@ -41,7 +41,10 @@ async fn a_frozen_socket_can_be_killed() {
     let simulator = run(quiet()).await;
     let mut socket = Socket::open(&simulator).await;
     simulator.order(Command::Freeze).await.unwrap();
-    simulator.order(Command::Kill { how: Ending::Eof }).await.unwrap();
+    simulator
+        .order(Command::Kill { how: CloseMode::Eof })
+        .await
+        .unwrap();
     assert_eq!(socket.next().await, Err(End::Eof));
     until(&simulator, |stats| stats.open == 0 && stats.registered == 0).await;
     simulator.stop().await;
@@ -51,9 +54,9 @@ async fn a_frozen_socket_can_be_killed() {
 async fn sockets_end_as_ordered() {
     let simulator = run(quiet()).await;
     for (how, expected) in [
-        (Ending::Reset, End::Error),
-        (Ending::Eof, End::Eof),
-        (Ending::Close, End::Close(Some(1012))),
+        (CloseMode::Reset, End::Error),
+        (CloseMode::Eof, End::Eof),
+        (CloseMode::Close, End::Close(Some(1012))),
     ] {
         let mut socket = Socket::open(&simulator).await;
         simulator.order(Command::Kill { how }).await.unwrap();
@@ -67,7 +70,10 @@ async fn sockets_end_as_ordered() {
 #[actix_rt::test]
 async fn down_it_refuses_and_up_again_it_remembers() {
     let simulator = run(quiet()).await;
-    for (how, expected) in [(Ending::Eof, End::Eof), (Ending::Close, End::Close(Some(1012)))] {
+    for (how, expected) in [
+        (CloseMode::Eof, End::Eof),
+        (CloseMode::Close, End::Close(Some(1012))),
+    ] {
         let before = simulator.stats();
         let mut socket = Socket::open(&simulator).await;
         simulator.send(1).await.unwrap();
@@ -76,7 +82,7 @@ async fn down_it_refuses_and_up_again_it_remembers() {
         simulator
             .order(Command::Down {
                 how,
-                back_after: None,
+                restart_after: None,
             })
             .await
             .unwrap();
@@ -107,11 +113,11 @@ async fn down_it_refuses_and_up_again_it_remembers() {
 #[actix_rt::test]
 async fn down_for_a_time_it_comes_back_by_itself() {
     let simulator = run(quiet()).await;
-    let back_after = Some(Duration::from_millis(50));
+    let restart_after = Some(Duration::from_millis(50));
     simulator
         .order(Command::Down {
-            how: Ending::Eof,
-            back_after,
+            how: CloseMode::Eof,
+            restart_after,
         })
         .await
         .unwrap();
@@ -163,9 +169,9 @@ async fn pings_are_sent_timed_and_switched_off() {
     assert!(stats.slowest_pong_us > 0);
     simulator.order(Command::Pings { on: false }).await.unwrap();
     simulator.order(Command::Pongs { on: false }).await.unwrap();
-    // What was under way before the order comes ahead of this.
+    // What was in flight before the command comes ahead of this.
     simulator
-        .order(Command::Say {
+        .order(Command::SendText {
             text: r#"{"type":"mark"}"#.to_owned(),
         })
         .await
@@ -177,17 +183,17 @@ async fn pings_are_sent_timed_and_switched_off() {
 }
 
 #[actix_rt::test]
-async fn deafened_and_deadened() {
+async fn dropped_registrations_and_black_holes() {
     let simulator = run(quiet()).await;
     let mut socket = Socket::open(&simulator).await;
-    simulator.order(Command::Deafen).await.unwrap();
+    simulator.order(Command::DropRegistration).await.unwrap();
     simulator.send(1).await.unwrap();
     socket.text(r#"{"type":"ping"}"#).await;
     assert!(
         socket.next().await.unwrap().contains("pong"),
         "no alert before it"
     );
-    simulator.order(Command::Deaden).await.unwrap();
+    simulator.order(Command::Blackhole).await.unwrap();
     socket.text(r#"{"type":"ping"}"#).await;
     assert!(socket.is_silent_for(A_WHILE).await);
     simulator.stop().await;

@@ -116,8 +116,8 @@ async fn a_cut_is_a_reset_and_a_close_says_1012() {
 }
 
 #[actix_rt::test]
-async fn deaf_and_dead_users_are_deregistered() {
-    for fault in ["deaf=1", "dead=1"] {
+async fn users_whose_registration_is_dropped_get_nothing() {
+    for fault in ["drop_registration=1", "blackhole=1"] {
         let (simulator, _socket) = with(fault).await;
         simulator.send(2).await.unwrap();
         let stats = until(&simulator, |stats| stats.sent + stats.unsent == 2).await;

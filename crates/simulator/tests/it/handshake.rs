@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use watchpost_simulator::{Command, Ending, Handshakes, Outcome};
+use watchpost_simulator::{CloseMode, Command, Handshakes, Outcome};
 
 use crate::client::{End, Socket, quiet, run, until};
 
@@ -134,7 +134,10 @@ async fn two_sockets_at_once_are_seen() {
     let (_one, _two) = (Socket::open(&simulator).await, Socket::open(&simulator).await);
     assert_eq!(simulator.stats().max_open_per_user, 2);
     assert_eq!(simulator.attempts()[1].already_open, 1);
-    simulator.order(Command::Kill { how: Ending::Eof }).await.unwrap();
+    simulator
+        .order(Command::Kill { how: CloseMode::Eof })
+        .await
+        .unwrap();
     until(&simulator, |stats| stats.open == 0).await;
     simulator.stop().await;
 }
@@ -178,7 +181,9 @@ async fn tls_serves_the_same() {
     until(&simulator, |stats| stats.registered == 1).await;
     // The connection below TLS is in hand too.
     simulator
-        .order(Command::Kill { how: Ending::Reset })
+        .order(Command::Kill {
+            how: CloseMode::Reset,
+        })
         .await
         .unwrap();
     until(&simulator, |stats| stats.open == 0).await;

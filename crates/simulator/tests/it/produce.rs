@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use watchpost_simulator::{Command, Ending, Options, PictureSize};
+use watchpost_simulator::{CloseMode, Command, Options, PictureSize};
 
 use crate::client::{Socket, quiet, run, until};
 
@@ -103,7 +103,7 @@ async fn a_limit_ends_a_rate_and_waiting_for_a_client_starts_it() {
         ..quiet()
     };
     let simulator = run(options).await;
-    assert_eq!(simulator.stats().produced, 0, "nobody is there");
+    assert_eq!(simulator.stats().produced, 0, "no client is there");
     let mut socket = Socket::open(&simulator).await;
     for _ in 0..20 {
         let alert = socket.next_alert().await;
@@ -153,7 +153,9 @@ async fn alerts_that_wait_for_a_socket_that_ends_are_unsent() {
     let killing = async {
         until(&simulator, |stats| stats.sent > 0).await;
         simulator
-            .order(Command::Kill { how: Ending::Reset })
+            .order(Command::Kill {
+                how: CloseMode::Reset,
+            })
             .await
             .unwrap();
     };

@@ -12,7 +12,7 @@ async fn registered(simulator: &Running) -> bool {
     ask(simulator, "GET", &path, None, None).await.status == 200
 }
 
-/// Proves that the socket lives though it is deaf.
+/// Proves that the socket lives though it gets no alerts.
 async fn answers_pings(socket: &mut Socket) {
     socket.text(r#"{"type":"ping"}"#).await;
     socket.next_of("pong").await;
@@ -93,20 +93,20 @@ async fn a_client_that_does_not_end_its_side_is_deregistered_after_the_linger() 
 }
 
 #[actix_rt::test]
-async fn nonsense_leaves_the_socket_open_and_dead() {
+async fn a_protocol_violation_leaves_the_socket_open_and_silent() {
     let texts = ["[1]", "null", "5", "\"x\""].map(|text| Message::Text(text.into()));
     let binary = Message::Binary(bytes::Bytes::from_static(b"{}"));
-    futures_util::future::join_all(texts.into_iter().chain([binary]).map(dies_of)).await;
+    futures_util::future::join_all(texts.into_iter().chain([binary]).map(falls_silent_after)).await;
 }
 
-async fn dies_of(nonsense: Message) {
+async fn falls_silent_after(violation: Message) {
     let simulator = run(Options {
         keepalive: Duration::from_secs(1),
         ..quiet()
     })
     .await;
     let mut socket = Socket::open(&simulator).await;
-    socket.say(nonsense).await;
+    socket.say(violation).await;
     until(&simulator, |stats| stats.registered == 0).await;
     simulator.order(Command::Ping).await.unwrap();
     simulator.send(1).await.unwrap();

@@ -45,12 +45,12 @@ pub struct HttpAnswer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    pub(super) manner: Manner,
+    pub(super) behavior: Behavior,
 }
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behavior {
     /// As it should be, and the connection stays open.
     #[default]
     Proper,
@@ -107,7 +107,7 @@ impl HttpAnswer {
             status,
             headers: Vec::new(),
             body: Vec::new(),
-            manner: Manner::Proper,
+            behavior: Behavior::Proper,
         }
     }
 
@@ -127,15 +127,15 @@ impl HttpAnswer {
 
     /// The same, given otherwise.
     #[must_use]
-    pub fn manner(mut self, manner: Manner) -> Self {
-        self.manner = manner;
+    pub fn behavior(mut self, behavior: Behavior) -> Self {
+        self.behavior = behavior;
         self
     }
 }
 
 /// The bytes of an answer.
 pub(super) fn written(answer: &HttpAnswer) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {} As told\r\n", answer.status);
+    let mut head = format!("HTTP/1.1 {} As Commanded\r\n", answer.status);
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

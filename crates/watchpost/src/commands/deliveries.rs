@@ -30,7 +30,7 @@ enum DeliveriesCommand {
     List {
         #[command(flatten)]
         which: Which,
-        /// How many at the most, instead of the configured `store.recent`.
+        /// How many at most, instead of the configured `store.recent`.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: Option<u32>,
     },
@@ -39,12 +39,12 @@ enum DeliveriesCommand {
         /// The alert's number.
         alert: AlertId,
     },
-    /// Make deliveries again at once that were given up, have expired or wait for a retry, however old they are.
+    /// Make deliveries again at once that are dead or expired or wait for a retry, however old they are.
     Retry {
         #[command(flatten)]
         which: WhichOrAll,
     },
-    /// Give up deliveries that are pending. Their alerts stay in the store.
+    /// Drop deliveries that are pending. Their alerts stay in the store.
     Drop {
         #[command(flatten)]
         which: WhichOrAll,
@@ -61,7 +61,7 @@ struct Which {
     /// Those to this sink.
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Those in this state: pending, delivered, dead (given up) or expired.
+    /// Those in this state: pending, delivered, dead (dead-lettered or dropped) or expired.
     #[arg(long, value_parser = state)]
     state: Option<DeliveryState>,
     /// Those of alerts that came in at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
@@ -92,7 +92,7 @@ pub(crate) fn run(target: &Target, args: &DeliveriesArgs) -> anyhow::Result<()> 
             DeliveriesCommand::Retry { which } => {
                 change(&hub, "retry", "to be made again", which, args.json).await
             }
-            DeliveriesCommand::Drop { which } => change(&hub, "drop", "given up", which, args.json).await,
+            DeliveriesCommand::Drop { which } => change(&hub, "drop", "dropped", which, args.json).await,
         }
     })
 }

@@ -200,7 +200,7 @@ fn skew(report: &mut Report, here: UnixMillis, there: UnixMillis) {
     );
 }
 
-/// Who gets the alerts of this user. Returns whether nobody does.
+/// Who gets the alerts of this user. Returns whether no client does.
 async fn slot(
     report: &mut Report,
     api: &Api,
@@ -211,7 +211,7 @@ async fn slot(
         "Give the hub an account of its own in the backend: it sends alerts to the last one who connected.";
     match (api.slot(&identity.user_id).await, running) {
         (Ok(Slot::Unknowable), _) => {
-            report.skip("alerts go to", "this backend cannot tell");
+            report.skip("alerts go to", "this backend does not say");
             true
         }
         (Err(e), _) => {
@@ -219,13 +219,13 @@ async fn slot(
             false
         }
         (Ok(Slot::Free), None) => {
-            report.pass("alerts go to", "nobody is connected as this user");
+            report.pass("alerts go to", "no client is connected as this user");
             true
         }
         (Ok(Slot::Free), Some(_)) => {
             report.fail(
                 "alerts go to",
-                "nobody, although the hub is connected: it notices that within a minute and connects anew",
+                "no client, although the hub is connected: it notices that within a minute and reconnects",
                 own_account,
             );
             false

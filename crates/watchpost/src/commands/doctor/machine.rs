@@ -33,7 +33,7 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubSta
         );
     }
     if warnings.is_empty() {
-        report.pass("secrets", "nobody else can read them");
+        report.pass("secrets", "no other user can read them");
     }
     match status {
         Some(status) => report.pass(
@@ -127,10 +127,10 @@ fn sync_time(dir: &Path) -> std::io::Result<Duration> {
     let mut file = File::create(&path)?;
     let mut times = Vec::with_capacity(SYNCS);
     let outcome = (0..SYNCS).try_for_each(|_| {
-        let begun = Instant::now();
+        let started = Instant::now();
         file.write_all(&[0x57; 4_096])?;
         file.sync_data()?;
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
         Ok(())
     });
     std::fs::remove_file(&path)?;

@@ -28,11 +28,11 @@ pub(crate) struct DoctorArgs {
 enum Finding {
     /// It is well.
     Pass,
-    /// It works, but somebody should look at it.
+    /// It works, but an operator should look at it.
     Warn,
     /// It does not work.
     Fail,
-    /// It could not be told, or was not asked for a reason.
+    /// It could not be determined, or was not asked for a reason.
     Skip,
 }
 

@@ -1,4 +1,4 @@
-//! What a client says on its alert socket, and what comes of it.
+//! What a client sends on its alert socket, and what comes of it.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use actix_web_actors::ws::CloseCode;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Context, Life, MAX_CLIENT_MESSAGE_BYTES, Session, Waiting};
+use super::{Context, MAX_CLIENT_MESSAGE_BYTES, Session, SessionState, Waiting};
 use crate::{owl, wire};
 
 impl Session {
@@ -37,21 +37,21 @@ impl Session {
         let (whole, binary) = (std::mem::take(whole), *binary);
         self.assembling = None;
         match String::from_utf8(whole) {
-            _ if binary => self.hear_nonsense(),
-            Ok(text) => self.hear(&text, ctx),
+            _ if binary => self.violate_protocol(),
+            Ok(text) => self.receive(&text, ctx),
             Err(_) => self.close(Some(CloseCode::Invalid.into()), ctx),
         }
     }
 
-    pub(super) fn hear(&mut self, text: &str, ctx: &mut Context) {
-        if !self.is_live() {
+    pub(super) fn receive(&mut self, text: &str, ctx: &mut Context) {
+        if !self.is_open() {
             return;
         }
         let Ok(message) = serde_json::from_str::<Value>(text) else {
             return;
         };
         let Value::Object(message) = message else {
-            return self.hear_nonsense();
+            return self.violate_protocol();
         };
         match message.get("type").and_then(Value::as_str) {
             Some("ping") => {
@@ -80,9 +80,9 @@ impl Session {
     }
 
     /// JSON that is no object, or a binary message: the real handler ends and leaves the socket open.
-    pub(super) fn hear_nonsense(&mut self) {
-        if self.is_live() && self.backend.options.faithful {
-            self.life = Life::Dead;
+    pub(super) fn violate_protocol(&mut self) {
+        if self.is_open() && self.backend.options.faithful {
+            self.state = SessionState::Blackholed;
             self.backend.deregister(&self.user);
         }
     }

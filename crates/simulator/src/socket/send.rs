@@ -1,4 +1,4 @@
-//! What the server says on an alert socket: alerts whole or in pieces, pings of both kinds.
+//! What the server sends on an alert socket: alerts whole or in pieces, pings of both kinds.
 
 use std::{sync::atomic::Ordering, time::Instant};
 
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use super::{Context, FRAGMENTS, Life, MAX_OPEN_PINGS, Session, Waiting};
-use crate::{backend::Way, wire};
+use super::{Context, FRAGMENTS, MAX_OPEN_PINGS, Session, SessionState, Waiting};
+use crate::{backend::SendMode, wire};
 
 impl Session {
     pub(super) fn alert(
@@ -18,12 +18,12 @@ impl Session {
         waiting: Waiting,
         stream: Uuid,
         text: ByteString,
-        way: Way,
+        mode: SendMode,
     ) {
         let Waiting { seq, id, .. } = waiting;
         let queue = self.waiting.entry(stream).or_default();
         queue.push_back(waiting);
-        if way.twice {
+        if mode.twice {
             queue.push_back(Waiting {
                 seq,
                 id,
@@ -31,7 +31,7 @@ impl Session {
             });
             ctx.text(text.clone());
         }
-        if !way.fragmented {
+        if !mode.fragmented {
             return ctx.text(text);
         }
         let bytes = text.into_bytes();
@@ -48,7 +48,7 @@ impl Session {
     }
 
     pub(super) fn ping(&mut self, ctx: &mut Context) {
-        if !self.is_live() || !self.backend.pings.load(Ordering::Relaxed) {
+        if !self.is_open() || !self.backend.pings.load(Ordering::Relaxed) {
             return;
         }
         if self.open_pings.len() == MAX_OPEN_PINGS {
@@ -61,7 +61,7 @@ impl Session {
 
     /// The protocol's own ping, which goes on whatever became of the handler above it.
     pub(super) fn keep_alive(&mut self, ctx: &mut Context) {
-        if self.life == Life::Closing {
+        if self.state == SessionState::Closing {
             return;
         }
         if self.keepalive_open {
