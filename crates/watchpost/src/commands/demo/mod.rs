@@ -83,8 +83,8 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
 async fn show(args: &DemoArgs) -> anyhow::Result<Totals> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let dir = directory(args.dir.as_deref())?;
     let backend = Simulator::start(&args.simulator)?;
+    let dir = directory(args.dir.as_deref())?;
     let hub = HubProcess::start(&dir, &backend, args.plugin_dir.as_deref())?;
     out::line(format_args!(
         "pictures: {}\nlog:      {}\n",
