@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, toml};
 
 /// A hub that compares the lists every second.
 fn setup(backend: &Backend, switched_on: &[&str]) -> Result<HubSetup> {
@@ -27,7 +27,7 @@ fn setup(backend: &Backend, switched_on: &[&str]) -> Result<HubSetup> {
 }
 
 fn counter(status: &Value, name: &str) -> u64 {
-    status["connections"][0]["counters"][name].as_u64().unwrap_or(0)
+    count(&status["connections"][0]["counters"], name)
 }
 
 fn alerts(hub: &Hub) -> Result<Vec<Value>> {
@@ -77,7 +77,7 @@ fn until_complete(hub: &Hub, backend: &Backend) -> Result<BTreeMap<String, Value
 fn until_horizon(hub: &Hub, backend: &Backend) -> Result<()> {
     hub.until("connected", PATIENCE, |status| counter(status, "opened") >= 1)?;
     // The first look at the list draws the line between what is the hub's business and what was before.
-    let before = backend.stats()?["rest_requests"].as_u64().unwrap_or(0);
+    let before = count(&backend.stats()?, "rest_requests");
     backend.until("a look at the list", PATIENCE, |stats| {
         stats["rest_requests"].as_u64() >= Some(before + 4)
     })?;

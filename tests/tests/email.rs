@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, deliveries, own_memory_kib, toml,
+    Backend, Hub, HubSetup, Need, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, deliveries, own_memory_kib,
+    skip_without, toml,
 };
 
 /// Alerts of the long test, and how many of them come before each absence of the server.
@@ -58,6 +59,9 @@ fn number(mail: &Value) -> Result<String> {
 
 #[test]
 fn every_picture_arrives_byte_for_byte() -> Result<()> {
+    if skip_without(&[Need::Python]) {
+        return Ok(());
+    }
     let backend = Backend::start(&[
         "--count",
         "20",
@@ -108,6 +112,9 @@ fn every_picture_arrives_byte_for_byte() -> Result<()> {
 
 #[test]
 fn a_thousand_alerts_arrive_though_the_server_goes_away_twice() -> Result<()> {
+    if skip_without(&[Need::Python]) {
+        return Ok(());
+    }
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let mut server = SmtpServer::start()?;
     let hub = mailing(&backend, &server)?;

@@ -1,11 +1,14 @@
 //! The disk is full: nothing is acknowledged that is not stored, the hub goes on reading and answering and stays small,
 //! says what it had to drop, and recovers by itself when there is room again.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, HubSetup, PATIENCE, eventually, toml};
+use watchpost_store::{Filter, Reader};
+use watchpost_testkit::{Backend, HubSetup, PATIENCE, count, eventually, toml};
 
 /// The hub can write no file beyond so many blocks of 512 bytes, which is a disk that is full for it. The signal that comes
 /// with it is ignored, as it does not come with a full disk.
@@ -25,6 +28,8 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
         "--frame",
         "320x240",
         "--no-pose",
+        // An acknowledgement then says which alert it is for.
+        "--ids",
         "--wait-for-client",
         "--heartbeat",
         "50ms",
@@ -47,17 +52,17 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
     })?;
     let before = hub.peak_memory_kib()?;
     let stats = backend.stats()?;
-    let (acknowledged, pongs) = (count(&stats, "acknowledged")?, count(&stats, "pongs_received")?);
+    let (acknowledged, pongs) = (count(&stats, "acknowledged"), count(&stats, "pongs_received"));
 
     hub.until("alerts dropped", PATIENCE, |status| {
-        status["connections"][0]["counters"]["dropped"].as_u64() > Some(100)
+        count(&status["connections"][0]["counters"], "dropped") > 100
     })?;
     backend.until("pings answered", PATIENCE, |stats| {
-        stats["pongs_received"].as_u64() >= Some(pongs + PINGS)
+        count(stats, "pongs_received") >= pongs + PINGS
     })?;
     let stats = backend.stats()?;
     assert_eq!(
-        count(&stats, "acknowledged")?,
+        count(&stats, "acknowledged"),
         acknowledged,
         "nothing more was stored"
     );
@@ -77,7 +82,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
         .status()?;
     ensure!(freed.success(), "prlimit failed");
     backend.until("acknowledged again", PATIENCE, |stats| {
-        stats["acknowledged"].as_u64() > Some(acknowledged + 200)
+        count(stats, "acknowledged") > acknowledged + 200
     })?;
     for word in ["store_recovered", "alerts_dropped"] {
         eventually(word, PATIENCE, || {
@@ -92,16 +97,42 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
     }
     backend.order(&json!({"do": "alerts", "on": false}))?;
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
-    let acknowledged = count(&backend.stats()?, "acknowledged")?;
-    let mut reader = watchpost_store::Reader::open(&hub.setup().data_dir())?;
-    let stored = reader.counts()?.alerts;
-    ensure!(
-        stored >= acknowledged,
-        "{acknowledged} were acknowledged and {stored} are stored"
-    );
-    Ok(())
+    check_stored(&hub.setup().data_dir(), &backend.alerts()?)
 }
 
-fn count(stats: &Value, name: &str) -> Result<u64> {
-    stats[name].as_u64().with_context(|| format!("{name} in {stats}"))
+/// Every alert that was acknowledged is stored: by its stream and person, which no two alerts share.
+fn check_stored(data_dir: &Path, listed: &[Value]) -> Result<()> {
+    let mut reader = Reader::open(data_dir)?;
+    let mut stored = BTreeSet::new();
+    let mut page = Filter {
+        limit: 1_000,
+        ..Filter::default()
+    };
+    loop {
+        let alerts = reader.list(&page)?;
+        let Some(last) = alerts.last() else {
+            break;
+        };
+        page.before = Some(last.alert.id);
+        stored.extend(
+            alerts
+                .into_iter()
+                .map(|stored| (stored.alert.stream_id, stored.alert.person_id)),
+        );
+    }
+    let mut acknowledged = 0;
+    for alert in listed
+        .iter()
+        .filter(|alert| !alert["acknowledged_at_ms"].is_null())
+    {
+        let stream = alert["stream_id"].as_str().context("a stream")?;
+        let person = alert["person_id"].as_i64().context("a person")?;
+        ensure!(
+            stored.contains(&(stream.to_owned(), person)),
+            "acknowledged and not stored: {alert}"
+        );
+        acknowledged += 1;
+    }
+    ensure!(acknowledged > 0, "nothing was acknowledged");
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{GpioMachine, PATIENCE, eventually};
+use watchpost_testkit::{GpioMachine, Need, PATIENCE, eventually, skip_without};
 
 /// Memory of its own that the plugin's process may hold, in KiB.
 const MAX_OWN_KIB: u64 = 15 << 10;
@@ -203,6 +203,9 @@ impl Site {
 
 #[test]
 fn a_siren_sounds_for_its_time_and_alerts_extend_it() -> Result<()> {
+    if skip_without(&[Need::GpioMachine]) {
+        return Ok(());
+    }
     let site = Site::boot("1000GiB")?;
     site.until_delivered("the disk is told of", 1, 1)?;
     ensure!(!site.is_on(SIREN)? && !site.is_on(HORN)?, "nobody broke in");
@@ -253,6 +256,9 @@ fn a_siren_sounds_for_its_time_and_alerts_extend_it() -> Result<()> {
 
 #[test]
 fn a_siren_is_off_when_its_process_or_the_hub_dies_and_stays_off() -> Result<()> {
+    if skip_without(&[Need::GpioMachine]) {
+        return Ok(());
+    }
     let site = Site::boot("1MiB")?;
     site.alert()?;
     site.until_it_is(true, HORN, "the horn sounds")?;
@@ -289,6 +295,9 @@ fn a_siren_is_off_when_its_process_or_the_hub_dies_and_stays_off() -> Result<()>
 
 #[test]
 fn a_thousand_alerts_are_done_though_the_chip_is_gone_twice() -> Result<()> {
+    if skip_without(&[Need::GpioMachine]) {
+        return Ok(());
+    }
     let site = Site::boot("1MiB")?;
     for absence in 0..2 {
         site.alerts(400)?;

@@ -8,11 +8,10 @@ mod env_params;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, toml};
 
 use self::env_params::{from_environment, say};
 
@@ -20,8 +19,6 @@ use self::env_params::{from_environment, say};
 const DEFAULT_RECONNECTS: u64 = 100;
 /// After so many the hub has its working size: its buffers, caches and threads exist.
 const WARM_UP_RECONNECTS: u64 = 10;
-/// How long one reconnection may take at worst, every fault considered.
-const RECONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// What the allocator and the page cache of SQLite may still take, in KiB, however many reconnections there are.
 const RSS_SLACK_KIB: u64 = 8 * 1024;
 
@@ -115,7 +112,7 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
 fn reconnect(backend: &Backend, connections: u64) -> Result<()> {
     let mut seen = 0;
     while seen < connections {
-        let stats = backend.until("another connection", RECONNECT_DEADLINE, |stats| {
+        let stats = backend.until("another connection", PATIENCE, |stats| {
             stats["connections"].as_u64() > Some(seen)
         })?;
         seen = stats["connections"].as_u64().context("a number")?;
@@ -128,7 +125,7 @@ fn quiet(hub: &Hub, backend: &Backend) -> Result<Value> {
     backend.order(&json!({"do": "alerts", "on": false}))?;
     hub.until("a hub with nothing to do", PATIENCE, |status| {
         let sink = &status["sinks"][0];
-        let pending = sink["deliveries"]["pending"].as_u64().unwrap_or(0);
+        let pending = count(&sink["deliveries"], "pending");
         status["connections"][0]["state"] == "connected" && sink["state"] == "running" && pending == 0
     })?;
     backend.until("one connection", PATIENCE, |stats| {

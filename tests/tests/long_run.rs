@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, toml};
 
 /// Takeovers in two hours; with every second one, the server is restarted.
 const TAKEOVERS: u32 = 24;
@@ -48,7 +48,7 @@ fn two_hours_of_the_real_backends_ways_lose_nothing() -> Result<()> {
         backfill = { interval = "5s" }
     });
     let hub = setup.start()?;
-    let produced = |stats: &Value| stats["produced"].as_u64().unwrap_or(0);
+    let produced = |stats: &Value| count(stats, "produced");
     backend.until("the first look at the list", PATIENCE, |stats| {
         stats["acknowledged"].as_u64() >= Some(1) && stats["rest_requests"].as_u64() >= Some(4)
     })?;

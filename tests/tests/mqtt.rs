@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, Mosquitto, PATIENCE, Published, Signal, Subscriber, eventually, toml,
+    Backend, Hub, HubSetup, Mosquitto, Need, PATIENCE, Published, Signal, Subscriber, eventually,
+    skip_without, toml,
 };
 
 /// How many alerts are sent.
@@ -108,6 +109,9 @@ fn documents(messages: &[Published]) -> Result<(BTreeMap<u64, Value>, usize)> {
 
 #[test]
 fn every_alert_arrives_though_the_broker_is_killed_twice() -> Result<()> {
+    if skip_without(&[Need::Mosquitto]) {
+        return Ok(());
+    }
     let mut broker = Mosquitto::start("")?;
     let subscriber = broker.subscribe("site/#")?;
     // The broker shall know its subscriber afterwards.
@@ -193,6 +197,9 @@ fn every_alert_arrives_though_the_broker_is_killed_twice() -> Result<()> {
 
 #[test]
 fn a_site_appears_by_itself_and_its_last_will_is_told() -> Result<()> {
+    if skip_without(&[Need::Mosquitto]) {
+        return Ok(());
+    }
     let broker = Mosquitto::start("")?;
     let subscriber = broker.subscribe("#")?;
     let backend = Backend::start(&["--count", "20", "--rate", "inf", "--wait-for-client"])?;

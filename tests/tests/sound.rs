@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, artefacts, deliveries, eventually, own_memory_kib, toml, workspace_root,
+    Backend, Hub, HubSetup, Need, PATIENCE, artefacts, deliveries, eventually, own_memory_kib, skip_without,
+    toml, workspace_root,
 };
 
 /// Alerts of the long test, how many of them come before each absence, and how many during each.
@@ -73,6 +74,9 @@ fn until_it_sounds(out: &Path) -> Result<()> {
 
 #[test]
 fn an_alert_sounds() -> Result<()> {
+    if skip_without(&[Need::Alsa]) {
+        return Ok(());
+    }
     let backend = Backend::start(&["--count", "1", "--rate", "inf", "--wait-for-client"])?;
     let Site { hub, out, .. } = sounding(&backend, "beep", 4, false)?;
     hub.until("the alert sounded", PATIENCE, |status| {
@@ -95,6 +99,9 @@ fn an_alert_sounds() -> Result<()> {
 
 #[test]
 fn a_thousand_alerts_sound_though_the_card_is_gone_twice() -> Result<()> {
+    if skip_without(&[Need::Alsa]) {
+        return Ok(());
+    }
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let Site { hub, out, card } = sounding(&backend, "beep", 1, false)?;
     let pulled = card.with_file_name("pulled");
@@ -133,6 +140,9 @@ fn a_thousand_alerts_sound_though_the_card_is_gone_twice() -> Result<()> {
 
 #[test]
 fn a_siren_falls_silent_when_its_alert_is_dismissed() -> Result<()> {
+    if skip_without(&[Need::Alsa]) {
+        return Ok(());
+    }
     let backend = Backend::start(&["--rate", "0"])?;
     let Site { hub, out, .. } = sounding(&backend, "siren", 1000, true)?;
     for round in 1..=2 {
@@ -161,6 +171,9 @@ fn a_siren_falls_silent_when_its_alert_is_dismissed() -> Result<()> {
 
 #[test]
 fn a_check_decodes_every_file() -> Result<()> {
+    if skip_without(&[Need::Alsa]) {
+        return Ok(());
+    }
     let setup = HubSetup::new()?;
     let file = setup.dir().join("alarm.flac");
     let path = file.display().to_string();

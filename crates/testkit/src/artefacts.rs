@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{Artifact, CrateType, Message, TargetKind};
 
+use crate::skip::{Need, is_lacking};
+
 /// Everything the workspace builds that is run rather than linked.
 #[derive(Clone, Debug)]
 pub struct Artefacts {
@@ -109,6 +111,9 @@ fn build_command() -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace_root());
     command.args(["build", "--workspace", "--lib", "--bins", "--examples"]);
+    if is_lacking(Need::Alsa) {
+        command.arg("--exclude=watchpost-sound");
+    }
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args([
         "--profile",

@@ -231,11 +231,28 @@ impl Hub {
     }
 }
 
+/// A count of a document, such as `stored` of a connection's counters.
+///
+/// # Panics
+/// If there is no such count, with the names of those that are there: a test that looks for a wrong name would pass for
+/// the wrong reason.
+#[track_caller]
+#[must_use]
+pub fn count(of: &Json, name: &str) -> u64 {
+    match of[name].as_u64() {
+        Some(count) => count,
+        None => panic!("there is no count `{name}` in {of:#}"),
+    }
+}
+
 /// How many deliveries to the first sink of a status are in a state, such as `delivered`.
+///
+/// # Panics
+/// If there is no such state.
+#[track_caller]
+#[must_use]
 pub fn deliveries(status: &Json, state: &str) -> u64 {
-    status["sinks"][0]["deliveries"][state]
-        .as_u64()
-        .unwrap_or_default()
+    count(&status["sinks"][0]["deliveries"], state)
 }
 
 /// Memory of its own that the process of a sink holds, in KiB, as the kernel counts it; `sink` is one of those in a status.
@@ -327,6 +344,12 @@ fn merge(into: &mut Table, more: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "there is no count `storde` in")]
+    fn a_wrong_name_is_no_zero() {
+        let _ = count(&serde_json::json!({"stored": 3}), "storde");
+    }
 
     #[test]
     fn configurations_merge_by_kind() {

@@ -11,11 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::process::{Process, Signal};
+use crate::process::{Process, Signal, program};
 use crate::wait::{PATIENCE, eventually};
-
-/// Where Debian puts it, which is not on the path of every user.
-const BROKER: &str = "/usr/sbin/mosquitto";
 
 /// How often other ports are chosen because another process took one in between.
 const PORT_TRIES: usize = 5;
@@ -222,7 +219,7 @@ fn parse(line: &str) -> Result<Published> {
 }
 
 fn launch(dir: &TempDir) -> Result<Process> {
-    let mut command = Command::new(BROKER);
+    let mut command = Command::new(program("mosquitto"));
     command.arg("-c").arg(dir.path().join("mosquitto.conf"));
     let process = Process::spawn("mosquitto", &mut command).context("install mosquitto")?;
     process.line("readiness", PATIENCE, |line| {

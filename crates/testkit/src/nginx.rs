@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::Authority;
-use crate::process::Process;
+use crate::process::{Process, program};
 use crate::wait::{PATIENCE, eventually};
 
 /// How often another port is chosen because another process took it in between.
@@ -35,7 +35,7 @@ impl Nginx {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             std::fs::write(&file, configuration(dir.path(), &authority, port, behind))
                 .with_context(|| format!("{} was not written", file.display()))?;
-            let mut command = Command::new("/usr/sbin/nginx");
+            let mut command = Command::new(program("nginx"));
             command.arg("-p").arg(dir.path()).arg("-c").arg(&file);
             let mut process = Process::spawn("nginx", &mut command)?;
             let listens = eventually("nginx listens", PATIENCE, || {

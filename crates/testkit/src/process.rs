@@ -1,6 +1,7 @@
 //! A child process whose output is collected and which cannot outlive its test.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,15 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
 use crate::wait::eventually;
+
+/// Where programs of the system lie that are not on the path of every user.
+const SYSTEM_DIRS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// A program by its name, also where only root looks for it.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let mut there = SYSTEM_DIRS.iter().map(|dir| Path::new(dir).join(name));
+    there.find(|path| path.exists()).unwrap_or_else(|| name.into())
+}
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
-use crate::{cargo, debian, python};
+use crate::{cargo, install};
 
 /// The measured binaries and plugins, and the binary that measures. All must lie in one directory.
 const PACKAGES: [&str; 9] = [
@@ -34,8 +34,7 @@ pub(crate) struct Args {
 /// Returns only when something went wrong: xtask is replaced by the measurement, whose exit code the caller sees.
 pub(crate) fn run(args: &Args) -> Result<()> {
     // The sinks' counterparts are those of the tests.
-    debian::ensure_installed()?;
-    python::ensure_installed()?;
+    install::everything()?;
     let mut build = cargo::command();
     build
         .args(["build", "--release"])

@@ -6,39 +6,52 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
 
-/// How long each target runs, in seconds, apart from its building.
+/// How long each target runs, in seconds, apart from its building; and in a long run.
 const SECONDS: u32 = 15;
+const LONG_SECONDS: u32 = 300;
 
 /// One input must not take longer, in seconds. Generous, for the machine may be busy.
 const INPUT_SECONDS: u32 = 30;
 
 /// The version that is installed where cargo-fuzz is missing.
-const CARGO_FUZZ: &str = "0.13";
+const CARGO_FUZZ: &str = "^0.13";
 
-/// Every target: the directory of its crate, and its name.
-const TARGETS: &[(&str, &str)] = &[
-    ("crates/visionguard", "parse_message"),
-    ("crates/sinkhost", "decode_packet"),
+/// What is fuzzed.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Its crate's directory.
+    dir: &'static str,
+    /// Its name, also in the report.
+    pub(crate) name: &'static str,
+}
+
+/// Every target.
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        dir: "crates/visionguard",
+        name: "parse_message",
+    },
+    Target {
+        dir: "crates/sinkhost",
+        name: "decode_packet",
+    },
 ];
 
-/// Runs every target on its seeds and on what it makes of them; a crash is an error.
-pub(crate) fn run() -> Result<()> {
+/// Runs a target on its seeds and on what it makes of them; a crash is an error.
+pub(crate) fn run(target: &Target, long: bool) -> Result<()> {
     ensure_installed()?;
-    for (dir, target) in TARGETS {
-        let mut command = command(target);
-        let dir = cargo::workspace_root().join(dir);
-        for place in [format!("fuzz/corpus/{target}"), "fuzz/seeds".to_owned()] {
-            let place = dir.join(place);
-            std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-        }
-        println!("    {}", cargo::command_line(&command));
-        cargo::run(command.current_dir(dir))?;
+    let mut command = command(target.name, if long { LONG_SECONDS } else { SECONDS });
+    let dir = cargo::workspace_root().join(target.dir);
+    for place in [format!("fuzz/corpus/{}", target.name), "fuzz/seeds".to_owned()] {
+        let place = dir.join(place);
+        std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     }
-    Ok(())
+    println!("    {}", cargo::command_line(&command));
+    cargo::run(command.current_dir(dir))
 }
 
 /// Without a sanitizer: what the targets call is safe code, where a fault shows as a panic.
-fn command(target: &str) -> Command {
+fn command(target: &str, seconds: u32) -> Command {
     let mut command = cargo::command();
     let corpus = format!("fuzz/corpus/{target}");
     command
@@ -54,7 +67,7 @@ fn command(target: &str) -> Command {
             "fuzz/seeds",
             "--",
         ])
-        .arg(format!("-max_total_time={SECONDS}"))
+        .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"));
     command
 }

