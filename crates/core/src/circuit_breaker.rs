@@ -7,7 +7,7 @@ const FAILURES_UNTIL_DOWN: u32 = 3;
 
 /// Watches the outcomes of one sink.
 ///
-/// A delivery that fails alone waits for its own retry and holds up nobody. But when several fail one
+/// A delivery that fails alone waits for its own retry and holds up no other. But when several fail one
 /// after the other, the mail server and not the mail is at fault: trying each of a hundred thousand
 /// waiting alerts would only hammer it and scatter their order. So the sink is then probed with one
 /// delivery a wait, the oldest, and with the first success everything is due again, in order.
@@ -16,6 +16,8 @@ pub struct CircuitBreaker {
     backoff: Backoff,
     failures: u32,
     closed_until: Option<MonotonicTime>,
+    /// Since the last failure, a probe has found that a delivery may work.
+    probed: bool,
 }
 
 impl CircuitBreaker {
@@ -25,6 +27,7 @@ impl CircuitBreaker {
             backoff: Backoff::new(policy, seed),
             failures: 0,
             closed_until: None,
+            probed: false,
         }
     }
 
@@ -33,7 +36,7 @@ impl CircuitBreaker {
         self.failures >= FAILURES_UNTIL_DOWN
     }
 
-    /// How many deliveries may be under way at `now`, out of `full`.
+    /// How many deliveries may be in flight at `now`, out of `full`.
     pub fn window(&self, now: MonotonicTime, full: usize) -> usize {
         match self.closed_until {
             None => full,
@@ -47,10 +50,21 @@ impl CircuitBreaker {
         self.closed_until
     }
 
-    /// An attempt failed in a way that may pass. Failures of deliveries that were under way at the same
+    /// Whether a probe, where the plugin has one, should spare the sink an attempt at `now`.
+    pub fn wants_probe(&self, now: MonotonicTime) -> bool {
+        !self.probed && self.closed_until.is_some_and(|until| now >= until)
+    }
+
+    /// A probe has found that a delivery may work. Only a delivery proves it.
+    pub fn probed(&mut self) {
+        self.probed = true;
+    }
+
+    /// An attempt failed in a way that may pass. Failures of deliveries that were in flight at the same
     /// time as the one that closed the window are not counted again.
     pub fn failed(&mut self, now: MonotonicTime) {
         self.failures = self.failures.saturating_add(1);
+        self.probed = false;
         let waiting = self.closed_until.is_some_and(|until| now < until);
         if self.is_down() && !waiting {
             self.closed_until = Some(now + self.backoff.fail());
@@ -63,6 +77,7 @@ impl CircuitBreaker {
         let was_down = self.is_down();
         self.failures = 0;
         self.closed_until = None;
+        self.probed = false;
         self.backoff.reset();
         was_down
     }
@@ -78,7 +93,7 @@ mod tests {
         MonotonicTime::since_origin(Duration::from_secs(seconds))
     }
 
-    fn pace() -> CircuitBreaker {
+    fn breaker() -> CircuitBreaker {
         let (initial, max) = (Duration::from_secs(1), Duration::from_secs(300));
         CircuitBreaker::new(
             BackoffPolicy {
@@ -91,28 +106,32 @@ mod tests {
     }
 
     #[test]
-    fn single_failures_slow_nobody_down() {
-        let mut pace = pace();
+    fn single_failures_do_not_slow_the_sink_down() {
+        let mut breaker = breaker();
         for second in 0..100 {
-            pace.failed(at(second));
-            pace.failed(at(second));
-            assert_eq!(pace.window(at(second), 64), 64);
-            assert!(!pace.answered());
+            breaker.failed(at(second));
+            breaker.failed(at(second));
+            assert_eq!(breaker.window(at(second), 64), 64);
+            assert!(!breaker.answered());
         }
     }
 
     #[test]
     fn a_dead_sink_is_probed_with_one_delivery_and_comes_back_at_full_speed() {
-        let mut pace = pace();
+        let mut breaker = breaker();
         for _ in 0..64 {
-            pace.failed(at(0));
+            breaker.failed(at(0));
         }
-        assert!(pace.is_down());
-        assert_eq!(pace.opens_at(), Some(at(1)), "64 failures at once are one wait");
-        assert_eq!([pace.window(at(0), 64), pace.window(at(1), 64)], [0, 1]);
-        pace.failed(at(1));
-        assert_eq!(pace.opens_at(), Some(at(3)));
-        assert!(pace.answered(), "what waits is due again");
-        assert_eq!(pace.window(at(3), 64), 64);
+        assert!(breaker.is_down());
+        assert_eq!(
+            breaker.opens_at(),
+            Some(at(1)),
+            "64 failures at once are one wait"
+        );
+        assert_eq!([breaker.window(at(0), 64), breaker.window(at(1), 64)], [0, 1]);
+        breaker.failed(at(1));
+        assert_eq!(breaker.opens_at(), Some(at(3)));
+        assert!(breaker.answered(), "what waits is due again");
+        assert_eq!(breaker.window(at(3), 64), 64);
     }
 }

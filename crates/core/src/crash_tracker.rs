@@ -19,7 +19,7 @@ pub struct CrashPolicy {
     pub crashes: usize,
     /// See [`crashes`](Self::crashes). A failed sink that delivers and has not crashed for this long has recovered.
     pub window: Duration,
-    /// An alert over which the plugin crashed so many times is given up.
+    /// An alert over which the plugin crashed so many times is dead-lettered.
     pub poison_threshold: u32,
 }
 
@@ -33,7 +33,7 @@ pub struct CrashTracker {
     failed: bool,
     /// Since it failed, some delivery has ended with the plugin's own answer.
     proved: bool,
-    /// CrashTracker by the alert that was being delivered.
+    /// Crashes by the alert that was being delivered.
     suspects: BTreeMap<AlertId, u32>,
 }
 
@@ -90,7 +90,7 @@ impl CrashTracker {
         AfterCrash { wait, fails }
     }
 
-    /// It crashed over this alert. Returns whether the alert is to be given up, and is forgotten.
+    /// It crashed over this alert. Returns whether the alert is to be dead-lettered, and is forgotten.
     ///
     /// A plugin that has failed and answers for no alert at all is itself to blame, and loses none.
     pub fn blame(&mut self, alert: AlertId) -> bool {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_third_crash_over_an_alert_gives_it_up() {
+    fn the_third_crash_over_an_alert_dead_letters_it() {
         let mut crashes = crashes();
         let blamed = [1, 2, 1, 1, 2, 2].map(|alert| crashes.blame(AlertId(alert)));
         assert_eq!(blamed, [false, false, false, true, false, true]);

@@ -23,6 +23,7 @@ mod rate_limited;
 mod retry;
 mod route;
 mod secret;
+mod sink;
 mod slot;
 mod time;
 
@@ -43,5 +44,9 @@ pub use rate_limited::RateLimitedCounter;
 pub use retry::{RetryPolicy, Verdict};
 pub use route::{Decision, Match, PlannedDelivery, Route, RouteReason, Router, Target};
 pub use secret::Secret;
+pub use sink::{
+    CallId, ChildExit, DeliveryResult, DueDelivery, Expired, Fetched, SinkEffect, SinkEvent, SinkMachine,
+    SinkNotice, SinkPolicy, SinkState,
+};
 pub use slot::{SlotStatus, SlotVerdict, SlotWatch, SubscriptionLoss};
-pub use time::{MonotonicTime, UnixMillis};
+pub use time::{MonotonicTime, Now, UnixMillis};

@@ -9,7 +9,7 @@ use crate::{BackoffPolicy, Outcome, UnixMillis};
 pub struct RetryPolicy {
     /// Waits between the attempts at one delivery.
     pub backoff: BackoffPolicy,
-    /// A delivery that still fails this long after its alert was received is given up; `None` never.
+    /// A delivery that still fails this long after its alert was received is dead-lettered; `None` never.
     pub give_up_after: Option<Duration>,
 }
 
@@ -20,7 +20,7 @@ pub enum Verdict {
     Delivered,
     /// Not before this time.
     RetryAt(UnixMillis),
-    /// Given up, for this reason.
+    /// Dead-lettered, for this reason.
     Dead(String),
 }
 

@@ -1,4 +1,4 @@
-//! The two kinds of time the hub reckons with, as plain data: somebody else reads the clocks.
+//! The two kinds of time the hub reckons with, as plain data: the hub's clock reads them.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -31,6 +31,15 @@ impl Add<Duration> for MonotonicTime {
     fn add(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
     }
+}
+
+/// Both kinds of time at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What waits are measured in.
+    pub monotonic: MonotonicTime,
+    /// What the store keeps.
+    pub unix: UnixMillis,
 }
 
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00 UTC.

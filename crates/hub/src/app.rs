@@ -19,7 +19,7 @@ use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::SinkNotifiers;
-use crate::sink::SinkParts;
+use crate::sink::{PluginLauncher, SinkParts, StoreBacklog};
 use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
 use crate::supervisor::Supervisor;
 use crate::watchdog::Watch;
@@ -93,16 +93,26 @@ impl Hub {
         })
         .map_err(StartError::Thread)?;
 
+        let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
+        let host_binary = Arc::new(host_binary);
         let sink = |sink: &SinkSettings| {
+            let notifier = Arc::clone(notifiers.get(&sink.name)?);
+            let backlog =
+                StoreBacklog::new(&sink.name, sink.until_dismissed, writer.clone(), readers.clone());
+            let state_dir = Arc::new(state_dir(&settings, sink));
+            let settings_of_sink = Arc::new(with_sandbox(sink, &settings.hub));
+            let launcher = PluginLauncher {
+                settings: Arc::clone(&settings_of_sink),
+                plugin_dirs: Arc::clone(&plugin_dirs),
+                host_binary: Arc::clone(&host_binary),
+                state_dir,
+            };
             Some(SinkParts {
+                settings: settings_of_sink,
                 clock,
-                store: writer.clone(),
-                readers: readers.clone(),
-                notifier: Arc::clone(notifiers.get(&sink.name)?),
-                plugin_dirs: Arc::new(settings.hub.plugin_dirs.clone()),
-                host_binary: Arc::new(host_binary.clone()),
-                state_dir: Arc::new(state_dir(&settings, sink)),
-                settings: Arc::new(with_sandbox(sink, &settings.hub)),
+                backlog: Arc::new(backlog),
+                launcher: Arc::new(launcher),
+                notifier,
             })
         };
         let sinks = settings.sink.iter().filter_map(sink).collect();

@@ -30,5 +30,6 @@ pub use handle::{AlertEntry, AlertQuery, AskError, DeliveryEntry, HubHandle, Sto
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
 pub use sandbox::{Access, Need, needs};
-pub use status::{HubStatus, SinkReport, SinkState, StoreReport};
+pub use status::{HubStatus, SinkReport, StoreReport};
+pub use watchpost_core::SinkState;
 pub use watchpost_sinkhost::PluginInfo;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
-use watchpost_core::{DeliveryState, UnixMillis};
+use watchpost_core::{DeliveryState, SinkState, UnixMillis};
 
 use crate::connection::ConnectionReport;
 
@@ -52,7 +52,7 @@ pub struct SinkReport {
     /// Process id of its child, while it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Deliveries under way.
+    /// Deliveries in flight.
     pub in_flight: usize,
     /// Times its child ended without being asked to.
     pub crashes: u64,
@@ -64,23 +64,6 @@ pub struct SinkReport {
     pub last_error: Option<String>,
     /// How many deliveries stand in each state.
     pub deliveries: BTreeMap<DeliveryState, u64>,
-}
-
-/// Where a sink stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SinkState {
-    /// Its child is being started.
-    Starting,
-    /// Ready.
-    Running,
-    /// Its plugin answers, but what it delivers to does not: it is probed now and then.
-    Down,
-    /// Its plugin cannot be loaded or refuses its configuration, or its child keeps dying; it is tried
-    /// again after a wait.
-    Failed,
-    /// Stopped for good, or its actor does not answer.
-    Stopped,
 }
 
 impl SinkReport {

@@ -8,12 +8,11 @@ use rustix::fs::statvfs;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::WatchdogSettings;
-use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime};
+use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState};
 
 use crate::backend::ping;
 use crate::clock::Clock;
 use crate::connection::ConnectionState;
-use crate::status::SinkState;
 use crate::store::{StoreHandle, StoreState};
 use crate::supervisor::{Report, Reports, Supervisor};
 

@@ -1,54 +1,20 @@
 //! Takes due deliveries from the store, with their pictures in memory that the child can map. It blocks.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing::error;
-use watchpost_core::{AlertId, AlertKind, DeliveryState, Picture, Severity, UnixMillis};
+use watchpost_core::{AlertId, AlertKind, DueDelivery, Expired, Fetched, Picture, Severity, UnixMillis};
 use watchpost_sinkhost::{AlertDoc, FrameFd, FrameMeta};
-use watchpost_store::{DeliveryUpdate, DueDelivery, FrameRef, Reader, StoreError};
+use watchpost_store::{FrameRef, Reader, StoreError};
 
-use crate::notifier::Stops;
-use crate::store::{CachedReader, Readers};
+use super::Wanted;
 
-/// What to take.
-pub(super) struct Wanted {
-    pub(super) sink: String,
-    pub(super) now: UnixMillis,
-    /// Most deliveries.
-    pub(super) limit: usize,
-    /// Stop when their pictures have reached this size.
-    pub(super) max_bytes: u64,
-    /// In flight already.
-    pub(super) skip: BTreeSet<AlertId>,
-    /// What must not be started.
-    pub(super) stops: Stops,
-    /// Whether the sink's deliveries are cancelled once their alert is acknowledged.
-    pub(super) cancel_on_acknowledge: bool,
-}
-
-/// What was taken.
-pub(super) struct Fetched {
-    pub(super) jobs: Vec<Job>,
-    /// Those that grew too old.
-    pub(super) expired: Vec<DeliveryUpdate>,
-    /// When the next is due, if nothing is due now.
-    pub(super) next_due: Option<UnixMillis>,
-    /// There may be more that is due now.
-    pub(super) more: bool,
-}
-
-/// A delivery that is ready for the child.
-pub(super) struct Job {
-    pub(super) alert: AlertId,
-    pub(super) kind: AlertKind,
-    pub(super) received_at: UnixMillis,
-    /// Attempts before this one.
-    pub(super) attempts: u32,
-    pub(super) frame_bytes: u64,
-    pub(super) document: Arc<AlertDoc>,
-    pub(super) frames: Vec<FrameFd>,
+/// What the child gets of a delivery.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    pub(crate) document: Arc<AlertDoc>,
+    pub(crate) frames: Vec<FrameFd>,
 }
 
 /// What of the stored document the contract wants in fields of its own.
@@ -62,57 +28,52 @@ struct Head {
     picture: Picture,
 }
 
-/// Takes what is due, oldest first. Gives the reader back for the next time.
+/// Takes what is due for this sink, oldest first. `cancels`: its deliveries are cancelled once their alert is
+/// acknowledged.
 pub(super) fn fetch(
-    reader: Option<CachedReader>,
-    readers: &Readers,
+    reader: &mut Reader,
+    sink: &str,
+    cancels: bool,
     wanted: &Wanted,
-) -> Result<(CachedReader, Fetched), StoreError> {
-    let mut reader = readers.current(reader)?;
-    let skip =
-        |alert| wanted.skip.contains(&alert) || wanted.stops.cover(alert, wanted.cancel_on_acknowledge);
-    let due = reader.due(&wanted.sink, wanted.now, wanted.limit, &skip)?;
+) -> Result<Fetched<Payload>, StoreError> {
+    let skip = |alert| wanted.skip.contains(&alert) || wanted.stops.cover(alert, cancels);
+    let due = reader.due(sink, wanted.now, wanted.limit, &skip)?;
     let mut fetched = Fetched {
-        jobs: Vec::new(),
+        due: Vec::new(),
         expired: Vec::new(),
         next_due: None,
         more: false,
     };
     if due.is_empty() {
-        fetched.next_due = reader.next_due(&wanted.sink, &skip)?;
-        return Ok((reader, fetched));
+        fetched.next_due = reader.next_due(sink, &skip)?;
+        return Ok(fetched);
     }
-    fetched.more = due.len() == wanted.limit;
+    // Read once more afterwards, if only to know when the next is due.
+    fetched.more = true;
     let mut bytes = 0;
     for delivery in due {
         if delivery.expires_at.is_some_and(|end| end <= wanted.now) {
-            fetched.expired.push(expiry(&wanted.sink, &delivery, wanted.now));
+            fetched.expired.push(Expired {
+                alert: delivery.alert,
+                attempts: delivery.attempts,
+            });
             continue;
         }
         if bytes >= wanted.max_bytes {
-            fetched.more = true;
             break;
         }
-        let job = job(&mut reader, delivery)?;
-        bytes += job.frame_bytes;
-        fetched.jobs.push(job);
+        let delivery = load(reader, delivery)?;
+        bytes += delivery.frame_bytes;
+        fetched.due.push(delivery);
     }
-    Ok((reader, fetched))
+    Ok(fetched)
 }
 
-fn expiry(sink: &str, delivery: &DueDelivery, now: UnixMillis) -> DeliveryUpdate {
-    DeliveryUpdate {
-        alert: delivery.alert,
-        sink: sink.to_owned(),
-        state: DeliveryState::Expired,
-        attempts: delivery.attempts,
-        due_at: now,
-        error: Some("it grew older than max_age before it could be delivered".to_owned()),
-    }
-}
-
-fn job(reader: &mut Reader, delivery: DueDelivery) -> Result<Job, StoreError> {
-    let DueDelivery {
+fn load(
+    reader: &mut Reader,
+    delivery: watchpost_store::DueDelivery,
+) -> Result<DueDelivery<Payload>, StoreError> {
+    let watchpost_store::DueDelivery {
         alert,
         attempts,
         body,
@@ -124,21 +85,22 @@ fn job(reader: &mut Reader, delivery: DueDelivery) -> Result<Job, StoreError> {
         .and_then(|frame| mapped(reader, alert, &frame, &head))
         .into_iter()
         .collect();
-    Ok(Job {
+    let frame_bytes = frames.iter().map(FrameFd::len).sum();
+    let document = Arc::new(AlertDoc {
+        id: alert.to_string(),
+        severity: severity(head.severity),
+        title: head.title,
+        text: head.text,
+        json: body,
+        unix_ms: u64::try_from(head.received_at.0).unwrap_or(0),
+    });
+    Ok(DueDelivery {
         alert,
         kind: head.kind,
         received_at: head.received_at,
         attempts,
-        frame_bytes: frames.iter().map(FrameFd::len).sum(),
-        document: Arc::new(AlertDoc {
-            id: alert.to_string(),
-            severity: severity(head.severity),
-            title: head.title,
-            text: head.text,
-            json: body,
-            unix_ms: u64::try_from(head.received_at.0).unwrap_or(0),
-        }),
-        frames,
+        frame_bytes,
+        payload: Payload { document, frames },
     })
 }
 

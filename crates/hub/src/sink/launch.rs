@@ -1,13 +1,17 @@
-//! Between the sink actor and `watchpost-sinkhost`: starting the child, and translating what it says.
+//! Starts `watchpost-sinkhost` for a sink, and translates how a call ended.
 
 use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
+use actix::ResponseFuture;
+use tracing::warn;
+use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
-use watchpost_sinkhost::{EventStream, Host, Launch, LogLevel, Note};
+use watchpost_sinkhost::{Host, Launch, Note};
 
-use super::SinkParts;
+use super::child::{Launched, Launcher};
 use crate::plugins::find_plugin;
 use crate::sandbox::grants;
 
@@ -15,29 +19,54 @@ use crate::sandbox::grants;
 /// reader may have to be found.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Starts the child and waits until its plugin is ready.
-pub(super) async fn launch(parts: SinkParts) -> Result<(Host, EventStream), String> {
-    let plugin = find_plugin(&parts.settings.plugin, &parts.plugin_dirs).map_err(|e| e.to_string())?;
-    let grants = grants(&parts.settings.sandbox, &plugin, &parts.state_dir)?;
+/// Starts the plugin of one sink.
+#[derive(Clone)]
+pub(crate) struct PluginLauncher {
+    pub(crate) settings: Arc<SinkSettings>,
+    pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
+    /// The program `watchpost-sinkhost`.
+    pub(crate) host_binary: Arc<PathBuf>,
+    /// Directory of the plugin's own, below the data directory.
+    pub(crate) state_dir: Arc<PathBuf>,
+}
+
+impl Launcher for PluginLauncher {
+    fn launch(&self) -> ResponseFuture<Result<Launched, String>> {
+        Box::pin(launch(self.clone()))
+    }
+}
+
+async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
+    let PluginLauncher {
+        settings,
+        plugin_dirs,
+        host_binary,
+        state_dir,
+    } = parts;
+    let plugin = find_plugin(&settings.plugin, &plugin_dirs).map_err(|e| e.to_string())?;
+    let grants = grants(&settings.sandbox, &plugin, &state_dir)?;
     if let Some(user) = &grants.user {
-        let given = chown(parts.state_dir.as_path(), Some(user.uid), Some(user.gid));
-        given.map_err(|e| format!("cannot give {} to its user: {e}", parts.state_dir.display()))?;
+        let given = chown(state_dir.as_path(), Some(user.uid), Some(user.gid));
+        given.map_err(|e| format!("cannot give {} to its user: {e}", state_dir.display()))?;
     }
     let launch = Launch {
-        host_binary: parts.host_binary.to_path_buf(),
+        host_binary: host_binary.to_path_buf(),
         plugin,
-        instance: parts.settings.name.clone(),
-        state_dir: parts.state_dir.to_path_buf(),
-        config_json: parts.settings.config.to_string(),
+        instance: settings.name.clone(),
+        state_dir: state_dir.to_path_buf(),
+        config_json: settings.config.to_string(),
         hub_version: env!("CARGO_PKG_VERSION").to_owned(),
         grants,
         create_timeout: CREATE_TIMEOUT,
     };
     let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
     if !host.enforced().is_complete() {
-        warn!(sink = %parts.settings.name, "{}", host.enforced());
+        warn!(sink = %settings.name, "{}", host.enforced());
     }
-    Ok((host, events))
+    Ok(Launched {
+        child: Box::new(host),
+        events: Box::pin(events),
+    })
 }
 
 /// The end of a call, in the words of the domain.
@@ -55,15 +84,5 @@ pub(super) fn outcome(outcome: watchpost_sinkhost::Outcome, notes: &[Note]) -> O
         // Neither is this alert's fault, so it is kept.
         Said::BadConfig | Said::Fatal => Outcome::Retry { note, after: None },
         Said::TimedOut => Outcome::Broken { note },
-    }
-}
-
-/// Passes on what the plugin has to say.
-pub(super) fn log(sink: &str, level: LogLevel, text: &str) {
-    match level {
-        LogLevel::Error => error!(sink, "{text}"),
-        LogLevel::Warn => warn!(sink, "{text}"),
-        LogLevel::Info => info!(sink, "{text}"),
-        LogLevel::Debug => debug!(sink, "{text}"),
     }
 }

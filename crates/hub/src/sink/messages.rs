@@ -1,12 +1,13 @@
-//! What a sink is told and asked.
+//! The messages to a sink, each above what is done about it.
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_sinkhost::{Event, Host, Outcome};
+use watchpost_core::{ChildExit, SinkEvent};
+use watchpost_sinkhost::{self as sinkhost, Exit, ExitKind};
 
-use super::{Child, Sink, launch};
+use super::{Sink, launch, log, memory};
 use crate::status::SinkReport;
-use crate::store::{Released, Settled};
+use crate::store::{Settled, Released};
 
 /// Something is due, or something in flight has to stop.
 #[derive(Debug, Message)]
@@ -17,43 +18,59 @@ impl Handler<Wake> for Sink {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
-        self.stop_covered();
-        self.pump(ctx);
+        let stop = self.covered().collect();
+        self.step(SinkEvent::Notified { stop }, ctx);
     }
 }
 
-impl StreamHandler<Event> for Sink {
-    fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
-        match event {
-            Event::Begun { .. } => return,
-            Event::Acknowledged { call_id } => return self.acknowledged(call_id),
-            Event::Log { level, text } => return launch::log(self.name(), level, &text),
-            Event::Done {
+/// What the child reports.
+impl StreamHandler<sinkhost::Event> for Sink {
+    fn handle(&mut self, event: sinkhost::Event, ctx: &mut Self::Context) {
+        let event = match event {
+            sinkhost::Event::Begun { .. } => return,
+            sinkhost::Event::Log { level, text } => return log::plugin(self.name(), level, &text),
+            sinkhost::Event::Acknowledged { call_id } => SinkEvent::Acknowledged { call: call_id },
+            sinkhost::Event::Done {
                 call_id,
                 outcome,
                 notes,
-            } => {
-                self.ended(call_id, &launch::outcome(outcome, &notes), ctx);
-                if let Outcome::Fatal | Outcome::BadConfig = outcome {
-                    self.instance_failed(ctx);
-                }
+            } => SinkEvent::Ended {
+                call: call_id,
+                instance_failed: matches!(
+                    outcome,
+                    sinkhost::Outcome::Fatal | sinkhost::Outcome::BadConfig
+                ),
+                outcome: launch::outcome(outcome, &notes),
+            },
+            sinkhost::Event::Exited(exit) => {
+                self.child = None;
+                SinkEvent::Exited(child_exit(exit))
             }
-            Event::Exited(exit) => self.exited(&exit, ctx),
-        }
-        self.pump(ctx);
+        };
+        self.step(event, ctx);
     }
 
+    /// The sink outlives its children.
     fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+fn child_exit(exit: Exit) -> ChildExit {
+    ChildExit {
+        how: exit.how.to_string(),
+        crashed: matches!(
+            exit.how,
+            ExitKind::Code(_) | ExitKind::Signal(_) | ExitKind::Garbled(_)
+        ),
+        blamed: exit.blamed,
+        unfinished: exit.unfinished.len(),
+    }
 }
 
 impl Handler<Settled> for Sink {
     type Result = ();
 
-    fn handle(&mut self, settled: Settled, ctx: &mut Self::Context) {
-        for alert in settled.alerts {
-            self.settling.remove(&alert);
-        }
-        self.pump(ctx);
+    fn handle(&mut self, recorded: Settled, ctx: &mut Self::Context) {
+        self.step(SinkEvent::Recorded(recorded.alerts), ctx);
     }
 }
 
@@ -61,8 +78,23 @@ impl Handler<Released> for Sink {
     type Result = ();
 
     fn handle(&mut self, _: Released, ctx: &mut Self::Context) {
-        self.releasing = false;
-        self.pump(ctx);
+        self.step(SinkEvent::Released, ctx);
+    }
+}
+
+/// It is time to measure the child's memory.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct RemindToMeasure;
+
+impl Handler<RemindToMeasure> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, _: RemindToMeasure, ctx: &mut Self::Context) {
+        if let Some(held) = self.child.as_ref().and_then(|child| child.memory()) {
+            self.step(SinkEvent::Memory(held), ctx);
+        }
+        ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
     }
 }
 
@@ -75,30 +107,21 @@ impl Handler<ReportSink> for Sink {
     type Result = MessageResult<ReportSink>;
 
     fn handle(&mut self, _: ReportSink, _: &mut Self::Context) -> Self::Result {
-        let host = if let Child::Running(host) = &self.child {
-            Some(host)
-        } else {
-            None
-        };
+        let child = self.child.as_deref();
         MessageResult(SinkReport {
-            state: self.state(),
-            pid: host.map(Host::pid),
-            sandbox_gaps: host.map(gaps).unwrap_or_default(),
-            in_flight: self.under_way.len(),
-            crashes: self.crash_count,
-            last_error: self.last_error.clone(),
+            state: self.machine.state(),
+            pid: child.map(|child| child.pid()),
+            sandbox_gaps: child.map(|child| child.sandbox_gaps()).unwrap_or_default(),
+            in_flight: self.machine.in_flight(),
+            crashes: self.machine.crash_count(),
+            last_error: self.machine.last_error().map(str::to_owned),
             ..SinkReport::unanswered(&self.parts.settings)
         })
     }
 }
 
-/// The parts of its sandbox that this machine cannot put in force.
-fn gaps(host: &Host) -> Vec<String> {
-    host.enforced().gaps.iter().map(ToString::to_string).collect()
-}
-
-/// Tells a sink to begin nothing new, to wait for what is under way, and to end its child. The sender
-/// given is used when that is done.
+/// Tells a sink to begin nothing new, to wait for what is in flight, and to end its child. The sender given is used
+/// when that is done.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopSink(pub(crate) oneshot::Sender<()>);
@@ -108,6 +131,6 @@ impl Handler<StopSink> for Sink {
 
     fn handle(&mut self, StopSink(done): StopSink, ctx: &mut Self::Context) {
         self.stopping = Some(done);
-        self.finish(ctx);
+        self.step(SinkEvent::Stop, ctx);
     }
 }

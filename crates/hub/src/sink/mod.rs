@@ -1,20 +1,19 @@
-//! One `[[sink]]`: the actor that takes due deliveries from the store, hands them to the plugin's child
-//! process, and records what became of them.
+//! One `[[sink]]`: the actor that owns its plugin's child process and its way to the store.
 //!
-//! Memory holds only what is under way; the queue is the store. When to retry is
-//! [`watchpost_core::RetryPolicy`]'s to say, and how fast to feed is [`watchpost_core::CircuitBreaker`]'s.
+//! What to do when is [`watchpost_core::SinkMachine`]'s to say. The actor passes on what happens and performs the
+//! effects, all of them in [`Sink::perform`].
 
-mod crash;
-mod feed;
+mod backlog;
+mod child;
 mod fetch;
 mod launch;
+mod log;
 mod memory;
 mod messages;
-mod outcome;
-mod stop;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,17 +22,20 @@ use tokio::sync::oneshot;
 use tracing::info;
 use watchpost_config::SinkSettings;
 use watchpost_core::{
-    AlertId, AlertKind, BackoffPolicy, CircuitBreaker, CrashPolicy, CrashTracker, MonotonicTime,
-    RateLimitedCounter, RetryPolicy, UnixMillis,
+    AlertId, BackoffPolicy, CallId, CrashPolicy, Fetched, MonotonicTime, RetryPolicy, SinkEffect, SinkEvent,
+    SinkMachine, SinkPolicy,
 };
-use watchpost_sinkhost::Host;
+use watchpost_sinkhost::{Job, NotQueued};
 
-use self::messages::Wake;
+pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
+use self::child::Launched;
+pub(crate) use self::child::{Child, Launcher};
+pub(crate) use self::fetch::Payload;
+pub(crate) use self::launch::PluginLauncher;
+use self::messages::{RemindToMeasure, Wake};
 pub(crate) use self::messages::{ReportSink, StopSink};
 use crate::clock::Clock;
 use crate::notifier::SinkNotifier;
-use crate::status::SinkState;
-use crate::store::{CachedReader, Readers, StoreHandle};
 
 /// What crashes of the child lead to.
 const CRASHES: CrashPolicy = CrashPolicy {
@@ -47,16 +49,16 @@ const CRASHES: CrashPolicy = CrashPolicy {
     poison_threshold: 3,
 };
 
-/// Alerts given up are told of no more often than this.
+/// Dead letters are reported no more often than this.
 const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How long a child may take to end by itself once it is asked to.
 const CHILD_STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// Pictures that may be under way to one child, in bytes.
+/// Pictures that may be in flight to one child, in bytes.
 const MAX_IN_FLIGHT_BYTES: u64 = 16 << 20;
 
-/// Times are told to the timers with a lag, so that they never fire a moment too early.
+/// Timers are set a little late, so that they never fire a moment too early.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
 
 /// What a sink needs from the rest of the hub.
@@ -64,116 +66,43 @@ const TIMER_SLACK: Duration = Duration::from_millis(1);
 pub(crate) struct SinkParts {
     pub(crate) settings: Arc<SinkSettings>,
     pub(crate) clock: Clock,
-    pub(crate) store: StoreHandle,
-    /// Where its reader of the store comes from.
-    pub(crate) readers: Readers,
+    /// Its queue, which is the store.
+    pub(crate) backlog: Arc<dyn Backlog>,
+    /// What starts its plugin.
+    pub(crate) launcher: Arc<dyn Launcher>,
     /// Wakes it when something is due, or has to stop.
     pub(crate) notifier: Arc<SinkNotifier>,
-    pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
-    pub(crate) host_binary: Arc<PathBuf>,
-    /// Directory of the plugin's own, below the data directory.
-    pub(crate) state_dir: Arc<PathBuf>,
 }
+
+/// What happened, with what the child gets.
+type Event = SinkEvent<Payload>;
 
 /// The actor. It lives on an arbiter of its own.
 pub(crate) struct Sink {
     parts: SinkParts,
-    policy: RetryPolicy,
-    pace: CircuitBreaker,
-    child: Child,
-    crashes: CrashTracker,
-    /// CrashTracker since the hub started.
-    crash_count: u64,
-    /// Deliveries to be made one at a time, so that the next crash shows whose it is.
-    careful: usize,
-    /// The child holds too much memory: it is ended as soon as nothing is under way.
-    recycling: bool,
-    /// Alerts given up that nobody has been told of.
-    dead: RateLimitedCounter,
-    /// The last of them, and why.
-    last_dead: Option<(AlertId, String)>,
-    reader: Option<CachedReader>,
-    fetching: bool,
-    /// What waits for a retry is being made due: nothing is fetched before.
-    releasing: bool,
-    /// Something changed while a fetch was under way: fetch once more.
-    stale: bool,
-    under_way: BTreeMap<u64, UnderWay>,
-    /// Ended, but not yet so in the store.
-    settling: BTreeSet<AlertId>,
-    last_call: u64,
-    wake: Option<(MonotonicTime, SpawnHandle)>,
-    last_error: Option<String>,
+    machine: SinkMachine,
+    /// The plugin's process, while it takes calls.
+    child: Option<Box<dyn Child>>,
+    timer: Option<SpawnHandle>,
+    /// Used when everything is over.
     stopping: Option<oneshot::Sender<()>>,
-}
-
-/// The plugin's process.
-enum Child {
-    /// None; the next is started at this moment.
-    Waiting(MonotonicTime),
-    /// Being started.
-    Starting,
-    /// Ready for deliveries.
-    Running(Host),
-    /// Told to end; the next is started when it has.
-    Ending(Ending),
-    /// Being stopped, or stopped.
-    Stopped,
-}
-
-/// Why a child was told to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// The plugin says that its instance is of no use any more.
-    Failed,
-    /// It held too much memory.
-    Recycled,
-}
-
-/// A delivery that the child has.
-#[derive(Clone, Copy, Debug)]
-struct UnderWay {
-    alert: AlertId,
-    kind: AlertKind,
-    received_at: UnixMillis,
-    attempt: u32,
-    frame_bytes: u64,
-    /// It was cancelled: how it ends is not recorded.
-    cancelled: bool,
 }
 
 impl Sink {
     pub(crate) fn new(parts: SinkParts) -> Self {
-        let retry = &parts.settings.retry;
-        let backoff = BackoffPolicy {
-            initial: retry.initial.into(),
-            max: retry.max.into(),
-            jitter: CRASHES.restarts.jitter,
-        };
+        let settings = &parts.settings;
+        let machine = SinkMachine::new(
+            settings.name.clone(),
+            policy(settings),
+            parts.clock.now(),
+            fastrand::u64(..),
+        );
         Self {
-            policy: RetryPolicy {
-                backoff,
-                give_up_after: retry.give_up_after.map(Into::into),
-            },
-            pace: CircuitBreaker::new(backoff, fastrand::u64(..)),
-            child: Child::Waiting(parts.clock.now()),
-            crashes: CrashTracker::new(CRASHES, fastrand::u64(..)),
-            crash_count: 0,
-            careful: 0,
-            recycling: false,
-            dead: RateLimitedCounter::new(DEAD_LETTER_INTERVAL),
-            last_dead: None,
-            reader: None,
-            fetching: false,
-            releasing: false,
-            stale: false,
-            under_way: BTreeMap::new(),
-            settling: BTreeSet::new(),
-            last_call: 0,
-            wake: None,
-            last_error: None,
-            stopping: None,
             parts,
+            machine,
+            child: None,
+            timer: None,
+            stopping: None,
         }
     }
 
@@ -181,75 +110,160 @@ impl Sink {
         &self.parts.settings.name
     }
 
-    /// Does whatever can be done now: starts the child, or fetches what fits into the window.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
-        if self.stopping.is_some() {
-            return self.finish(ctx);
+    /// Tells the machine what happened and performs what it says.
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.machine.step(self.parts.clock.both(), event) {
+                events.extend(self.perform(effect, ctx));
+            }
         }
-        self.tell_dead();
-        match self.child {
-            Child::Waiting(at) if self.parts.clock.now() >= at => self.launch(ctx),
-            Child::Waiting(at) => self.wake_at(at, ctx),
-            Child::Running(_) if self.recycling => self.recycle(ctx),
-            Child::Running(_) if self.releasing => {}
-            Child::Running(_) if self.fetching => self.stale = true,
-            Child::Running(_) => self.fetch(ctx),
-            Child::Starting | Child::Ending(_) | Child::Stopped => {}
+    }
+
+    /// Performs one effect. Returns what is known of it at once.
+    fn perform(&mut self, effect: SinkEffect<Payload>, ctx: &mut Context<Self>) -> Option<Event> {
+        let backlog = &self.parts.backlog;
+        match effect {
+            SinkEffect::Start => self.launch(ctx),
+            SinkEffect::Fetch {
+                fetch,
+                limit,
+                max_bytes,
+                skip,
+            } => {
+                let wanted = Wanted {
+                    now: self.parts.clock.unix(),
+                    limit,
+                    max_bytes,
+                    skip,
+                    stops: self.parts.notifier.begin_fetch(),
+                };
+                self.fetch(fetch, wanted, ctx);
+            }
+            SinkEffect::Deliver {
+                call,
+                attempt,
+                payload,
+            } => {
+                let job = Job {
+                    call_id: call,
+                    attempt,
+                    timeout: self.parts.settings.timeout.into(),
+                    alert: payload.document,
+                    frames: payload.frames,
+                };
+                return self.call(call, |child| child.deliver(job));
+            }
+            SinkEffect::Probe { call } => {
+                let timeout = self.parts.settings.timeout.into();
+                return self.call(call, |child| child.probe(call, timeout));
+            }
+            SinkEffect::Cancel { call } => {
+                if let Some(child) = &self.child {
+                    child.cancel(call);
+                }
+            }
+            SinkEffect::Record(results) => backlog.record(results, ctx.address().recipient()),
+            SinkEffect::ReleaseRetries => backlog.release_retries(ctx.address().recipient()),
+            SinkEffect::Acknowledge(alert) => backlog.acknowledge(alert),
+            SinkEffect::Raise(event) => backlog.raise(event),
+            SinkEffect::EndChild => {
+                if let Some(child) = self.child.take() {
+                    ctx.spawn(child.end(CHILD_STOP_GRACE).into_actor(self));
+                }
+            }
+            SinkEffect::WakeAt(at) => self.wake_at(at, ctx),
+            SinkEffect::Log(notice) => log::log(self.name(), &notice),
+            SinkEffect::Stopped => ctx.stop(),
         }
+        None
     }
 
     fn launch(&mut self, ctx: &mut Context<Self>) {
-        self.child = Child::Starting;
-        let start = launch::launch(self.parts.clone());
-        ctx.spawn(start.into_actor(self).map(|outcome, this, ctx| match outcome {
-            Ok((host, events)) => {
-                info!(sink = %this.name(), pid = host.pid(), "the plugin runs");
-                this.child = Child::Running(host);
+        let launch = self.parts.launcher.launch().into_actor(self);
+        ctx.spawn(launch.map(|launched, this, ctx| match launched {
+            Ok(Launched { child, events }) => {
+                info!(sink = %this.name(), pid = child.pid(), "the plugin runs");
+                let probes = child.probes();
+                this.child = Some(child);
                 ctx.add_stream(events);
-                this.pump(ctx);
+                this.step(SinkEvent::Started { probes }, ctx);
             }
-            Err(why) => this.not_started(why, ctx),
+            Err(why) => this.step(SinkEvent::NotStarted { why }, ctx),
         }));
     }
 
+    fn fetch(&mut self, fetch: u64, wanted: Wanted, ctx: &mut Context<Self>) {
+        let fetching = self.parts.backlog.fetch(wanted).into_actor(self);
+        ctx.spawn(fetching.map(move |fetched, this, ctx| {
+            let event = match fetched {
+                Ok(fetched) => SinkEvent::Fetched(fetch, this.startable(fetched)),
+                Err(why) => SinkEvent::FetchFailed { fetch, why },
+            };
+            this.step(event, ctx);
+        }));
+    }
+
+    /// Without what has been asked to stop while the fetch ran.
+    fn startable(&self, mut fetched: Fetched<Payload>) -> Fetched<Payload> {
+        let stops = self.parts.notifier.stops();
+        fetched.due.retain(|due| !stops.cover(due.alert, self.cancels()));
+        fetched
+    }
+
+    /// The alerts in flight that have to stop.
+    fn covered(&self) -> impl Iterator<Item = AlertId> {
+        let (stops, cancels) = (self.parts.notifier.stops(), self.cancels());
+        let in_flight = self.machine.alerts_in_flight().into_iter();
+        in_flight.filter(move |&alert| stops.cover(alert, cancels))
+    }
+
+    /// Whether its deliveries are cancelled once their alert is acknowledged.
+    fn cancels(&self) -> bool {
+        self.parts.settings.until_dismissed
+    }
+
+    fn call(
+        &self,
+        call: CallId,
+        make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>,
+    ) -> Option<Event> {
+        let made = self.child.as_deref().map_or(Err(NotQueued::Gone), make);
+        let never = match made.err()? {
+            NotQueued::Gone | NotQueued::Full => None,
+            never => Some(never.to_string()),
+        };
+        Some(SinkEvent::NotQueued { call, never })
+    }
+
     fn wake_at(&mut self, at: MonotonicTime, ctx: &mut Context<Self>) {
-        if let Some((earlier, timer)) = self.wake {
-            if earlier <= at {
-                return;
-            }
+        if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        let timer = ctx.run_later(at.since(self.parts.clock.now()) + TIMER_SLACK, |this, ctx| {
-            this.wake = None;
-            this.pump(ctx);
-        });
-        self.wake = Some((at, timer));
+        let wait = at.since(self.parts.clock.now()) + TIMER_SLACK;
+        self.timer = Some(ctx.run_later(wait, |this, ctx| {
+            this.timer = None;
+            this.step(SinkEvent::Wake, ctx);
+        }));
     }
+}
 
-    /// When stopping: ends the child once nothing is under way, then the actor.
-    fn finish(&mut self, ctx: &mut Context<Self>) {
-        if !self.under_way.is_empty() || !self.settling.is_empty() {
-            return;
-        }
-        match std::mem::replace(&mut self.child, Child::Stopped) {
-            Child::Running(host) => {
-                let stop = async move { host.stop(CHILD_STOP_GRACE).await };
-                ctx.spawn(stop.into_actor(self).map(|_, _, ctx| ctx.stop()));
-            }
-            Child::Waiting(_) | Child::Starting | Child::Ending(_) => ctx.stop(),
-            Child::Stopped => {}
-        }
-    }
-
-    fn state(&self) -> SinkState {
-        match self.child {
-            Child::Running(_) if self.pace.is_down() => SinkState::Down,
-            Child::Running(_) => SinkState::Running,
-            Child::Ending(Ending::Recycled) => SinkState::Starting,
-            Child::Starting if self.crashes.is_clean() => SinkState::Starting,
-            Child::Starting | Child::Waiting(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
-            Child::Stopped => SinkState::Stopped,
-        }
+fn policy(settings: &SinkSettings) -> SinkPolicy {
+    let retry = &settings.retry;
+    SinkPolicy {
+        in_flight: settings.in_flight,
+        in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+        recycle_over: settings.recycle_over.0,
+        retry: RetryPolicy {
+            backoff: BackoffPolicy {
+                initial: retry.initial.into(),
+                max: retry.max.into(),
+                jitter: CRASHES.restarts.jitter,
+            },
+            give_up_after: retry.give_up_after.map(Into::into),
+        },
+        crashes: CRASHES,
+        dead_letter_interval: DEAD_LETTER_INTERVAL,
     }
 }
 
@@ -263,8 +277,8 @@ impl Actor for Sink {
             Some((Wake, notifier))
         });
         ctx.add_message_stream(wakes);
-        ctx.run_interval(memory::CHECK_INTERVAL, Self::look_after);
-        self.pump(ctx);
+        ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
+        self.step(SinkEvent::Wake, ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {

@@ -1,0 +1,482 @@
+//! The machine's state, and what each event does to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{CallId, ChildExit, DeliveryResult, SinkEffect, SinkEvent, SinkNotice, SinkPolicy, SinkState};
+use crate::{
+    AfterCrash, AlertId, AlertKind, CircuitBreaker, CrashTracker, DeliveryState, HubEvent, MonotonicTime,
+    Now, Outcome, RateLimitedCounter, UnixMillis, Verdict,
+};
+
+/// How long to wait after the store could not be read, or the child took no call.
+pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// One sink. See the module.
+#[derive(Debug)]
+pub struct SinkMachine {
+    /// For the events it raises.
+    name: String,
+    pub(super) policy: SinkPolicy,
+    rng: fastrand::Rng,
+    pub(super) breaker: CircuitBreaker,
+    crashes: CrashTracker,
+    /// Crashes since the hub started.
+    crash_count: u64,
+    pub(super) child: Child,
+    pub(super) queue: Queue,
+    pub(super) in_flight: BTreeMap<CallId, InFlight>,
+    /// Ended, but not yet so in the store: not to be fetched again.
+    pub(super) unrecorded: BTreeMap<AlertId, DeliveryState>,
+    /// Deliveries to be made one at a time, so that the next crash shows whose it is.
+    pub(super) serialize_next: usize,
+    /// The probe in flight.
+    pub(super) probe: Option<CallId>,
+    /// Dead letters that are not reported yet, the last of them, and why.
+    dead: RateLimitedCounter,
+    last_dead: Option<(AlertId, String)>,
+    last_error: Option<String>,
+    pub(super) last_call: CallId,
+    pub(super) last_fetch: u64,
+    stopping: bool,
+    wake: Option<MonotonicTime>,
+}
+
+/// The plugin's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Child {
+    /// None; the next is started at this time.
+    Absent(MonotonicTime),
+    /// Being started.
+    Starting,
+    /// Takes calls.
+    Serving {
+        /// Whether its plugin can be probed.
+        probes: bool,
+    },
+    /// Holds too much memory: it is ended as soon as nothing is in flight.
+    Draining,
+    /// Told to end; the next is started when it has.
+    Ending(Ending),
+    /// Told to end for good.
+    Stopping,
+    /// Nothing will come of it any more.
+    Stopped,
+}
+
+/// Why a child was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The plugin says that its instance cannot be used any more.
+    Failed,
+    /// It held too much memory.
+    Recycled,
+}
+
+/// What is known of the queue, and what is done to know more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// Something may be due; it is not read before this time.
+    Unread(MonotonicTime),
+    /// Being read under this number.
+    Fetching {
+        fetch: u64,
+        /// Something changed meanwhile: the answer is not all.
+        again: bool,
+    },
+    /// What waits for a retry is being made due. Nothing newer may go before it, so nothing is read.
+    Releasing,
+    /// Nothing is due before this time, if ever.
+    Empty(Option<MonotonicTime>),
+}
+
+/// A delivery that the child has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InFlight {
+    pub(super) alert: AlertId,
+    pub(super) kind: AlertKind,
+    pub(super) received_at: UnixMillis,
+    pub(super) attempt: u32,
+    pub(super) frame_bytes: u64,
+    /// It was acknowledged or dropped meanwhile: how it ends is not recorded.
+    pub(super) cancelled: bool,
+}
+
+impl SinkMachine {
+    /// A sink whose child is not started yet; `seed` fixes the jitter of its waits. It begins with the first event,
+    /// [`SinkEvent::Wake`] for instance.
+    pub fn new(name: String, policy: SinkPolicy, now: MonotonicTime, seed: u64) -> Self {
+        Self {
+            name,
+            policy,
+            rng: fastrand::Rng::with_seed(seed),
+            breaker: CircuitBreaker::new(policy.retry.backoff, seed),
+            crashes: CrashTracker::new(policy.crashes, seed),
+            crash_count: 0,
+            child: Child::Absent(now),
+            queue: Queue::Unread(now),
+            in_flight: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
+            serialize_next: 0,
+            probe: None,
+            dead: RateLimitedCounter::new(policy.dead_letter_interval),
+            last_dead: None,
+            last_error: None,
+            last_call: 0,
+            last_fetch: 0,
+            stopping: false,
+            wake: None,
+        }
+    }
+
+    /// Takes an event and says what to do.
+    pub fn step<J>(&mut self, now: Now, event: SinkEvent<J>) -> Vec<SinkEffect<J>> {
+        let mut effects = Vec::new();
+        if self.child != Child::Stopped {
+            self.take(now, event, &mut effects);
+            self.advance(now, &mut effects);
+        }
+        effects
+    }
+
+    fn take<J>(&mut self, now: Now, event: SinkEvent<J>, effects: &mut Vec<SinkEffect<J>>) {
+        match event {
+            SinkEvent::Wake => self.wake = None,
+            SinkEvent::Notified { stop } => {
+                self.cancel(&stop, effects);
+                self.queue_changed(now.monotonic);
+            }
+            SinkEvent::Started { probes } => self.child = Child::Serving { probes },
+            SinkEvent::NotStarted { why } => {
+                let after = self.crashes.not_started(now.monotonic);
+                self.restart(now, why, after, effects);
+            }
+            SinkEvent::Fetched(fetch, fetched) => self.fetched(now, fetch, fetched, effects),
+            SinkEvent::FetchFailed { fetch, why } => self.fetch_failed(now.monotonic, fetch, why, effects),
+            SinkEvent::NotQueued { call, never } => self.not_queued(now, call, never, effects),
+            SinkEvent::Ended {
+                call,
+                outcome,
+                instance_failed,
+            } => {
+                self.ended(now, call, &outcome, effects);
+                if instance_failed && matches!(self.child, Child::Serving { .. } | Child::Draining) {
+                    self.child = Child::Ending(Ending::Failed);
+                    effects.push(SinkEffect::EndChild);
+                }
+            }
+            SinkEvent::Acknowledged { call } => {
+                if let Some(call) = self.in_flight.get(&call) {
+                    effects.push(SinkEffect::Log(SinkNotice::Acknowledged(call.alert)));
+                    effects.push(SinkEffect::Acknowledge(call.alert));
+                }
+            }
+            SinkEvent::Exited(exit) => self.exited(now, &exit, effects),
+            SinkEvent::Memory(held) => self.measured(held, effects),
+            SinkEvent::Recorded(alerts) => self.recorded(now.monotonic, &alerts),
+            SinkEvent::Released => {
+                if self.queue == Queue::Releasing {
+                    self.queue = Queue::Unread(now.monotonic);
+                }
+            }
+            SinkEvent::Stop => self.stopping = true,
+        }
+    }
+
+    /// Does whatever can be done now.
+    fn advance<J>(&mut self, now: Now, effects: &mut Vec<SinkEffect<J>>) {
+        self.report_dead_letters(now.monotonic, effects);
+        match self.child {
+            _ if self.stopping => self.finish(effects),
+            Child::Absent(at) if now.monotonic >= at => {
+                self.child = Child::Starting;
+                effects.push(SinkEffect::Start);
+            }
+            Child::Serving { probes } => self.feed(now.monotonic, probes, effects),
+            Child::Draining if self.in_flight.is_empty() && self.probe.is_none() => {
+                self.child = Child::Ending(Ending::Recycled);
+                effects.push(SinkEffect::Log(SinkNotice::Recycling));
+                effects.push(SinkEffect::EndChild);
+            }
+            _ => {}
+        }
+        let wake = self.next_wake(now.monotonic);
+        if wake.is_some() && wake != self.wake {
+            self.wake = wake;
+            effects.extend(wake.map(SinkEffect::WakeAt));
+        }
+    }
+
+    /// When stopping: ends the child once nothing is in flight and all is recorded.
+    fn finish<J>(&mut self, effects: &mut Vec<SinkEffect<J>>) {
+        if !self.in_flight.is_empty() || !self.unrecorded.is_empty() {
+            return;
+        }
+        match self.child {
+            Child::Serving { .. } | Child::Draining => {
+                self.child = Child::Stopping;
+                effects.push(SinkEffect::EndChild);
+            }
+            Child::Absent(_) | Child::Starting | Child::Ending(_) => {
+                self.child = Child::Stopped;
+                effects.push(SinkEffect::Stopped);
+            }
+            Child::Stopping | Child::Stopped => {}
+        }
+    }
+
+    fn next_wake(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        if self.stopping {
+            return None;
+        }
+        let child = match self.child {
+            Child::Absent(at) => Some(at),
+            Child::Serving { .. } => self.next_feed(now),
+            _ => None,
+        };
+        child.into_iter().chain(self.dead.due()).min()
+    }
+
+    fn restart<J>(&mut self, now: Now, why: String, after: AfterCrash, effects: &mut Vec<SinkEffect<J>>) {
+        let AfterCrash { wait, fails } = after;
+        if fails || self.last_error.as_ref() != Some(&why) {
+            let why = why.clone();
+            effects.push(SinkEffect::Log(SinkNotice::Restarting { why, wait }));
+        }
+        if fails {
+            let (sink, why) = (self.name.clone(), why.clone());
+            effects.push(SinkEffect::Raise(HubEvent::SinkFailed { sink, why }));
+        }
+        self.last_error = Some(why);
+        self.child = Child::Absent(now.monotonic + wait);
+    }
+
+    /// The child is gone. What it was working on counts as tried; what only waited in it does not.
+    fn exited<J>(&mut self, now: Now, exit: &ChildExit, effects: &mut Vec<SinkEffect<J>>) {
+        if self.child == Child::Stopping {
+            self.child = Child::Stopped;
+            effects.push(SinkEffect::Stopped);
+            return;
+        }
+        let recycled = self.child == Child::Ending(Ending::Recycled);
+        let note = format!("the plugin {}", exit.how);
+        if !recycled {
+            self.crash_count += 1;
+            match exit.blamed {
+                Some(call) => {
+                    let outcome = self.blame(call, exit.crashed, note.clone());
+                    self.ended(now, call, &outcome, effects);
+                }
+                None => self.serialize_next = exit.unfinished,
+            }
+        }
+        self.probe = None;
+        self.in_flight.clear();
+        if self.queue != Queue::Releasing {
+            self.queue = Queue::Unread(now.monotonic);
+        }
+        if recycled {
+            self.child = Child::Absent(now.monotonic);
+        } else {
+            let after = self.crashes.crashed(now.monotonic);
+            self.restart(now, note, after, effects);
+        }
+    }
+
+    /// Finds out whether it was this alert once too often. What only took too long may work another time.
+    fn blame(&mut self, call: CallId, crashed: bool, note: String) -> Outcome {
+        let alert = self.in_flight.get(&call).map(|call| call.alert);
+        if crashed && alert.is_some_and(|alert| self.crashes.blame(alert)) {
+            let times = self.policy.crashes.poison_threshold;
+            return Outcome::Poisonous {
+                note: format!("{note} over this alert, {times} times"),
+            };
+        }
+        Outcome::Broken { note }
+    }
+
+    fn measured<J>(&mut self, held: u64, effects: &mut Vec<SinkEffect<J>>) {
+        if held > self.policy.recycle_over && matches!(self.child, Child::Serving { .. }) {
+            self.child = Child::Draining;
+            effects.push(SinkEffect::Log(SinkNotice::TooLarge { held }));
+        }
+    }
+
+    /// A call has ended.
+    pub(super) fn ended<J>(
+        &mut self,
+        now: Now,
+        call: CallId,
+        outcome: &Outcome,
+        effects: &mut Vec<SinkEffect<J>>,
+    ) {
+        if self.probe.take_if(|probe| *probe == call).is_some() {
+            return self.probed(now.monotonic, outcome, effects);
+        }
+        let Some(delivery) = self.in_flight.remove(&call) else {
+            return;
+        };
+        self.serialize_next = self.serialize_next.saturating_sub(1);
+        if delivery.cancelled {
+            // Had it been made due again meanwhile, it was skipped as being in flight.
+            return self.queue_changed(now.monotonic);
+        }
+        let was_down = self.breaker.is_down();
+        match outcome {
+            Outcome::Delivered | Outcome::Refused { .. } => self.answered(now, delivery.alert, effects),
+            Outcome::Retry { .. } => self.breaker.failed(now.monotonic),
+            Outcome::Broken { .. } | Outcome::Poisonous { .. } => {}
+        }
+        self.note_error(&delivery, outcome, was_down, effects);
+        self.record(now, &delivery, outcome, effects);
+    }
+
+    fn note_error<J>(
+        &mut self,
+        delivery: &InFlight,
+        outcome: &Outcome,
+        was_down: bool,
+        effects: &mut Vec<SinkEffect<J>>,
+    ) {
+        let Some(error) = outcome.error().map(str::to_owned) else {
+            self.last_error = None;
+            return;
+        };
+        self.last_error = Some(error.clone());
+        let (alert, attempt) = (delivery.alert, delivery.attempt);
+        if was_down {
+            return;
+        }
+        effects.push(SinkEffect::Log(if self.breaker.is_down() {
+            SinkNotice::Down { error }
+        } else {
+            SinkNotice::NotDelivered {
+                alert,
+                attempt,
+                error,
+            }
+        }));
+    }
+
+    /// The plugin and what it delivers to work.
+    fn answered<J>(&mut self, now: Now, alert: AlertId, effects: &mut Vec<SinkEffect<J>>) {
+        if self.breaker.answered() {
+            effects.push(SinkEffect::Log(SinkNotice::DeliversAgain));
+            // Nothing newer goes before what has failed so far; a fetch that runs is outdated with it.
+            self.queue = Queue::Releasing;
+            effects.push(SinkEffect::ReleaseRetries);
+        }
+        if self.crashes.answered(alert, now.monotonic) {
+            let sink = self.name.clone();
+            effects.push(SinkEffect::Raise(HubEvent::SinkRecovered { sink }));
+        }
+    }
+
+    fn record<J>(
+        &mut self,
+        now: Now,
+        delivery: &InFlight,
+        outcome: &Outcome,
+        effects: &mut Vec<SinkEffect<J>>,
+    ) {
+        let InFlight {
+            alert,
+            kind,
+            received_at,
+            attempt,
+            ..
+        } = *delivery;
+        let retry = self.policy.retry;
+        let (state, due_at) = match retry.judge(outcome, attempt, received_at, now.unix, self.rng.f64()) {
+            Verdict::Delivered => (DeliveryState::Delivered, now.unix),
+            Verdict::RetryAt(at) => (DeliveryState::Pending, at),
+            Verdict::Dead(why) => {
+                let notice = SinkNotice::DeadLettered {
+                    alert,
+                    why: why.clone(),
+                };
+                effects.push(SinkEffect::Log(notice));
+                // A sink that refuses the news of its refusals must not cause more of them.
+                if kind != AlertKind::Hub {
+                    self.dead.add(1);
+                    self.last_dead = Some((alert, why));
+                }
+                (DeliveryState::Dead, now.unix)
+            }
+        };
+        self.unrecorded.insert(alert, state);
+        effects.push(SinkEffect::Record(vec![DeliveryResult {
+            alert,
+            state,
+            attempts: attempt,
+            due_at,
+            error: outcome.error().map(str::to_owned),
+        }]));
+    }
+
+    fn recorded(&mut self, now: MonotonicTime, alerts: &[AlertId]) {
+        for alert in alerts {
+            if self.unrecorded.remove(alert) == Some(DeliveryState::Pending) {
+                // Its retry may be the next that is due.
+                self.queue_changed(now);
+            }
+        }
+    }
+
+    fn report_dead_letters<J>(&mut self, now: MonotonicTime, effects: &mut Vec<SinkEffect<J>>) {
+        let Some(count) = self.dead.take(now) else {
+            return;
+        };
+        if let Some((last, why)) = self.last_dead.take() {
+            let sink = self.name.clone();
+            effects.push(SinkEffect::Raise(HubEvent::DeadLetters {
+                sink,
+                count,
+                last,
+                why,
+            }));
+        }
+    }
+
+    /// Whether nothing new is begun.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// The alerts in flight.
+    pub fn alerts_in_flight(&self) -> BTreeSet<AlertId> {
+        self.in_flight.values().map(|call| call.alert).collect()
+    }
+
+    /// Notes what went wrong last.
+    pub(super) fn set_error(&mut self, error: String) {
+        self.last_error = Some(error);
+    }
+
+    /// Where the sink stands.
+    pub fn state(&self) -> SinkState {
+        match self.child {
+            Child::Serving { .. } | Child::Draining if self.breaker.is_down() => SinkState::Down,
+            Child::Serving { .. } | Child::Draining => SinkState::Running,
+            Child::Ending(Ending::Recycled) => SinkState::Starting,
+            Child::Starting if self.crashes.is_clean() => SinkState::Starting,
+            Child::Starting | Child::Absent(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
+            Child::Stopping | Child::Stopped => SinkState::Stopped,
+        }
+    }
+
+    /// How many deliveries are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Crashes of the child since the hub started.
+    pub fn crash_count(&self) -> u64 {
+        self.crash_count
+    }
+
+    /// What went wrong last, unless a delivery has worked since.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+}

@@ -1,0 +1,82 @@
+//! The plugin's process as a sink sees it, and what starts one. Tests have their own.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix::ResponseFuture;
+use futures_util::Stream;
+use watchpost_core::CallId;
+use watchpost_sinkhost::{Event, Host, Job, NotQueued};
+
+use super::memory;
+
+/// A running child. Dropping it stops it.
+pub(crate) trait Child {
+    /// Its process id.
+    fn pid(&self) -> u32;
+    /// Whether its plugin can be probed.
+    fn probes(&self) -> bool;
+    /// The parts of its sandbox that this machine cannot put in force.
+    fn sandbox_gaps(&self) -> Vec<String>;
+    /// The memory that it holds, in bytes; `None` when that cannot be known.
+    fn memory(&self) -> Option<u64>;
+    /// Queues a delivery, which ends with an event.
+    fn deliver(&self, job: Job) -> Result<(), NotQueued>;
+    /// Queues a probe, which ends with an event.
+    fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued>;
+    /// Asks for a call to return soon.
+    fn cancel(&self, call: CallId);
+    /// Tells it to end, and kills it after `grace`. Its last event is its exit.
+    fn end(self: Box<Self>, grace: Duration) -> ResponseFuture<()>;
+}
+
+/// What happens in a child, in order. The last is its exit, which always comes.
+pub(crate) type Events = Pin<Box<dyn Stream<Item = Event>>>;
+
+/// A child that has come up.
+pub(crate) struct Launched {
+    pub(crate) child: Box<dyn Child>,
+    pub(crate) events: Events,
+}
+
+/// Starts children.
+pub(crate) trait Launcher: Send + Sync {
+    /// Starts one and waits until its plugin is ready. An error says why it is not.
+    fn launch(&self) -> ResponseFuture<Result<Launched, String>>;
+}
+
+impl Child for Host {
+    fn pid(&self) -> u32 {
+        Self::pid(self)
+    }
+
+    fn probes(&self) -> bool {
+        self.info().probes
+    }
+
+    fn sandbox_gaps(&self) -> Vec<String> {
+        self.enforced().gaps.iter().map(ToString::to_string).collect()
+    }
+
+    fn memory(&self) -> Option<u64> {
+        memory::held_by(Self::pid(self))
+    }
+
+    fn deliver(&self, job: Job) -> Result<(), NotQueued> {
+        Self::deliver(self, job)
+    }
+
+    fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued> {
+        Self::probe(self, call, timeout)
+    }
+
+    fn cancel(&self, call: CallId) {
+        Self::cancel(self, call);
+    }
+
+    fn end(self: Box<Self>, grace: Duration) -> ResponseFuture<()> {
+        Box::pin(async move {
+            self.stop(grace).await;
+        })
+    }
+}
