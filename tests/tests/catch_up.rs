@@ -49,7 +49,7 @@ fn until_complete(hub: &Hub, backend: &Backend) -> Result<BTreeMap<String, Value
                 if alert["kind"] == "hub" {
                     continue;
                 }
-                let row = alert["anomaly_id"].as_str().map(str::to_owned);
+                let row = alert["visionguard"]["anomaly_id"].as_str().map(str::to_owned);
                 let row = row.with_context(|| format!("an alert without its row: {alert}"))?;
                 let twice = by_row.insert(row, alert);
                 ensure!(twice.is_none(), "two alerts of one row: {twice:?}");
@@ -98,18 +98,18 @@ fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
     backend.order(&json!({"do": "send", "count": 50}))?;
     backend.order(&json!({"do": "handshakes", "mode": "accept"}))?;
     let by_row = until_complete(&hub, &backend)?;
-    let late = by_row.values().filter(|alert| alert["late"] == true).count();
+    let late = by_row.values().filter(|alert| alert["via"] == "list").count();
     assert_eq!(late, 50);
     for (row, alert) in &by_row {
         assert!(
-            alert["occurred_at"].is_string() && alert["shop_id"].is_string(),
+            alert["occurred_at"].is_string() && alert["visionguard"]["shop_id"].is_string(),
             "{alert}"
         );
         let id = alert["id"].to_string();
         let file = hub.setup().dir().join("picture.jpg");
         hub.ask("alerts", &["show", &id, "--picture", &file.display().to_string()])?;
         let picture = std::fs::read(&file)?;
-        if alert["late"] == true {
+        if alert["via"] == "list" {
             assert!(picture.starts_with(&[0xFF, 0xD8]) && picture.len() > 1_000);
         } else {
             assert_eq!(
@@ -134,7 +134,10 @@ fn what_happened_while_the_hub_was_away_is_fetched_at_its_start() -> Result<()> 
     backend.order(&json!({"do": "send", "count": 120}))?;
     hub.restart()?;
     let by_row = until_complete(&hub, &backend)?;
-    assert_eq!(by_row.values().filter(|alert| alert["late"] == true).count(), 120);
+    assert_eq!(
+        by_row.values().filter(|alert| alert["via"] == "list").count(),
+        120
+    );
     Ok(())
 }
 
@@ -167,7 +170,7 @@ fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
     assert!(alerts.iter().filter(hidden).count() > 0, "the fault did play");
     let names: std::collections::BTreeSet<&str> = alerts
         .iter()
-        .filter_map(|alert| alert["anomaly_id"].as_str())
+        .filter_map(|alert| alert["visionguard"]["anomaly_id"].as_str())
         .collect();
     for row in backend.alerts()? {
         let shown = names.contains(row["anomaly_id"].as_str().unwrap_or_default());
@@ -194,8 +197,8 @@ fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
     hub.until("stored", PATIENCE, |status| counter(status, "fetched") == 1)?;
     let alert = alerts(&hub)?.pop().context("an alert")?;
     assert_eq!(
-        (&alert["kind"], alert["late"].is_null()),
-        (&json!("owl_eye"), true),
+        (&alert["kind"], &alert["via"]),
+        (&json!("owl_eye"), &json!("live")),
         "{alert}"
     );
     assert_eq!(alert["severity"], "high");
@@ -203,7 +206,7 @@ fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
         alert["picture"]["jpeg"]["bytes"].as_u64() > Some(1_000),
         "{alert}"
     );
-    assert!(alert["anomaly_id"].is_string() && alert["occurred_at"].is_string());
+    assert!(alert["visionguard"]["anomaly_id"].is_string() && alert["occurred_at"].is_string());
     Ok(())
 }
 
@@ -243,7 +246,7 @@ fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result
         ensure!(
             alerts
                 .iter()
-                .filter(|alert| alert["anomaly_id"].is_string())
+                .filter(|alert| alert["visionguard"]["anomaly_id"].is_string())
                 .count()
                 == 3,
             "{alerts:?}"
@@ -258,7 +261,7 @@ fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result
     backend.order(&json!({"do": "unhang"}))?;
     hub.restart()?;
     let status_of = |alert: &Value| -> Result<Value> {
-        let id = alert["anomaly_id"].as_str().context("a row")?;
+        let id = alert["visionguard"]["anomaly_id"].as_str().context("a row")?;
         Ok(backend.row(id)?["status"].clone())
     };
     let until = |alert: &Value, expected: &str| {
@@ -295,8 +298,12 @@ fn records_find_their_alerts_whatever_becomes_of_the_notifications() -> Result<(
     for sent in backend.alerts()? {
         let alert = &by_row[sent["anomaly_id"].as_str().unwrap_or_default()];
         assert_eq!(
-            (&alert["stream_id"], &alert["person_id"], alert["late"].is_null()),
-            (&sent["stream_id"], &sent["person_id"], true),
+            [
+                &alert["camera"]["id"],
+                &alert["visionguard"]["person_id"],
+                &alert["via"]
+            ],
+            [&sent["stream_id"], &sent["person_id"], &json!("live")],
         );
         // Both are UTC, so they are at most seconds apart, not hours.
         let instant = |field: &str| -> Result<time::OffsetDateTime> {

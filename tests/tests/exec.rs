@@ -99,7 +99,7 @@ fn the_program_gets_document_and_picture_of_every_alert() -> Result<()> {
     for (sent, stored) in sent.iter().zip(&stored) {
         let id = &stored["id"];
         let document: Value = serde_json::from_slice(&fs::read(dir.join(format!("{id}.json")))?)?;
-        assert_eq!(document["stream_id"], sent["stream_id"]);
+        assert_eq!(document["camera"]["id"], sent["stream_id"]);
         let picture = fs::read(dir.join(format!("{id}.jpg")))?;
         let original = backend.picture(sent["anomaly_id"].as_str().context("an id")?)?;
         assert!(picture == original, "the picture of alert {id} was altered");

@@ -177,9 +177,11 @@ fn every_alert_arrives_though_the_broker_is_killed_twice() -> Result<()> {
     assert_eq!(sent.len(), COUNT);
     // Numbers are given in the order of arrival.
     for (sent, (id, document)) in sent.iter().zip(&documents) {
-        for key in ["stream_id", "person_id"] {
-            assert_eq!(sent[key], document[key], "{key} of alert {id}");
-        }
+        assert_eq!(
+            [&sent["stream_id"], &sent["person_id"]],
+            [&document["camera"]["id"], &document["visionguard"]["person_id"]],
+            "alert {id}"
+        );
         let original = backend.picture(sent["anomaly_id"].as_str().context("an id")?)?;
         let arrived = pictures.get(format!("site/{id}/picture").as_str());
         assert!(
@@ -217,7 +219,7 @@ fn a_site_appears_by_itself_and_its_last_will_is_told() -> Result<()> {
     let (documents, _) = documents(&messages)?;
     let streams: BTreeSet<&str> = documents
         .values()
-        .filter_map(|document| document["stream_id"].as_str())
+        .filter_map(|document| document["camera"]["id"].as_str())
         .collect();
     let mut cameras = 0;
     for message in messages

@@ -82,7 +82,7 @@ fn every_alert_is_acknowledged_and_archived_byte_for_byte_and_in_order() -> Resu
     for (sent, stored) in sent.iter().zip(&stored) {
         assert_eq!(
             [&sent["stream_id"], &sent["person_id"]],
-            [&stored["stream_id"], &stored["person_id"]]
+            [&stored["camera"]["id"], &stored["visionguard"]["person_id"]]
         );
         let id = stored["id"].as_u64().context("a number")?;
         assert!(id > last, "{id} comes after {last}");

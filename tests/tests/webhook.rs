@@ -87,7 +87,7 @@ fn every_picture_arrives_byte_for_byte() -> Result<()> {
                 .context("a part is missing")
         };
         let alert: Value = serde_json::from_slice(&part("alert")?.bytes)?;
-        assert_eq!(alert["stream_id"], sent["stream_id"]);
+        assert_eq!(alert["camera"]["id"], sent["stream_id"]);
         let original = backend.picture(sent["anomaly_id"].as_str().context("an id")?)?;
         assert!(
             part("picture")?.bytes == original,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_core::{Alert, AlertId, AlertKind, Details, Picture, PlannedDelivery, Severity, UnixMillis};
+use watchpost_core::{Alert, AlertId, AlertKind, Camera, PlannedDelivery, UnixMillis};
 use watchpost_store::{Arrival, Batch, Store, StoreOptions};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, hostile_plugin, toml};
 
@@ -130,23 +130,12 @@ fn fill(data_dir: &Path) -> Result<()> {
 
 fn arrival(received: Duration) -> Result<Arrival> {
     let received_at = UnixMillis(i64::try_from(received.as_millis())?);
+    let id = AlertId(u64::try_from(received.as_micros())?);
     let alert = Alert {
-        id: AlertId(u64::try_from(received.as_micros())?),
-        kind: AlertKind::Anomaly,
-        connection: "shop".into(),
-        source_id: None,
-        stream_id: "gate".into(),
-        person_id: 1,
-        received_at,
-        occurred_at: None,
-        anomaly_id: None,
-        shop_id: None,
-        late: false,
-        severity: Severity::Low,
-        title: "Anomaly on stream gate".into(),
+        camera: Some(Camera::unnamed("gate")),
+        title: "Anomaly at camera gate".into(),
         text: "Abnormal behaviour of person 1".into(),
-        details: Details::default(),
-        picture: Picture::Missing("the message had no picture".into()),
+        ..Alert::new(id, AlertKind::Anomaly, "shop", received_at)
     };
     Ok(Arrival {
         alert,

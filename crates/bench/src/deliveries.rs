@@ -37,8 +37,9 @@ pub(crate) fn read(data_dir: &Path, sink: &str, sent_unix_ns: &[u64]) -> Result<
                 .with_context(|| format!("alert {} was not delivered to {sink}", stored.alert.id))?;
             let sequence = stored
                 .alert
-                .details
-                .frame_number
+                .visionguard
+                .as_ref()
+                .and_then(|fields| fields.frame_number)
                 .and_then(|number| u64::try_from(number).ok());
             let sent = sequence
                 .and_then(sequence_of)

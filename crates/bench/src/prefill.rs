@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use watchpost_core::{
-    Alert, AlertId, AlertKind, Confidence, DeliveryState, Details, Picture, PlannedDelivery, Severity,
-    UnixMillis,
+    Alert, AlertId, AlertKind, Camera, Confidence, DeliveryState, Details, Picture, PlannedDelivery,
+    UnixMillis, VisionGuard,
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Receipt, Store, StoreOptions};
 
@@ -55,30 +55,27 @@ pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
 }
 
 fn alert(row: u64, received_at: UnixMillis) -> Alert {
+    let id = AlertId(received_at.0.unsigned_abs() * 1_000);
     Alert {
-        id: AlertId(received_at.0.unsigned_abs() * 1_000),
-        kind: AlertKind::Anomaly,
-        connection: "bench".into(),
-        source_id: None,
-        stream_id: format!("b3f1a2c4-77d0-4e5b-8a9c-{:012x}", row % STREAMS),
-        person_id: 1,
-        received_at,
-        occurred_at: None,
-        anomaly_id: None,
-        shop_id: None,
-        late: false,
-        severity: Severity::Low,
+        camera: Some(Camera::unnamed(format!(
+            "b3f1a2c4-77d0-4e5b-8a9c-{:012x}",
+            row % STREAMS
+        ))),
         title: "Abnormal behaviour".into(),
         text: "Person 1, score -4.125".into(),
         details: Details {
-            status: "unknown".into(),
             classification: Some("Abnormal".into()),
             confidence: Some(Confidence::Word("Low".into())),
             score: Some(-4.125),
-            frame_number: i64::try_from(frame_number(row)).ok(),
             ..Details::default()
         },
         picture: Picture::Missing("retention removed it".into()),
+        visionguard: Some(VisionGuard {
+            person_id: 1,
+            frame_number: i64::try_from(frame_number(row)).ok(),
+            ..VisionGuard::default()
+        }),
+        ..Alert::new(id, AlertKind::Anomaly, "bench", received_at)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, SubscriptionLoss, UnixMillis};
 
-/// Name that stands for the connection and the stream of an alert that the hub raised itself.
+/// Name that stands for the connection of an internal event.
 pub const HUB: &str = "hub";
 
 /// Something about the hub that somebody should know.
@@ -107,17 +107,6 @@ impl HubEvent {
     pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
         let (word, severity, title, text) = self.told();
         Alert {
-            id,
-            kind: AlertKind::Hub,
-            connection: HUB.to_owned(),
-            source_id: None,
-            stream_id: HUB.to_owned(),
-            person_id: 0,
-            received_at: now,
-            occurred_at: None,
-            anomaly_id: None,
-            shop_id: None,
-            late: false,
             severity,
             title,
             text,
@@ -125,7 +114,8 @@ impl HubEvent {
                 status: word.to_owned(),
                 ..Details::default()
             },
-            picture: Picture::Missing("the hub's own events have none".to_owned()),
+            picture: Picture::Missing("internal events have none".to_owned()),
+            ..Alert::new(id, AlertKind::Hub, HUB, now)
         }
     }
 
@@ -262,8 +252,8 @@ mod tests {
     fn check(event: HubEvent, expected: Expect) {
         let alert = event.into_alert(AlertId(7_000), UnixMillis(7));
         assert_eq!(
-            (alert.kind, alert.connection.as_str(), alert.stream_id.as_str()),
-            (AlertKind::Hub, HUB, HUB)
+            (alert.kind, alert.connection.as_str(), alert.camera_id()),
+            (AlertKind::Hub, HUB, "")
         );
         let Alert {
             severity,

@@ -27,7 +27,10 @@ mod sink;
 mod slot;
 mod time;
 
-pub use alert::{Alert, AlertKind, BoundingBox, Confidence, Details, ParseSeverityError, Picture, Severity};
+pub use alert::{
+    Alert, AlertKind, BoundingBox, Camera, Confidence, Details, Digest, ParseSeverityError, Picture,
+    Severity, UNKNOWN, Via, VisionGuard,
+};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use circuit_breaker::CircuitBreaker;
 pub use correlator::{Correlation, Correlator};

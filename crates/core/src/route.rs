@@ -105,10 +105,7 @@ impl Router {
 
     /// The deliveries of one alert, at most one a sink, in the order of the configuration.
     pub fn plan(&self, alert: &Alert) -> Vec<PlannedDelivery> {
-        let happened = alert
-            .occurred_at
-            .unwrap_or(alert.received_at)
-            .min(alert.received_at);
+        let happened = alert.happened_at();
         self.targets
             .iter()
             .filter(|target| self.decide(target, alert).delivers())
@@ -165,7 +162,7 @@ impl Match {
             Some("connection")
         } else if !self.takes(alert.kind) {
             Some("kind")
-        } else if missing(&self.streams, &alert.stream_id) {
+        } else if missing(&self.streams, alert.camera_id()) {
             Some("stream")
         } else if self.severity.is_some_and(|least| alert.severity < least) {
             Some("severity")

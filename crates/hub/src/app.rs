@@ -20,6 +20,7 @@ use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::SinkNotifiers;
 use crate::sink::{PluginLauncher, SinkParts, StoreBacklog};
+use crate::stamp::Stamp;
 use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
 use crate::supervisor::Supervisor;
 use crate::watchdog::Watch;
@@ -83,6 +84,7 @@ impl Hub {
             store,
             group_commit: settings.store.group_commit,
             router: router(&settings),
+            stamp: Stamp::new(&settings.hub),
             notifiers: notifiers.clone(),
             live: live.clone(),
             ids: Arc::clone(&ids),

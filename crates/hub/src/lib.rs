@@ -18,6 +18,7 @@ mod notifier;
 mod plugins;
 mod sandbox;
 mod sink;
+mod stamp;
 mod status;
 mod store;
 mod supervisor;

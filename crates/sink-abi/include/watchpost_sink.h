@@ -142,7 +142,7 @@ typedef struct wp_frame {
 typedef struct wp_alert {
     uint32_t struct_size;
     uint32_t severity;      /* WP_LOW ... WP_CRITICAL */
-    uint64_t unix_ms;       /* When it was received: milliseconds since 1970-01-01 UTC. */
+    uint64_t unix_ms;       /* When it happened, as far as is known: milliseconds since 1970-01-01 UTC. */
     wp_str id;              /* The same on every retry; letters, digits, '-', '_' only. */
     wp_str title;           /* One line. */
     wp_str text;            /* A sentence or more, for a reader who has only this. */

@@ -91,7 +91,7 @@ pub struct Alert {
     pub struct_size: u32,
     /// See [`Severity::from_raw`](crate::Severity::from_raw).
     pub severity: u32,
-    /// When it was received: milliseconds since 1970 UTC.
+    /// When it happened, as far as is known: milliseconds since 1970 UTC.
     pub unix_ms: u64,
     /// The same on every retry; letters, digits, `-` and `_` only.
     pub id: Str,

@@ -66,7 +66,8 @@ impl Alert<'_> {
             .get_or_init(|| serde_json::from_str(&self.json).unwrap_or(Value::Null))
     }
 
-    /// When it was received. Never after the year 9999, which is as far as calendars and mail go.
+    /// When it happened, as far as is known, and else when it was received. Never after the year 9999, which is as far
+    /// as calendars and mail go.
     pub fn time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.unix_ms.min(END_OF_9999_MS))
     }
@@ -76,10 +77,51 @@ impl Alert<'_> {
         self.unix_ms
     }
 
+    /// When Watchpost received it; the same as [`time`](Self::time) where the document does not say.
+    pub fn received(&self) -> SystemTime {
+        let text = self.json()["received_at"].as_str().unwrap_or_default();
+        humantime::parse_rfc3339(text).unwrap_or_else(|_| self.time())
+    }
+
+    /// Whether it was received long after it happened. Such an alert is news, and no reason to wake anyone.
+    pub fn is_late(&self) -> bool {
+        self.json()["late"] == true
+    }
+
+    /// When it happened, for people: `2026-11-23 01:16:30 UTC`, and for a late one
+    /// `2026-11-23 01:16:30 UTC, late: received 2026-11-23 03:10:11 UTC`.
+    pub fn when(&self) -> String {
+        let happened = clock(self.time());
+        if self.is_late() {
+            format!("{happened}, late: received {}", clock(self.received()))
+        } else {
+            happened
+        }
+    }
+
+    /// What people call its camera: its name, or its id where it has none. `None` for what no camera has seen.
+    pub fn camera(&self) -> Option<&str> {
+        let camera = &self.json()["camera"];
+        camera["name"].as_str().or_else(|| camera["id"].as_str())
+    }
+
+    /// The name of the site, if it has one.
+    pub fn site(&self) -> Option<&str> {
+        self.json()["site"].as_str()
+    }
+
     /// Its pictures; mostly one, sometimes none.
     pub fn frames(&self) -> &[Frame<'_>] {
         &self.frames
     }
+}
+
+/// A time for people.
+fn clock(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time)
+        .to_string()
+        .replace('T', " ")
+        .replace('Z', " UTC")
 }
 
 impl Frame<'_> {

@@ -24,8 +24,12 @@ const FUEL: u64 = 1_000_000;
 /// | `id` | the alert's number |
 /// | `title`, `text` | its line and its sentence |
 /// | `severity` | `low`, `medium`, `high` or `critical` |
-/// | `time` | when it was received, such as `2026-11-23T01:16:30Z` |
-/// | `alert` | all of its JSON document, as in `alert.stream_id` |
+/// | `time` | when it happened, such as `2026-11-23T01:16:30Z` |
+/// | `when` | the same for people, with when it was received if that was much later |
+/// | `late` | whether that was much later |
+/// | `camera` | its camera's name, or else id; empty for what no camera has seen |
+/// | `site` | the site's name; empty where it has none |
+/// | `alert` | all of its JSON document, as in `alert.camera.id` |
 ///
 /// A name that an alert does not have is an empty text: an alert must not fail for want of a detail.
 #[derive(Clone, Debug)]
@@ -88,6 +92,10 @@ impl Template {
             text => alert.text(),
             severity,
             time,
+            when => alert.when(),
+            late => alert.is_late(),
+            camera => alert.camera().unwrap_or_default(),
+            site => alert.site().unwrap_or_default(),
             alert => alert.json(),
         };
         template
@@ -139,7 +147,7 @@ mod tests {
     use crate::testing::{TestAlert, alert};
 
     fn rendered(source: &str) -> String {
-        let json = r#"{"stream_id": "gate", "details": {"score": -1.5}}"#;
+        let json = r#"{"camera": {"id": "gate"}, "details": {"score": -1.5}}"#;
         let alert = TestAlert {
             title: "Anomaly at <gate>".into(),
             json: json.into(),
@@ -151,7 +159,7 @@ mod tests {
     #[test]
     fn an_alert_fills_it_in() {
         assert_eq!(
-            rendered("{{ id }}: {{ title }} ({{ alert.stream_id }}, {{ alert.details.score }})"),
+            rendered("{{ id }}: {{ title }} ({{ camera }}, {{ alert.details.score }})"),
             "7: Anomaly at <gate> (gate, -1.5)"
         );
         assert_eq!(rendered("{{ time }}"), "2026-01-01T00:00:00Z");

@@ -77,7 +77,7 @@ pub fn alert(id: &str) -> TestAlert {
         severity: Severity::High,
         title: "Abnormal behaviour".into(),
         text: "Somebody climbs the fence at the gate.".into(),
-        json: format!("{{\"id\":\"{id}\",\"kind\":\"anomaly\",\"stream_id\":\"gate\"}}"),
+        json: format!("{{\"id\":\"{id}\",\"kind\":\"anomaly\",\"camera\":{{\"id\":\"gate\"}}}}"),
         unix_ms: 1_767_225_600_000,
         frames: Vec::new(),
     }

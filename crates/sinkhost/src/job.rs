@@ -35,7 +35,7 @@ pub struct AlertDoc {
     pub text: String,
     /// The whole alert as a JSON object.
     pub json: String,
-    /// When it was received: milliseconds since 1970 UTC.
+    /// When it happened, as far as is known: milliseconds since 1970 UTC.
     pub unix_ms: u64,
 }
 

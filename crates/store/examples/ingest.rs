@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use watchpost_core::{
-    Alert, AlertId, AlertKind, DeliveryState, Details, Picture, PlannedDelivery, Severity, UnixMillis,
+    Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Picture, PlannedDelivery, UnixMillis,
+    VisionGuard,
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Retention, Store, StoreOptions};
 
@@ -217,22 +218,13 @@ impl Source {
         let id = 1_795_396_590_521_000 + self.next * 50;
         Arrival {
             alert: Alert {
-                id: AlertId(id),
-                kind: AlertKind::Anomaly,
-                connection: "shop".into(),
-                source_id: None,
-                stream_id: format!("4f6c1c1e-0b1e-4a55-9d3c-8a4b0a7c00{:02}", self.next % 8),
-                person_id: 1,
-                received_at: UnixMillis((id / 1_000) as i64),
-                occurred_at: None,
-                anomaly_id: None,
-                shop_id: None,
-                late: false,
-                severity: Severity::Low,
+                camera: Some(Camera::unnamed(format!(
+                    "4f6c1c1e-0b1e-4a55-9d3c-8a4b0a7c00{:02}",
+                    self.next % 8
+                ))),
                 title: "Anomaly at front-door".into(),
                 text: "Person 1, score -1.23, classified as Abnormal with confidence Low".into(),
                 details: Details {
-                    status: "unknown".into(),
                     score: Some(-1.23),
                     ..Details::default()
                 },
@@ -244,6 +236,16 @@ impl Source {
                         height: 480,
                     },
                 },
+                visionguard: Some(VisionGuard {
+                    person_id: 1,
+                    ..VisionGuard::default()
+                }),
+                ..Alert::new(
+                    AlertId(id),
+                    AlertKind::Anomaly,
+                    "shop",
+                    UnixMillis((id / 1_000) as i64),
+                )
             },
             frame,
             deliveries: vec![PlannedDelivery {

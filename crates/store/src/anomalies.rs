@@ -239,11 +239,14 @@ pub(crate) fn annotate(tx: &Transaction<'_>, annotation: &Annotation) -> Result<
         return Ok(());
     }
     insert_anomaly(tx, connection, &annotation.anomaly_id, annotation.alert)?;
-    if alert.anomaly_id.is_some() || annotation.anomaly_id.starts_with(PLACE_PREFIX) {
+    let known = alert.visionguard.get_or_insert_default();
+    if known.anomaly_id.is_some() || annotation.anomaly_id.starts_with(PLACE_PREFIX) {
         return Ok(());
     }
-    alert.anomaly_id = Some(annotation.anomaly_id.clone());
-    alert.shop_id = alert.shop_id.or_else(|| annotation.shop_id.clone());
+    known.anomaly_id = Some(annotation.anomaly_id.clone());
+    if known.shop_id.is_none() {
+        known.shop_id.clone_from(&annotation.shop_id);
+    }
     alert.occurred_at = alert.occurred_at.or(annotation.occurred_at);
     tx.prepare_cached("UPDATE alert SET body = ?2 WHERE id = ?1")?
         .execute(params![key(annotation.alert), document(&alert)?])?;
@@ -307,10 +310,10 @@ fn unrecorded(
     db.prepare_cached(
         "SELECT id, stream, person, frame, score IS NOT NULL, anomaly FROM (
            SELECT id, stream,
-             json_extract(body, '$.person_id') AS person,
-             json_extract(body, '$.details.frame_number') AS frame,
+             coalesce(json_extract(body, '$.visionguard.person_id'), 0) AS person,
+             json_extract(body, '$.visionguard.frame_number') AS frame,
              json_extract(body, '$.details.score') AS score,
-             json_extract(body, '$.anomaly_id') AS anomaly
+             json_extract(body, '$.visionguard.anomaly_id') AS anomaly
            FROM alert
            WHERE id BETWEEN ?1 AND ?2 AND connection = (SELECT id FROM connection WHERE name = ?3)
              AND json_extract(body, '$.kind') = 'anomaly')

@@ -142,7 +142,7 @@ fn receipts(
             },
             None => None,
         };
-        let anomaly = alert.anomaly_id.as_deref().map(|anomaly| (connection, anomaly));
+        let anomaly = alert.anomaly_id().map(|anomaly| (connection, anomaly));
         if let (None, Some(anomaly)) = (kept, anomaly) {
             kept = match anomalies.get(&anomaly) {
                 Some(&kept) => Some(kept),
@@ -196,14 +196,14 @@ fn insert_alert(
         key(alert.id),
         connection,
         alert.source_id,
-        alert.stream_id,
+        alert.camera_id(),
         frame.map_or(0, |frame| frame.segment),
         offset,
         frame.map(|frame| frame.length),
         frame.map(|frame| frame.crc),
         body,
     ])?;
-    if let Some(anomaly_id) = &alert.anomaly_id {
+    if let Some(anomaly_id) = alert.anomaly_id() {
         insert_anomaly(tx, connection, anomaly_id, alert.id)?;
     }
     Ok(())

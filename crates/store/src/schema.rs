@@ -14,6 +14,7 @@ const APPLICATION_ID: i32 = 0x5750_5354;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
 ];
 
 /// Size of a page of the database, in bytes. It is what one changed row costs in the write-ahead log, so

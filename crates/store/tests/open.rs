@@ -253,7 +253,7 @@ fn a_database_of_schema_1_is_read() {
         fs::copy(fixture.join(name), dir.path().join(name)).unwrap();
     }
     let (store, report) = reopen(dir.path());
-    let brought = Some("The store was brought from schema 1 to 2.".to_owned());
+    let brought = Some("The store was brought from schema 1 to 3.".to_owned());
     assert_eq!((report.schema_from, report.remarkable()), (1, brought));
     let mut reader = store.reader().unwrap();
     let mut shown = String::new();
@@ -267,16 +267,20 @@ fn a_database_of_schema_1_is_read() {
             .iter()
             .map(|d| format!("{} {}", d.sink, d.state))
             .collect();
+        let alert = &stored.alert;
+        let person = alert.visionguard.as_ref().map(|fields| fields.person_id);
         shown += &format!(
-            "{} {:?} {states:?}\n",
-            stored.alert.id,
+            "{} {} {person:?} {} {:?} {states:?}\n",
+            alert.id,
+            alert.camera_id(),
+            alert.via,
             bytes.map(|bytes| bytes.len())
         );
     }
     expect![[r#"
-        1795396590004000 None []
-        1795396590003000 Some(700) ["archive pending", "mail pending"]
-        1795396590001000 Some(500) ["archive delivered", "mail dead"]
+        1795396590004000 front-door Some(1) live None []
+        1795396590003000 front-door Some(1) live Some(700) ["archive pending", "mail pending"]
+        1795396590001000 front-door Some(1) live Some(500) ["archive delivered", "mail dead"]
     "#]]
     .assert_eq(&shown);
     assert_eq!(due(&mut reader, "archive", at(0), 9), [id(2), id(3)]);

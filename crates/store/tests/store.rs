@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::*;
 use expect_test::expect;
-use watchpost_core::{AlertId, DeliveryState, UnixMillis};
+use watchpost_core::{AlertId, Camera, DeliveryState, UnixMillis};
 use watchpost_store::{Batch, Filter, FrameError, Receipt};
 
 #[test]
@@ -263,7 +263,7 @@ fn lists_come_in_pages_and_by_stream() {
     let mut store = open(dir.path());
     let new = (1..=9).map(|n| {
         let mut new = arrival(id(n), &[]);
-        new.alert.stream_id = if n % 2 == 0 { "even" } else { "odd" }.into();
+        new.alert.camera = Some(Camera::unnamed(if n % 2 == 0 { "even" } else { "odd" }));
         new.alert.connection = if n < 5 { "shop" } else { "barn" }.into();
         new
     });

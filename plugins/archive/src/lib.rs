@@ -52,12 +52,9 @@ impl Sink for Archive {
     }
 
     fn deliver(&mut self, alert: &Alert<'_>, _: &Call<'_>) -> Result<(), Fail> {
-        let stream = alert
-            .json()
-            .get("stream_id")
-            .and_then(|id| id.as_str())
-            .unwrap_or_default();
-        let place = Place::of(alert.unix_ms(), stream, alert.id());
+        let camera = alert.camera().unwrap_or_default();
+        // When it happened may become known between two tries, and the place must not change.
+        let place = Place::of(alert.received(), camera, alert.id());
         let attachments: Vec<_> = alert
             .frames()
             .iter()

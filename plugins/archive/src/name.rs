@@ -1,14 +1,15 @@
-//! Where an alert is filed: `{yyyy}/{mm}/{dd}/{HH-MM-SS.mmm}-{stream}-{id}`, all of it in UTC.
+//! Where an alert is filed: `{yyyy}/{mm}/{dd}/{HH-MM-SS.mmm}-{camera}-{id}`, all of it in UTC.
 //!
 //! Names are made of letters, digits, `.`, `_` and `-` only, so they are the same on every file system, and
 //! nothing that a message says can lead out of the archive.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use time::{Date, Month, OffsetDateTime};
 
-/// Length of the stream's part of a name, in bytes. Enough for the UUIDs of the backend.
-const MAX_STREAM_BYTES: usize = 64;
+/// Length of the camera's part of a name, in bytes. Enough for the UUIDs of the backend.
+const MAX_CAMERA_BYTES: usize = 64;
 /// Length of the id's part of a name, in bytes.
 const MAX_ID_BYTES: usize = 64;
 
@@ -20,18 +21,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of an alert received at `unix_ms`, in milliseconds since 1970 UTC. The same alert always has
-    /// the same place.
-    pub(crate) fn of(unix_ms: u64, stream: &str, id: &str) -> Self {
-        let nanos = i128::from(unix_ms) * 1_000_000;
-        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    /// The place of an alert received at that time. The same alert always has the same place.
+    pub(crate) fn of(received: SystemTime, camera: &str, id: &str) -> Self {
+        let time = OffsetDateTime::from(received);
         let (hour, minute, second) = time.to_hms();
-        let stream = clean(stream, MAX_STREAM_BYTES);
+        let camera = clean(camera, MAX_CAMERA_BYTES);
         let id = clean(id, MAX_ID_BYTES);
         Self {
             day: day_path(time.date()),
             stem: format!(
-                "{hour:02}-{minute:02}-{second:02}.{:03}-{stream}-{id}",
+                "{hour:02}-{minute:02}-{second:02}.{:03}-{camera}-{id}",
                 time.millisecond()
             ),
         }
@@ -71,8 +70,8 @@ pub(crate) fn id_of(stem: &str) -> Option<&str> {
             b'0' => found.is_ascii_digit(),
             other => found == other,
         });
-    let (stream, id) = stem.get(13..)?.rsplit_once('-')?;
-    (shape && !stream.is_empty() && !id.is_empty()).then_some(id)
+    let (camera, id) = stem.get(13..)?.rsplit_once('-')?;
+    (shape && !camera.is_empty() && !id.is_empty()).then_some(id)
 }
 
 /// Leaves what may stand in a file name. A `-` in an id would make the name ambiguous to read back, and a dot
@@ -96,12 +95,18 @@ fn clean(text: &str, max_bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MS: u64 = 1_795_396_590_521;
 
-    fn path(stream: &str, id: &str) -> String {
-        let place = Place::of(MS, stream, id);
+    fn received() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(MS)
+    }
+
+    fn path(camera: &str, id: &str) -> String {
+        let place = Place::of(received(), camera, id);
         place.day.join(place.stem).display().to_string()
     }
 
@@ -112,17 +117,19 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_the_archive() {
-        for (stream, expected) in [
+        for (camera, expected) in [
             ("../../etc/x", "01-16-30.521-_.._etc_x-42"),
             ("..", "01-16-30.521-unknown-42"),
             ("", "01-16-30.521-unknown-42"),
             ("a\0b\nc/d\\e:f", "01-16-30.521-a_b_c_d_e_f-42"),
             ("Tür ☃", "01-16-30.521-T_r__-42"),
         ] {
-            assert_eq!(path(stream, "42"), format!("2026/11/23/{expected}"));
+            assert_eq!(path(camera, "42"), format!("2026/11/23/{expected}"));
         }
         assert_eq!(
-            Place::of(MS, &"x".repeat(5_000), &"9".repeat(5_000)).stem.len(),
+            Place::of(received(), &"x".repeat(5_000), &"9".repeat(5_000))
+                .stem
+                .len(),
             13 + 64 + 1 + 64
         );
     }
@@ -130,7 +137,7 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         assert_eq!(
-            id_of(&Place::of(MS, "a-b-c", "1795396590521000").stem),
+            id_of(&Place::of(received(), "a-b-c", "1795396590521000").stem),
             Some("1795396590521000")
         );
         for foreign in [

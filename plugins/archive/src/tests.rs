@@ -28,7 +28,7 @@ fn with_picture(id: &str, stream: &str, bytes: &[u8]) -> TestAlert {
         height: 3,
     };
     TestAlert {
-        json: serde_json::json!({ "id": id, "stream_id": stream }).to_string(),
+        json: serde_json::json!({ "id": id, "camera": { "id": stream } }).to_string(),
         frames: vec![frame],
         ..alert(id)
     }

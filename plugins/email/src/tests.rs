@@ -127,7 +127,7 @@ fn the_headers_say_who_what_and_that_no_man_wrote_it() {
     let server = SmtpServer::start().unwrap();
     let more = json!({
         "to": ["Guard <guard@example.com>"], "cc": ["Büro <office@example.com>"], "bcc": ["boss@example.com"],
-        "reply_to": "desk@example.com", "subject": "{{ title }} · {{ alert.stream_id }}",
+        "reply_to": "desk@example.com", "subject": "{{ title }} · {{ camera }}",
     });
     let mut bench = bench(&server, more);
     // Twice the same alert: a redelivery.
@@ -167,7 +167,7 @@ fn an_alert_cannot_add_headers_recipients_or_mails() {
     let mut alert = with_picture("7");
     alert.title = evil.into();
     alert.text = format!("{evil}\n.\n.\r\n\r.\r");
-    alert.json = json!({ "stream_id": evil }).to_string();
+    alert.json = json!({ "camera": { "id": evil } }).to_string();
     alert.frames[0].name = "../\"x\"\r\nBcc: a@b.example".into();
     alert.frames[0].mime = "text/html\r\nBcc: a@b.example".into();
     bench(&server, json!({})).deliver(&alert).unwrap();

@@ -82,6 +82,9 @@ fn command(sink: &Exec, alert: &Alert<'_>, call: &Call<'_>, pictures: &[impl AsR
         .env("WATCHPOST_ATTEMPT", call.attempt().to_string())
         .env("WATCHPOST_ID", alert.id())
         .env("WATCHPOST_UNIX_MS", alert.unix_ms().to_string())
+        .env("WATCHPOST_WHEN", alert.when())
+        .env("WATCHPOST_LATE", if alert.is_late() { "1" } else { "0" })
+        .env("WATCHPOST_CAMERA", variable(alert.camera().unwrap_or_default()))
         .env("WATCHPOST_SEVERITY", severity(alert.severity()))
         .env("WATCHPOST_TITLE", variable(alert.title()))
         .env("WATCHPOST_TEXT", variable(alert.text()));

@@ -106,7 +106,7 @@ pub(crate) fn too_old(age: &Result<Duration, SystemTimeError>, max_age: Duration
     })
 }
 
-/// When it happened. What came late counts from when it happened, not from when it was heard of.
+/// When it counts from: what came late from when it happened, all else from when it was received.
 pub(crate) fn happened(alert: &Alert<'_>) -> SystemTime {
     let document = alert.json();
     if document["late"] == true {
@@ -114,7 +114,7 @@ pub(crate) fn happened(alert: &Alert<'_>) -> SystemTime {
         // Late, and nobody knows by how much: too old.
         humantime::parse_rfc3339_weak(text).unwrap_or(SystemTime::UNIX_EPOCH)
     } else {
-        alert.time()
+        alert.received()
     }
 }
 

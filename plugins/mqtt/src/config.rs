@@ -46,14 +46,14 @@ pub(crate) struct Config {
     /// What the topics begin with.
     #[serde(default = "base")]
     pub(crate) base: String,
-    /// Where the JSON document of an alert goes, as a template. Without it, `<base>/<stream>/alert`; `""`: nowhere.
+    /// Where the JSON document of an alert goes, as a template. Without it, `<base>/<camera>/alert`; `""`: nowhere.
     #[serde(default)]
     pub(crate) topic: Option<Template>,
-    /// Where the picture goes, retained. Without it, `<base>/<stream>/picture`; `""`: nowhere.
+    /// Where the picture goes, retained. Without it, `<base>/<camera>/picture`; `""`: nowhere.
     #[serde(default)]
     pub(crate) picture_topic: Option<Template>,
     /// Where the JSON document goes once more, retained, so that who subscribes later finds the last alert. Without
-    /// it, `<base>/<stream>/state`; `""`: nowhere.
+    /// it, `<base>/<camera>/state`; `""`: nowhere.
     #[serde(default)]
     pub(crate) state_topic: Option<Template>,
     /// Where `online` stands while the sink is connected, and `offline` when it is not (the last will). Without it,

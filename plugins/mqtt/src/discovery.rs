@@ -11,7 +11,7 @@ use crate::config::{Config, HomeAssistant};
 use crate::topics::AlertTopics;
 use crate::wire::{Message, OFFLINE, ONLINE};
 
-/// Longest stream name that is shown, in characters. Home Assistant's own names end at 255.
+/// Longest camera name that is shown, in characters. Home Assistant's own names end at 255.
 const MAX_NAME_CHARS: usize = 100;
 
 /// What makes announcements.
@@ -66,8 +66,8 @@ impl Discovery {
 
     /// The announcement of the camera that an alert comes from, or of the hub for what it says of itself.
     pub(crate) fn camera(&self, alert: &Alert<'_>, topics: &AlertTopics) -> Option<Message> {
-        let stream = alert.json().get("stream_id").and_then(Value::as_str)?;
-        let id = format!("{}_{}", self.site, slug(stream));
+        let camera = alert.camera().or_else(|| alert.json()["connection"].as_str())?;
+        let id = format!("{}_{}", self.site, slug(camera));
         let mut components = serde_json::Map::new();
         if let Some(topic) = &topics.alert {
             components.insert("alarm".into(), self.alarm(&id, topic, topics.state.as_deref()));
@@ -88,7 +88,7 @@ impl Discovery {
         if components.is_empty() {
             return None;
         }
-        let shown: String = stream.chars().take(MAX_NAME_CHARS).collect();
+        let shown: String = camera.chars().take(MAX_NAME_CHARS).collect();
         Some(self.message(
             &id,
             &json!({
@@ -146,7 +146,8 @@ fn event(id: &str, topic: &str) -> Value {
         "state_topic": topic,
         "event_types": ["low", "medium", "high", "critical"],
         "value_template": "{{ {'event_type': value_json.severity, 'id': value_json.id, 'title': value_json.title, \
-            'text': value_json.text} | tojson }}",
+            'text': value_json.text, 'occurred_at': value_json.occurred_at or value_json.received_at, \
+            'late': value_json.late or false} | tojson }}",
     })
 }
 

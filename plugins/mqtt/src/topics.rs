@@ -57,14 +57,14 @@ impl Topics {
     }
 }
 
-/// What is set, or what is usual. A slash in a stream's name would begin another level.
+/// What is set, or what is usual. A slash in a camera's name would begin another level.
 fn choose(config: &Config, set: Option<&Template>, last: &str) -> Result<Option<Template>, Fail> {
     match set {
         Some(template) if template.source().is_empty() => Ok(None),
         Some(template) => Ok(Some(template.clone())),
         None => {
             let usual = format!(
-                "{}/{{{{ alert.stream_id | replace('/', '_') }}}}/{last}",
+                "{}/{{{{ (camera or alert.connection) | replace('/', '_') }}}}/{last}",
                 config.base
             );
             let template = Template::parse(&usual).map_err(|why| Fail::bad_config("/base", why))?;
@@ -101,12 +101,12 @@ mod tests {
 
     fn topics(config: &str, stream: &str) -> Result<AlertTopics, Fail> {
         let config: Config = serde_json::from_str(config).unwrap();
-        let json = serde_json::json!({ "stream_id": stream }).to_string();
+        let json = serde_json::json!({ "camera": { "id": stream } }).to_string();
         TestAlert { json, ..alert("7") }.with(|alert| Topics::new(&config)?.of(alert))
     }
 
     #[test]
-    fn usual_topics_name_the_stream() {
+    fn usual_topics_name_the_camera() {
         let topics = topics(r#"{"server":"b:1","base":"site/a"}"#, "gate").unwrap();
         assert_eq!(topics.alert.unwrap(), "site/a/gate/alert");
         assert_eq!(topics.picture.unwrap(), "site/a/gate/picture");
@@ -136,14 +136,14 @@ mod tests {
     fn a_hostile_stream_stays_in_its_level_and_is_no_wildcard() {
         let usual = topics(r#"{"server":"b:1"}"#, "../#/+\u{0}").unwrap();
         assert_eq!(usual.alert.unwrap(), "watchpost/.._____/alert");
-        let bare = topics(r#"{"server":"b:1","topic":"{{ alert.stream_id }}"}"#, "$SYS/x").unwrap();
+        let bare = topics(r#"{"server":"b:1","topic":"{{ camera }}"}"#, "$SYS/x").unwrap();
         assert_eq!(bare.alert.unwrap(), "_SYS/x");
     }
 
     #[test]
     fn a_topic_that_cannot_be_is_permanent() {
         for stream in [String::new(), "x".repeat(2_000)] {
-            let fail = topics(r#"{"server":"b:1","topic":"{{ alert.stream_id }}"}"#, &stream).unwrap_err();
+            let fail = topics(r#"{"server":"b:1","topic":"{{ camera }}"}"#, &stream).unwrap_err();
             assert_eq!(fail.outcome(), watchpost_sink::Outcome::Permanent);
         }
     }

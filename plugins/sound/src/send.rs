@@ -29,7 +29,7 @@ pub(crate) fn deliver(sink: &mut Sound, alert: &Alert<'_>, call: &Call<'_>) -> R
     let severity = alert.severity();
     if let Some(heard) = sink.heard
         && heard.severity >= severity
-        && alert.time() <= heard.until
+        && alert.received() <= heard.until
     {
         return Ok(());
     }

@@ -201,7 +201,7 @@ fn title() -> Template {
 
 #[expect(clippy::expect_used, reason = "it never changes, and a test reads it")]
 fn text() -> Template {
-    Template::parse("{{ text }}").expect("a template")
+    Template::parse("{{ text }}{% if late %} ({{ when }}){% endif %}").expect("a template")
 }
 
 fn ten_seconds() -> Duration {

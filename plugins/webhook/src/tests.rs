@@ -41,7 +41,7 @@ pub(crate) fn with_picture(id: &str, bytes: &[u8], width: u32, height: u32) -> T
     TestAlert {
         title: "Anomaly at the gate".into(),
         text: "Someone \"new\" <at> the gate & inside: Jürgen 🚨".into(),
-        json: json!({ "id": id, "stream_id": "gate" }).to_string(),
+        json: json!({ "id": id, "camera": { "id": "gate" } }).to_string(),
         frames: vec![frame],
         ..alert(id)
     }
@@ -78,7 +78,7 @@ fn told(config: Value, alert: &TestAlert) -> HttpRequest {
 fn a_json_document_holds_the_alert_and_its_picture() {
     let alert = with_picture("7", PICTURE, 4, 3);
     let request = told(
-        json!({ "fields": { "site": "{{ id }}", "name": "shop {{ alert.stream_id }}" } }),
+        json!({ "fields": { "site": "{{ id }}", "name": "shop {{ camera }}" } }),
         &alert,
     );
     assert_eq!(
@@ -95,7 +95,7 @@ fn a_json_document_holds_the_alert_and_its_picture() {
     );
     let expected = json!({
         "id": "7", "title": alert.title, "text": alert.text, "severity": "high", "unix_ms": alert.unix_ms,
-        "alert": { "id": "7", "stream_id": "gate" },
+        "alert": { "id": "7", "camera": { "id": "gate" } },
         "pictures": [{ "name": "frame.jpg", "type": "image/jpeg", "base64": null }],
         "site": 7, "name": "shop gate",
     });

@@ -53,7 +53,7 @@ impl Acknowledged {
         let original = Copy {
             length: alert["picture_len"].as_u64().context("a length")?,
             crc32c: u32::try_from(crc32c)?,
-            ..Copy::named(alert)?
+            ..Copy::named(text(alert, "stream_id")?, &alert["person_id"])?
         };
         Ok(Self {
             anomaly_id: text(alert, "anomaly_id")?,
@@ -64,10 +64,10 @@ impl Acknowledged {
 
 impl Copy {
     /// Without its picture.
-    fn named(document: &Value) -> Result<Self> {
+    fn named(stream_id: String, person_id: &Value) -> Result<Self> {
         Ok(Self {
-            stream_id: text(document, "stream_id")?,
-            person_id: document["person_id"].as_i64().context("a person")?,
+            stream_id,
+            person_id: person_id.as_i64().context("a person")?,
             length: 0,
             crc32c: 0,
         })
@@ -165,8 +165,9 @@ fn stored(data_dir: &Path) -> Result<BTreeMap<u64, Copy>> {
         .find(|entry| entry.path().extension().is_some_and(|ending| ending == "db"))
         .with_context(|| format!("no database in {}", data_dir.display()))?;
     let connection = Connection::open_with_flags(database.path(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut query =
-        connection.prepare("SELECT id, stream, json_extract(body, '$.person_id'), length, crc FROM alert")?;
+    let mut query = connection.prepare(
+        "SELECT id, stream, json_extract(body, '$.visionguard.person_id'), length, crc FROM alert",
+    )?;
     let rows = query.query_map((), |row| {
         let copy = Copy {
             stream_id: row.get(1)?,
@@ -198,7 +199,10 @@ fn archived(dir: &Path) -> Result<BTreeMap<u64, Copy>> {
         let copy = Copy {
             length: picture.len() as u64,
             crc32c: crc32c::crc32c(&picture),
-            ..Copy::named(&document)?
+            ..Copy::named(
+                text(&document["camera"], "id")?,
+                &document["visionguard"]["person_id"],
+            )?
         };
         ensure!(found.insert(id, copy).is_none(), "alert {id} is archived twice");
     }

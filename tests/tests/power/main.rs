@@ -108,7 +108,12 @@ fn check(data_dir: &Path, sent: &[Value]) -> Result<()> {
         let ended = page.len() < PAGE as usize;
         for found in page {
             let frame = found.frame.context("an alert without its picture")?;
-            let key = (found.alert.stream_id, found.alert.person_id);
+            let person = found
+                .alert
+                .visionguard
+                .as_ref()
+                .map_or(0, |fields| fields.person_id);
+            let key = (found.alert.camera_id().to_owned(), person);
             stored.insert(key, frame);
         }
         if ended {

@@ -108,8 +108,8 @@ pub struct SlotSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackfillSettings {
-    /// Whether anomalies that did not come over the connection are fetched. They become alerts that are marked
-    /// `late` and have the time at which they happened; `max_age` of a sink counts from then.
+    /// Whether anomalies that did not come over the connection are fetched. They become alerts that came `via`
+    /// the list and have the time at which they happened; `max_age` of a sink counts from then.
     pub enabled: bool,
     /// The shops whose anomalies are wanted. Empty, those that the backend lists for the user.
     pub shop_ids: Vec<String>,

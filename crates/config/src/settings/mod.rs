@@ -64,6 +64,11 @@ pub struct HubSettings {
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// Name of the site, which every alert carries, for whoever gets the alerts of several.
+    #[schemars(with = "Option<forms::Text>")]
+    pub site: Option<String>,
+    /// An alert that is received more than this after it happened is marked as late: it is news, not an alarm.
+    pub late_after: TimeSpan,
     /// How long a connection may be disconnected before the hub raises an event, an alert of kind `hub`.
     pub link_grace: TimeSpan,
     /// How long a hub that is stopping may take to finish what is in flight. The rest is finished after the next
@@ -114,6 +119,8 @@ impl Default for HubSettings {
             require_sandbox: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            site: None,
+            late_after: TimeSpan::from_secs(120),
             link_grace: TimeSpan::from_secs(60),
             shutdown_grace: TimeSpan::from_secs(10),
         }

@@ -27,6 +27,10 @@ fn defaults() {
                 require_sandbox: false,
                 log: "info",
                 log_format: Text,
+                site: None,
+                late_after: TimeSpan(
+                    120s,
+                ),
                 link_grace: TimeSpan(
                     60s,
                 ),

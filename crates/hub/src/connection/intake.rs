@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertIds, AlertKind, BoundingBox, Confidence, Details, MonotonicTime, Picture, Severity,
-    UnixMillis,
+    Alert, AlertIds, AlertKind, BoundingBox, Camera, Confidence, Details, MonotonicTime, Picture, Severity,
+    UnixMillis, VisionGuard,
 };
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Message, ParseError, ParseOptions, Parser, PictureLimits};
@@ -167,25 +167,25 @@ fn arrive(
     let bytes = ALERT_OVERHEAD_BYTES
         + frame.as_ref().map_or(0, Vec::len)
         + alert.pose.map_or(0, |pose| pose.get().len());
+    let camera = Camera::unnamed(alert.stream_id.clone());
     Arrived {
         ack: Some(wire::outgoing::ack(&alert.stream_id, alert.source_id.as_ref())),
         alert: Alert {
-            id: ids.next(now),
-            kind: AlertKind::Anomaly,
-            connection: connection.to_owned(),
             source_id: alert.source_id.as_ref().map(|id| id.as_str().to_owned()),
-            stream_id: alert.stream_id.clone().into_owned(),
-            person_id: alert.person_id,
-            received_at: now,
             occurred_at: occurred_at(alert),
-            anomaly_id: None,
-            shop_id: None,
-            late: false,
             severity: severity(alert),
-            title: format!("Anomaly on stream {}", short(&alert.stream_id)),
+            title: format!("Anomaly at camera {}", camera.label()),
+            camera: Some(camera),
             text: text(alert),
             details: details(alert),
             picture,
+            visionguard: Some(VisionGuard {
+                person_id: alert.person_id,
+                frame_number: alert.frame_number,
+                pose: alert.pose.and_then(|pose| serde_json::from_str(pose.get()).ok()),
+                ..VisionGuard::default()
+            }),
+            ..Alert::new(ids.next(now), AlertKind::Anomaly, connection, now)
         },
         frame,
         bytes,
@@ -231,16 +231,6 @@ fn details(alert: &wire::Alert<'_>) -> Details {
         bbox: alert
             .bbox
             .map(|wire::BoundingBox { x, y, w, h }| BoundingBox { x, y, w, h }),
-        frame_number: alert.frame_number,
-        pose: alert.pose.and_then(|pose| serde_json::from_str(pose.get()).ok()),
-    }
-}
-
-/// Enough of a stream id to tell cameras apart; the backend makes UUIDs and itself shows 8 digits.
-pub(super) fn short(stream_id: &str) -> &str {
-    match stream_id.char_indices().nth(8) {
-        Some((end, _)) if stream_id.len() == 36 => &stream_id[..end],
-        _ => stream_id,
     }
 }
 
@@ -274,11 +264,13 @@ mod tests {
               "id": 1000000,
               "kind": "anomaly",
               "connection": "shop",
-              "stream_id": "3544c7ab-a57f-478e-918e-bb579162847a",
-              "person_id": 2,
+              "camera": {
+                "id": "3544c7ab-a57f-478e-918e-bb579162847a"
+              },
               "received_at": "1970-01-01T00:00:01.000Z",
+              "via": "live",
               "severity": "high",
-              "title": "Anomaly on stream 3544c7ab",
+              "title": "Anomaly at camera 3544c7ab",
               "text": "Abnormal behaviour of person 2, score -1.23",
               "details": {
                 "status": "unknown",
@@ -290,11 +282,14 @@ mod tests {
                   "y": 2.0,
                   "w": 3.0,
                   "h": 4.0
-                },
-                "frame_number": 30
+                }
               },
               "picture": {
                 "missing": "the message's picture is empty"
+              },
+              "visionguard": {
+                "person_id": 2,
+                "frame_number": 30
               }
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&arrived.alert).unwrap());

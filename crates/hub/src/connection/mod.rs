@@ -246,11 +246,9 @@ impl Connection {
         self.in_hand += 1;
         self.in_hand_bytes += arrival.bytes;
         if arrival.ack.is_some() {
-            self.pairing.alert(
-                arrival.alert.id,
-                &arrival.alert.stream_id,
-                arrival.alert.person_id,
-            );
+            let alert = &arrival.alert;
+            let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
+            self.pairing.alert(alert.id, alert.camera_id(), person_id);
         }
         let intake::Arrived {
             alert,

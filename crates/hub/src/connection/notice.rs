@@ -8,7 +8,8 @@ use actix::prelude::*;
 use tracing::debug;
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertIds, AlertKind, ConnectFailure, Correlation, Details, Picture, Severity, UnixMillis,
+    Alert, AlertIds, AlertKind, Camera, ConnectFailure, Correlation, Details, Picture, Severity, UNKNOWN,
+    UnixMillis, VisionGuard,
 };
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Notification, NotificationKind};
@@ -69,9 +70,12 @@ impl Notices {
         if notification.kind == NotificationKind::OwlEye {
             let mut alert = self.noticed(notification, AlertKind::OwlEye, now);
             alert.source_id = None;
-            alert.anomaly_id = Some(record.anomaly_id.clone());
-            alert.shop_id.clone_from(&record.shop_id);
-            alert.stream_id = record.stream_id.clone().unwrap_or(alert.stream_id);
+            alert.visionguard = Some(VisionGuard {
+                anomaly_id: Some(record.anomaly_id.clone()),
+                shop_id: record.shop_id.clone(),
+                ..VisionGuard::default()
+            });
+            alert.camera = record.stream_id.clone().map(Camera::unnamed);
             alert.occurred_at = record.at.map(|at| at.at(time::UtcOffset::UTC).into());
             return Told::OwlEye {
                 record,
@@ -94,19 +98,9 @@ impl Notices {
             NotificationKind::OwlEye => "owl_eye",
             NotificationKind::Other(word) => word,
         };
+        // Those made over REST carry the server's local time, without saying which that is: `occurred_at` stays open.
         Alert {
-            id: self.ids.next(now),
-            kind,
-            connection: self.connection.clone(),
             source_id: notification.notification_id.clone().map(Into::into),
-            stream_id: "unknown".to_owned(),
-            person_id: 0,
-            received_at: now,
-            // Those made over REST carry the server's local time, without saying which that is.
-            occurred_at: None,
-            anomaly_id: None,
-            shop_id: None,
-            late: false,
             severity: notification
                 .priority
                 .as_deref()
@@ -115,10 +109,11 @@ impl Notices {
             title: or(&notification.title, "Notice"),
             text: or(&notification.message, "The backend sent a notice without a text."),
             details: Details {
-                status: or(status, "unknown"),
+                status: or(status, UNKNOWN),
                 ..Details::default()
             },
             picture: Picture::Missing("notices have none".to_owned()),
+            ..Alert::new(self.ids.next(now), kind, self.connection.as_str(), now)
         }
     }
 }
@@ -153,7 +148,7 @@ impl Connection {
             Told::Notice(alert) => self.accept(Arrived::fetched(*alert, None), ctx),
             Told::OwlEye { record, alert } => self.owl_eye(record, *alert, ctx),
             Told::Record(record) => {
-                let stream_id = record.stream_id.as_deref().unwrap_or("unknown");
+                let stream_id = record.stream_id.as_deref().unwrap_or(UNKNOWN);
                 match self
                     .pairing
                     .notification(stream_id, record.person_id.unwrap_or(0))

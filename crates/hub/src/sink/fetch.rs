@@ -25,6 +25,7 @@ struct Head {
     text: String,
     severity: Severity,
     received_at: UnixMillis,
+    occurred_at: Option<UnixMillis>,
     picture: Picture,
 }
 
@@ -86,13 +87,14 @@ fn load(
         .into_iter()
         .collect();
     let frame_bytes = frames.iter().map(FrameFd::len).sum();
+    let unix_ms = u64::try_from(head.happened_at().0).unwrap_or(0);
     let document = Arc::new(AlertDoc {
         id: alert.to_string(),
         severity: severity(head.severity),
         title: head.title,
         text: head.text,
         json: body,
-        unix_ms: u64::try_from(head.received_at.0).unwrap_or(0),
+        unix_ms,
     });
     Ok(DueDelivery {
         alert,
@@ -115,9 +117,15 @@ impl Head {
                 text: "What is stored of this alert is damaged.".to_owned(),
                 severity: Severity::High,
                 received_at: UnixMillis(i64::try_from(alert.0 / 1_000).unwrap_or(0)),
+                occurred_at: None,
                 picture: Picture::Missing(String::new()),
             }
         })
+    }
+
+    /// See [`watchpost_core::Alert::happened_at`].
+    fn happened_at(&self) -> UnixMillis {
+        self.occurred_at.unwrap_or(self.received_at).min(self.received_at)
     }
 }
 

@@ -31,7 +31,10 @@ pub(super) fn log(sink: &str, notice: &SinkNotice) {
         SinkNotice::DeliversAgain => info!(sink, "delivers again"),
         SinkNotice::DeadLettered { alert, why } => error!(sink, %alert, "dead-lettered: {why}"),
         SinkNotice::Expired(count) => {
-            warn!(sink, "{count} alerts grew older than max_age and are not delivered");
+            warn!(
+                sink,
+                "{count} alerts grew older than max_age and are not delivered"
+            );
         }
         SinkNotice::Cancelled(alert) => {
             info!(sink, %alert, "cancelled: acknowledged, or dropped by the operator");

@@ -7,7 +7,7 @@ use watchpost_sinkhost::{self as sinkhost, Exit, ExitKind};
 
 use super::{Sink, launch, log, memory};
 use crate::status::SinkReport;
-use crate::store::{Settled, Released};
+use crate::store::{Released, Settled};
 
 /// Something is due, or something in flight has to stop.
 #[derive(Debug, Message)]
@@ -36,10 +36,7 @@ impl StreamHandler<sinkhost::Event> for Sink {
                 notes,
             } => SinkEvent::Ended {
                 call: call_id,
-                instance_failed: matches!(
-                    outcome,
-                    sinkhost::Outcome::Fatal | sinkhost::Outcome::BadConfig
-                ),
+                instance_failed: matches!(outcome, sinkhost::Outcome::Fatal | sinkhost::Outcome::BadConfig),
                 outcome: launch::outcome(outcome, &notes),
             },
             sinkhost::Event::Exited(exit) => {

@@ -223,11 +223,7 @@ impl Sink {
         self.parts.settings.until_dismissed
     }
 
-    fn call(
-        &self,
-        call: CallId,
-        make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>,
-    ) -> Option<Event> {
+    fn call(&self, call: CallId, make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>) -> Option<Event> {
         let made = self.child.as_deref().map_or(Err(NotQueued::Gone), make);
         let never = match made.err()? {
             NotQueued::Gone | NotQueued::Full => None,

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{pause, sleep};
 use watchpost_config::SinkSettings;
 use watchpost_core::{
-    AlertId, AlertKind, DeliveryResult, DeliveryState, DueDelivery, Fetched, HubEvent, MonotonicTime, SinkState, UnixMillis,
+    AlertId, AlertKind, DeliveryResult, DeliveryState, DueDelivery, Fetched, HubEvent, MonotonicTime,
+    SinkState, UnixMillis,
 };
 use watchpost_sinkhost::{AlertDoc, Event, Exit, ExitKind, Job, NotQueued, Note, Outcome, Severity};
 
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::guard::Guard;
 use crate::notifier::{SinkNotifiers, StopRequest};
 use crate::status::SinkReport;
-use crate::store::{Settled, Released};
+use crate::store::{Released, Settled};
 
 /// When the tests take place.
 const START: UnixMillis = UnixMillis(1_795_396_590_000);
@@ -91,7 +92,11 @@ impl Shared {
 
     fn alerts_in_child(&self) -> Vec<u64> {
         let world = self.lock();
-        world.calls.iter().filter_map(|(_, alert)| Some((*alert)?.0)).collect()
+        world
+            .calls
+            .iter()
+            .filter_map(|(_, alert)| Some((*alert)?.0))
+            .collect()
     }
 
     /// Records what waited for the disk.
@@ -101,7 +106,9 @@ impl Shared {
             world.disk_fails = false;
             std::mem::take(&mut world.waiting)
         };
-        waiting.into_iter().for_each(|(results, reply)| self.record_now(results, &reply));
+        waiting
+            .into_iter()
+            .for_each(|(results, reply)| self.record_now(results, &reply));
     }
 
     fn record_now(&self, results: Vec<DeliveryResult>, reply: &Recipient<Settled>) {
@@ -346,10 +353,17 @@ async fn what_has_ended_is_not_delivered_again_while_the_disk_fails() {
     bench.world.lock().disk_fails = false;
     bench.notifiers.notify_all();
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(bench.world.alerts_in_child(), [0u64; 0], "it is unrecorded, not due");
+    assert_eq!(
+        bench.world.alerts_in_child(),
+        [0u64; 0],
+        "it is unrecorded, not due"
+    );
     bench.world.disk_works();
     rest().await;
-    assert_eq!(bench.world.lock().recorded, [(AlertId(1), DeliveryState::Delivered)]);
+    assert_eq!(
+        bench.world.lock().recorded,
+        [(AlertId(1), DeliveryState::Delivered)]
+    );
     assert!(bench.world.lock().pending.is_empty());
 }
 
@@ -368,13 +382,20 @@ async fn a_cancel_that_races_the_outcome_wins_while_it_is_not_recorded() {
     rest().await;
     bench.world.disk_works();
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(bench.world.lock().recorded, [], "how a cancelled call ends is not recorded");
+    assert_eq!(
+        bench.world.lock().recorded,
+        [],
+        "how a cancelled call ends is not recorded"
+    );
     assert_eq!(bench.world.alerts_in_child(), [2], "and it is not started again");
     bench.world.lock().pending.remove(&AlertId(1));
     drop(hold);
     bench.world.end(Outcome::Ok);
     rest().await;
-    assert_eq!(bench.world.lock().recorded, [(AlertId(2), DeliveryState::Delivered)]);
+    assert_eq!(
+        bench.world.lock().recorded,
+        [(AlertId(2), DeliveryState::Delivered)]
+    );
 }
 
 #[actix::test]
@@ -403,7 +424,11 @@ async fn a_fetch_that_runs_while_retries_are_released_is_done_again() {
     bench.world.lock().hold_release = true;
     bench.world.end(RETRY);
     rest().await;
-    assert_eq!(bench.world.lock().held.len(), 1, "a fetch for the free place runs");
+    assert_eq!(
+        bench.world.lock().held.len(),
+        1,
+        "a fetch for the free place runs"
+    );
     bench.plan([9]);
     bench.world.end(RETRY);
     bench.world.end(RETRY);
@@ -414,7 +439,11 @@ async fn a_fetch_that_runs_while_retries_are_released_is_done_again() {
     bench.world.lock().hold_fetches = false;
     bench.world.lock().held.clear();
     rest().await;
-    assert_eq!(bench.world.lock().fetches, fetches, "nothing is read while they are released");
+    assert_eq!(
+        bench.world.lock().fetches,
+        fetches,
+        "nothing is read while they are released"
+    );
     assert_eq!(bench.world.alerts_in_child(), [0u64; 0]);
     bench.world.release_now();
     rest().await;
@@ -442,7 +471,11 @@ async fn a_sink_that_is_down_is_probed_with_growing_waits_and_costs_no_attempt()
     sleep(Duration::from_secs(60)).await;
     bench.world.end(Outcome::Ok);
     rest().await;
-    assert_eq!(bench.world.alerts_in_child(), [1], "one delivery, which has to prove it");
+    assert_eq!(
+        bench.world.alerts_in_child(),
+        [1],
+        "one delivery, which has to prove it"
+    );
     bench.world.end(Outcome::Ok);
     rest().await;
     assert_eq!(bench.world.alerts_in_child(), [2, 3]);
@@ -459,7 +492,11 @@ async fn a_child_that_holds_too_much_is_recycled_once_nothing_is_in_flight() {
     sleep(Duration::from_secs(60)).await;
     bench.plan([2]);
     rest().await;
-    assert_eq!(bench.world.alerts_in_child(), [1], "nothing new is begun, nothing is cut short");
+    assert_eq!(
+        bench.world.alerts_in_child(),
+        [1],
+        "nothing new is begun, nothing is cut short"
+    );
     bench.world.lock().memory = None;
     bench.world.end(Outcome::Ok);
     rest().await;
@@ -483,9 +520,16 @@ async fn stopping_finishes_what_is_in_flight_records_it_and_then_ends_the_child(
     assert!(bench.world.lock().events.is_some(), "so the child lives");
     bench.world.disk_works();
     stopped.await.unwrap();
-    assert_eq!(bench.world.lock().recorded, [(AlertId(1), DeliveryState::Delivered)]);
+    assert_eq!(
+        bench.world.lock().recorded,
+        [(AlertId(1), DeliveryState::Delivered)]
+    );
     assert!(bench.world.lock().events.is_none());
-    assert_eq!(bench.world.lock().pending.len(), 1, "the second waits for the next start");
+    assert_eq!(
+        bench.world.lock().pending.len(),
+        1,
+        "the second waits for the next start"
+    );
     assert!(!sink.connected());
 }
 

@@ -19,6 +19,7 @@ use super::{Accept, Command, Readers, Receipt, Released, Settle, Settled, StoreH
 use crate::clock::Clock;
 use crate::live::LiveEvent;
 use crate::notifier::SinkNotifiers;
+use crate::stamp::Stamp;
 
 /// Pictures that one commit may hold, in bytes: beyond it a larger group gains nothing.
 const MAX_BATCH_BYTES: usize = 8 << 20;
@@ -36,6 +37,8 @@ pub(crate) struct WriterParts {
     /// Most alerts in one commit.
     pub(crate) group_commit: usize,
     pub(crate) router: Router,
+    /// What every alert gets before it is routed.
+    pub(crate) stamp: Stamp,
     /// Woken when there is something due for the sink of that name.
     pub(crate) notifiers: SinkNotifiers,
     pub(crate) live: broadcast::Sender<LiveEvent>,
@@ -191,12 +194,13 @@ impl Writer {
         match command {
             Command::Accept(accept) => {
                 let Accept {
-                    alert,
+                    mut alert,
                     frame,
                     ack,
                     bytes,
                     reply,
                 } = *accept;
+                self.parts.stamp.apply(&mut alert);
                 let deliveries = self.parts.router.plan(&alert);
                 self.batch.arrivals.push(Arrival {
                     alert,
@@ -265,7 +269,8 @@ impl Writer {
     /// Makes an alert of an event, which goes with the next commit.
     pub(super) fn raise(&mut self, event: HubEvent) {
         let now = self.parts.clock.unix();
-        let alert = event.into_alert(self.parts.ids.next(now), now);
+        let mut alert = event.into_alert(self.parts.ids.next(now), now);
+        self.parts.stamp.apply(&mut alert);
         warn!("{}: {}", alert.title, alert.text);
         let deliveries = self.parts.router.plan(&alert);
         self.batch.arrivals.push(Arrival {

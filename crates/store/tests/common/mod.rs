@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use watchpost_core::{
-    Alert, AlertId, AlertKind, DeliveryState, Details, Picture, PlannedDelivery, Severity, UnixMillis,
+    Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Picture, PlannedDelivery, UnixMillis,
+    VisionGuard,
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Reader, Receipt, Retention, Store, StoreOptions};
 
@@ -42,27 +43,20 @@ pub(crate) fn at(n: i64) -> UnixMillis {
 
 /// An alert for these sinks, without a picture.
 pub(crate) fn arrival(id: AlertId, sinks: &[&str]) -> Arrival {
+    let received_at = UnixMillis(i64::try_from(id.0 / 1_000).unwrap());
     let alert = Alert {
-        id,
-        kind: AlertKind::Anomaly,
-        connection: "shop".into(),
-        source_id: None,
-        stream_id: "front-door".into(),
-        person_id: 1,
-        received_at: UnixMillis(i64::try_from(id.0 / 1_000).unwrap()),
-        occurred_at: None,
-        anomaly_id: None,
-        shop_id: None,
-        late: false,
-        severity: Severity::Low,
+        camera: Some(Camera::unnamed("front-door")),
         title: "Anomaly at front-door".into(),
         text: "Person 1, score -1.23".into(),
         details: Details {
-            status: "unknown".into(),
             score: Some(-1.23),
             ..Details::default()
         },
-        picture: Picture::Missing("the message had no picture".into()),
+        visionguard: Some(VisionGuard {
+            person_id: 1,
+            ..VisionGuard::default()
+        }),
+        ..Alert::new(id, AlertKind::Anomaly, "shop", received_at)
     };
     let planned = |&sink: &&str| PlannedDelivery {
         sink: sink.into(),

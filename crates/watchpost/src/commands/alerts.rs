@@ -8,7 +8,7 @@ use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use watchpost_core::{AlertId, Picture};
+use watchpost_core::{Alert, AlertId, Camera, Picture};
 use watchpost_hub::AlertEntry;
 
 use crate::client::HubClient;
@@ -80,16 +80,44 @@ async fn list(hub: &HubClient, limit: Option<u32>, all: bool, json: bool) -> any
             continue;
         }
         let alert = &entry.alert;
+        let late = if alert.late { "  (late)" } else { "" };
         let dismissed = if entry.dismissed { "  (dismissed)" } else { "" };
         out::line(format_args!(
-            "{}  {}  {:8}  {}: {}{dismissed}",
-            alert.id, alert.received_at, alert.severity, alert.connection, alert.title
+            "{}  {}  {:8}  {}: {}{late}{dismissed}",
+            alert.id,
+            alert.happened_at(),
+            alert.severity,
+            alert.connection,
+            alert.title
         ))?;
     }
     if entries.is_empty() && !json {
         out::line("no alerts")?;
     }
     Ok(())
+}
+
+/// When it happened, and when it was received where that differs by more than people would notice.
+fn happened(alert: &Alert) -> String {
+    let happened = alert.happened_at();
+    if alert.late {
+        format!(
+            "{happened}, late: received {} via {}",
+            alert.received_at, alert.via
+        )
+    } else {
+        happened.to_string()
+    }
+}
+
+fn camera(alert: &Alert) -> String {
+    match &alert.camera {
+        None => "none".to_owned(),
+        Some(Camera {
+            id, name: Some(name), ..
+        }) => format!("{name} ({id})"),
+        Some(camera) => camera.id.clone(),
+    }
 }
 
 async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) -> anyhow::Result<()> {
@@ -112,9 +140,9 @@ async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) 
     };
     for (what, value) in [
         ("alert", alert.id.to_string()),
-        ("received", alert.received_at.to_string()),
+        ("happened", happened(alert)),
         ("connection", alert.connection.clone()),
-        ("stream", alert.stream_id.clone()),
+        ("camera", camera(alert)),
         ("severity", alert.severity.to_string()),
         ("picture", picture),
         ("dismissed", if entry.dismissed { "yes" } else { "no" }.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchpost_core::{Alert, AlertIds, FailureKind, UnixMillis};
+use watchpost_core::{Alert, AlertIds, FailureKind, UnixMillis, Via};
 use watchpost_visionguard::PictureLimits;
 use watchpost_visionguard::rest::Anomaly;
 
@@ -24,7 +24,7 @@ pub(in super::super) async fn told_of(
     now: UnixMillis,
 ) -> (Alert, Option<Vec<u8>>) {
     let picture = picture(api, session, anomaly).await;
-    record::alert(anomaly, connection, false, picture, limits, ids, now)
+    record::alert(anomaly, connection, Via::Live, picture, limits, ids, now)
 }
 
 pub(super) async fn picture(api: &Api, session: &Session, anomaly: &Anomaly) -> Result<Vec<u8>, String> {

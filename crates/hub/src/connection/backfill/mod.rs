@@ -1,7 +1,7 @@
 //! Fetches what did not come over the socket: after every gap, and now and then to be sure.
 //!
 //! The backend's list of anomalies is compared with the store. A row that came over the socket gives its alert what it
-//! lacked; one that did not becomes an alert that is marked `late`. How far the list is known is kept with the alerts,
+//! lacked; one that did not becomes an alert that came `via` the list. How far the list is known is kept with the alerts,
 //! so that nothing is missed while the hub itself is away.
 
 mod fetch;
@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{AlertIds, ConnectFailure, FailureKind, LinkState, MonotonicTime, UnixMillis};
+use watchpost_core::{AlertIds, ConnectFailure, FailureKind, LinkState, MonotonicTime, UnixMillis, Via};
 use watchpost_store::{Annotation, Reader, StoreError};
 use watchpost_visionguard::PictureLimits;
 
@@ -316,7 +316,7 @@ impl Pass {
             }
             Row::Readable(anomaly) => {
                 let picture = picture(&self.api, &self.session, &anomaly).await;
-                record::alert(&anomaly, name, true, picture, self.limits, &self.ids, now)
+                record::alert(&anomaly, name, Via::List, picture, self.limits, &self.ids, now)
             }
         };
         let mut waiting = Some(Box::new(Arrived::fetched(alert, frame)));

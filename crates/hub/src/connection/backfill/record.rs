@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use time::UtcOffset;
-use watchpost_core::{Alert, AlertIds, AlertKind, BoundingBox, Details, Picture, Severity, UnixMillis};
+use watchpost_core::{
+    Alert, AlertIds, AlertKind, BoundingBox, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, Via,
+    VisionGuard,
+};
 use watchpost_store::PLACE_PREFIX;
 use watchpost_visionguard::rest::Anomaly;
 use watchpost_visionguard::{JpegFrame, PictureLimits, Timestamp};
-
-use super::super::intake::short;
 
 /// The backend's word for an anomaly of its night watch.
 const OWL_EYE: &str = "owl_eye_intrusion";
@@ -28,7 +29,7 @@ pub(super) fn person_id(anomaly: &Anomaly) -> Option<i64> {
 pub(super) fn alert(
     anomaly: &Anomaly,
     connection: &str,
-    late: bool,
+    via: Via,
     picture: Result<Vec<u8>, String>,
     limits: PictureLimits,
     ids: &Arc<AlertIds>,
@@ -36,27 +37,20 @@ pub(super) fn alert(
 ) -> (Alert, Option<Vec<u8>>) {
     let extra = anomaly.extra_data.clone().unwrap_or_default();
     let owl_eye = anomaly.anomaly_type.as_deref() == Some(OWL_EYE);
-    let stream_id = extra.stream_id.clone().unwrap_or_else(|| "unknown".to_owned());
+    let camera = Camera::unnamed(extra.stream_id.clone().unwrap_or_else(|| UNKNOWN.to_owned()));
     let score = anomaly.confidence_score.filter(|score| score.is_finite());
     let (picture, frame) = framed(picture, limits);
     let person_id = person_id(anomaly).unwrap_or(0);
-    let (title, text) = words(anomaly, owl_eye, late, &stream_id, person_id);
+    let (title, text) = words(anomaly, owl_eye, &camera, person_id);
+    let kind = if owl_eye {
+        AlertKind::OwlEye
+    } else {
+        AlertKind::Anomaly
+    };
     let alert = Alert {
-        id: ids.next(now),
-        kind: if owl_eye {
-            AlertKind::OwlEye
-        } else {
-            AlertKind::Anomaly
-        },
-        connection: connection.to_owned(),
-        source_id: None,
-        stream_id,
-        person_id,
-        received_at: now,
+        camera: Some(camera),
         occurred_at: happened(anomaly),
-        anomaly_id: Some(anomaly.id.clone()),
-        shop_id: anomaly.shop_id.clone(),
-        late,
+        via,
         severity: anomaly
             .severity
             .as_deref()
@@ -65,7 +59,7 @@ pub(super) fn alert(
         title,
         text,
         details: Details {
-            status: anomaly.status.clone().unwrap_or_else(|| "unknown".to_owned()),
+            status: anomaly.status.clone().unwrap_or_else(|| UNKNOWN.to_owned()),
             classification: extra.classification,
             confidence: None,
             // The backend keeps it without its sign.
@@ -76,31 +70,34 @@ pub(super) fn alert(
                 w: b.w,
                 h: b.h,
             }),
-            frame_number: extra.frame_number,
-            pose: None,
         },
         picture,
+        visionguard: Some(VisionGuard {
+            person_id,
+            anomaly_id: Some(anomaly.id.clone()),
+            shop_id: anomaly.shop_id.clone(),
+            frame_number: extra.frame_number,
+            pose: None,
+        }),
+        ..Alert::new(ids.next(now), kind, connection, now)
     };
     (alert, frame)
 }
 
 /// A line and a sentence.
-fn words(anomaly: &Anomaly, owl_eye: bool, late: bool, stream_id: &str, person_id: i64) -> (String, String) {
+fn words(anomaly: &Anomaly, owl_eye: bool, camera: &Camera, person_id: i64) -> (String, String) {
     let place = anomaly.location.as_deref().filter(|place| !place.is_empty());
     let title = if owl_eye {
         format!("Owl Eye at {}", place.unwrap_or("the shop"))
     } else {
-        format!("Anomaly on stream {}", short(stream_id))
+        format!("Anomaly at camera {}", camera.label())
     };
     let described = anomaly.description.as_deref().map(str::trim).unwrap_or_default();
-    let mut text = match (described, owl_eye) {
-        ("", true) => "Somebody was there after hours".to_owned(),
+    let text = match (described, owl_eye) {
+        ("", true) => "A person was there after hours".to_owned(),
         ("", false) => format!("Abnormal behaviour of person {person_id}"),
         (description, _) => description.to_owned(),
     };
-    if late {
-        text += " (fetched afterwards)";
-    }
     (title, text)
 }
 
@@ -114,17 +111,9 @@ pub(super) fn unreadable(
 ) -> Alert {
     debug_assert!(place.starts_with(PLACE_PREFIX));
     Alert {
-        id: ids.next(now),
-        kind: AlertKind::Anomaly,
-        connection: connection.to_owned(),
-        source_id: None,
-        stream_id: "unknown".to_owned(),
-        person_id: 0,
-        received_at: now,
+        camera: Some(Camera::unnamed(UNKNOWN)),
         occurred_at: Some(newest),
-        anomaly_id: Some(place.to_owned()),
-        shop_id: None,
-        late: true,
+        via: Via::List,
         // Its score is infinite, which is as abnormal as can be.
         severity: Severity::High,
         title: "Anomaly that the backend cannot show".to_owned(),
@@ -136,6 +125,11 @@ pub(super) fn unreadable(
             ..Details::default()
         },
         picture: Picture::Missing("the backend cannot show this anomaly".to_owned()),
+        visionguard: Some(VisionGuard {
+            anomaly_id: Some(place.to_owned()),
+            ..VisionGuard::default()
+        }),
+        ..Alert::new(ids.next(now), AlertKind::Anomaly, connection, now)
     }
 }
 

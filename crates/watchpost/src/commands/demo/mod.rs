@@ -151,7 +151,8 @@ impl Printer {
             };
             out::line(format_args!(
                 "{}  {:32} {picture}",
-                alert.received_at, alert.title
+                alert.happened_at(),
+                alert.title
             ))?;
             self.last = alert.id;
         }

@@ -357,7 +357,7 @@ fn newest(
     };
     if known
         .iter()
-        .any(|entry| entry.alert.anomaly_id.as_deref() == Some(&anomaly.id))
+        .any(|entry| entry.alert.anomaly_id() == Some(&anomaly.id))
     {
         return report.pass(
             "anomalies",
