@@ -62,6 +62,12 @@ pub struct SinkReport {
     /// What last went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Since when it cannot deliver, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<UnixMillis>,
+    /// When a sink that cannot deliver is tried next, if that is not now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<UnixMillis>,
     /// How many deliveries stand in each state.
     pub deliveries: BTreeMap<DeliveryState, u64>,
 }
@@ -78,6 +84,8 @@ impl SinkReport {
             crashes: 0,
             sandbox_gaps: Vec::new(),
             last_error: None,
+            down_since: None,
+            next_try_at: None,
             deliveries: BTreeMap::new(),
         }
     }

@@ -40,6 +40,8 @@ pub struct SinkMachine {
     pub(super) last_fetch: u64,
     stopping: bool,
     wake: Option<MonotonicTime>,
+    /// Since when it cannot deliver.
+    down_since: Option<UnixMillis>,
 }
 
 /// The plugin's process.
@@ -126,6 +128,7 @@ impl SinkMachine {
             last_fetch: 0,
             stopping: false,
             wake: None,
+            down_since: None,
         }
     }
 
@@ -135,8 +138,18 @@ impl SinkMachine {
         if self.child != Child::Stopped {
             self.take(now, event, &mut effects);
             self.advance(now, &mut effects);
+            self.note_state(now.unix);
         }
         effects
+    }
+
+    fn note_state(&mut self, now: UnixMillis) {
+        match self.state() {
+            SinkState::Down | SinkState::Failed => drop(self.down_since.get_or_insert(now)),
+            SinkState::Running | SinkState::Stopped => self.down_since = None,
+            // A child that is being restarted has proved nothing.
+            SinkState::Starting => {}
+        }
     }
 
     fn take<J>(&mut self, now: Now, event: SinkEvent<J>, effects: &mut Vec<SinkEffect<J>>) {
@@ -463,6 +476,21 @@ impl SinkMachine {
             Child::Starting | Child::Absent(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
             Child::Stopping | Child::Stopped => SinkState::Stopped,
         }
+    }
+
+    /// Since when it cannot deliver, if it cannot: its plugin does not run, or what it delivers to does not answer.
+    pub fn down_since(&self) -> Option<UnixMillis> {
+        self.down_since
+    }
+
+    /// When a sink that cannot deliver is tried next, if that is not now.
+    pub fn next_try(&self, now: Now) -> Option<UnixMillis> {
+        let at = match self.child {
+            Child::Absent(at) => at,
+            Child::Serving { .. } if self.breaker.is_down() => self.breaker.opens_at()?,
+            _ => return None,
+        };
+        (at > now.monotonic).then(|| now.unix + at.since(now.monotonic))
     }
 
     /// How many deliveries are in flight.

@@ -236,7 +236,10 @@ fn a_sink_that_is_down_is_probed_by_its_plugin_before_a_delivery_is_tried() {
     assert_eq!(acts(bench.wake(1_000)), [SinkEffect::Probe { call: 4 }]);
     assert_eq!(acts(bench.end(4, retry())), [], "it waits twice as long");
     assert_eq!(acts(bench.wake(2_999)), []);
+    assert_eq!(bench.machine.next_try(at(2_999)), Some(UnixMillis(3_000)));
     assert_eq!(acts(bench.wake(3_000)), [SinkEffect::Probe { call: 5 }]);
+    assert_eq!(bench.machine.next_try(at(3_000)), None, "it is being tried");
+    assert_eq!(bench.machine.down_since(), Some(UnixMillis(0)));
     assert_eq!(acts(bench.end(5, Outcome::Delivered)), [fetch(2, 1, [])]);
     assert_eq!(
         bench.machine.state(),
@@ -262,6 +265,10 @@ fn when_a_sink_works_again_retries_are_released_before_anything_is_fetched() {
     assert_eq!(acts(bench.step(SinkEvent::Notified { stop })), []);
     assert_eq!(acts(bench.step(SinkEvent::Recorded(vec![AlertId(1)]))), []);
     assert_eq!(acts(bench.step(SinkEvent::Released)), [fetch(3, WINDOW, [])]);
+    assert_eq!(
+        (bench.machine.down_since(), bench.machine.next_try(at(1_000))),
+        (None, None)
+    );
 }
 
 #[test]

@@ -112,6 +112,8 @@ impl Handler<ReportSink> for Sink {
             in_flight: self.machine.in_flight(),
             crashes: self.machine.crash_count(),
             last_error: self.machine.last_error().map(str::to_owned),
+            down_since: self.machine.down_since(),
+            next_try_at: self.machine.next_try(self.parts.clock.both()),
             ..SinkReport::unanswered(&self.parts.settings)
         })
     }

@@ -98,6 +98,12 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
     if let Some(error) = &sink.last_error {
         out::line(format_args!("  {error}"))?;
     }
+    if let Some(since) = sink.down_since {
+        let next = sink
+            .next_try_at
+            .map_or_else(|| "now".to_owned(), |at| format!("at {at}"));
+        out::line(format_args!("  cannot deliver since {since}; tried next {next}"))?;
+    }
     out::line(format_args!(
         "  {} delivered, {} pending, {} dead, {} expired; {} crashes",
         count(DeliveryState::Delivered),
