@@ -150,6 +150,12 @@ pub(crate) const NEEDS: &[Need] = &[
     },
     Need {
         name: "systemd",
+        packages: ["util-linux", "util-linux", "util-linux"],
+        needed_by: "that machine, which is set up apart from this one",
+        sign: Sign::Program("unshare"),
+    },
+    Need {
+        name: "systemd",
         packages: ["", "", ""],
         needed_by: "that machine, which takes root",
         sign: Sign::Root,

@@ -115,7 +115,10 @@ impl Default for HubSettings {
     fn default() -> Self {
         Self {
             data_dir: "/var/lib/watchpost".into(),
-            plugin_dirs: vec!["/usr/lib/watchpost/plugins".into()],
+            plugin_dirs: vec![
+                "/usr/local/lib/watchpost/plugins".into(),
+                "/usr/lib/watchpost/plugins".into(),
+            ],
             require_sandbox: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
