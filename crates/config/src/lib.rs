@@ -6,6 +6,9 @@
 //! replaces the earlier one. Every value remembers where it was written, so an error found late (by a
 //! plugin, say) still names file, line and column.
 //!
+//! The crate `config` reads the environment variables and nothing else: it merges files as well, but keeps no place of a
+//! value, and an error without file, line and column would teach nothing.
+//!
 //! Nothing here opens a connection, loads a plugin or knows what a plugin's `[sink.config]` means.
 
 #![forbid(unsafe_code)]

@@ -15,6 +15,9 @@
 //! | `GET /simulator/attempts` | the list of [`Attempt`]s |
 //! | `GET /simulator/pictures/{anomaly_id}` | the very bytes that an alert carried |
 //!
+//! The sockets are `actix-web-actors`', which upstream no longer develops: its context frames and masks what the simulator's
+//! faults break on purpose, an actor a socket is what the rest of this crate talks to, and none of it is in the hub.
+//!
 //! Everything random follows from the seed: a simulator started again with the same seed has the
 //! same users, streams and anomaly ids. Give it another seed if it is to be another backend.
 
