@@ -1,7 +1,7 @@
 //! The actors of Watchpost: connection, sink and their supervisor, and the store's writer thread.
 //!
 //! They are thin: what is to be done is decided in `watchpost-core`, what a message means in
-//! `watchpost-visionguard`, how a plugin is run in `watchpost-sinkhost`. [`Hub::start`] wires them
+//! `watchpost-visionguard`, how a plugin is run in `watchpost-sinkhost-client`. [`Hub::start`] wires them
 //! together and can be called from a test as well as from the program.
 
 #![forbid(unsafe_code)]
@@ -33,4 +33,4 @@ pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
 pub use sandbox::{Access, Need, needs};
 pub use status::{HubStatus, SinkReport, StoreReport};
 pub use watchpost_core::SinkState;
-pub use watchpost_sinkhost::PluginInfo;
+pub use watchpost_sinkhost_client::PluginInfo;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use watchpost_config::nearest;
-use watchpost_sinkhost::PluginInfo;
+use watchpost_sinkhost_client::PluginInfo;
 
 use crate::sandbox::{Access, needs};
 
@@ -24,7 +24,7 @@ pub enum PluginError {
     },
     /// It cannot be loaded.
     #[error(transparent)]
-    Load(#[from] watchpost_sinkhost::Error),
+    Load(#[from] watchpost_sinkhost_client::Error),
     /// It does not take its `[sink.config]`.
     #[error("the plugin refuses its configuration: {}", faults(.0))]
     Config(Vec<PluginFault>),
@@ -48,7 +48,7 @@ pub fn find_plugin(name: &str, plugin_dirs: &[PathBuf]) -> Result<PathBuf, Plugi
     if name.contains('/') || name.ends_with(".so") {
         return Ok(PathBuf::from(name));
     }
-    let file = watchpost_sinkhost::plugin_file_name(name);
+    let file = watchpost_sinkhost_client::plugin_file_name(name);
     let candidates = plugin_dirs.iter().map(|dir| dir.join(&file));
     if let Some(found) = candidates.into_iter().find(|path| path.exists()) {
         return Ok(found);
@@ -73,7 +73,7 @@ pub async fn check_plugin(
     plugin: &Path,
     config: &serde_json::Value,
 ) -> Result<PluginInfo, PluginError> {
-    let info = watchpost_sinkhost::inspect(host_binary, plugin).await?;
+    let info = watchpost_sinkhost_client::inspect(host_binary, plugin).await?;
     if let Some(schema) = info.schema() {
         let faults = schema_faults(schema, config);
         if !faults.is_empty() {
@@ -87,10 +87,10 @@ pub async fn check_plugin(
             _ => None,
         })
         .collect();
-    match watchpost_sinkhost::validate(host_binary, plugin, &config.to_string(), &readable).await {
+    match watchpost_sinkhost_client::validate(host_binary, plugin, &config.to_string(), &readable).await {
         Ok(()) => Ok(info),
-        Err(watchpost_sinkhost::Error::Refused { notes, .. }) => {
-            let fault = |note: watchpost_sinkhost::Note| PluginFault {
+        Err(watchpost_sinkhost_client::Error::Refused { notes, .. }) => {
+            let fault = |note: watchpost_sinkhost_client::Note| PluginFault {
                 pointer: note.pointer,
                 message: note.text,
             };

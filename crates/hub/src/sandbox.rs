@@ -7,7 +7,7 @@ mod user;
 use std::path::Path;
 
 use watchpost_config::{Ports, SandboxSettings};
-use watchpost_sinkhost::sandbox;
+use watchpost_sinkhost_client::sandbox;
 
 pub use needs::{Access, Need, needs};
 

@@ -1,7 +1,7 @@
 /*
  * watchpost_sink.h - the contract between Watchpost and its sink plugins, version 1.
  *
- * A sink plugin is a shared library (an ELF .so) that hands alerts on: it sounds a siren, sends a mail,
+ * A sink plugin is a shared library (an ELF .so) that delivers alerts: it sounds a siren, sends a mail,
  * files the picture. It exports one symbol, and that is data: `const wp_plugin watchpost_sink_v1`.
  * Watchpost loads it in a child process of its own, one process for each [[sink]] of its configuration,
  * so whatever a plugin does wrong, it does to itself only.
@@ -46,7 +46,7 @@
  *
  * FAILURE. A function answers with one of the WP_* outcomes and may explain itself with `note`. An
  * exception, panic or longjmp must not leave the plugin. A crash, an exit() or a missed deadline counts as
- * WP_RETRY for every delivery that was not yet done, and the plugin is started anew.
+ * WP_RETRY for every delivery that was not yet done, and the plugin is restarted.
  *
  * DELIVERY IS AT LEAST ONCE. The same alert can come again, with the same `id`, after a failure or after a
  * power cut. Where it matters that it counts once, remember the id.
@@ -91,7 +91,7 @@ enum {
     WP_RETRY = 1,       /* Not now; try again, no earlier than reply->retry_after_ms. */
     WP_PERMANENT = 2,   /* Never, for this alert. The next one may work. */
     WP_BAD_CONFIG = 3,  /* The configuration is wrong; say where with note("/json/pointer", ...). */
-    WP_FATAL = 4,       /* This instance is of no use any more; destroy it and create another. */
+    WP_FATAL = 4,       /* This instance is unusable; destroy it and create another. */
     WP_UNSUPPORTED = 5  /* This plugin does not do that. */
 };
 
@@ -123,7 +123,7 @@ typedef struct wp_reply {
 /* About one call. */
 typedef struct wp_call {
     uint32_t struct_size;
-    uint32_t attempt;     /* 1 for the first try at this alert, counting on; 0 outside `deliver`. */
+    uint32_t attempt;     /* 1 for the first attempt at this alert, counting on; 0 outside `deliver`. */
     uint64_t call_id;     /* Unique within the process; what `cancel` and `cancelled` speak of. */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC, when `cancel` will come; 0: never. */
 } wp_call;
@@ -164,18 +164,18 @@ typedef struct wp_host {
     wp_str state_dir;   /* An existing directory which this instance alone may write to. */
     /* Writes a line to Watchpost's log under this sink's name. Any thread. Floods are thinned out. */
     void (*log)(const struct wp_host *host, int32_t level, wp_str line);
-    /* 1 when that call should give up now, else 0. Any thread. */
+    /* 1 when that call is cancelled and should return now, else 0. Any thread. */
     int32_t (*cancelled)(const struct wp_host *host, uint64_t call_id);
     /* An extension by name, or NULL. What it points to lives as long as the host. Any thread. */
     const void *(*extension)(const struct wp_host *host, const char *id);
 } wp_host;
 
-/* The host's extension of this name: a plugin tells that somebody has seen to an alert, for instance by a button. */
+/* The host's extension of this name: a person has acknowledged an alert at the sink, for instance by a button. */
 #define WP_ACKNOWLEDGE "watchpost.acknowledge/1"
 typedef struct wp_acknowledge {
     uint32_t struct_size;
     uint32_t reserved; /* 0 */
-    /* Dismisses the alert of this call, which has to be under way, and goes on. Any thread. */
+    /* Acknowledges the alert of this call, which has to be in flight, and returns. Any thread. */
     void (*acknowledge)(const struct wp_host *host, uint64_t call_id);
 } wp_acknowledge;
 
@@ -211,19 +211,19 @@ typedef struct wp_plugin {
     int32_t (*create)(const wp_host *host, wp_str config, const wp_call *call, void **self,
                       wp_reply *reply);
 
-    /* Hands on one alert. */
+    /* Delivers one alert. */
     int32_t (*deliver)(void *self, const wp_alert *alert, const wp_call *call, wp_reply *reply);
 
-    /* Group commit, optional. The host hands a run of alerts to `deliver` (one when idle, up to 64 or
+    /* Group commit, optional. The host passes a run of alerts to `deliver` (one when idle, up to 64 or
      * 20 ms under load) and then calls this once. The run counts as done when it returns WP_OK; any other
      * outcome goes to every alert of the run whose `deliver` returned WP_OK since the flush before.
-     * WP_PERMANENT gives all of them up: WP_RETRY is nearly always the right answer. */
+     * WP_PERMANENT dead-letters all of them: WP_RETRY is nearly always the right answer. */
     int32_t (*flush)(void *self, const wp_call *call, wp_reply *reply);
 
     /* Tries whether a delivery would work, without making one: reach the server, find the device. Optional. */
     int32_t (*probe)(void *self, const wp_call *call, wp_reply *reply);
 
-    /* Asks a call that is under way to return soon. Comes from another thread and may overlap that call,
+    /* Asks a call that is in flight to return soon. Comes from another thread and may overlap that call,
      * or come just before or just after it: remember `call_id`, not that it came. At a deadline this comes
      * first; two seconds later the process is killed. Optional: polling wp_host.cancelled serves as well. */
     void (*cancel)(void *self, uint64_t call_id);

@@ -140,7 +140,7 @@ pub struct Host {
 /// `WP_ACKNOWLEDGE`: the name of the host's extension [`Acknowledge`].
 pub const ACKNOWLEDGE: &core::ffi::CStr = c"watchpost.acknowledge/1";
 
-/// `wp_acknowledge`: an extension of the host by which a plugin tells that somebody has seen to an alert.
+/// `wp_acknowledge`: an extension of the host by which a plugin reports that a person has acknowledged an alert.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Acknowledge {
@@ -148,7 +148,7 @@ pub struct Acknowledge {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Dismisses the alert of a call that is under way. Any thread.
+    /// Acknowledges the alert of a call that is in flight. Any thread.
     pub acknowledge: Option<unsafe extern "C" fn(host: *const Host, call_id: u64)>,
 }
 

@@ -1,5 +1,5 @@
 //! The program that runs one plugin. Watchpost starts it; there is nothing for a person to do with it.
 
 fn main() -> ! {
-    watchpost_sinkhost::child_main()
+    watchpost_sinkhost::main()
 }

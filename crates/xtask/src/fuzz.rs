@@ -32,7 +32,7 @@ pub(crate) const TARGETS: &[Target] = &[
         name: "parse_message",
     },
     Target {
-        dir: "crates/sinkhost",
+        dir: "crates/sinkhost-protocol",
         name: "decode_packet",
     },
 ];

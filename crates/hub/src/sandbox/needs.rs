@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use watchpost_config::{Ports, SandboxSettings};
-use watchpost_sinkhost::{PluginInfo, sandbox::is_of_the_system};
+use watchpost_sinkhost_client::{PluginInfo, sandbox::is_of_the_system};
 
 /// Begins an entry that names a key of the configuration.
 const KEY: &str = "config.";

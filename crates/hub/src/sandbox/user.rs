@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use watchpost_sinkhost::sandbox::RunAs;
+use watchpost_sinkhost_client::sandbox::RunAs;
 
 /// The user of this name or number, with all its groups.
 pub(super) fn look_up(user: &str) -> Result<RunAs, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::ResponseFuture;
 use futures_util::Stream;
 use watchpost_core::CallId;
-use watchpost_sinkhost::{Event, Host, Job, NotQueued};
+use watchpost_sinkhost_client::{Event, Host, Job, NotQueued};
 
 use super::memory;
 

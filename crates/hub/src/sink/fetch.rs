@@ -1,11 +1,12 @@
 //! Takes due deliveries from the store, with their pictures in memory that the child can map. It blocks.
 
+use std::io;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing::error;
 use watchpost_core::{AlertId, AlertKind, DueDelivery, Expired, Fetched, Picture, Severity, UnixMillis};
-use watchpost_sinkhost::{AlertDoc, FrameFd, FrameMeta};
+use watchpost_sinkhost_client::{AlertDoc, FrameFd, FrameMeta};
 use watchpost_store::{FrameRef, Reader, StoreError};
 
 use super::Wanted;
@@ -141,18 +142,19 @@ fn mapped(reader: &mut Reader, alert: AlertId, frame: &FrameRef, head: &Head) ->
         width,
         height,
     };
-    let bytes = reader.read_frame(frame).map_err(|e| e.to_string());
-    let mapped = bytes.and_then(|bytes| FrameFd::from_bytes(meta, &bytes).map_err(|e| e.to_string()));
+    let mapped = FrameFd::filled(meta, frame.len(), |bytes| {
+        reader.read_frame_into(frame, bytes).map_err(io::Error::other)
+    });
     mapped
         .inspect_err(|why| error!(%alert, "delivered without its picture: {why}"))
         .ok()
 }
 
-fn severity(severity: Severity) -> watchpost_sinkhost::Severity {
+fn severity(severity: Severity) -> watchpost_sinkhost_client::Severity {
     match severity {
-        Severity::Low => watchpost_sinkhost::Severity::Low,
-        Severity::Medium => watchpost_sinkhost::Severity::Medium,
-        Severity::High => watchpost_sinkhost::Severity::High,
-        Severity::Critical => watchpost_sinkhost::Severity::Critical,
+        Severity::Low => watchpost_sinkhost_client::Severity::Low,
+        Severity::Medium => watchpost_sinkhost_client::Severity::Medium,
+        Severity::High => watchpost_sinkhost_client::Severity::High,
+        Severity::Critical => watchpost_sinkhost_client::Severity::Critical,
     }
 }

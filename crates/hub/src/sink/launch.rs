@@ -9,7 +9,7 @@ use actix::ResponseFuture;
 use tracing::warn;
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
-use watchpost_sinkhost::{Host, Launch, Note};
+use watchpost_sinkhost_client::{Host, Launch, Note};
 
 use super::child::{Launched, Launcher};
 use crate::plugins::find_plugin;
@@ -70,8 +70,8 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
 }
 
 /// The end of a call, in the words of the domain.
-pub(super) fn outcome(outcome: watchpost_sinkhost::Outcome, notes: &[Note]) -> Outcome {
-    use watchpost_sinkhost::Outcome as Said;
+pub(super) fn outcome(outcome: watchpost_sinkhost_client::Outcome, notes: &[Note]) -> Outcome {
+    use watchpost_sinkhost_client::Outcome as Said;
     let note = if notes.is_empty() {
         format!("the plugin gave no reason ({outcome})")
     } else {

@@ -3,7 +3,7 @@
 use tracing::{debug, error, info, warn};
 use watchpost_config::ByteSize;
 use watchpost_core::SinkNotice;
-use watchpost_sinkhost::LogLevel;
+use watchpost_sinkhost_client::LogLevel;
 
 /// Logs what the sink's machine has noticed.
 pub(super) fn log(sink: &str, notice: &SinkNotice) {

@@ -3,7 +3,7 @@
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use watchpost_core::{ChildExit, SinkEvent};
-use watchpost_sinkhost::{self as sinkhost, Exit, ExitKind};
+use watchpost_sinkhost_client::{self as sinkhost, Exit, ExitKind};
 
 use super::{Sink, launch, log, memory};
 use crate::status::SinkReport;
@@ -56,7 +56,7 @@ fn child_exit(exit: Exit) -> ChildExit {
         how: exit.how.to_string(),
         crashed: matches!(
             exit.how,
-            ExitKind::Code(_) | ExitKind::Signal(_) | ExitKind::Garbled(_)
+            ExitKind::Code(_) | ExitKind::Signal(_) | ExitKind::ProtocolViolation(_)
         ),
         blamed: exit.blamed,
         unfinished: exit.unfinished.len(),

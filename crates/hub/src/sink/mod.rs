@@ -25,7 +25,7 @@ use watchpost_core::{
     AlertId, BackoffPolicy, CallId, CrashPolicy, Fetched, MonotonicTime, RetryPolicy, SinkEffect, SinkEvent,
     SinkMachine, SinkPolicy,
 };
-use watchpost_sinkhost::{Job, NotQueued};
+use watchpost_sinkhost_client::{Job, NotQueued};
 
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
 use self::child::Launched;

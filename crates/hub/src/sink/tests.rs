@@ -13,7 +13,7 @@ use watchpost_core::{
     AlertId, AlertKind, DeliveryResult, DeliveryState, DueDelivery, Fetched, HubEvent, MonotonicTime,
     SinkState, UnixMillis,
 };
-use watchpost_sinkhost::{AlertDoc, Event, Exit, ExitKind, Job, NotQueued, Note, Outcome, Severity};
+use watchpost_sinkhost_client::{AlertDoc, Event, Exit, ExitKind, Job, NotQueued, Note, Outcome, Severity};
 
 use super::child::{Launched, Launcher};
 use super::{Backlog, Child, Payload, ReportSink, Sink, SinkParts, StopSink, Wanted};

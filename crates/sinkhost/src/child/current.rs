@@ -4,15 +4,17 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use watchpost_sinkhost_protocol::FIRST_OWN_CALL;
+
 /// Stands for no call: it is no valid number.
 const NONE: u64 = u64::MAX;
 
 type CancelFn = unsafe extern "C" fn(instance: *mut c_void, call_id: u64);
 
-/// The call under way.
+/// The call in flight.
 ///
-/// A call is announced before anybody hears of it and entered when the plugin's code is next, so that there is no
-/// instant at which a cancel finds it nowhere.
+/// A call is set pending in the step that takes it out of the inbox, and begun when the plugin's code is next, so that
+/// there is no instant at which a cancel finds it nowhere.
 #[derive(Debug)]
 pub(super) struct Current {
     running: Mutex<Running>,
@@ -25,7 +27,7 @@ pub(super) struct Current {
 struct Running {
     call_id: u64,
     /// Whether the plugin's code is called, so that its `cancel` may be.
-    entered: bool,
+    begun: bool,
     /// Null while there is none: until `create` has returned.
     instance: *mut c_void,
 }
@@ -38,7 +40,7 @@ impl Current {
     pub(super) fn new(cancel: Option<CancelFn>) -> Self {
         let running = Mutex::new(Running {
             call_id: NONE,
-            entered: false,
+            begun: false,
             instance: std::ptr::null_mut(),
         });
         Self {
@@ -49,19 +51,19 @@ impl Current {
     }
 
     /// From here on `call_id` can be cancelled.
-    pub(super) fn announce(&self, call_id: u64) {
+    pub(super) fn set_pending(&self, call_id: u64) {
         let mut running = self.lock();
         running.call_id = call_id;
-        running.entered = false;
+        running.begun = false;
     }
 
     /// The plugin is called next, unless `false`: then the call was cancelled before. `instance` is null for
     /// `create`.
-    pub(super) fn enter(&self, call_id: u64, instance: *mut c_void) -> bool {
+    pub(super) fn begin(&self, call_id: u64, instance: *mut c_void) -> bool {
         let mut running = self.lock();
         *running = Running {
             call_id,
-            entered: true,
+            begun: true,
             instance,
         };
         !self.is_cancelled(call_id)
@@ -72,7 +74,7 @@ impl Current {
         self.lock().call_id = NONE;
     }
 
-    /// Cancels `call_id` if it is under way; any call under way when `None`.
+    /// Cancels `call_id` if it is in flight; any call in flight when `None`.
     pub(super) fn cancel(&self, call_id: Option<u64>) {
         // Held while the plugin's `cancel` runs, so that no other call begins and no instance is destroyed
         // under it.
@@ -82,15 +84,15 @@ impl Current {
         }
         self.cancelled.store(running.call_id, Ordering::Release);
         if let Some(cancel) = self.cancel
-            && running.entered
-            && running.call_id != crate::message::FIRST_OWN_CALL
+            && running.begun
+            && running.call_id != FIRST_OWN_CALL
         {
             // SAFETY: the instance lives: it is destroyed by the thread that makes the calls, after `end`.
             unsafe { cancel(running.instance, running.call_id) }
         }
     }
 
-    /// Whether this call should give up.
+    /// Whether this call was cancelled.
     pub(super) fn is_cancelled(&self, call_id: u64) -> bool {
         call_id != NONE && self.cancelled.load(Ordering::Acquire) == call_id
     }

@@ -4,13 +4,12 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use watchpost_sink_abi as abi;
+use watchpost_sinkhost_protocol::limits::MAX_LINE_BYTES;
+use watchpost_sinkhost_protocol::{LogLevel, ToParent};
 
 use super::current::Current;
 use super::port::Port;
 use super::reply::text_of;
-use crate::LogLevel;
-use crate::limits::MAX_LINE_BYTES;
-use crate::message::ToParent;
 
 /// What the functions work on.
 struct Private {

@@ -1,4 +1,4 @@
-//! What the parent wants, as a thread of its own hears it and the main thread takes it.
+//! What the parent wants: a thread of its own receives it, the main thread takes it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,14 +6,13 @@ use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use watchpost_sinkhost_protocol::limits::DROP_GRACE;
+use watchpost_sinkhost_protocol::{AlertDoc, FrameMeta, Note, Outcome, Receiver, ToChild, ToParent};
+
 use super::current::Current;
 use super::instance::CallInfo;
-use super::leave;
 use super::port::Port;
-use crate::limits::DROP_GRACE;
-use crate::message::{ToChild, ToParent};
-use crate::packet::Receiver;
-use crate::{AlertDoc, FrameMeta, Note, Outcome};
+use super::streams::leave;
 
 /// Stack of the listening thread, on which the plugin's `cancel` runs too.
 const STACK_BYTES: usize = 256 << 10;
@@ -40,7 +39,7 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<State>,
-    bell: Condvar,
+    changed: Condvar,
     current: &'static Current,
 }
 
@@ -54,7 +53,7 @@ impl Inbox {
     pub(super) fn new(current: &'static Current) -> Self {
         Self {
             state: Mutex::default(),
-            bell: Condvar::new(),
+            changed: Condvar::new(),
             current,
         }
     }
@@ -64,7 +63,7 @@ impl Inbox {
         let state = self.lock();
         let waiting = |state: &mut State| state.work.is_empty() && !state.stop;
         let mut state = self
-            .bell
+            .changed
             .wait_while(state, waiting)
             .unwrap_or_else(PoisonError::into_inner);
         if state.stop { None } else { self.take(&mut state) }
@@ -80,24 +79,24 @@ impl Inbox {
         self.take(&mut state)
     }
 
-    /// Takes the next call and announces it in one step: a cancel finds it here or there.
+    /// Takes the next call and sets it pending in one step: a cancel finds it here or there.
     fn take(&self, state: &mut State) -> Option<Work> {
         let work = state.work.pop_front()?;
-        self.current.announce(work.info.call_id);
+        self.current.set_pending(work.info.call_id);
         Some(work)
     }
 
     fn push(&self, work: Work) {
         self.lock().work.push_back(work);
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 
     fn stop(&self) {
         self.lock().stop = true;
-        self.bell.notify_one();
+        self.changed.notify_one();
     }
 
-    fn withdraw(&self, call_id: u64) -> bool {
+    fn remove(&self, call_id: u64) -> bool {
         let mut state = self.lock();
         let before = state.work.len();
         state.work.retain(|work| work.info.call_id != call_id);
@@ -109,11 +108,11 @@ impl Inbox {
     }
 }
 
-/// Starts the thread that hears the parent.
+/// Starts the thread that receives from the parent.
 pub(super) fn listen(port: &'static Port, mut receiver: Receiver, inbox: &'static Inbox) -> io::Result<()> {
-    let hear = move || {
+    let receive = move || {
         while let Some((message, fds)) = port.receive(&mut receiver) {
-            take(message, fds, port, inbox);
+            handle_message(message, fds, port, inbox);
         }
         // The parent is gone. The plugin may end in peace, but not for ever.
         inbox.stop();
@@ -124,11 +123,11 @@ pub(super) fn listen(port: &'static Port, mut receiver: Receiver, inbox: &'stati
     thread::Builder::new()
         .name("listen".into())
         .stack_size(STACK_BYTES)
-        .spawn(hear)
+        .spawn(receive)
         .map(drop)
 }
 
-fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox) {
+fn handle_message(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox) {
     match message {
         ToChild::Deliver {
             call_id,
@@ -158,7 +157,7 @@ fn take(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inbox: &Inbox
                 what: What::Probe,
             });
         }
-        ToChild::Cancel { call_id } if inbox.withdraw(call_id) => port.send(&ToParent::Done {
+        ToChild::Cancel { call_id } if inbox.remove(call_id) => port.send(&ToParent::Done {
             call_ids: vec![call_id],
             outcome: Outcome::Retry { after: None },
             notes: vec![Note::new("cancelled before it began")],

@@ -11,12 +11,11 @@ use std::time::Duration;
 use memmap2::Mmap;
 use rustix::time::{ClockId, clock_gettime};
 use watchpost_sink_abi as abi;
+use watchpost_sinkhost_protocol::{AlertDoc, FIRST_OWN_CALL, FrameMeta, Note, Outcome, Severity};
 
 use super::current::Current;
 use super::load::Plugin;
 use super::reply::ask;
-use crate::message::FIRST_OWN_CALL;
-use crate::{AlertDoc, FrameMeta, Note, Outcome, Severity};
 
 /// A created instance.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Instance {
             attempt: 0,
             timeout,
         };
-        current.announce(info.call_id);
+        current.set_pending(info.call_id);
         let answer = instance.call(info, |_, call, reply| {
             // SAFETY: the host lives for ever, the rest for the call.
             unsafe { create(host, abi::Str::new(config), call, &raw mut pointer, reply) }
@@ -74,7 +73,7 @@ impl Instance {
         }
     }
 
-    /// Hands over an alert with its pictures.
+    /// Delivers an alert with its pictures.
     pub(super) fn deliver(
         &mut self,
         info: CallInfo,
@@ -138,12 +137,12 @@ impl Instance {
     /// Ends it.
     pub(super) fn destroy(self) {
         if let Some(destroy) = self.table.destroy {
-            // SAFETY: no call is under way, none will follow, and cancels come during calls only.
+            // SAFETY: no call is in flight, none will follow, and cancels come during calls only.
             unsafe { destroy(self.pointer) }
         }
     }
 
-    /// Makes a call that [`Current::announce`] has announced.
+    /// Makes a call that [`Current::set_pending`] has been given.
     fn call(
         &mut self,
         info: CallInfo,
@@ -155,7 +154,7 @@ impl Instance {
             call_id: info.call_id,
             deadline_ns: monotonic_ns().saturating_add(nanos(info.timeout)),
         };
-        let answer = if self.current.enter(info.call_id, self.pointer) {
+        let answer = if self.current.begin(info.call_id, self.pointer) {
             ask(|reply| make(self.pointer, &raw const call, reply))
         } else {
             (

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use watchpost_sink_abi as abi;
+use watchpost_sinkhost_protocol::limits::MAX_DESCRIPTION_BYTES;
+use watchpost_sinkhost_protocol::{LoadFault, Note, Outcome, PluginInfo};
 
 use super::reply::{ask, ask_for};
-use crate::limits::MAX_DESCRIPTION_BYTES;
-use crate::{LoadFault, Note, Outcome, PluginInfo};
 
 /// Size of the table in version 1.0, which no plugin can be below.
 const FIRST_TABLE_BYTES: u32 = size_of::<abi::Plugin>() as u32;

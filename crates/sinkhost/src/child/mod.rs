@@ -1,6 +1,6 @@
-//! The child's side: loads one plugin and does what the parent says, until told to leave.
+//! The child's life: loads one plugin and does what the parent says, until asked to stop.
 //!
-//! The main thread is the plugin's; a second one listens to the parent, so that a call can be cancelled while it
+//! The main thread is the plugin's; a second one receives from the parent, so that a call can be cancelled while it
 //! runs. All state lives as long as the process, and the process ends by `_exit`: neither the plugin's
 //! destructors nor an unloaded library can then trip over threads that still run.
 #![allow(unsafe_code, reason = "this is where foreign code is loaded and called")]
@@ -18,8 +18,9 @@ mod work;
 
 use std::path::Path;
 
-use crate::message::{Task, ToChild, ToParent};
-use crate::{Note, Outcome, Stage};
+use watchpost_sinkhost_protocol::{Note, Outcome, Receiver, Stage, Task, ToChild, ToParent};
+
+use crate::scan::scan;
 use current::Current;
 use inbox::Inbox;
 use instance::Instance;
@@ -37,27 +38,27 @@ pub fn main() -> ! {
             "watchpost-sinkhost {version} runs a plugin for Watchpost, which starts it; \
              to try a plugin by hand use `watchpost check`."
         ));
-        leave(NOT_BY_HAND);
+        streams::leave(NOT_BY_HAND);
     };
     streams::line_buffer_stdout();
     let port: &'static Port = Box::leak(Box::new(Port::new(socket)));
     // Before anything is understood: a parent of another release sees it by this.
     port.send(&ToParent::Reached(Stage::Starting));
-    let mut receiver = crate::packet::Receiver::new();
+    let mut receiver = Receiver::new();
     match port.receive(&mut receiver) {
         Some((ToChild::Load { plugin, grants, task }, _)) => {
             if sandbox::enter(port, &grants) {
                 serve(port, receiver, Path::new(&plugin), task);
             }
         }
-        Some(_) | None => leave(1),
+        Some(_) | None => streams::leave(1),
     }
-    leave(0)
+    streams::leave(0)
 }
 
-fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, task: Task) {
+fn serve(port: &'static Port, receiver: Receiver, path: &Path, task: Task) {
     port.send(&ToParent::Reached(Stage::Loading));
-    let plugin = match Plugin::load(path) {
+    let plugin = match scan(path).and_then(|()| Plugin::load(path)) {
         Ok(plugin) => plugin,
         Err(fault) => return port.send(&ToParent::Unloadable(fault)),
     };
@@ -101,14 +102,5 @@ fn serve(port: &'static Port, receiver: crate::packet::Receiver, path: &Path, ta
                 Err((outcome, notes)) => port.send(&ToParent::Answer(outcome, notes)),
             }
         }
-    }
-}
-
-/// Ends the process at once, with what C plugins have printed.
-fn leave(code: i32) -> ! {
-    // SAFETY: flushing all streams takes a null pointer, and `_exit` may be called at any time.
-    unsafe {
-        libc::fflush(std::ptr::null_mut());
-        libc::_exit(code)
     }
 }

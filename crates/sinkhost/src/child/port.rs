@@ -5,12 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::LogLevel;
-use crate::limit::LogLimit;
-use crate::message::{ToChild, ToParent, decode_to_child, encode_to_parent};
-use crate::packet::{Outgoing, Receiver};
+use watchpost_sinkhost_protocol::{
+    LogLevel, LogLimit, Outgoing, Receiver, ToChild, ToParent, decode_to_child, encode_to_parent,
+};
 
-/// The socket, and the dam against a flood of log lines.
+/// The socket, and the limit on log lines.
 #[derive(Debug)]
 pub(super) struct Port {
     socket: OwnedFd,
@@ -30,7 +29,7 @@ impl Port {
         self.socket.as_fd()
     }
 
-    /// Sends a message, waiting for room. When the parent is gone the listening thread ends the process.
+    /// Sends a message, waiting for room. When the parent is gone the receiving thread ends the process.
     pub(super) fn send(&self, message: &ToParent) {
         let _ =
             Outgoing::new(encode_to_parent(message), Vec::new()).and_then(|packet| packet.send(&self.socket));
@@ -47,17 +46,17 @@ impl Port {
     pub(super) fn log(&self, level: LogLevel, line: String) {
         let admitted = self.limit().admit(Instant::now(), line.len());
         let Some(suppressed) = admitted else { return };
-        self.tell_suppressed(suppressed);
+        self.report_suppressed(suppressed);
         self.send(&ToParent::Log(level, line));
     }
 
-    /// Tells of lines that were left out since the last one, for no other will follow.
+    /// Reports the lines that were suppressed since the last one, for no other will follow.
     pub(super) fn end_log(&self) {
         let suppressed = self.limit().take_suppressed();
-        self.tell_suppressed(suppressed);
+        self.report_suppressed(suppressed);
     }
 
-    fn tell_suppressed(&self, count: u64) {
+    fn report_suppressed(&self, count: u64) {
         if count > 0 {
             self.send(&ToParent::Log(LogLevel::Warn, LogLimit::sentence(count)));
         }
@@ -68,7 +67,7 @@ impl Port {
     }
 }
 
-/// Tells a person who started the program by hand.
+/// Says it to a person who started the program by hand.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

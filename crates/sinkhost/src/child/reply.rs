@@ -4,12 +4,11 @@ use std::ffi::c_void;
 use std::time::Duration;
 
 use watchpost_sink_abi as abi;
-
-use crate::limits::{MAX_NOTE_BYTES, MAX_NOTES};
-use crate::{Note, Outcome};
+use watchpost_sinkhost_protocol::limits::{MAX_NOTE_BYTES, MAX_NOTES};
+use watchpost_sinkhost_protocol::{Note, Outcome};
 
 /// What the plugin has noted so far.
-struct Notebook {
+struct Notes {
     notes: Vec<Note>,
     max_bytes: usize,
 }
@@ -21,7 +20,7 @@ pub(super) fn ask(call: impl FnOnce(*mut abi::Reply) -> i32) -> (Outcome, Vec<No
 
 /// The same with notes of up to `max_bytes`.
 pub(super) fn ask_for(max_bytes: usize, call: impl FnOnce(*mut abi::Reply) -> i32) -> (Outcome, Vec<Note>) {
-    let mut book = Notebook {
+    let mut collected = Notes {
         notes: Vec::new(),
         max_bytes,
     };
@@ -29,7 +28,7 @@ pub(super) fn ask_for(max_bytes: usize, call: impl FnOnce(*mut abi::Reply) -> i3
         struct_size: size_of::<abi::Reply>() as u32,
         flags: 0,
         retry_after_ms: 0,
-        private: (&raw mut book).cast::<c_void>(),
+        private: (&raw mut collected).cast::<c_void>(),
         note: Some(note),
     };
     let raw = call(&raw mut reply);
@@ -45,11 +44,11 @@ pub(super) fn ask_for(max_bytes: usize, call: impl FnOnce(*mut abi::Reply) -> i3
         abi::Outcome::Unsupported => Outcome::Unsupported,
     };
     if !(0..=5).contains(&raw) {
-        book.notes.push(Note::new(format!(
+        collected.notes.push(Note::new(format!(
             "the plugin answered {raw}, which is no outcome; taken for WP_RETRY"
         )));
     }
-    (outcome, book.notes)
+    (outcome, collected.notes)
 }
 
 unsafe extern "C" fn note(reply: *mut abi::Reply, where_: abi::Str, text: abi::Str) {
@@ -57,14 +56,19 @@ unsafe extern "C" fn note(reply: *mut abi::Reply, where_: abi::Str, text: abi::S
         return;
     }
     // SAFETY: the header says that `reply` is the one the plugin was called with; `ask_for` keeps it and the
-    // book alive for the call, and a reply is used by one thread only.
-    let book = unsafe { &mut *(*reply).private.cast::<Notebook>() };
-    if book.notes.len() == MAX_NOTES {
+    // collected alive for the call, and a reply is used by one thread only.
+    let collected = unsafe { &mut *(*reply).private.cast::<Notes>() };
+    if collected.notes.len() == MAX_NOTES {
         return;
     }
     // SAFETY: the header says that both texts are valid for this call.
-    let (pointer, text) = unsafe { (text_of(where_, MAX_NOTE_BYTES), text_of(text, book.max_bytes)) };
-    book.notes.push(Note { pointer, text });
+    let (pointer, text) = unsafe {
+        (
+            text_of(where_, MAX_NOTE_BYTES),
+            text_of(text, collected.max_bytes),
+        )
+    };
+    collected.notes.push(Note { pointer, text });
 }
 
 /// Copies a text up to `max_bytes`; what is not UTF-8 is replaced.

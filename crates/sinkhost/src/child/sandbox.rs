@@ -2,11 +2,13 @@
 //! grants, and before `dlopen`, which runs the plugin's constructors, and before any thread, for confinement
 //! binds the calling thread and those it starts.
 
-use super::port::Port;
-use crate::message::ToParent;
-use crate::sandbox::{Grants, apply};
+use watchpost_sinkhost_protocol::ToParent;
+use watchpost_sinkhost_protocol::sandbox::Grants;
 
-/// Confines the process to `grants` and tells the parent. `false`: it could not be, and is of no use.
+use super::port::Port;
+use crate::sandbox::apply;
+
+/// Confines the process to `grants` and reports to the parent. `false`: it could not be, and is of no use.
 pub(super) fn enter(port: &Port, grants: &Grants) -> bool {
     match apply(grants, &[port.socket()]) {
         Ok(enforced) => {

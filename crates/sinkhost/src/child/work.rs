@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use watchpost_sinkhost_protocol::limits::{FLUSH_AFTER, FLUSH_CALLS};
+use watchpost_sinkhost_protocol::{FIRST_OWN_CALL, Note, Outcome, ToParent};
+
 use super::current::Current;
 use super::inbox::{Inbox, What, Work};
 use super::instance::{CallInfo, Instance, MappedFrame};
 use super::port::Port;
-use crate::limits::{FLUSH_AFTER, FLUSH_CALLS};
-use crate::message::{FIRST_OWN_CALL, ToParent};
-use crate::{Note, Outcome};
 
 /// Works until it is time to leave.
 pub(super) fn work(port: &Port, inbox: &Inbox, current: &Current, instance: &mut Instance) {
@@ -17,7 +17,7 @@ pub(super) fn work(port: &Port, inbox: &Inbox, current: &Current, instance: &mut
         current,
         instance,
         run: Vec::new(),
-        patience: Duration::ZERO,
+        flush_timeout: Duration::ZERO,
         flushes: 0,
     };
     while let Some(work) = inbox.wait() {
@@ -39,7 +39,7 @@ struct Worker<'a> {
     /// Deliveries that wait for the flush, oldest first.
     run: Vec<u64>,
     /// The longest timeout of the run, which its flush has too.
-    patience: Duration,
+    flush_timeout: Duration,
     flushes: u64,
 }
 
@@ -75,7 +75,7 @@ impl Worker<'_> {
         };
         if outcome == Outcome::Ok && self.instance.flushes() {
             self.run.push(call_id);
-            self.patience = self.patience.max(timeout);
+            self.flush_timeout = self.flush_timeout.max(timeout);
         } else {
             self.done(vec![call_id], outcome, notes);
         }
@@ -87,8 +87,8 @@ impl Worker<'_> {
         }
         self.flushes += 1;
         let call_id = FIRST_OWN_CALL + self.flushes;
-        let timeout = std::mem::take(&mut self.patience);
-        self.current.announce(call_id);
+        let timeout = std::mem::take(&mut self.flush_timeout);
+        self.current.set_pending(call_id);
         self.port.send(&ToParent::Begun { call_id });
         let (outcome, notes) = self.instance.flush(CallInfo {
             call_id,

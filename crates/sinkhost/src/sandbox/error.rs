@@ -1,10 +1,9 @@
-//! Why a process could not be shut in. Every text says what to do about it.
+//! Why a process could not be sandboxed. Every text says what to do about it.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::enforced::{Gap, list};
+use watchpost_sinkhost_protocol::sandbox::{Gap, join_gaps};
 
 /// What kept the sandbox from being put in force.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +56,10 @@ pub enum SandboxError {
     /// The whole sandbox is required and this machine has only a part.
     #[error(
         "the sandbox lacks {}; update the kernel, or take back `require` (or `require_sandbox`) to run without",
-        Listed(gaps)
+        join_gaps(gaps)
     )]
     Incomplete {
         /// What is missing.
         gaps: Vec<Gap>,
     },
-}
-
-struct Listed<'a>(&'a [Gap]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        list(f, self.0)
-    }
 }

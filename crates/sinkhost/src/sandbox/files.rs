@@ -7,36 +7,12 @@ use landlock::{
     PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
     make_bitflags,
 };
+use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, LIBRARIES, PROGRAMS, Part, Ports};
 
-use super::{Enforced, Grants, Part, Ports, SandboxError};
+use super::SandboxError;
 
 /// The newest rules asked for. Later ones exist; these are the ones this was tried with.
 const NEWEST: ABI = ABI::V6;
-
-/// Where libraries lie, and programs that others start for themselves.
-const LIBRARIES: &[&str] = &[
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib32",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/local/lib",
-    "/usr/local/lib64",
-    "/nix/store",
-    "/gnu/store",
-];
-
-/// Where programs lie.
-const PROGRAMS: &[&str] = &[
-    "/bin",
-    "/sbin",
-    "/usr/bin",
-    "/usr/sbin",
-    "/usr/local/bin",
-    "/usr/local/sbin",
-];
 
 /// What the C library and every TLS library read: linking, names, time, certificates, numbers of processors.
 /// Keys (`/etc/ssl/private`) and the rest of `/etc`, where passwords stand, are not among them.
@@ -117,15 +93,6 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
         LandlockStatus::Available { effective_abi, .. } => effective_abi,
         LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => ABI::Unsupported,
     })
-}
-
-/// Whether a program of this path is of the system: `exec` is all it takes to start it.
-#[must_use]
-pub fn is_of_the_system(program: &Path) -> bool {
-    PROGRAMS
-        .iter()
-        .chain(LIBRARIES)
-        .any(|folder| program.starts_with(folder))
 }
 
 /// Notes what a kernel with these abilities enforces of these grants. `filtered`: the filter of system calls holds.

@@ -1,8 +1,9 @@
 //! What a process may use up. Knows the kernel's resource limits and nothing of the plugin.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use watchpost_sinkhost_protocol::sandbox::Grants;
 
-use super::{Grants, SandboxError};
+use super::SandboxError;
 
 /// How much likelier than others a plugin is to be killed when the machine runs out of memory: half of the way to
 /// certainly (`oom_score_adj`, -1000 to 1000). The hub has 0 or less.

@@ -1,12 +1,12 @@
-//! The walls around a plugin: what its process may read, write, reach and use up.
+//! The sandbox around a plugin: what its process may read, write, reach and use up.
 //!
-//! A plugin is foreign code. It runs in a process of its own, and [`apply`] shuts that process in before the first
+//! A plugin is foreign code. It runs in a process of its own, and [`apply`] sandboxes that process before the first
 //! line of the plugin runs. It gets what the site's `[sink.sandbox]` grants and nothing because it asked for it: the
 //! `needs` in a plugin's description are shown to the installer, who writes down what the plugin shall have.
 //!
 //! Four mechanisms of Linux do the work, none of which needs root, and none of which can be taken off again:
 //!
-//! - **no_new_privs** and an empty set of capabilities: no program the plugin starts can be mightier than it is.
+//! - **no_new_privs** and an empty set of capabilities: no program the plugin starts can be more privileged than it is.
 //! - **Resource limits** bound memory and open files. Too much memory is a failed allocation here, not a machine
 //!   without memory.
 //! - **Landlock** says which files may be opened and which TCP ports reached.
@@ -14,15 +14,13 @@
 //!   feature takes its other way.
 //!
 //! An old kernel lacks some of this. What holds and what does not is said in [`Enforced`]; a site that would rather
-//! have no sink than a weak wall sets `require`.
+//! have no sink than a weak sandbox sets `require`.
 //!
 //! Nothing here knows the plugin, the protocol or the configuration's format.
 
 mod descriptors;
-mod enforced;
 mod error;
 mod files;
-mod grants;
 mod limits;
 mod privileges;
 mod syscalls;
@@ -30,16 +28,15 @@ mod tables;
 
 use std::os::fd::BorrowedFd;
 
-pub use enforced::{Enforced, Gap, Part};
-pub use error::SandboxError;
-pub use files::is_of_the_system;
-pub use grants::{DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, Grants, Ports, RunAs};
+use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, Part};
 
-/// Shuts the calling process in. There is no way back.
+pub use error::SandboxError;
+
+/// Sandboxes the calling process. There is no way back.
 ///
 /// To be called once, first thing in a fresh process: every descriptor but standard input, output and error and those
 /// in `keep` is closed, whoever opened it, and a second thread would stay outside (an error). A process for which this
-/// failed is half shut in and of no use: end it.
+/// failed is half sandboxed and of no use: end it.
 pub fn apply(grants: &Grants, keep: &[BorrowedFd<'_>]) -> Result<Enforced, SandboxError> {
     let mut enforced = Enforced::default();
     require_single_thread()?;

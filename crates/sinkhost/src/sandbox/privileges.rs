@@ -11,8 +11,9 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
     set_thread_res_uid,
 };
+use watchpost_sinkhost_protocol::sandbox::RunAs;
 
-use super::{RunAs, SandboxError};
+use super::SandboxError;
 
 /// Becomes `user`, gives up every capability, and bars the way to new ones.
 ///

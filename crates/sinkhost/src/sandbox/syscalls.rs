@@ -7,8 +7,9 @@ use seccompiler::{
     BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
     SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
+use watchpost_sinkhost_protocol::sandbox::Grants;
 
-use super::{Grants, SandboxError, tables};
+use super::{SandboxError, tables};
 
 /// By system call: the rules of which one must match, none for "always".
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;

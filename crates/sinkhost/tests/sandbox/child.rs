@@ -1,4 +1,4 @@
-//! The child's side: shut in, do one deed, say what came of it.
+//! The child's side: sandboxed, do one deed, say what came of it.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -46,7 +46,7 @@ pub(crate) fn run() -> ! {
     std::process::exit(0)
 }
 
-/// What some deeds need from before the walls.
+/// What some deeds need from before the sandbox.
 fn prepare(words: &[&str]) {
     match *words {
         ["have-thread"] => drop(std::thread::spawn(std::thread::park)),

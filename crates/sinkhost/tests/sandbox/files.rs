@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use libtest_mimic::Trial;
-use watchpost_sinkhost::sandbox::Grants;
+use watchpost_sinkhost_protocol::sandbox::Grants;
 
 use crate::support::{child, deed, grants, trial};
 
@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A directory to own and a directory that belongs to somebody else, with a file in each.
+/// A directory to own and a directory that belongs to another sink, with a file in each.
 struct Place {
     _root: tempfile::TempDir,
     own: PathBuf,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use libtest_mimic::Trial;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-use watchpost_sinkhost::sandbox::{Grants, Ports};
+use watchpost_sinkhost_protocol::sandbox::{Grants, Ports};
 
 use crate::support::{child, on_kernel_without, ports, trial};
 

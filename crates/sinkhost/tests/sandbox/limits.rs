@@ -1,7 +1,7 @@
 //! What can be used up, and what is inherited.
 
 use libtest_mimic::Trial;
-use watchpost_sinkhost::sandbox::{Grants, RunAs};
+use watchpost_sinkhost_protocol::sandbox::{Grants, RunAs};
 
 use crate::support::{child, deed, trial};
 

@@ -1,7 +1,7 @@
 //! The sandbox in real processes: each grant allows, each missing grant refuses, each limit is hit.
 //!
 //! This program is both sides. Started by a person it runs the tests; each test starts it again with a deed to do, as
-//! a child that shuts itself in first. The harness is not the built-in one since that runs threads from the start,
+//! a child that sandboxes itself first. The harness is not the built-in one since that runs threads from the start,
 //! and the sandbox is for a process that has none yet.
 //!
 //! It takes Linux 6.12 or later, the first where every part of the sandbox holds.

@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use libtest_mimic::Trial;
-use watchpost_sinkhost::sandbox::{Grants, Ports};
+use watchpost_sinkhost_protocol::sandbox::{Grants, Ports};
 
 use crate::support::{deed, ports, trial};
 

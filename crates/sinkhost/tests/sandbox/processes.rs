@@ -1,12 +1,12 @@
 //! What can be started, and what can be done to others.
 
 use libtest_mimic::Trial;
-use watchpost_sinkhost::sandbox::{Grants, RunAs};
+use watchpost_sinkhost_protocol::sandbox::{Grants, RunAs};
 
 use crate::support::{child, deed, trial};
 
-/// A user nobody has, for tests that run as root.
-const NOBODY_IN_PARTICULAR: u32 = 61_234;
+/// A number that no user has, for tests that run as root.
+const UNUSED_USER: u32 = 61_234;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -115,8 +115,8 @@ fn privileges_are_gone() {
 
 fn another_user_takes_root() {
     let user = RunAs {
-        uid: NOBODY_IN_PARTICULAR,
-        gid: NOBODY_IN_PARTICULAR,
+        uid: UNUSED_USER,
+        gid: UNUSED_USER,
         groups: vec![20],
     };
     let grants = Grants {
@@ -124,7 +124,7 @@ fn another_user_takes_root() {
         ..Grants::default()
     };
     if rustix::process::geteuid().is_root() {
-        let id = NOBODY_IN_PARTICULAR;
+        let id = UNUSED_USER;
         assert_eq!(deed(&grants, "status Uid"), format!("ok: {id} {id} {id} {id}"));
         assert_eq!(deed(&grants, "status Gid"), format!("ok: {id} {id} {id} {id}"));
         assert_eq!(deed(&grants, "status Groups"), "ok: 20");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
-use watchpost_sinkhost::sandbox::{Grants, Ports};
+use watchpost_sinkhost_protocol::sandbox::{Grants, Ports};
 
 use crate::child::{DEED, GRANTS, KERNEL_LACKS};
 

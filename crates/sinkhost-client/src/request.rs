@@ -1,0 +1,122 @@
+//! What the handle asks of the task, and the form a request takes on its way to the child.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_QUEUED, MAX_TEXT_BYTES};
+use watchpost_sinkhost_protocol::{Outgoing, ToChild, encode_to_child};
+
+use crate::Job;
+use crate::calls::Call;
+
+/// From the handle to the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Have this done.
+    Call(Call, Request),
+    /// Cancel this call.
+    Cancel { call_id: u64 },
+    /// End the child.
+    Stop { grace: Duration },
+}
+
+/// A call to be made, before it is bytes.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Deliver(Job),
+    Probe { call_id: u64, timeout: Duration },
+}
+
+impl Request {
+    /// The call's number.
+    pub(crate) fn call_id(&self) -> u64 {
+        self.call().id
+    }
+
+    /// What the bookkeeping needs of it.
+    pub(crate) fn call(&self) -> Call {
+        match self {
+            Self::Deliver(job) => Call {
+                id: job.call_id,
+                timeout: job.timeout,
+                frames: job.frames.len(),
+            },
+            Self::Probe { call_id, timeout } => Call {
+                id: *call_id,
+                timeout: *timeout,
+                frames: 0,
+            },
+        }
+    }
+
+    /// Makes the packet that goes to the child.
+    pub(crate) fn into_packet(self) -> io::Result<Outgoing> {
+        match self {
+            Self::Deliver(Job {
+                call_id,
+                attempt,
+                timeout,
+                alert,
+                frames,
+            }) => {
+                let about = frames
+                    .iter()
+                    .map(|frame| (frame.meta().clone(), frame.len()))
+                    .collect();
+                let alert = Cow::Borrowed(&*alert);
+                let message = ToChild::Deliver {
+                    call_id,
+                    attempt,
+                    timeout,
+                    alert,
+                    frames: about,
+                };
+                Outgoing::new(encode_to_child(&message), frames)
+            }
+            Self::Probe { call_id, timeout } => {
+                Outgoing::new(encode_to_child(&ToChild::Probe { call_id, timeout }), Vec::new())
+            }
+        }
+    }
+}
+
+/// How many calls have been taken and are not over, counted on both sides of the channel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queued(Arc<AtomicUsize>);
+
+impl Queued {
+    /// Counts a call, if there is room for it.
+    pub(crate) fn enter(&self) -> Result<(), NotQueued> {
+        let room = |count: usize| (count < MAX_QUEUED).then_some(count + 1);
+        let entered = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
+        entered.map(drop).map_err(|_| NotQueued::Full)
+    }
+
+    /// A call is over.
+    pub(crate) fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why a call was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotQueued {
+    /// The child has exited.
+    #[error("the plugin's process is gone; restart it")]
+    Gone,
+    /// There are [`MAX_QUEUED`] calls already.
+    #[error("the plugin has {MAX_QUEUED} calls to do already; wait for one to be done")]
+    Full,
+    /// More than [`MAX_FRAMES`] pictures.
+    #[error("an alert has at most {MAX_FRAMES} pictures, not {0}")]
+    TooManyFrames(usize),
+    /// The alert's texts are too large.
+    #[error("an alert has at most {MAX_TEXT_BYTES} bytes of text, not {0}")]
+    TooLarge(usize),
+    /// The number is one of the child's own.
+    #[error("a call's number is below 2^63, not {0}")]
+    BadCallId(u64),
+}
