@@ -10,8 +10,8 @@
 //! - **Resource limits** bound memory and open files. Too much memory is a failed allocation here, not a machine
 //!   without memory.
 //! - **Landlock** says which files may be opened and which TCP ports reached.
-//! - **seccomp** refuses system calls no sink needs, with `EPERM` and not with death: a plugin that probes for a
-//!   feature takes its other way.
+//! - **seccomp** allows the system calls sinks need and refuses the others, with an error and not with death: a plugin
+//!   that probes for a feature takes its other way.
 //!
 //! An old kernel lacks some of this. What holds and what does not is said in [`Enforced`]; a site that would rather
 //! have no sink than a weak sandbox sets `require`.
@@ -24,7 +24,6 @@ mod files;
 mod limits;
 mod privileges;
 mod syscalls;
-mod tables;
 
 use std::os::fd::BorrowedFd;
 

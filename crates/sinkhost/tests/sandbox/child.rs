@@ -14,6 +14,8 @@ use crate::kernel;
 
 /// Environment: the deed and its arguments, separated by blanks. Its presence makes this process a child.
 pub(crate) const DEED: &str = "SANDBOX_TEST_DEED";
+/// `fcntl`: which signal an owner gets.
+const F_SETSIG: i32 = 10;
 /// Environment: the grants as JSON.
 pub(crate) const GRANTS: &str = "SANDBOX_TEST_GRANTS";
 /// Environment: system calls this kernel shall not have.
@@ -105,10 +107,47 @@ fn perform(words: &[&str]) -> io::Result<Option<String>> {
         ["signal", pid] => call(libc::SYS_kill, [number(pid), 0, 0]),
         ["signal-self"] => call(libc::SYS_kill, [std::process::id().into(), 0, 0]),
         ["limit-other", pid] => call(libc::SYS_prlimit64, [number(pid), 7, 0]),
+        ["chmod", path] => path_call(libc::SYS_fchmodat, path, 0o777),
+        ["fchmod", path] => call(libc::SYS_fchmod, [open(path)?, 0o777, 0]),
+        ["chown", path] => path_call(libc::SYS_fchownat, path, 0),
+        ["touch", path] => path_call(libc::SYS_utimensat, path, 0),
+        ["set-attribute", path] => set_attribute(path),
+        ["set-flags", path] => call(libc::SYS_ioctl, [open(path)?, 0x4008_6602, 0]),
+        ["lease", path] => call(
+            libc::SYS_fcntl,
+            [open(path)?, libc::F_SETLEASE.into(), libc::F_RDLCK.into()],
+        ),
+        ["join-group", group] => call(libc::SYS_setpgid, [0, number(group), 0]),
+        ["new-session"] => call(libc::SYS_setsid, [0, 0, 0]),
+        ["shared-segment"] => call(libc::SYS_shmget, [0, 4096, 0o600]),
+        ["message-queue"] => call(libc::SYS_msgget, [0, 0o600, 0]),
+        ["semaphores"] => call(libc::SYS_semget, [0, 1, 0o600]),
+        ["posix-queue"] => call(libc::SYS_mq_open, [c"q".as_ptr() as i64, 0, 0]),
+        ["nice", pid] => call(libc::SYS_setpriority, [0, number(pid), 19]),
+        ["nice-all"] => call(libc::SYS_setpriority, [2, 0, 19]),
+        ["idle", pid] => call(
+            libc::SYS_sched_setscheduler,
+            [number(pid), libc::SCHED_IDLE.into(), 0],
+        ),
+        ["pin", pid] => call(libc::SYS_sched_setaffinity, [number(pid), 8, 0]),
+        ["io-idle", pid] => call(libc::SYS_ioprio_set, [1, number(pid), 3 << 13]),
+        ["own-by", pid] => own_socket(libc::F_SETOWN, number(pid)),
+        ["signal-by", signal] => own_socket(F_SETSIG, number(signal)),
+        ["mptcp"] => call(
+            libc::SYS_socket,
+            [libc::AF_INET.into(), libc::SOCK_STREAM.into(), 262],
+        ),
+        ["fast-open", port] => fast_open(number(port)),
+        ["listen-unbound"] => listen_unbound(),
+        ["watch", path] => watch(path),
+        ["memfd"] => call(libc::SYS_memfd_create, [c"m".as_ptr() as i64, 0, 0]),
+        ["share-memory"] => share_memory().map(done),
+        ["newer-call"] => call(0x7fff, [0, 0, 0]),
+        ["script", ..] => script(&words[1..].join(" ")),
         ["abort"] => std::process::abort(),
         ["allocate", bytes] => allocate(number(bytes)).map(done),
         ["insist-on", bytes] => Ok(Some(vec![1_u8; number(bytes)].len().to_string())),
-        ["map-shared", bytes] => map_shared(number(bytes)).map(done),
+        ["map-shared", path, bytes] => map_shared(path, number(bytes)).map(done),
         ["open-many"] => open_many(),
         ["limit-of", resource] => Ok(Some(limit_of(number(resource)))),
         ["raise-limit", resource] => raise_limit(number(resource)).map(done),
@@ -117,6 +156,116 @@ fn perform(words: &[&str]) -> io::Result<Option<String>> {
         ["status", field] => status(field),
         _ => panic!("no deed is called {words:?}"),
     }
+}
+
+fn open(path: &str) -> io::Result<i64> {
+    use std::os::fd::IntoRawFd;
+    Ok(File::open(path)?.into_raw_fd().into())
+}
+
+/// A call on a path relative to nothing, with one number behind it.
+fn path_call(number: i64, path: &str, last: i64) -> io::Result<Option<String>> {
+    let path = CString::new(path)?;
+    let at = i64::from(libc::AT_FDCWD);
+    call(number, [at, path.as_ptr() as i64, last])
+}
+
+fn set_attribute(path: &str) -> io::Result<Option<String>> {
+    let path = CString::new(path)?;
+    let arguments = [
+        path.as_ptr() as i64,
+        c"user.x".as_ptr() as i64,
+        c"y".as_ptr() as i64,
+    ];
+    // SAFETY: the strings are terminated and outlive the call.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_setxattr,
+            arguments[0],
+            arguments[1],
+            arguments[2],
+            1_i64,
+            0_i64,
+        )
+    };
+    check(answer).map(|_| None)
+}
+
+fn watch(path: &str) -> io::Result<Option<String>> {
+    let path = CString::new(path)?;
+    // SAFETY: no memory is passed.
+    let queue = check(unsafe { libc::syscall(libc::SYS_inotify_init1, 0) })?;
+    call(libc::SYS_inotify_add_watch, [queue, path.as_ptr() as i64, 2])
+}
+
+/// Makes another process the owner of a socket, or its signal another one.
+fn own_socket(command: i32, value: i64) -> io::Result<Option<String>> {
+    use std::os::fd::AsRawFd;
+    let (socket, _peer) = UnixStream::pair()?;
+    call(
+        libc::SYS_fcntl,
+        [socket.as_raw_fd().into(), command.into(), value],
+    )
+}
+
+/// Sends before it connects, which connects.
+fn fast_open(port: u16) -> io::Result<Option<String>> {
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes([127, 0, 0, 1]),
+        },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: the address is valid for the call, the socket is this function's.
+    let answer = unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
+        let (data, len) = (c"x".as_ptr().cast(), size_of_val(&address) as u32);
+        libc::sendto(
+            socket,
+            data,
+            1,
+            libc::MSG_FASTOPEN,
+            (&raw const address).cast(),
+            len,
+        )
+    };
+    check(answer as i64).map(|_| None)
+}
+
+fn listen_unbound() -> io::Result<Option<String>> {
+    // SAFETY: no memory is passed.
+    let socket = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) }.into())?;
+    call(libc::SYS_listen, [socket, 1, 0])
+}
+
+fn share_memory() -> io::Result<()> {
+    let (access, kind) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: the kernel chooses a place for new memory, which nothing refers to.
+    let answer = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, kind, -1, 0) };
+    check(if answer == libc::MAP_FAILED { -1 } else { 0 }).map(|_| ())
+}
+
+/// Runs a shell script and says what it printed last, or how it failed.
+fn script(script: &str) -> io::Result<Option<String>> {
+    let output = Command::new("/bin/bash")
+        .args(["-c", script])
+        .env("PATH", "/usr/bin:/bin")
+        .output()?;
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    let last = out
+        .lines()
+        .last()
+        .or_else(|| err.lines().last())
+        .unwrap_or_default();
+    Ok(Some(format!("{} {last}", output.status.code().unwrap_or(-1))))
 }
 
 fn truncate(path: &str) -> io::Result<()> {
@@ -161,13 +310,10 @@ fn allocate(bytes: usize) -> io::Result<()> {
 }
 
 /// As the hub's pictures are mapped.
-fn map_shared(bytes: u64) -> io::Result<()> {
-    let picture = File::from(rustix::fs::memfd_create(
-        "picture",
-        rustix::fs::MemfdFlags::CLOEXEC,
-    )?);
+fn map_shared(path: &str, bytes: u64) -> io::Result<()> {
+    let picture = File::create_new(path)?;
     picture.set_len(bytes)?;
-    let map = memmap2::MmapOptions::new().map_raw_read_only(&picture)?;
+    let map = memmap2::MmapOptions::new().map_raw_read_only(&File::open(path)?)?;
     std::hint::black_box(map.as_ptr());
     Ok(())
 }
@@ -244,6 +390,7 @@ fn check(answer: i64) -> io::Result<i64> {
 fn name(error: &io::Error) -> String {
     let errors = [
         (libc::EPERM, "EPERM"),
+        (libc::EBADF, "EBADF"),
         (libc::EACCES, "EACCES"),
         (libc::ENOSYS, "ENOSYS"),
         (libc::EMFILE, "EMFILE"),

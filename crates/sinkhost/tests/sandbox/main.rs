@@ -15,6 +15,7 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod changes;
 mod child;
 mod files;
 mod kernel;
@@ -34,6 +35,7 @@ fn main() {
         files::trials(),
         network::trials(),
         processes::trials(),
+        changes::trials(),
         limits::trials(),
         kernel::trials(),
     ]
