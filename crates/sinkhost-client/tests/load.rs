@@ -186,7 +186,7 @@ async fn a_grant_that_cannot_be_given_is_named_and_nothing_is_loaded() {
         "{error}"
     );
 
-    // Its own file is not among the grants, so the linker cannot read it.
+    // Its own file is not among the grants, so it cannot be read.
     let mut blind = launch(&plugin(&[]));
     blind.grants.read.clear();
     let error = refusal(blind).await;
@@ -194,7 +194,7 @@ async fn a_grant_that_cannot_be_given_is_named_and_nothing_is_loaded() {
         matches!(
             error,
             Error::Load {
-                fault: LoadFault::Unlinkable { .. },
+                fault: LoadFault::Unreadable { .. },
                 ..
             }
         ),
