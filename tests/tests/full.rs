@@ -114,11 +114,10 @@ fn check_stored(data_dir: &Path, listed: &[Value]) -> Result<()> {
             break;
         };
         page.before = Some(last.alert.id);
-        stored.extend(
-            alerts
-                .into_iter()
-                .map(|stored| (stored.alert.stream_id, stored.alert.person_id)),
-        );
+        stored.extend(alerts.into_iter().filter_map(|stored| {
+            let (camera, own) = (stored.alert.camera?, stored.alert.visionguard?);
+            Some((camera.id, own.person_id))
+        }));
     }
     let mut acknowledged = 0;
     for alert in listed
