@@ -32,6 +32,8 @@ pub(crate) enum Sink {
     Plugin(PathBuf),
     /// A plugin of the product, by its name, with more lines for its `[[sink]]`.
     Bundled(&'static str, String),
+    /// A plugin that misbehaves, by its name. No one waits for it.
+    Hostile(&'static str, PathBuf),
 }
 
 impl Sink {
@@ -40,7 +42,7 @@ impl Sink {
         match self {
             Self::Archive => "archive",
             Self::Plugin(_) => "stopwatch",
-            Self::Bundled(name, _) => name,
+            Self::Bundled(name, _) | Self::Hostile(name, _) => name,
         }
     }
 }
@@ -52,6 +54,8 @@ pub(crate) struct Hub {
     program: PathBuf,
     config: PathBuf,
     dir: PathBuf,
+    /// The sinks that are waited for.
+    working: Vec<&'static str>,
     /// From its start until the server had shaken hands.
     pub(crate) start_to_connected: Duration,
 }
@@ -95,6 +99,7 @@ pub(crate) struct StoreStatus {
 /// Of one sink.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SinkStatus {
+    name: String,
     state: String,
     deliveries: Deliveries,
 }
@@ -128,6 +133,11 @@ impl Hub {
             program,
             config,
             dir: dir.to_owned(),
+            working: sinks
+                .iter()
+                .filter(|sink| !matches!(sink, Sink::Hostile(..)))
+                .map(Sink::name)
+                .collect(),
             start_to_connected,
         };
         hub.wait_for("its sinks are ready", CONNECT, |status| {
@@ -180,6 +190,7 @@ impl Hub {
             status
                 .sinks
                 .iter()
+                .filter(|sink| self.working.contains(&sink.name.as_str()))
                 .all(|sink| sink.deliveries.delivered >= alerts)
         })
     }
@@ -235,6 +246,16 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
                 write!(
                     toml,
                     "\n[[sink]]\nname = \"{name}\"\nplugin = \"{name}\"\n{lines}"
+                )
+            }
+            Sink::Hostile(name, file) => {
+                write!(
+                    toml,
+                    "\n[[sink]]\nname = \"{name}\"\nplugin = {}\ntimeout = \"1s\"\n\
+                     retry = {{ initial = \"100ms\", max = \"2s\" }}\n[sink.sandbox]\nmemory = \"64MiB\"\nexec = {}\n",
+                    quoted(file),
+                    // A fork bomb that may start processes is the worse one.
+                    *name == "forkbomb"
                 )
             }
             Sink::Plugin(file) => {

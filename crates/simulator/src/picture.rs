@@ -342,6 +342,9 @@ mod tests {
             .alert_picture(&recipe(0, 1))
             .unwrap_err()
             .to_string();
-        assert!(refused.starts_with("a 160x90 scene takes at least "), "{refused}");
+        assert!(
+            refused.starts_with("a picture of 160x90 pixels takes at least "),
+            "{refused}"
+        );
     }
 }

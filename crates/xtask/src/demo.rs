@@ -10,18 +10,16 @@ use anyhow::{Result, anyhow};
 
 use crate::cargo;
 
-/// Nearly the whole workspace, selected as the tests select it (see `crates/testkit/src/artefacts.rs`): cargo unites the
-/// features of what is selected, and a narrower selection would have a later `cargo xtask test` build tokio, actix and
-/// all above them a second time. It costs twenty small packages more. The sound sink is left out, since it needs ALSA's
-/// headers, which the demo does not.
-const BUILD: [&str; 6] = [
-    "build",
-    "--workspace",
-    "--exclude=watchpost-sound",
-    "--lib",
-    "--bins",
-    "--examples",
+/// What the demo runs, and nothing more.
+const PACKAGES: [&str; 4] = [
+    "watchpost",
+    "watchpost-archive",
+    "watchpost-simulator",
+    "watchpost-sinkhost",
 ];
+
+/// A profile of its own, which builds fast; see Cargo.toml.
+const PROFILE: &str = "demo";
 
 /// Everything after `demo` goes to `watchpost demo`, for example `cargo xtask demo --for 15s --rate 20`.
 #[derive(Debug, clap::Args)]
@@ -35,11 +33,13 @@ pub(crate) struct Args {
 /// Ctrl-C therefore reaches directly.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut build = cargo::command();
-    build.args(BUILD);
+    build
+        .args(["build", "--profile", PROFILE])
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]));
     cargo::run(&mut build)?;
 
     // The demo looks for the plugin, watchpost-sinkhost and watchpost-simulator beside itself, where cargo has put them.
-    let mut demo = Command::new(cargo::profile_dir()?.join("watchpost"));
+    let mut demo = Command::new(cargo::target_dir()?.join(PROFILE).join("watchpost"));
     demo.arg("demo").args(&args.demo);
     let error = demo.exec();
     Err(anyhow!(error).context(format!("`{}` did not start", cargo::command_line(&demo))))

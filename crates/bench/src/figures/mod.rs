@@ -3,6 +3,7 @@
 mod growth;
 mod ingest;
 mod latency;
+mod neighbours;
 mod peak;
 mod rest;
 mod sinks;
@@ -23,6 +24,8 @@ pub(crate) enum Group {
     Latency,
     /// Delivery by each bundled sink at 20 alerts a second.
     Sinks,
+    /// Delivery beside sinks that crash, hang and flood.
+    Neighbours,
     /// Memory at rest, and processor time at 10 alerts a second.
     Rest,
     /// Memory under the heaviest load.
@@ -35,10 +38,11 @@ pub(crate) enum Group {
 
 impl Group {
     /// All of them, in the order in which they are measured and shown.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Latency,
         Self::Sinks,
+        Self::Neighbours,
         Self::Rest,
         Self::Peak,
         Self::Start,
@@ -51,6 +55,7 @@ impl Group {
             Self::Ingest => ingest::measure(lab),
             Self::Latency => latency::measure(lab),
             Self::Sinks => sinks::measure(lab),
+            Self::Neighbours => neighbours::measure(lab),
             Self::Rest => rest::measure(lab),
             Self::Peak => peak::measure(lab),
             Self::Start => start::measure(lab),

@@ -1,10 +1,9 @@
 //! Shapes in parts of the picture (0 to 1 across and down), so that a scene fits any extent.
 //! It knows nothing of what the shapes mean.
 
-use ab_glyph::{FontRef, PxScale};
 use image::{Rgb, RgbImage};
-use imageproc::{drawing, point::Point, rect::Rect};
 
+use super::fill::{self, LETTER_PIXELS};
 use crate::{FrameSize, wire::Bbox};
 
 /// A colour.
@@ -37,8 +36,8 @@ impl Canvas {
 
     pub(super) fn rect(&mut self, x: f32, y: f32, w: f32, h: f32, ink: Ink) {
         let ((left, top), (right, bottom)) = (self.pixel(x, y), self.pixel(x + w, y + h));
-        let (w, h) = ((right - left).max(1) as u32, (bottom - top).max(1) as u32);
-        drawing::draw_filled_rect_mut(&mut self.image, Rect::at(left, top).of_size(w, h), ink);
+        let extent = ((right - left).max(1), (bottom - top).max(1));
+        fill::rect(&mut self.image, (left, top), extent, ink);
     }
 
     /// A rectangle that runs from one colour at its top to another at its bottom.
@@ -51,26 +50,14 @@ impl Canvas {
         for row in first..last {
             let part = (row - first) as f32 / (last - first).max(1) as f32;
             let ink = mix(top, bottom, part);
-            let rect = Rect::at(0, row as i32).of_size(self.image.width(), 1);
-            drawing::draw_filled_rect_mut(&mut self.image, rect, ink);
+            let width = self.image.width() as i32;
+            fill::rect(&mut self.image, (0, row as i32), (width, 1), ink);
         }
     }
 
     pub(super) fn polygon(&mut self, corners: &[(f32, f32)], ink: Ink) {
-        let mut points: Vec<Point<i32>> = Vec::with_capacity(corners.len());
-        for &(x, y) in corners {
-            let (x, y) = self.pixel(x, y);
-            if points.last() != Some(&Point::new(x, y)) {
-                points.push(Point::new(x, y));
-            }
-        }
-        // Drawing panics on a polygon that ends where it began, which rounding can make of a thin one.
-        while points.len() > 1 && points.first() == points.last() {
-            points.pop();
-        }
-        if points.len() > 2 {
-            drawing::draw_polygon_mut(&mut self.image, &points, ink);
-        }
+        let corners: Vec<_> = corners.iter().map(|&(x, y)| self.pixel(x, y)).collect();
+        fill::polygon(&mut self.image, &corners, ink);
     }
 
     /// An ellipse around a centre; both radii are parts of the height, so that a circle stays round.
@@ -78,7 +65,7 @@ impl Canvas {
         let height = self.image.height() as f32;
         let (rx, ry) = ((rx * height).max(1.0) as i32, (ry * height).max(1.0) as i32);
         let centre = self.pixel(x, y);
-        drawing::draw_filled_ellipse_mut(&mut self.image, centre, rx, ry, ink);
+        fill::ellipse(&mut self.image, centre, (rx, ry), ink);
     }
 
     /// A limb: a thick line with round ends, its radius a part of the height.
@@ -121,9 +108,9 @@ impl Canvas {
     pub(super) fn outline(&mut self, Bbox { x, y, w, h }: Bbox, ink: Ink) {
         for inset in 0..2 {
             if w > 2 * inset && h > 2 * inset {
-                let rect =
-                    Rect::at((x + inset) as i32, (y + inset) as i32).of_size(w - 2 * inset, h - 2 * inset);
-                drawing::draw_hollow_rect_mut(&mut self.image, rect, ink);
+                let corner = ((x + inset) as i32, (y + inset) as i32);
+                let extent = ((w - 2 * inset) as i32, (h - 2 * inset) as i32);
+                fill::outline(&mut self.image, corner, extent, ink);
             }
         }
     }
@@ -137,31 +124,26 @@ impl Canvas {
     }
 
     /// Burns in a name (top left) and a clock (bottom right), each on a darkened strip.
-    pub(super) fn caption(&mut self, name: &str, clock: &str) -> Result<(), String> {
-        let font = FontRef::try_from_slice(dejavu::sans_mono::bold()).map_err(|e| e.to_string())?;
+    pub(super) fn caption(&mut self, name: &str, clock: &str) {
         let (width, height) = self.image.dimensions();
-        let size = (height as f32 / 28.0).max(7.0);
-        let (margin, scale) = ((size * 0.5) as u32, PxScale::from(size));
+        let scale = (height / (28 * LETTER_PIXELS)).max(1);
+        let (size, margin) = (scale * LETTER_PIXELS, scale * LETTER_PIXELS / 2);
+        let strip = size + margin;
         let white = Rgb([240, 240, 236]);
-        let strip = size as u32 + margin;
         for (text, right, y) in [(name, false, 0), (clock, true, height.saturating_sub(strip))] {
-            let (text_width, text_height) = drawing::text_size(scale, &font, text);
+            let text_width = size * text.chars().count() as u32;
             let x = if right {
                 width.saturating_sub(text_width + 2 * margin)
             } else {
                 0
             };
             self.darken(x, y, text_width + 2 * margin, strip);
-            let (x, y) = (
-                (x + margin) as i32,
-                (y + strip.saturating_sub(text_height) / 2) as i32,
-            );
-            drawing::draw_text_mut(&mut self.image, white, x, y, scale, &font, text);
+            let place = ((x + margin) as i32, (y + margin / 2) as i32);
+            fill::text(&mut self.image, place, scale, text, white);
         }
-        let dot = (size * 0.3) as i32;
+        let dot = (size * 3 / 10) as i32;
         let place = (width as i32 - strip as i32, strip as i32 / 2);
-        drawing::draw_filled_circle_mut(&mut self.image, place, dot, Rgb([214, 40, 40]));
-        Ok(())
+        fill::ellipse(&mut self.image, place, (dot, dot), Rgb([214, 40, 40]));
     }
 
     fn darken(&mut self, x: u32, y: u32, w: u32, h: u32) {

@@ -3,6 +3,7 @@
 
 mod canvas;
 mod figure;
+mod fill;
 mod place;
 
 pub(crate) use self::place::NAMES as PLACES;
@@ -87,7 +88,8 @@ impl Scene {
             .ok()
             .and_then(|moment| moment.format(format).ok())
             .ok_or_else(|| Error::Draw(format!("the clock cannot show {clock} seconds since 1970")))?;
-        canvas.caption(&self.caption, &clock).map_err(Error::Draw)
+        canvas.caption(&self.caption, &clock);
+        Ok(())
     }
 }
 
