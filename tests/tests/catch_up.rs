@@ -1,5 +1,5 @@
 //! What did not come over the socket is fetched from the backend's list, once, with its picture and its true time; what
-//! did come is told apart from it. And what is dismissed here is told to the backend.
+//! did come is distinguished from it. And what is dismissed here is acknowledged in the backend.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn until_complete(hub: &Hub, backend: &Backend) -> Result<BTreeMap<String, Value
     )
 }
 
-fn until_horizon(hub: &Hub, backend: &Backend) -> Result<()> {
+fn until_checkpoint(hub: &Hub, backend: &Backend) -> Result<()> {
     hub.until("connected", PATIENCE, |status| counter(status, "opened") >= 1)?;
     // The first look at the list draws the line between what is the hub's business and what was before.
     let before = count(&backend.stats()?, "rest_requests");
@@ -88,13 +88,13 @@ fn until_horizon(hub: &Hub, backend: &Backend) -> Result<()> {
 fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let hub = setup(&backend, &[])?.start()?;
-    until_horizon(&hub, &backend)?;
+    until_checkpoint(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 5}))?;
     hub.until("five alerts", PATIENCE, |status| counter(status, "stored") == 5)?;
-    // Nobody is let in while fifty are recorded.
+    // No client is accepted while fifty are recorded.
     backend.order(&json!({"do": "handshakes", "mode": "fail"}))?;
     backend.order(&json!({"do": "kill", "how": "reset"}))?;
-    backend.until("nobody registered", PATIENCE, |stats| stats["registered"] == 0)?;
+    backend.until("no client registered", PATIENCE, |stats| stats["registered"] == 0)?;
     backend.order(&json!({"do": "send", "count": 50}))?;
     backend.order(&json!({"do": "handshakes", "mode": "accept"}))?;
     let by_row = until_complete(&hub, &backend)?;
@@ -126,11 +126,11 @@ fn what_happened_while_the_socket_was_away_comes_late_and_once() -> Result<()> {
 fn what_happened_while_the_hub_was_away_is_fetched_at_its_start() -> Result<()> {
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let mut hub = setup(&backend, &[])?.start()?;
-    until_horizon(&hub, &backend)?;
+    until_checkpoint(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 2}))?;
     hub.until("two alerts", PATIENCE, |status| counter(status, "stored") == 2)?;
     hub.kill()?;
-    backend.until("nobody registered", PATIENCE, |stats| stats["registered"] == 0)?;
+    backend.until("no client registered", PATIENCE, |stats| stats["registered"] == 0)?;
     backend.order(&json!({"do": "send", "count": 120}))?;
     hub.restart()?;
     let by_row = until_complete(&hub, &backend)?;
@@ -153,7 +153,7 @@ fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
         "infinity=0.1,drop=0.3",
     ])?;
     let hub = setup(&backend, &[])?.start()?;
-    until_horizon(&hub, &backend)?;
+    until_checkpoint(&hub, &backend)?;
     backend.order(&json!({"do": "send", "count": 60}))?;
     let produced = backend.alerts()?.len();
     // Of those that cannot be shown, only the number is known.
@@ -316,5 +316,105 @@ fn records_find_their_alerts_whatever_becomes_of_the_notifications() -> Result<(
         let apart = (instant("occurred_at")? - instant("received_at")?).abs();
         assert!(apart < time::Duration::minutes(2), "{apart}: {alert}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_account_that_hears_nothing_live_is_fed_from_the_list_at_once() -> Result<()> {
+    // As for a second account: the socket is open and looks well, and no alert is ever sent over it.
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240", "--fault", "drop=1"])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let setup = HubSetup::new()?.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        slot = { interval = "400ms" }
+    });
+    let siren = setup.dir().join("siren").display().to_string();
+    let hub = setup.sink("siren", "archive", toml! { dir = siren }).start()?;
+    until_checkpoint(&hub, &backend)?;
+    // What happened around the opening of the socket says nothing about it.
+    hub.until("an open socket", PATIENCE, |status| {
+        status["connections"][0]["open_for_ms"].as_u64() > Some(12_500)
+    })?;
+    backend.order(&json!({"do": "send", "count": 3}))?;
+    let status = hub.until("three alerts at the siren", PATIENCE, |status| {
+        status["sinks"][0]["deliveries"]["delivered"] == 3
+    })?;
+    assert_eq!(status["connections"][0]["state"], "connected");
+    hub.until("the reason", PATIENCE, |status| {
+        status["connections"][0]["feed"] == "list"
+    })?;
+    for alert in until_complete(&hub, &backend)?.values() {
+        assert_eq!(
+            (&alert["via"], alert["late"] == true),
+            (&json!("list"), false),
+            "{alert}"
+        );
+    }
+    let text = hub.ask("status", &[])?;
+    assert!(
+        text.contains("live alerts go to another user; fetched from the backend's list every 4"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_shop_that_cannot_be_read_stops_no_other() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240", "--fault", "drop=1"])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let shop = shop_of(&backend)?;
+    let setup = HubSetup::new()?.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        backfill = { interval = "1s", shop_ids = ["nope", shop] }
+    });
+    let hub = setup.start()?;
+    until_checkpoint(&hub, &backend)?;
+    backend.order(&json!({"do": "send", "count": 3}))?;
+    until_complete(&hub, &backend)?;
+    let status = hub.until("the reason", PATIENCE, |status| {
+        status["connections"][0]["list_failure"]["what"].is_string()
+    })?;
+    let what = status["connections"][0]["list_failure"]["what"].to_string();
+    assert!(what.contains("shop nope"), "{what}");
+    Ok(())
+}
+
+/// The shop that the backend's rows belong to.
+fn shop_of(backend: &Backend) -> Result<String> {
+    backend.order(&json!({"do": "send", "count": 1}))?;
+    let rows = backend.alerts()?;
+    let id = rows[0]["anomaly_id"].as_str().context("a row")?;
+    Ok(backend.row(id)?["shop_id"].as_str().context("a shop")?.to_owned())
+}
+
+#[test]
+fn what_a_person_decided_in_the_backend_is_not_overwritten() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
+    let hub = setup(&backend, &["write_back"])?.start()?;
+    until_checkpoint(&hub, &backend)?;
+    backend.order(&json!({"do": "send", "count": 2}))?;
+    let by_row = until_complete(&hub, &backend)?;
+    let rows: Vec<&String> = by_row.keys().collect();
+    backend.set_status(rows[0], "false_positive")?;
+    hub.ask("alerts", &["clear"])?;
+    eventually("the other one acknowledged", PATIENCE, || {
+        let status = backend.row(rows[1])?["status"].clone();
+        ensure!(status == "acknowledged", "{status}");
+        Ok(())
+    })?;
+    // Both were written back in the order of their alerts; a further look shows that nothing followed.
+    let before = backend.stats()?["rest_requests"].as_u64();
+    backend.until("looks at the list", PATIENCE, |stats| {
+        stats["rest_requests"].as_u64() > before.map(|before| before + 6)
+    })?;
+    assert_eq!(backend.row(rows[0])?["status"], "false_positive");
     Ok(())
 }

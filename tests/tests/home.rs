@@ -50,7 +50,7 @@ fn one_comes_through(backend: &Backend) -> Result<()> {
 }
 
 /// The hub's own alerts with this word.
-fn told(hub: &Hub, word: &str) -> Result<Vec<Value>> {
+fn events(hub: &Hub, word: &str) -> Result<Vec<Value>> {
     let lines = hub.ask("alerts", &["list", "--json"])?;
     let alerts = lines
         .lines()
@@ -83,20 +83,20 @@ fn it_logs_in_again_when_its_token_has_expired_and_no_sooner() -> Result<()> {
 }
 
 #[test]
-fn a_wrong_password_is_told_with_its_cure_and_never_shown() -> Result<()> {
+fn a_wrong_password_is_reported_with_its_hint_and_never_shown() -> Result<()> {
     let backend = Backend::start(&["--rate", "0"])?;
     let mut hub = logging_in(&backend, "not-the-password")?.start()?;
     let status = hub.until("three attempts", PATIENCE, |status| {
         connection(status)["attempts"].as_u64() >= Some(3)
     })?;
     let failure = &connection(&status)["last_failure"];
-    assert_eq!(failure["what"], "login refused: Invalid credentials");
+    assert_eq!(failure["what"], "credentials rejected: Invalid credentials");
     assert!(
         failure["hint"]
             .as_str()
             .is_some_and(|hint| hint.contains("email"))
     );
-    assert_eq!(told(&hub, "login_refused")?.len(), 1, "said once");
+    assert_eq!(events(&hub, "login_refused")?.len(), 1, "said once");
     let stats = backend.stats()?;
     assert_eq!(stats["attempts"], 0, "nothing is dialed without a token");
     assert!(
@@ -112,9 +112,9 @@ fn a_wrong_password_is_told_with_its_cure_and_never_shown() -> Result<()> {
 fn a_403_is_explained() -> Result<()> {
     let lasting = Backend::start(&["--rate", "0"])?;
     let brief = Backend::start(&["--rate", "0", "--token-life", "1s"])?;
-    let nobody = "550e8400-e29b-41d4-a716-446655440000";
+    let stranger = "550e8400-e29b-41d4-a716-446655440000";
     for (backend, path, user_id, expected) in [
-        (&lasting, "", nobody, "the token is another user's"),
+        (&lasting, "", stranger, "the token is another user's"),
         (
             &lasting,
             "/elsewhere",
@@ -145,7 +145,7 @@ fn a_403_is_explained() -> Result<()> {
 }
 
 #[test]
-fn a_socket_that_gets_no_alerts_is_opened_anew() -> Result<()> {
+fn a_socket_that_gets_no_alerts_is_reconnected() -> Result<()> {
     let backend = Backend::start(&["--rate", "0"])?;
     let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
     until_open(&hub, 1)?;
@@ -154,12 +154,12 @@ fn a_socket_that_gets_no_alerts_is_opened_anew() -> Result<()> {
     let status = until_open(&hub, 2)?;
     assert_eq!(counter(&status, "subscription_lost"), 1);
     one_comes_through(&backend)?;
-    let told = told(&hub, "subscription_lost")?;
+    let events = events(&hub, "subscription_lost")?;
     assert!(
-        told[0]["text"]
+        events[0]["text"]
             .as_str()
             .is_some_and(|text| text.contains("another client")),
-        "{told:?}"
+        "{events:?}"
     );
     Ok(())
 }
@@ -170,8 +170,8 @@ fn two_clients_of_one_user_do_not_fight_for_ever() -> Result<()> {
     let hub = logging_in(&backend, backend.ready("password")?)?.start()?;
     until_open(&hub, 1)?;
     let rival = logging_in(&backend, backend.ready("password")?)?.start()?;
-    // Each takes the alerts from the other until one of them gives way.
-    watchpost_testkit::eventually("one gives way", PATIENCE, || {
+    // Each takes the alerts from the other until one of them yields.
+    watchpost_testkit::eventually("one yields", PATIENCE, || {
         for (hub, other) in [(&hub, &rival), (&rival, &hub)] {
             let status = hub.status()?;
             let waiting = connection(&status)["next_attempt_ms"].as_u64() > Some(60_000);
@@ -218,7 +218,7 @@ fn a_reverse_proxy_with_tls_a_path_and_a_header_is_passed() -> Result<()> {
         })
     };
     let stranger = with(std::slice::from_ref(&gate))?;
-    fails_with(&stranger, "TLS error")?;
+    fails_with(&stranger, "TLS verification failed")?;
     let without_header = with(std::slice::from_ref(&trusted))?;
     fails_with(&without_header, "403")?;
     let hub = with(&[trusted, gate])?;
@@ -233,7 +233,7 @@ fn a_reverse_proxy_with_tls_a_path_and_a_header_is_passed() -> Result<()> {
 }
 
 #[test]
-fn a_long_absence_is_told_and_so_is_its_end() -> Result<()> {
+fn a_long_outage_is_reported_and_so_is_its_end() -> Result<()> {
     let mut backend = Backend::start(&["--rate", "0"])?;
     let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
     let setup = HubSetup::new()?.with(toml! {
@@ -249,17 +249,19 @@ fn a_long_absence_is_told_and_so_is_its_end() -> Result<()> {
     let hub = setup.start()?;
     until_open(&hub, 1)?;
     backend.kill()?;
-    watchpost_testkit::eventually("the absence is told", PATIENCE, || {
-        match told(&hub, "link_lost") {
-            Ok(told) if told.len() == 1 => Ok(()),
+    watchpost_testkit::eventually("the outage is reported", PATIENCE, || {
+        match events(&hub, "link_lost") {
+            Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })?;
-    assert_eq!(told(&hub, "link_back")?.len(), 0);
+    assert_eq!(events(&hub, "link_back")?.len(), 0);
     backend.restart()?;
-    watchpost_testkit::eventually("its end is told", PATIENCE, || match told(&hub, "link_back") {
-        Ok(told) if told.len() == 1 => Ok(()),
-        other => Err(format!("{other:?}")),
+    watchpost_testkit::eventually("its end is reported", PATIENCE, || {
+        match events(&hub, "link_back") {
+            Ok(events) if events.len() == 1 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })?;
     Ok(())
 }
@@ -329,7 +331,7 @@ fn control_frames_alone_are_no_sign_of_life() -> Result<()> {
     // The backend drops the connection, and its web server keeps the socket open.
     backend.order(&json!({"do": "blackhole"}))?;
     let status = until_open(&hub, 2)?;
-    assert_eq!(counter(&status, "given_up"), 1, "{status}");
+    assert_eq!(counter(&status, "closed_by_hub"), 1, "{status}");
     one_comes_through(&backend)?;
     Ok(())
 }
@@ -360,7 +362,7 @@ fn a_busy_server_is_given_time_for_its_pong() -> Result<()> {
 }
 
 #[test]
-fn a_disk_that_fills_up_is_told_once() -> Result<()> {
+fn a_disk_that_fills_up_is_reported_once() -> Result<()> {
     let backend = Backend::start(&["--rate", "0"])?;
     let setup = HubSetup::new()?.connection("shop", &backend)?.with(toml! {
         [store]
@@ -368,9 +370,9 @@ fn a_disk_that_fills_up_is_told_once() -> Result<()> {
     });
     let hub = setup.start()?;
     until_open(&hub, 1)?;
-    watchpost_testkit::eventually("the low disk is told", PATIENCE, || {
-        match told(&hub, "disk_low") {
-            Ok(told) if told.len() == 1 => Ok(()),
+    watchpost_testkit::eventually("the low disk is reported", PATIENCE, || {
+        match events(&hub, "disk_low") {
+            Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })?;
@@ -378,6 +380,6 @@ fn a_disk_that_fills_up_is_told_once() -> Result<()> {
     hub.until("a few looks", PATIENCE, |status| {
         connection(status)["open_for_ms"].as_u64() > Some(3_500)
     })?;
-    assert_eq!(told(&hub, "disk_low")?.len(), 1);
+    assert_eq!(events(&hub, "disk_low")?.len(), 1);
     Ok(())
 }

@@ -152,7 +152,8 @@ fn a_frozen_backend_is_noticed_and_left() -> Result<()> {
     until_open(&hub, 1)?;
     backend.order(&json!({"do": "freeze"}))?;
     let status = hub.until("the silence noticed", PATIENCE, |status| {
-        connection(status)["counters"]["given_up"] == json!(1) && connection(status)["state"] != "connected"
+        connection(status)["counters"]["closed_by_hub"] == json!(1)
+            && connection(status)["state"] != "connected"
     })?;
     let failures = connection(&status)["failures"].as_u64().context("a number")?;
     assert!(failures <= 3, "it was left, and is not hammered: {status}");

@@ -2,7 +2,7 @@
 
 use url::{ParseError, Url};
 
-use crate::{ByteSize, ConfigError, TimeSpan};
+use crate::{ByteSize, ConfigError, Pace, TimeSpan};
 
 /// Longest name, in bytes: names become parts of file names, which end at 255.
 const MAX_NAME_BYTES: usize = 64;
@@ -17,10 +17,12 @@ pub(crate) struct Violation {
 pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
     match format {
         "duration" => quantity(text.parse::<TimeSpan>()),
+        "pace" => quantity(text.parse::<Pace>()),
         "size" => quantity(text.parse::<ByteSize>()),
         "name" => name(text),
         "plugin" if !is_plugin_path(text) => name(text),
         "address" => address(text),
+        "listen" => listen(text),
         "user-id" => user_id(text),
         "path" => path(text),
         "absolute path" => absolute_path(text),
@@ -36,11 +38,13 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
 pub(crate) fn expected(format: &str) -> &'static str {
     match format {
         "duration" => "a duration in quotes, such as \"30s\"",
+        "pace" => "a duration in quotes, such as \"5m\", or \"auto\"",
         "size" => "a size in quotes, such as \"64MiB\"",
         "path" => "a path in quotes",
         "absolute path" => "a path in quotes, such as \"/srv/alerts\"",
         "name" | "reference" => "a name in quotes",
         "address" => "an address in quotes, such as \"http://192.168.1.20:8000\"",
+        "listen" => "an IP address and a port in quotes, such as \"127.0.0.1:8787\"",
         "plugin" => "the name of a plugin in quotes, such as \"archive\"",
         _ => "a string in quotes",
     }
@@ -77,6 +81,16 @@ fn name(text: &str) -> Result<(), Violation> {
         Err(violation(format!("begins with {:?}", &text[..1]), help))
     } else {
         Ok(())
+    }
+}
+
+fn listen(text: &str) -> Result<(), Violation> {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(violation(
+            format!("is no IP address with a port: `{text}`"),
+            "expected such as `127.0.0.1:8787`, `0.0.0.0:8787` or `[::1]:8787`",
+        )),
     }
 }
 

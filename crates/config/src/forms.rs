@@ -40,6 +40,8 @@ forms! {
     Reference = { "type": "string", "format": "reference" };
     /// The address of a backend.
     Address = { "type": "string", "format": "address" };
+    /// An IP address and a port to listen on.
+    Listen = { "type": "string", "format": "listen" };
     /// A user's id, which stands in an address.
     UserId = { "type": "string", "format": "user-id" };
     /// The name of a plugin or the path of its file.

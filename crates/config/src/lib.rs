@@ -42,8 +42,9 @@ pub use nearest::nearest;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
-    AnyPort, BackfillSettings, ConnectionSettings, HeaderSettings, HeartbeatSettings, HubSettings, LogFormat,
-    LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
-    Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
+    AnyPort, BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings,
+    HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch,
+    RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
+    WebSettings,
 };
-pub use units::{ByteSize, TimeSpan};
+pub use units::{ByteSize, Pace, TimeSpan};

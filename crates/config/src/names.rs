@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::nearest::nearest;
 use crate::source::Sources;
 use crate::tree::Node;
-use crate::{ByteSize, ConnectionSettings, Settings, SinkSettings, StoreSettings, TimeSpan};
+use crate::{ByteSize, ConnectionKind, ConnectionSettings, Settings, SinkSettings, StoreSettings, TimeSpan};
 
 /// Checks names and references, also in a configuration with other errors.
 pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigError>) {
@@ -69,8 +69,12 @@ pub(crate) fn values(settings: &Settings) -> Vec<(String, String, String)> {
         rules.positive("/watchdog/interval", watchdog.interval);
     }
     for (i, connection) in settings.connection.iter().enumerate() {
-        self::connection(&format!("/connection/{i}"), connection, &mut rules);
-        identity(&format!("/connection/{i}"), connection, &mut rules);
+        let at = format!("/connection/{i}");
+        self::connection(&at, connection, &mut rules);
+        match connection.kind {
+            ConnectionKind::VisionGuard => identity(&at, connection, &mut rules),
+            ConnectionKind::Inbound => inbound(&at, connection, &mut rules),
+        }
     }
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
@@ -121,9 +125,11 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
         ("reconnect/initial", reconnect.initial),
         ("heartbeat/interval", heartbeat.interval),
         ("slot/interval", connection.slot.interval),
-        ("backfill/interval", connection.backfill.interval),
     ] {
         rules.positive(&format!("{at}/{key}"), span);
+    }
+    if let Some(interval) = connection.backfill.interval.fixed() {
+        rules.positive(&format!("{at}/backfill/interval"), interval);
     }
     rules.not_below(
         &format!("{at}/reconnect"),
@@ -149,8 +155,41 @@ fn connection(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
     );
 }
 
-/// Who the hub is to the backend: either a token with its user, or a login.
+/// What programs that post alerts need, and what makes no sense for them.
+fn inbound(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
+    rules.require(
+        connection.token.is_some(),
+        at,
+        || "[[connection]] lacks `token`".to_owned(),
+        || {
+            "write `token_file` (or `token`, `token_env`): programs that post alerts send it as Bearer"
+                .to_owned()
+        },
+    );
+    for (key, given) in [
+        ("url", connection.url.is_some()),
+        ("user_id", connection.user_id.is_some()),
+        ("login", connection.login.is_some()),
+        ("ca_file", connection.ca_file.is_some()),
+        ("header", !connection.header.is_empty()),
+    ] {
+        rules.require(
+            !given,
+            &format!("{at}/{key}"),
+            || format!("`{key}` is not for a connection of kind `inbound`"),
+            || "leave it out: the hub connects to nothing there".to_owned(),
+        );
+    }
+}
+
+/// Where the backend is, and who the hub is there: either a token with its user, or a login.
 fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
+    rules.require(
+        connection.url.is_some(),
+        at,
+        || "[[connection]] lacks `url`".to_owned(),
+        || "expected the address of the backend, such as `http://192.168.1.20:8000`".to_owned(),
+    );
     let (token, login) = (connection.token.is_some(), connection.login.is_some());
     rules.require(
         token || login,

@@ -32,7 +32,7 @@ impl Correlator {
         self.waiting.push_back((id, stream_id.to_owned(), person_id));
     }
 
-    /// A notification came. With two alerts waiting, one notification is missing or late, and which cannot be told.
+    /// A notification came. With two alerts waiting, one notification is missing or late, and it is not certain which.
     pub fn notification(&mut self, stream_id: &str, person_id: i64) -> Correlation {
         let fits = |(_, stream, person): &(AlertId, String, i64)| stream == stream_id && *person == person_id;
         let mut fitting = self

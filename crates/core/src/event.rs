@@ -1,11 +1,11 @@
-//! What the hub has to say about itself, and how that becomes an alert: silence must never be ambiguous.
+//! Internal events, and how they become alerts: silence must never be ambiguous.
 
 use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, SubscriptionLoss, UnixMillis};
 
 /// Name that stands for the connection of an internal event.
 pub const HUB: &str = "hub";
 
-/// Something about the hub that somebody should know.
+/// Something about the hub that the operator should know.
 ///
 /// It is stored and routed like an alert of a camera, as one of kind [`AlertKind::Hub`]. The word for it, which a
 /// script can rely on, is `details.status`.
@@ -23,25 +23,25 @@ pub enum HubEvent {
         /// The sink.
         sink: String,
     },
-    /// A sink did not get some alerts and will not, unless somebody has them delivered again.
+    /// A sink did not get some alerts and will not, unless the operator has them delivered again.
     DeadLetters {
         /// The sink.
         sink: String,
-        /// How many, since this was last told.
+        /// How many, since this was last reported.
         count: u64,
         /// The last of them.
         last: AlertId,
-        /// Why that one was given up.
+        /// Why that one was dead-lettered.
         why: String,
     },
     /// Alerts came faster than the store took them, and some were dropped without an acknowledgement.
     AlertsDropped {
         /// The connection.
         connection: String,
-        /// How many, since this was last told.
+        /// How many, since this was last reported.
         count: u64,
     },
-    /// A connection has been away for longer than is usual.
+    /// A connection has been down for longer than is usual.
     LinkLost {
         /// The connection.
         connection: String,
@@ -50,14 +50,14 @@ pub enum HubEvent {
         /// For how long, in whole seconds.
         seconds: u64,
     },
-    /// A connection of which that was told is open again.
+    /// A connection of which that was reported is open again.
     LinkBack {
         /// The connection.
         connection: String,
-        /// How long it was away, in whole seconds.
+        /// How long it was down, in whole seconds.
         seconds: u64,
     },
-    /// A connection looked well but got no alerts. It is opened anew.
+    /// A connection looked well but got no alerts. It is reconnected.
     SubscriptionLost {
         /// The connection.
         connection: String,
@@ -92,7 +92,7 @@ pub enum HubEvent {
         /// For how long, in whole seconds.
         seconds: u64,
     },
-    /// The store was damaged. It was set aside and a new one begun.
+    /// The store was damaged. It was quarantined and recreated.
     StoreReplaced {
         /// What was wrong, and where the old one is.
         what: String,
@@ -100,12 +100,12 @@ pub enum HubEvent {
 }
 
 /// The word, the severity, the title and the text.
-type Told = (&'static str, Severity, String, String);
+type Description = (&'static str, Severity, String, String);
 
 impl HubEvent {
-    /// The alert that tells of it.
+    /// The alert that reports it.
     pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
-        let (word, severity, title, text) = self.told();
+        let (word, severity, title, text) = self.describe();
         Alert {
             severity,
             title,
@@ -119,7 +119,7 @@ impl HubEvent {
         }
     }
 
-    fn told(self) -> Told {
+    fn describe(self) -> Description {
         match self {
             Self::SinkFailed { sink, why } => (
                 "sink_failed",
@@ -142,7 +142,7 @@ impl HubEvent {
                 "dead_letters",
                 Severity::High,
                 format!("Sink {sink} did not get {}", alerts(count)),
-                format!("The last one given up is {last}: {why}. `watchpost deliveries retry` tries again."),
+                format!("The last one is {last}: {why}. `watchpost deliveries retry` tries again."),
             ),
             Self::AlertsDropped { connection, count } => (
                 "alerts_dropped",
@@ -159,7 +159,7 @@ impl HubEvent {
             Self::StoreReplaced { what } => (
                 "store_replaced",
                 Severity::Critical,
-                "The store was damaged and a new one was begun".to_owned(),
+                "The store was damaged and a new one was created".to_owned(),
                 what,
             ),
             Self::LinkLost {
@@ -180,43 +180,43 @@ impl HubEvent {
     }
 }
 
-fn link_lost(connection: &str, why: &str, seconds: u64) -> Told {
+fn link_lost(connection: &str, why: &str, seconds: u64) -> Description {
     (
         "link_lost",
         Severity::High,
-        format!("Connection {connection} has been away for {seconds} s"),
-        format!("{why}. No alert comes meanwhile; it is tried again all the time."),
+        format!("Connection {connection} has been disconnected for {seconds} s"),
+        format!("{why}. No alert comes meanwhile; it keeps trying."),
     )
 }
 
-fn link_back(connection: &str, seconds: u64) -> Told {
+fn link_back(connection: &str, seconds: u64) -> Description {
     (
         "link_back",
         Severity::Low,
-        format!("Connection {connection} is back after {seconds} s"),
+        format!("Connection {connection} has reconnected after {seconds} s"),
         "What was missed is fetched from the backend, where it can be.".to_owned(),
     )
 }
 
-fn subscription_lost(connection: &str, why: SubscriptionLoss) -> Told {
+fn subscription_lost(connection: &str, why: SubscriptionLoss) -> Description {
     let severity = match why {
         SubscriptionLoss::Contested => Severity::Critical,
         SubscriptionLoss::Forgotten | SubscriptionLoss::TakenOver => Severity::High,
     };
-    let title = format!("Connection {connection} got no alerts and is opened anew");
+    let title = format!("Connection {connection} lost its subscription and reconnects");
     ("subscription_lost", severity, title, format!("{why}."))
 }
 
-fn login_refused(connection: &str, why: &str, hint: &str) -> Told {
+fn login_refused(connection: &str, why: &str, hint: &str) -> Description {
     (
         "login_refused",
         Severity::High,
-        format!("The backend of connection {connection} does not let the hub in"),
+        format!("The backend of connection {connection} rejected the credentials"),
         format!("{why}. {hint}"),
     )
 }
 
-fn disk_low(dir: &str, free: u64) -> Told {
+fn disk_low(dir: &str, free: u64) -> Description {
     (
         "disk_low",
         Severity::High,
@@ -227,7 +227,7 @@ fn disk_low(dir: &str, free: u64) -> Told {
     )
 }
 
-fn clock_jumped(millis: i64) -> Told {
+fn clock_jumped(millis: i64) -> Description {
     (
         "clock_jumped",
         Severity::Medium,
@@ -286,7 +286,7 @@ mod tests {
             },
             expect![[r#"
                 dead_letters (high): Sink mail did not get 1 alert
-                The last one given up is 5: 550 no such user. `watchpost deliveries retry` tries again.
+                The last one is 5: 550 no such user. `watchpost deliveries retry` tries again.
             "#]],
         );
         check(
@@ -295,8 +295,8 @@ mod tests {
                 why: SubscriptionLoss::TakenOver,
             },
             expect![[r#"
-                subscription_lost (high): Connection shop got no alerts and is opened anew
-                another client, probably a browser, connected as the same user and gets the alerts: give the hub an account of its own.
+                subscription_lost (high): Connection shop lost its subscription and reconnects
+                another client, probably a browser, connected as the same user and gets the alerts: the backend sends them to one client a user.
             "#]],
         );
         check(
@@ -306,8 +306,8 @@ mod tests {
                 seconds: 60,
             },
             expect![[r#"
-                link_lost (high): Connection shop has been away for 60 s
-                connection refused: port 1. No alert comes meanwhile; it is tried again all the time.
+                link_lost (high): Connection shop has been disconnected for 60 s
+                connection refused: port 1. No alert comes meanwhile; it keeps trying.
             "#]],
         );
         check(

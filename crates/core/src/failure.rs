@@ -98,7 +98,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether the backend answered and does not let this user in: somebody has to act.
+    /// Whether the backend answered and rejected the credentials: the operator has to act.
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
@@ -149,10 +149,10 @@ impl fmt::Display for FailureKind {
             Self::Dns => f.write_str("name not found"),
             Self::Refused => f.write_str("connection refused"),
             Self::Network => f.write_str("network error"),
-            Self::Tls => f.write_str("TLS error"),
+            Self::Tls => f.write_str("TLS verification failed"),
             Self::Timeout => f.write_str("timed out"),
             Self::Unauthorized => f.write_str("HTTP 401 Unauthorized"),
-            Self::Login => f.write_str("login refused"),
+            Self::Login => f.write_str("credentials rejected"),
             Self::Expired => f.write_str("the token has expired"),
             Self::WrongUser => f.write_str("the token is another user's"),
             Self::UserGone => f.write_str("the user is gone"),

@@ -20,7 +20,7 @@ pub enum HeartbeatAction {
     Quiet,
     /// Send a ping now.
     Ping,
-    /// Nothing was heard for this long: give the link up.
+    /// Nothing was heard for this long: close the link.
     Dead(Duration),
 }
 
@@ -30,7 +30,7 @@ pub enum HeartbeatAction {
 /// having listened. That is no evidence against the peer: it then gets one more interval in which
 /// whatever waits in the socket can be read.
 #[derive(Debug)]
-pub struct Heartbeat {
+pub struct HeartbeatMachine {
     policy: HeartbeatPolicy,
     last_heard: MonotonicTime,
     last_step: MonotonicTime,
@@ -40,7 +40,7 @@ pub struct Heartbeat {
     round_trip: Option<Duration>,
 }
 
-impl Heartbeat {
+impl HeartbeatMachine {
     /// Begins with the link's opening, which is itself a sign of life.
     pub fn new(policy: HeartbeatPolicy, now: MonotonicTime) -> Self {
         Self {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn pings_each_interval_and_gives_up_after_the_timeout() {
-        let mut heart = Heartbeat::new(POLICY, at(0));
+        let mut heart = HeartbeatMachine::new(POLICY, at(0));
         let beats: Vec<HeartbeatAction> = [29, 30, 31, 59, 60].map(|s| heart.step(at(s))).into();
         let dead = HeartbeatAction::Dead(Duration::from_secs(60));
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn any_message_is_a_sign_of_life() {
-        let mut heart = Heartbeat::new(POLICY, at(0));
+        let mut heart = HeartbeatMachine::new(POLICY, at(0));
         for second in 0..600 {
             if second % 45 == 0 {
                 heart.heard(at(second));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn measures_the_round_trip() {
-        let mut heart = Heartbeat::new(POLICY, at(0));
+        let mut heart = HeartbeatMachine::new(POLICY, at(0));
         assert_eq!(heart.step(at(30)), HeartbeatAction::Ping);
         heart.pong(at(34));
         assert_eq!(heart.round_trip(), Some(Duration::from_secs(4)));
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn its_own_stall_is_not_held_against_the_peer() {
-        let mut heart = Heartbeat::new(POLICY, at(0));
+        let mut heart = HeartbeatMachine::new(POLICY, at(0));
         assert_eq!(heart.step(at(30)), HeartbeatAction::Ping);
         assert_eq!(
             heart.step(at(500)),

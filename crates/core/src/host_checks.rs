@@ -1,4 +1,4 @@
-//! Two things that go wrong with a machine that nobody looks at: its disk fills up, and its clock jumps.
+//! Two things that go wrong with an unattended machine: its disk fills up, and its clock jumps.
 
 use std::time::Duration;
 
@@ -8,21 +8,24 @@ use crate::{MonotonicTime, UnixMillis};
 #[derive(Debug)]
 pub struct LowDiskAlarm {
     least: u64,
-    told: bool,
+    reported: bool,
 }
 
 impl LowDiskAlarm {
     /// Tells when less than `least` bytes are free.
     pub fn new(least: u64) -> Self {
-        Self { least, told: false }
+        Self {
+            least,
+            reported: false,
+        }
     }
 
-    /// Whether this is to be told, with so many bytes free.
+    /// Whether this is to be reported, with so many bytes free.
     pub fn check(&mut self, free: u64) -> bool {
         if free >= self.least.saturating_add(self.least / 4) {
-            self.told = false;
+            self.reported = false;
         }
-        free < self.least && !std::mem::replace(&mut self.told, true)
+        free < self.least && !std::mem::replace(&mut self.reported, true)
     }
 }
 
@@ -63,9 +66,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once_until_there_was_room_again() {
-        let mut water = LowDiskAlarm::new(100);
-        let told = [150, 99, 50, 101, 99, 130, 99].map(|free| water.check(free));
-        assert_eq!(told, [false, true, false, false, false, false, true]);
+        let mut alarm = LowDiskAlarm::new(100);
+        let reported = [150, 99, 50, 101, 99, 130, 99].map(|free| alarm.check(free));
+        assert_eq!(reported, [false, true, false, false, false, false, true]);
     }
 
     #[test]

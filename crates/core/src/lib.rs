@@ -14,18 +14,24 @@ mod crash_tracker;
 mod delivery;
 mod event;
 mod failure;
+mod failure_log;
+mod feed;
 mod heartbeat;
 mod host_checks;
 mod ids;
+mod in_flight;
 mod link;
 mod outage;
 mod rate_limited;
+mod reconciliation;
 mod retry;
 mod route;
+mod schedule;
 mod secret;
 mod sink;
 mod slot;
 mod time;
+mod write_back;
 
 pub use alert::{
     Alert, AlertKind, BoundingBox, Camera, Confidence, Details, Digest, ParseSeverityError, Picture,
@@ -38,14 +44,21 @@ pub use crash_tracker::{AfterCrash, CrashPolicy, CrashTracker};
 pub use delivery::{DeliveryState, Outcome};
 pub use event::{HUB, HubEvent};
 pub use failure::{CloseReason, ConnectFailure, FailureKind};
-pub use heartbeat::{Heartbeat, HeartbeatAction, HeartbeatPolicy};
+pub use failure_log::FailureLog;
+pub use feed::{Feed, FeedTracker};
+pub use heartbeat::{HeartbeatAction, HeartbeatMachine, HeartbeatPolicy};
 pub use host_checks::{ClockWatch, LowDiskAlarm};
 pub use ids::{AlertId, AlertIds};
+pub use in_flight::InFlightBudget;
 pub use link::{Link, LinkEffect, LinkEvent, LinkPolicy, LinkState};
 pub use outage::OutageTracker;
 pub use rate_limited::RateLimitedCounter;
+pub use reconciliation::{
+    Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, Unmatched,
+};
 pub use retry::{RetryPolicy, Verdict};
 pub use route::{Decision, Match, PlannedDelivery, Route, RouteReason, Router, Target};
+pub use schedule::PassSchedule;
 pub use secret::Secret;
 pub use sink::{
     CallId, ChildExit, DeliveryResult, DueDelivery, Expired, Fetched, SinkEffect, SinkEvent, SinkMachine,
@@ -53,3 +66,4 @@ pub use sink::{
 };
 pub use slot::{SlotStatus, SlotVerdict, SlotWatch, SubscriptionLoss};
 pub use time::{MonotonicTime, Now, UnixMillis};
+pub use write_back::WriteBackRetry;

@@ -1,12 +1,9 @@
-//! The life of one connection to a backend, as a state machine: when to connect, when to give up, how
-//! long to wait. It knows no sockets; whoever owns one performs the effects and reports the events.
+//! The life of one connection to a backend, as a state machine: when to connect, when an attempt has failed, how
+//! long to wait. Whether the other side is alive is [`HeartbeatMachine`](crate::HeartbeatMachine)'s to say. It knows no sockets; whoever owns one performs the effects and reports the events.
 
 use std::time::Duration;
 
-use crate::{
-    Backoff, BackoffPolicy, CloseReason, ConnectFailure, Heartbeat, HeartbeatAction, HeartbeatPolicy,
-    MonotonicTime, SubscriptionLoss,
-};
+use crate::{Backoff, BackoffPolicy, CloseReason, ConnectFailure, MonotonicTime, SubscriptionLoss};
 
 /// The waits of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,8 +19,6 @@ pub struct LinkPolicy {
     pub stable_after: Duration,
     /// How long to stay away when another client fights for the same alerts.
     pub contest_pause: Duration,
-    /// Pings and the patience for their answers.
-    pub heartbeat: HeartbeatPolicy,
 }
 
 /// What happened to the link.
@@ -37,10 +32,6 @@ pub enum LinkEvent {
     Opened,
     /// The attempt failed.
     Failed(ConnectFailure),
-    /// Something was received.
-    Received,
-    /// The answer to a ping was received.
-    Pong,
     /// We must close, for this reason.
     Close(CloseReason),
     /// The socket is gone, whoever began it. The text says how, for the status.
@@ -59,10 +50,8 @@ pub enum LinkEffect {
         /// Number of this attempt.
         attempt: u64,
     },
-    /// Give up the attempt under way.
+    /// Cancel the attempt in flight.
     Abandon,
-    /// Send a ping.
-    Ping,
     /// Send a close frame and report [`LinkEvent::Closed`] when the socket is gone.
     Close(CloseReason),
     /// Drop the socket as it is.
@@ -74,7 +63,7 @@ pub enum LinkEffect {
 pub enum LinkState {
     /// Not begun.
     Idle,
-    /// An attempt is under way since then.
+    /// An attempt is in flight since then.
     Connecting {
         /// When it began.
         since: MonotonicTime,
@@ -85,8 +74,6 @@ pub enum LinkState {
         since: MonotonicTime,
         /// Whether it has been open long enough to be trusted.
         stable: bool,
-        /// Its heartbeat.
-        heartbeat: Heartbeat,
     },
     /// Our close frame is out.
     Closing {
@@ -148,18 +135,7 @@ impl Link {
             LinkState::Connecting { since } => Some(*since + self.policy.connect_timeout),
             LinkState::Closing { since, .. } => Some(*since + self.policy.close_timeout),
             LinkState::Waiting { until } => Some(*until),
-            LinkState::Open {
-                since,
-                stable,
-                heartbeat,
-            } => {
-                let stable_at = *since + self.policy.stable_after;
-                Some(if *stable {
-                    heartbeat.deadline()
-                } else {
-                    heartbeat.deadline().min(stable_at)
-                })
-            }
+            LinkState::Open { since, stable } => (!stable).then(|| *since + self.policy.stable_after),
         }
     }
 
@@ -173,16 +149,6 @@ impl Link {
             LinkEvent::Failed(_) => {
                 if let LinkState::Connecting { .. } = self.state {
                     self.wait(now, Duration::ZERO);
-                }
-                None
-            }
-            LinkEvent::Received | LinkEvent::Pong => {
-                if let LinkState::Open { heartbeat, .. } = &mut self.state {
-                    if event == LinkEvent::Pong {
-                        heartbeat.pong(now)
-                    } else {
-                        heartbeat.heard(now)
-                    }
                 }
                 None
             }
@@ -212,11 +178,9 @@ impl Link {
     fn opened(&mut self, now: MonotonicTime) -> Option<LinkEffect> {
         match self.state {
             LinkState::Connecting { .. } => {
-                let heartbeat = Heartbeat::new(self.policy.heartbeat, now);
                 self.state = LinkState::Open {
                     since: now,
                     stable: false,
-                    heartbeat,
                 };
                 None
             }
@@ -285,20 +249,10 @@ impl Link {
                 self.wait(now, pause);
                 Some(LinkEffect::Drop)
             }
-            LinkState::Open {
-                since,
-                stable,
-                heartbeat,
-            } => {
-                if !*stable && now.since(*since) >= self.policy.stable_after {
-                    *stable = true;
-                    self.backoff.reset();
-                }
-                match heartbeat.step(now) {
-                    HeartbeatAction::Quiet => None,
-                    HeartbeatAction::Ping => Some(LinkEffect::Ping),
-                    HeartbeatAction::Dead(silence) => self.close(now, CloseReason::Silent(silence)),
-                }
+            LinkState::Open { stable, .. } => {
+                *stable = true;
+                self.backoff.reset();
+                None
             }
         }
     }
@@ -323,10 +277,6 @@ mod tests {
         },
         stable_after: secs(10),
         contest_pause: secs(300),
-        heartbeat: HeartbeatPolicy {
-            interval: secs(30),
-            timeout: secs(60),
-        },
     };
 
     fn at(seconds: u64) -> MonotonicTime {
@@ -419,10 +369,10 @@ mod tests {
         link.step(at(0), LinkEvent::Start);
         link.step(at(0), LinkEvent::Opened);
         link.step(at(10), LinkEvent::Wake);
-        assert_eq!(link.step(at(30), LinkEvent::Wake), Some(LinkEffect::Ping));
+        assert_eq!(link.deadline(), None, "a stable link waits for events only");
         let silent = CloseReason::Silent(secs(60));
         assert_eq!(
-            link.step(at(60), LinkEvent::Wake),
+            link.step(at(60), LinkEvent::Close(silent)),
             Some(LinkEffect::Close(silent))
         );
         assert_eq!(link.step(at(65), LinkEvent::Wake), Some(LinkEffect::Drop));

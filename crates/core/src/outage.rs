@@ -1,50 +1,52 @@
-//! How long a link has been away, and when that is worth telling somebody.
+//! How long a link has been down, and when that is reported.
 
 use std::time::Duration;
 
 use crate::MonotonicTime;
 
-/// Watches one link. Short breaks are nobody's business; a long one is told of once, and so is its end.
+/// Tracks one link. A short outage is not reported; a long one is once, and so is its end.
 #[derive(Debug)]
 pub struct OutageTracker {
     grace: Duration,
     since: Option<MonotonicTime>,
-    told: bool,
+    reported: bool,
 }
 
 impl OutageTracker {
-    /// A link that is not there yet, as of `now`. Breaks of up to `grace` are not told.
+    /// A link that is not up yet, as of `now`. Outages of up to `grace` are not reported.
     pub fn new(grace: Duration, now: MonotonicTime) -> Self {
         Self {
             grace,
             since: Some(now),
-            told: false,
+            reported: false,
         }
     }
 
-    /// The link is gone, or still is.
+    /// The link is down, or still is.
     pub fn lost(&mut self, now: MonotonicTime) {
         self.since.get_or_insert(now);
     }
 
-    /// The link is there. Returns how long it was away when that had been told.
+    /// The link is up. Returns how long it was down when that had been reported.
     pub fn back(&mut self, now: MonotonicTime) -> Option<Duration> {
         let since = self.since.take()?;
-        std::mem::take(&mut self.told).then(|| now.since(since))
+        std::mem::take(&mut self.reported).then(|| now.since(since))
     }
 
-    /// When [`Self::overdue`] is to be asked; `None` while there is nothing to tell.
+    /// When [`Self::overdue`] is to be asked; `None` while there is nothing to report.
     pub fn deadline(&self) -> Option<MonotonicTime> {
-        self.since.filter(|_| !self.told).map(|since| since + self.grace)
+        self.since
+            .filter(|_| !self.reported)
+            .map(|since| since + self.grace)
     }
 
-    /// How long the link has been away, once that is to be told.
+    /// How long the link has been down, once that is to be reported.
     pub fn overdue(&mut self, now: MonotonicTime) -> Option<Duration> {
         let due = self.deadline().is_some_and(|deadline| now >= deadline);
         if !due {
             return None;
         }
-        self.told = true;
+        self.reported = true;
         self.since.map(|since| now.since(since))
     }
 }
@@ -54,20 +56,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_absence_is_told_once_and_so_is_its_end() {
+    fn a_long_outage_is_reported_once_and_so_is_its_end() {
         let at = |seconds| MonotonicTime::since_origin(Duration::from_secs(seconds));
-        let mut absence = OutageTracker::new(Duration::from_secs(60), at(0));
-        assert_eq!(absence.deadline(), Some(at(60)));
-        assert_eq!(absence.overdue(at(59)), None);
-        assert_eq!(absence.back(at(59)), None, "a short one is no news");
-        assert_eq!(absence.deadline(), None);
+        let mut outage = OutageTracker::new(Duration::from_secs(60), at(0));
+        assert_eq!(outage.deadline(), Some(at(60)));
+        assert_eq!(outage.overdue(at(59)), None);
+        assert_eq!(outage.back(at(59)), None, "a short one is no news");
+        assert_eq!(outage.deadline(), None);
 
-        absence.lost(at(100));
-        absence.lost(at(150));
-        assert_eq!(absence.overdue(at(160)), Some(Duration::from_secs(60)));
-        assert_eq!(absence.overdue(at(161)), None);
-        assert_eq!(absence.deadline(), None);
-        assert_eq!(absence.back(at(200)), Some(Duration::from_secs(100)));
-        assert_eq!(absence.back(at(201)), None);
+        outage.lost(at(100));
+        outage.lost(at(150));
+        assert_eq!(outage.overdue(at(160)), Some(Duration::from_secs(60)));
+        assert_eq!(outage.overdue(at(161)), None);
+        assert_eq!(outage.deadline(), None);
+        assert_eq!(outage.back(at(200)), Some(Duration::from_secs(100)));
+        assert_eq!(outage.back(at(201)), None);
     }
 }

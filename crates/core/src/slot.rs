@@ -1,5 +1,5 @@
 //! Whether the backend still sends a user's alerts to our socket. It gives them to the last one who connected as that
-//! user, and to nobody once either socket has ended, while the one that is left looks fine.
+//! user, and to no one once either socket has ended, while the remaining one looks fine.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +25,7 @@ const CONFIRM_AFTER: Duration = Duration::from_millis(250);
 const AGE_TOLERANCE: Duration = Duration::from_millis(100);
 
 /// The slot lost as often within [`CONTEST_WINDOW`], at least once to a client that was seen, means that two fight for
-/// it: the one that closes its socket to connect anew has the other forgotten.
+/// it: the one that closes its socket to reconnect has the other forgotten.
 const CONTEST_LOSSES: usize = 3;
 
 /// See [`CONTEST_LOSSES`].
@@ -65,13 +65,13 @@ pub enum SubscriptionLoss {
 pub enum SlotVerdict {
     /// Alerts come here.
     Ours,
-    /// It cannot be told yet.
+    /// It is not certain yet.
     Open,
-    /// They do not: connect anew.
+    /// They do not: reconnect.
     SubscriptionLost(SubscriptionLoss),
     /// The slot was left to another client, which has gone.
     Vacant,
-    /// It will never be told: do not ask again.
+    /// The server cannot say: do not ask again.
     Off,
 }
 
@@ -227,10 +227,10 @@ impl fmt::Display for SubscriptionLoss {
                 "the backend no longer knows this connection and would send no alert over it: another client of the same user has probably closed its own"
             }
             Self::TakenOver => {
-                "another client, probably a browser, connected as the same user and gets the alerts: give the hub an account of its own"
+                "another client, probably a browser, connected as the same user and gets the alerts: the backend sends them to one client a user"
             }
             Self::Contested => {
-                "other clients take the alerts of this user again and again: give the hub an account of its own"
+                "other clients take the alerts of this user again and again: close them, or give the hub a second account, which is fed from the backend's list every few seconds"
             }
         })
     }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_is_forgotten_or_replaced_is_deaf() {
+    fn a_socket_that_is_forgotten_or_replaced_has_lost_its_subscription() {
         let mut watch = SlotWatch::new(INTERVAL);
         opened(&mut watch, 0, "a");
         assert_eq!(

@@ -20,6 +20,11 @@ impl MonotonicTime {
         Self(elapsed)
     }
 
+    /// The moment this long before; the clock's origin at the earliest.
+    pub fn before(self, wait: Duration) -> Self {
+        Self(self.0.saturating_sub(wait))
+    }
+
     /// How long after `earlier` this is; zero when it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

@@ -1,5 +1,6 @@
 //! Puts a hub together: all the wiring on one screen.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -9,17 +10,19 @@ use std::sync::{Arc, Mutex};
 use actix::prelude::*;
 use tokio::sync::broadcast;
 use tracing::{info, warn};
-use watchpost_config::{ConnectionSettings, HubSettings, Settings, SinkSettings};
+use watchpost_config::{ConnectionKind, ConnectionSettings, HubSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
 use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
 
 use crate::clock::Clock;
-use crate::connection::ConnectionParts;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::SinkNotifiers;
 use crate::sink::{PluginLauncher, SinkParts, StoreBacklog};
+use crate::source::inbound::{Inbound, InboundHandle, InboundParts};
+use crate::source::visionguard::{self, ConnectionParts};
+use crate::source::{Source, SourceParts};
 use crate::stamp::Stamp;
 use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
 use crate::supervisor::Supervisor;
@@ -118,18 +121,46 @@ impl Hub {
             })
         };
         let sinks = settings.sink.iter().filter_map(sink).collect();
-        let connection = |(connection, backend): (&ConnectionSettings, Backend)| ConnectionParts {
-            settings: Arc::new(connection.clone()),
-            backend,
+        let shared = SourceParts {
             link_grace: settings.hub.link_grace.into(),
             clock,
             store: writer.clone(),
             readers: readers.clone(),
             ids: Arc::clone(&ids),
         };
-        let connections = settings.connection.iter().zip(backends).map(connection).collect();
+        let inbound: Vec<_> = settings
+            .connection
+            .iter()
+            .filter(|connection| connection.kind == ConnectionKind::Inbound)
+            .map(|connection| InboundHandle::new(Arc::new(connection.clone())))
+            .collect();
+        let start_sources = || -> Vec<Box<dyn Source>> {
+            let visionguard = backends.into_iter().map(|(settings, backend)| {
+                let shared = shared.clone();
+                (
+                    settings.name.clone(),
+                    visionguard::start(ConnectionParts {
+                        settings,
+                        backend,
+                        shared,
+                    }),
+                )
+            });
+            let inbound = inbound.iter().map(|handle| {
+                let parts = InboundParts {
+                    handle: handle.clone(),
+                    shared: shared.clone(),
+                };
+                (handle.name().to_owned(), Inbound::launch(parts))
+            });
+            let mut sources: HashMap<_, _> = visionguard.chain(inbound).collect();
+            let in_order = settings.connection.iter();
+            in_order
+                .filter_map(|connection| sources.remove(&connection.name))
+                .collect()
+        };
         let grace = settings.hub.shutdown_grace.into();
-        let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, connections).start();
+        let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, start_sources).start();
         watch(&settings, &supervisor, &writer, &store_state, clock);
         Ok(HubHandle::new(HubParts {
             supervisor,
@@ -140,19 +171,25 @@ impl Hub {
             recent: settings.store.recent,
             opened: opened.remarkable(),
             started_at: clock.unix(),
+            inbound,
             live,
         }))
     }
 }
 
-fn backends(settings: &Settings) -> Result<Vec<Backend>, StartError> {
-    let backend = |connection: &ConnectionSettings| {
-        Backend::parse(&connection.url).map_err(|source| StartError::Address {
-            connection: connection.name.clone(),
-            source,
+/// The connections that connect to a backend, with its address.
+fn backends(settings: &Settings) -> Result<Vec<(Arc<ConnectionSettings>, Backend)>, StartError> {
+    let connections = settings.connection.iter();
+    let with_url = connections.filter_map(|connection| Some((connection, connection.url.as_deref()?)));
+    with_url
+        .map(|(connection, url)| match Backend::parse(url) {
+            Ok(backend) => Ok((Arc::new(connection.clone()), backend)),
+            Err(source) => Err(StartError::Address {
+                connection: connection.name.clone(),
+                source,
+            }),
         })
-    };
-    settings.connection.iter().map(backend).collect()
+        .collect()
 }
 
 /// Names of the connections whose backend is told what is dismissed here.

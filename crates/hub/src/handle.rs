@@ -12,6 +12,7 @@ use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
+use crate::source::inbound::InboundHandle;
 use crate::status::{HubStatus, StoreReport};
 use crate::store::{CachedReader, Change, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
@@ -31,6 +32,7 @@ pub(crate) struct HubParts {
     pub(crate) recent: u32,
     pub(crate) opened: Option<String>,
     pub(crate) started_at: UnixMillis,
+    pub(crate) inbound: Vec<InboundHandle>,
     pub(crate) live: broadcast::Sender<LiveEvent>,
 }
 
@@ -48,7 +50,7 @@ pub enum AskError {
 /// Which alerts to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AlertQuery {
-    /// How many at the most; `None` means as many as the live list has.
+    /// How many at most; `None` means as many as the live list has.
     pub limit: Option<u32>,
     /// Those that were dismissed or cleared too.
     pub dismissed_too: bool,
@@ -240,6 +242,11 @@ impl HubHandle {
             .await
             .ok_or(AskError::Gone)??;
         Ok(Changed { changed })
+    }
+
+    /// The connections of `kind = "inbound"`.
+    pub fn inbound(&self) -> &[InboundHandle] {
+        &self.0.inbound
     }
 
     /// What happens from now on, as it happens.

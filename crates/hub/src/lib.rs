@@ -7,9 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
-pub mod backend;
 mod clock;
-mod connection;
 mod deliveries;
 mod guard;
 mod handle;
@@ -18,6 +16,7 @@ mod notifier;
 mod plugins;
 mod sandbox;
 mod sink;
+mod source;
 mod stamp;
 mod status;
 mod store;
@@ -25,12 +24,14 @@ mod supervisor;
 mod watchdog;
 
 pub use app::{Hub, StartError};
-pub use connection::{ConnectionReport, ConnectionState, Counters, LastFailure};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use handle::{AlertEntry, AlertQuery, AskError, DeliveryEntry, HubHandle, Stopped};
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
 pub use sandbox::{Access, Need, needs};
+pub use source::{
+    ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
+};
 pub use status::{HubStatus, SinkReport, StoreReport};
 pub use watchpost_core::SinkState;
 pub use watchpost_sinkhost_client::PluginInfo;

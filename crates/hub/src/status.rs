@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
 use watchpost_core::{DeliveryState, SinkState, UnixMillis};
 
-use crate::connection::ConnectionReport;
+use crate::source::ConnectionReport;
 
 /// The state of the whole hub. Fields are only ever added.
 #[derive(Clone, Debug, Serialize, Deserialize)]

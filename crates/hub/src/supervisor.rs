@@ -9,12 +9,12 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::warn;
-use watchpost_config::{ConnectionSettings, SinkSettings};
+use watchpost_config::SinkSettings;
 
 use crate::clock::Clock;
-use crate::connection::{Connection, ConnectionParts, ConnectionReport, ReportConnection, StopConnection};
 use crate::guard::Guard;
 use crate::sink::{ReportSink, Sink, SinkParts, StopSink};
+use crate::source::{ConnectionReport, Source};
 use crate::status::SinkReport;
 use crate::store::StoreHandle;
 
@@ -29,7 +29,7 @@ pub(crate) struct Supervisor {
     clock: Clock,
     grace: Duration,
     store: StoreHandle,
-    connections: Vec<(Arc<ConnectionSettings>, Guard<Connection>)>,
+    sources: Vec<Box<dyn Source>>,
     sinks: Vec<(Arc<SinkSettings>, Guard<Sink>)>,
     watching: Option<SpawnHandle>,
 }
@@ -41,7 +41,7 @@ impl Supervisor {
         grace: Duration,
         store: StoreHandle,
         sinks: Vec<SinkParts>,
-        connections: Vec<ConnectionParts>,
+        sources: impl FnOnce() -> Vec<Box<dyn Source>>,
     ) -> Self {
         let now = clock.now();
         let sink = |parts: SinkParts| {
@@ -51,28 +51,20 @@ impl Supervisor {
                 Guard::start(name, parts, Sink::new, now),
             )
         };
-        let connection = |parts: ConnectionParts| {
-            let name = format!("connection {}", parts.settings.name);
-            (
-                Arc::clone(&parts.settings),
-                Guard::start(name, parts, Connection::new, now),
-            )
-        };
+        let sinks = sinks.into_iter().map(sink).collect();
         Self {
             clock,
             grace,
             store,
-            sinks: sinks.into_iter().map(sink).collect(),
-            connections: connections.into_iter().map(connection).collect(),
+            sinks,
+            sources: sources(),
             watching: None,
         }
     }
 
     fn watch(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.now();
-        self.connections
-            .iter_mut()
-            .for_each(|(_, guard)| guard.check(now));
+        self.sources.iter_mut().for_each(|source| source.check(now));
         self.sinks.iter_mut().for_each(|(_, guard)| guard.check(now));
         self.watching = Some(ctx.run_later(CHECK_INTERVAL, Self::watch));
     }
@@ -102,19 +94,7 @@ impl Handler<Report> for Supervisor {
     type Result = ResponseFuture<Reports>;
 
     fn handle(&mut self, _: Report, _: &mut Self::Context) -> Self::Result {
-        let connections: Vec<_> = self
-            .connections
-            .iter()
-            .map(|(settings, guard)| {
-                let (settings, ask) = (Arc::clone(settings), guard.address().send(ReportConnection));
-                async move {
-                    match timeout(REPORT_TIMEOUT, ask).await {
-                        Ok(Ok(report)) => report,
-                        _ => ConnectionReport::unanswered(&settings),
-                    }
-                }
-            })
-            .collect();
+        let connections: Vec<_> = self.sources.iter().map(|source| source.report()).collect();
         let sinks: Vec<_> = self
             .sinks
             .iter()
@@ -150,11 +130,7 @@ impl Handler<StopAll> for Supervisor {
         if let Some(watching) = self.watching.take() {
             ctx.cancel_future(watching);
         }
-        let connections: Vec<_> = self
-            .connections
-            .iter()
-            .map(|(_, guard)| guard.address().clone())
-            .collect();
+        let stopping: Vec<_> = self.sources.iter().map(|source| source.stop()).collect();
         let sinks: Vec<_> = self
             .sinks
             .iter()
@@ -163,7 +139,7 @@ impl Handler<StopAll> for Supervisor {
         let (store, grace) = (self.store.clone(), self.grace);
         Box::pin(async move {
             let finished = timeout(grace, async {
-                join_all(connections.iter().map(|address| stop(address, StopConnection))).await;
+                join_all(stopping).await;
                 join_all(sinks.iter().map(|address| stop(address, StopSink))).await;
             });
             let in_time = finished.await.is_ok();
@@ -192,7 +168,7 @@ where
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.connections.iter().for_each(|(_, guard)| guard.end());
+        self.sources.iter().for_each(|source| source.end());
         self.sinks.iter().for_each(|(_, guard)| guard.end());
     }
 }

@@ -1,4 +1,4 @@
-//! Looks after the machine the hub runs on, and tells a watchdog elsewhere that all is well: only while it is.
+//! Checks the machine the hub runs on, and calls a watchdog elsewhere: only while all is well.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tracing::{debug, info, warn};
 use watchpost_config::WatchdogSettings;
 use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState};
 
-use crate::backend::ping;
 use crate::clock::Clock;
-use crate::connection::ConnectionState;
+use crate::source::ConnectionState;
+use crate::source::visionguard::ping;
 use crate::store::{StoreHandle, StoreState};
 use crate::supervisor::{Report, Reports, Supervisor};
 
@@ -28,7 +28,7 @@ pub(crate) struct Watch {
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
     pub(crate) data_dir: PathBuf,
-    /// With less free space on the disk of the data directory, in bytes, it is told.
+    /// With less free space on the disk of the data directory, in bytes, an event is raised.
     pub(crate) min_free: u64,
     pub(crate) watchdog: Option<WatchdogSettings>,
     pub(crate) clock: Clock,
@@ -39,19 +39,19 @@ impl Watch {
     pub(crate) async fn run(self) {
         let (mut water, mut wall) = (LowDiskAlarm::new(self.min_free), ClockWatch::new());
         let mut due = self.clock.now();
-        let mut said = None;
+        let mut logged = None;
         while self.supervisor.connected() {
-            self.look(&mut water, &mut wall);
+            self.check(&mut water, &mut wall);
             if let Some(watchdog) = &self.watchdog
                 && self.clock.now() >= due
             {
-                self.tell(watchdog, &mut due, &mut said).await;
+                self.call(watchdog, &mut due, &mut logged).await;
             }
             sleep(TICK).await;
         }
     }
 
-    fn look(&self, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
+    fn check(&self, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
         if let Ok(disk) = statvfs(&self.data_dir) {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             if water.check(free) {
@@ -65,20 +65,20 @@ impl Watch {
     }
 
     /// Calls the watchdog if all is well. Otherwise it is tried again with the next tick: a connection that is just
-    /// being opened anew should not cost a call.
-    async fn tell(&self, watchdog: &WatchdogSettings, due: &mut MonotonicTime, said: &mut Option<String>) {
+    /// being reconnected should not cost a call.
+    async fn call(&self, watchdog: &WatchdogSettings, due: &mut MonotonicTime, logged: &mut Option<String>) {
         let Ok(reports) = self.supervisor.send(Report).await else {
             return;
         };
-        let trouble = self.store_state.trouble().or_else(|| trouble(&reports));
-        if *said != trouble {
-            match &trouble {
-                Some(trouble) => info!("the watchdog is not called: {trouble}"),
+        let problem = self.store_state.trouble().or_else(|| problem(&reports));
+        if *logged != problem {
+            match &problem {
+                Some(problem) => info!("the watchdog is not called: {problem}"),
                 None => debug!("all is well: the watchdog is called"),
             }
-            said.clone_from(&trouble);
+            logged.clone_from(&problem);
         }
-        if trouble.is_some() {
+        if problem.is_some() {
             return;
         }
         *due = self.clock.now() + watchdog.interval.into();
@@ -93,12 +93,14 @@ impl Watch {
     }
 }
 
-/// The first thing that is not well.
-fn trouble(reports: &Reports) -> Option<String> {
-    let connection = reports
-        .connections
-        .iter()
-        .find(|connection| connection.state != ConnectionState::Connected);
+/// The first thing that is wrong.
+fn problem(reports: &Reports) -> Option<String> {
+    let connection = reports.connections.iter().find(|connection| {
+        !matches!(
+            connection.state,
+            ConnectionState::Connected | ConnectionState::Listening
+        )
+    });
     let sink = reports
         .sinks
         .iter()

@@ -57,7 +57,7 @@ impl fmt::Display for Defect {
 }
 
 impl ParseError {
-    /// The JSON reader's error on `read`, told in terms of the `text` that was received; `original` maps an
+    /// The JSON reader's error on `read`, in terms of the `text` that was received; `original` maps an
     /// offset in the one to the other.
     pub(crate) fn syntax(
         text: &str,

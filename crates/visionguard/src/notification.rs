@@ -37,7 +37,7 @@ pub struct Notification<'a> {
 pub enum NotificationKind<'a> {
     /// `alert`: follows an `anomaly_detected` of the same stream and person; or any notice made over REST.
     Alert,
-    /// `owl_eye`: somebody was there after hours. No `anomaly_detected` comes with it.
+    /// `owl_eye`: a person was there after hours. No `anomaly_detected` comes with it.
     OwlEye,
     /// Another word (`info`, `warning`, `success`, `error`), empty when not given.
     Other(Cow<'a, str>),

@@ -7,10 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use time::{OffsetDateTime, UtcOffset};
 
 use watchpost_core::Secret;
 
-use crate::BoundingBox;
+use crate::{BoundingBox, Timestamp};
 
 /// Body of `POST /auth/login`, as JSON. The e-mail's local part is case-sensitive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +68,13 @@ pub struct Shop {
 pub struct AnomalyChange<'a> {
     /// `pending`, `acknowledged`, `resolved` or `false_positive`.
     pub status: &'a str,
+}
+
+impl AnomalyChange<'static> {
+    /// A person has seen it.
+    pub const ACKNOWLEDGED: Self = Self {
+        status: "acknowledged",
+    };
 }
 
 /// The reply of `GET /ws/connections/{user_id}`: how the backend sees the user's socket. A 404 says that it
@@ -143,6 +151,50 @@ pub struct Anomaly {
     pub created_at: Option<String>,
     #[serde(default)]
     pub updated_at: Option<String>,
+}
+
+/// The backend's word for an anomaly of its night watch.
+const OWL_EYE: &str = "owl_eye_intrusion";
+
+impl Anomaly {
+    /// When it happened. The backend writes UTC without saying so.
+    pub fn happened(&self) -> Option<OffsetDateTime> {
+        Some(Timestamp::parse(&self.timestamp)?.at(UtcOffset::UTC))
+    }
+
+    /// Whether no person has judged it yet. A row that does not say so counts as judged.
+    pub fn is_pending(&self) -> bool {
+        self.status
+            .as_deref()
+            .is_some_and(|status| status.eq_ignore_ascii_case("pending"))
+    }
+
+    /// Whether the night watch saw it, and no camera's AI.
+    pub fn is_owl_eye(&self) -> bool {
+        self.anomaly_type.as_deref() == Some(OWL_EYE)
+    }
+
+    /// The stream, where the row says it.
+    pub fn stream_id(&self) -> Option<&str> {
+        self.extra_data.as_ref()?.stream_id.as_deref()
+    }
+
+    /// The person, whether the row has a number or the tracker's text.
+    pub fn person_id(&self) -> Option<i64> {
+        let id = self.extra_data.as_ref()?.person_id.as_ref()?;
+        id.as_i64().or_else(|| id.as_str()?.trim().parse().ok())
+    }
+
+    /// The number of the video frame shown.
+    pub fn frame_number(&self) -> Option<i64> {
+        self.extra_data.as_ref()?.frame_number
+    }
+
+    /// The score as the alert has it: negative, and the lower the more abnormal. The row has it without its sign.
+    pub fn score(&self) -> Option<f64> {
+        let score = self.confidence_score.filter(|score| score.is_finite())?;
+        (!self.is_owl_eye()).then_some(-score)
+    }
 }
 
 /// What ties a row to its alert. All null for Owl Eye but the stream.

@@ -1,12 +1,14 @@
-//! The HTTP face of a running hub. For now it is the control socket: HTTP on a unix socket in the data
-//! directory, which `watchpost status` and `watchpost alerts` talk to.
+//! The HTTP face of a running hub: the control socket, HTTP on a unix socket in the data directory, which `watchpost
+//! status` and `watchpost alerts` talk to; and the address at which programs post alerts.
 //!
 //! It knows the hub by its handle alone, and neither the backend nor the plugins.
 
 #![forbid(unsafe_code)]
 
 mod control;
+mod inbound;
 mod problem;
 
 pub use control::{ControlError, SOCKET_NAME, serve_control};
+pub use inbound::{ListenError, serve_inbound};
 pub use problem::Problem;

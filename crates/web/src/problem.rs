@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use watchpost_hub::AskError;
@@ -17,23 +17,43 @@ pub struct Problem {
     pub title: String,
     /// What was wrong this time, and what to do.
     pub detail: String,
+    /// Where in the request's document, as a JSON pointer (RFC 6901).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// When it may be tried again, in seconds; also sent as `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
 }
 
 impl Problem {
-    pub(crate) fn not_found(detail: impl fmt::Display) -> Self {
+    pub(crate) fn new(status: u16, title: &str, detail: impl fmt::Display) -> Self {
         Self {
-            status: 404,
-            title: "Not found".into(),
+            status,
+            title: title.into(),
             detail: detail.to_string(),
+            pointer: None,
+            retry_after: None,
         }
     }
 
+    pub(crate) fn not_found(detail: impl fmt::Display) -> Self {
+        Self::new(404, "Not found", detail)
+    }
+
     pub(crate) fn bad_request(detail: impl fmt::Display) -> Self {
-        Self {
-            status: 400,
-            title: "Bad request".into(),
-            detail: detail.to_string(),
-        }
+        Self::new(400, "Bad request", detail)
+    }
+
+    /// Says where in the document.
+    pub(crate) fn at(mut self, pointer: String) -> Self {
+        self.pointer = Some(pointer);
+        self
+    }
+
+    /// Says when it may be tried again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 }
 
@@ -43,11 +63,7 @@ impl From<AskError> for Problem {
             AskError::Store(_) => (500, "The store failed"),
             AskError::Gone => (503, "The hub is stopping"),
         };
-        Self {
-            status,
-            title: title.into(),
-            detail: error.to_string(),
-        }
+        Self::new(status, title, error)
     }
 }
 
@@ -63,8 +79,14 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code())
-            .insert_header((CONTENT_TYPE, "application/problem+json"))
-            .json(self)
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.status == 401 {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.json(self)
     }
 }

@@ -1,11 +1,11 @@
-//! `[[connection]]`: a backend and how the hub keeps in touch with it.
+//! `[[connection]]`: where alerts come from, and how the hub keeps in touch with it.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, SecretSource, TimeSpan, forms};
+use crate::{ByteSize, Pace, SecretSource, TimeSpan, forms};
 
 /// `[[connection]]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -14,9 +14,15 @@ pub struct ConnectionSettings {
     /// What it is called in logs, alerts and routes: letters, digits, `-`, `_` and `.`, unique.
     #[schemars(with = "forms::Name")]
     pub name: String,
-    /// The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`.
-    #[schemars(with = "forms::Address")]
-    pub url: String,
+    /// What it is: `visionguard`, a backend that the hub connects to, or `inbound`, any program that posts alerts to
+    /// `/api/v1/alerts` of `[web]`. An inbound connection has a `token`, which the program sends as Bearer, and of the
+    /// other keys `max_message`, `max_picture` and `intake_buffer`.
+    #[serde(default)]
+    pub kind: ConnectionKind,
+    /// The address of the backend, such as `http://192.168.1.20:8000` or `wss://guard.example.org`. Required but for
+    /// `kind = "inbound"`.
+    #[schemars(with = "Option<forms::Address>")]
+    pub url: Option<String>,
     /// The id of the user whose alerts are wanted: the UUID that the backend gives at login. Not needed with
     /// `[connection.login]`.
     #[schemars(with = "Option<forms::UserId>")]
@@ -24,8 +30,9 @@ pub struct ConnectionSettings {
     /// The token that the backend gives at login. It lives an hour: a hub that should run for longer needs
     /// `[connection.login]`, or a program that replaces `token_file`, which is read at each connect.
     pub token: Option<SecretSource>,
-    /// Logs in, instead of `token`: a new token is fetched whenever the old one is about to expire. Give the hub
-    /// an account of its own: the backend sends the alerts of a user to the last one who connected.
+    /// Logs in, instead of `token`: a new token is fetched whenever the old one is about to expire. Use the
+    /// account that opens the cameras' streams: the backend sends an alert only to the user whose stream raised it, and
+    /// to one client of that user at a time. A second account is fed from the backend's list every few seconds.
     pub login: Option<LoginSettings>,
     /// An HTTP header that is sent with every request, the WebSocket's too, for a proxy that asks for one.
     #[serde(default)]
@@ -72,6 +79,17 @@ pub struct ConnectionSettings {
     pub write_back: bool,
 }
 
+/// The kind of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionKind {
+    /// A VisionGuard backend.
+    #[default]
+    VisionGuard,
+    /// Programs that post alerts.
+    Inbound,
+}
+
 /// `[connection.login]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,8 +131,10 @@ pub struct BackfillSettings {
     pub enabled: bool,
     /// The shops whose anomalies are wanted. Empty, those that the backend lists for the user.
     pub shop_ids: Vec<String>,
-    /// How often the backend's list is compared with what came, while all seems well.
-    pub interval: TimeSpan,
+    /// How often the backend's list is compared with what came. `"auto"`: every 5 minutes while alerts come as they
+    /// happen, and every 4 seconds while they come through the list only, as for an account that does not open the
+    /// cameras' streams itself.
+    pub interval: Pace,
 }
 
 /// `[connection.reconnect]`
@@ -177,7 +197,7 @@ impl Default for BackfillSettings {
         Self {
             enabled: true,
             shop_ids: Vec::new(),
-            interval: TimeSpan::from_secs(300),
+            interval: Pace::Auto,
         }
     }
 }

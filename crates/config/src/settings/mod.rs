@@ -6,6 +6,7 @@ mod route;
 mod sandbox;
 mod sink;
 mod watchdog;
+mod web;
 
 use std::path::PathBuf;
 
@@ -13,13 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::connection::{
-    BackfillSettings, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
+    BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
     ReconnectSettings, SlotSettings,
 };
 pub use self::route::{RouteMatch, RouteSettings};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
 pub use self::watchdog::WatchdogSettings;
+pub use self::web::WebSettings;
 use crate::{ByteSize, TimeSpan, forms};
 
 /// All that can be configured.
@@ -37,6 +39,9 @@ pub struct Settings {
     pub store: StoreSettings,
     /// A monitor elsewhere that is called while all is well.
     pub watchdog: Option<WatchdogSettings>,
+    /// Where the hub serves HTTP, for programs that post alerts.
+    #[serde(default)]
+    pub web: WebSettings,
     /// A plugin that is handed alerts. Without any, alerts are stored and acknowledged only.
     #[serde(default)]
     pub sink: Vec<SinkSettings>,

@@ -1,9 +1,11 @@
 //! Quantities with their units, as people write them. What they measure is not known here.
 
 mod byte_size;
+mod pace;
 mod time_span;
 
 pub use byte_size::ByteSize;
+pub use pace::Pace;
 pub use time_span::TimeSpan;
 
 /// What becomes of each text: the quantity as it is shown, or the error.

@@ -22,6 +22,7 @@ fn defaults() {
             hub: HubSettings {
                 data_dir: "/var/lib/watchpost",
                 plugin_dirs: [
+                    "/usr/local/lib/watchpost/plugins",
                     "/usr/lib/watchpost/plugins",
                 ],
                 require_sandbox: false,
@@ -41,7 +42,10 @@ fn defaults() {
             connection: [
                 ConnectionSettings {
                     name: "main",
-                    url: "http://192.168.1.20:8000",
+                    kind: VisionGuard,
+                    url: Some(
+                        "http://192.168.1.20:8000",
+                    ),
                     user_id: Some(
                         "550e8400-e29b-41d4-a716-446655440000",
                     ),
@@ -95,9 +99,7 @@ fn defaults() {
                     backfill: BackfillSettings {
                         enabled: true,
                         shop_ids: [],
-                        interval: TimeSpan(
-                            300s,
-                        ),
+                        interval: Auto,
                     },
                     accept_notices: false,
                     write_back: false,
@@ -121,6 +123,9 @@ fn defaults() {
                 group_commit: 64,
             },
             watchdog: None,
+            web: WebSettings {
+                listen: 127.0.0.1:8787,
+            },
             sink: [],
             route: [],
         }"#]]

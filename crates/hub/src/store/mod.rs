@@ -53,8 +53,11 @@ pub(crate) struct Receipt {
 pub(crate) enum StoredAs {
     /// It is.
     New,
-    /// It was already.
-    Duplicate,
+    /// It was already, as this alert.
+    Duplicate {
+        /// Which.
+        of: AlertId,
+    },
     /// It is not, and the hub stops before it could be.
     Lost,
 }
@@ -260,5 +263,15 @@ impl StoreHandle {
     fn send(&self, command: Command) {
         // Fails only when the writer has ended, which it does last of all.
         let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(test)]
+impl StoreHandle {
+    /// A handle whose commands a test takes instead of a writer.
+    pub(crate) fn detached() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel();
+        let notifiers = SinkNotifiers::default();
+        (Self { commands, notifiers }, receiver)
     }
 }

@@ -305,7 +305,7 @@ impl Writer {
         self.notify_sinks(&batch);
         let outcomes = receipts.iter().map(|receipt| match receipt {
             watchpost_store::Receipt::Stored => StoredAs::New,
-            watchpost_store::Receipt::Duplicate { .. } => StoredAs::Duplicate,
+            watchpost_store::Receipt::Duplicate { of } => StoredAs::Duplicate { of: *of },
         });
         let waiting = senders.into_iter().zip(outcomes);
         tell_connections(waiting.filter_map(|(sender, outcome)| Some((sender?, outcome))));

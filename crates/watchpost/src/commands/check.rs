@@ -48,7 +48,8 @@ pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
 fn check_addresses(loaded: &Loaded) -> usize {
     let mut errors = 0;
     for (number, connection) in loaded.settings.connection.iter().enumerate() {
-        if let Err(error) = Backend::parse(&connection.url) {
+        let Some(url) = &connection.url else { continue };
+        if let Err(error) = Backend::parse(url) {
             diagnostics::say(&loaded.error_at(&format!("/connection/{number}/url"), error.to_string(), None));
             errors += 1;
         }

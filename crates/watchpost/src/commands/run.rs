@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use watchpost_hub::Hub;
-use watchpost_web::serve_control;
+use watchpost_web::{serve_control, serve_inbound};
 
 use crate::target::Target;
 use crate::{logging, siblings};
@@ -22,10 +22,14 @@ async fn serve(loaded: watchpost_config::Loaded) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let data_dir = loaded.settings.hub.data_dir.clone();
+    let listen = loaded.settings.web.listen;
     let hub = Hub::start(loaded.settings, siblings::sinkhost_binary()?)?;
     let control = serve_control(hub.clone(), &data_dir)?;
     let control_handle = control.handle();
     actix_rt::spawn(control);
+    if !hub.inbound().is_empty() {
+        actix_rt::spawn(serve_inbound(&hub, listen)?);
+    }
     info!(data_dir = %data_dir.display(), "watchpost {} is running", env!("CARGO_PKG_VERSION"));
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_rt::System;
 use clap::Args;
-use watchpost_core::DeliveryState;
+use watchpost_core::{DeliveryState, Feed};
 use watchpost_hub::{ConnectionReport, ConnectionState, HubStatus, SinkReport, SinkState};
 
 use crate::client::HubClient;
@@ -51,20 +51,22 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
     let ConnectionReport {
         name, url, counters, ..
     } = connection;
+    let link = connection.link.clone().unwrap_or_default();
     let state = match connection.state {
+        ConnectionState::Listening => "listening".to_owned(),
         ConnectionState::Connected => {
-            let open = duration(connection.open_for_ms.unwrap_or(0));
-            let rtt = connection
+            let open = duration(link.open_for_ms.unwrap_or(0));
+            let rtt = link
                 .round_trip_ms
                 .map(|ms| format!(", ping {ms:.1} ms"))
                 .unwrap_or_default();
             format!("connected for {open}{rtt}")
         }
         ConnectionState::Waiting => {
-            let wait = duration(connection.next_attempt_ms.unwrap_or(0));
-            format!("not connected, attempt {} in {wait}", connection.attempts + 1)
+            let wait = duration(link.next_attempt_ms.unwrap_or(0));
+            format!("not connected, attempt {} in {wait}", link.attempts + 1)
         }
-        ConnectionState::Connecting => format!("connecting, attempt {}", connection.attempts),
+        ConnectionState::Connecting => format!("connecting, attempt {}", link.attempts),
         ConnectionState::Closing => "closing".to_owned(),
         ConnectionState::Stopped => "stopped".to_owned(),
     };
@@ -75,9 +77,19 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
             out::line(format_args!("  {hint}"))?;
         }
     }
+    if let Some(failure) = &link.list_failure {
+        out::line(format_args!("  {} {}", failure.at, failure.what))?;
+    }
+    if link.feed == Feed::List {
+        let every = duration(link.list_interval_ms.unwrap_or(0));
+        out::line(format_args!(
+            "  live alerts go to another user; fetched from the backend's list every {every}"
+        ))?;
+    }
+    let unreadable = counters.link.as_ref().map_or(0, |link| link.unparseable);
     out::line(format_args!(
         "  alerts: {} received, {} stored, {} acknowledged, {} dropped; {} unreadable messages",
-        counters.received, counters.stored, counters.acknowledged, counters.dropped, counters.unparseable
+        counters.received, counters.stored, counters.acknowledged, counters.dropped, unreadable
     ))?;
     Ok(())
 }

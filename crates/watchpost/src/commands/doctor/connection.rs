@@ -7,8 +7,8 @@ use actix_rt::net::TcpStream;
 use serde::Serialize;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{ConnectFailure, FailureKind, Secret, UnixMillis};
-use watchpost_hub::backend::{Api, Slot, diagnose};
+use watchpost_core::{ConnectFailure, FailureKind, Feed, Secret, UnixMillis};
+use watchpost_hub::visionguard::{Api, Slot, diagnose};
 use watchpost_hub::{AlertEntry, ConnectionReport, ConnectionState};
 use watchpost_visionguard::{Backend, Claims};
 
@@ -36,7 +36,14 @@ pub(super) async fn check(
     running: Option<&ConnectionReport>,
     hub: &HubClient,
 ) {
-    let backend = match Backend::parse(&settings.url) {
+    let Some(url) = &settings.url else {
+        let posted = running.map_or(0, |running| running.counters.stored);
+        return report.pass(
+            "inbound",
+            format!("{posted} alerts were posted since the hub started"),
+        );
+    };
+    let backend = match Backend::parse(url) {
         Ok(backend) => backend,
         Err(e) => return report.fail("address", e.to_string(), FailureKind::Address.hint()),
     };
@@ -207,8 +214,7 @@ async fn slot(
     identity: &Identity,
     running: Option<&ConnectionReport>,
 ) -> bool {
-    let own_account =
-        "Give the hub an account of its own in the backend: it sends alerts to the last one who connected.";
+    let one_client = "The backend sends alerts to one client a user: close the other one, or give the hub a second account, which is fed from the backend's list every few seconds.";
     match (api.slot(&identity.user_id).await, running) {
         (Ok(Slot::Unknowable), _) => {
             report.skip("alerts go to", "this backend does not say");
@@ -226,7 +232,7 @@ async fn slot(
             report.fail(
                 "alerts go to",
                 "no client, although the hub is connected: it notices that within a minute and reconnects",
-                own_account,
+                one_client,
             );
             false
         }
@@ -234,7 +240,7 @@ async fn slot(
             report.warn(
                 "alerts go to",
                 "another client is connected as this user",
-                own_account,
+                one_client,
             );
             false
         }
@@ -242,11 +248,17 @@ async fn slot(
             let age = socket
                 .uptime_seconds
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            let open = Duration::from_millis(running.open_for_ms.unwrap_or(0));
+            let open = Duration::from_millis(
+                running
+                    .link
+                    .as_ref()
+                    .and_then(|link| link.open_for_ms)
+                    .unwrap_or(0),
+            );
             if age.is_none_or(|age| age.abs_diff(open) < MAX_AGE_DIFFERENCE) {
                 report.pass("alerts go to", "the running hub");
             } else {
-                report.fail("alerts go to", "another client of the same user", own_account);
+                report.fail("alerts go to", "another client of the same user", one_client);
             }
             false
         }
@@ -255,7 +267,12 @@ async fn slot(
 
 fn of_the_running(report: &mut Report, running: &ConnectionReport) {
     if running.state == ConnectionState::Connected {
-        let rtt = running.round_trip_ms.map(|ms| format!(", ping {ms:.1} ms"));
+        feed(report, running);
+        let rtt = running
+            .link
+            .as_ref()
+            .and_then(|link| link.round_trip_ms)
+            .map(|ms| format!(", ping {ms:.1} ms"));
         return report.pass(
             "WebSocket",
             format!("open in the running hub{}", rtt.unwrap_or_default()),
@@ -270,6 +287,21 @@ fn of_the_running(report: &mut Report, running: &ConnectionReport) {
         format!("not open in the running hub: {what}"),
         hint.unwrap_or_else(|| "Look again in a moment.".to_owned()),
     );
+}
+
+/// Whether alerts come as they happen.
+fn feed(report: &mut Report, running: &ConnectionReport) {
+    let Some(link) = &running.link else { return };
+    let every = link.list_interval_ms.map_or(0, |millis| millis / 1_000);
+    match link.feed {
+        Feed::Live => report.pass("live alerts", "come as they happen"),
+        Feed::Unknown => report.skip("live alerts", "none has come yet"),
+        Feed::List => report.warn(
+            "live alerts",
+            format!("go to another user: the hub fetches them from the list every {every} s"),
+            "To hear them at once, log the hub in as the user who opens the cameras' streams.",
+        ),
+    }
 }
 
 async fn handshake(report: &mut Report, api: &Api, identity: &Identity) {
@@ -372,7 +404,7 @@ fn newest(
         report.fail(
             "anomalies",
             format!("shop {shop}: the newest, of {at} UTC, was not received"),
-            "Alerts go only to the user who started the camera's stream: start it as the hub's user, or give the hub that account.",
+            "The hub reads the list by itself: look again in a moment. `watchpost status` says why it cannot.",
         );
     } else {
         report.pass("anomalies", format!("shop {shop}: the newest is of {at} UTC"));

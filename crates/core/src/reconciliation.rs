@@ -1,0 +1,380 @@
+//! Compares the backend's list of records with what is stored: which rows came over the socket, which were missed, and
+//! up to when all is known. It does no I/O: the caller brings the rows and what the store has.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use crate::{AlertId, UnixMillis};
+
+/// Rows that are younger may still be on their way over the socket.
+pub const SETTLE: Duration = Duration::from_secs(10);
+
+/// Each time, the list is read again from this long before the checkpoint: rows do not appear in the very order of
+/// their times.
+const OVERLAP: Duration = Duration::from_secs(120);
+
+/// An alert and its record lie at most this far apart: the backend writes the record after it has sent the alert, and
+/// clocks drift.
+const SLACK: Duration = Duration::from_secs(300);
+
+/// The checkpoint moves by at least this much: each time it is written to the disk.
+const CHECKPOINT_STEP: Duration = Duration::from_secs(60);
+
+/// What an alert and its record have in common: stream, person and number of the video frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MatchKey {
+    /// The stream.
+    pub stream_id: String,
+    /// The person within it.
+    pub person_id: i64,
+    /// The number of the video frame.
+    pub frame_number: Option<i64>,
+}
+
+/// A row of the backend's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRow {
+    /// Name of the record; for one that the backend cannot show, the name of its place in the list.
+    pub record: String,
+    /// When it happened, by the backend's clock; for one that it cannot show, a time by which it had.
+    pub at: UnixMillis,
+    /// What it has in common with its alert. `None` where the backend does not say, or cannot show the row.
+    pub key: Option<MatchKey>,
+    /// Whether the backend can show it.
+    pub readable: bool,
+}
+
+/// A stored alert that came over the socket, and of which no record is known or whose record the backend cannot show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    /// Which.
+    pub alert: AlertId,
+    /// By what it is found.
+    pub key: MatchKey,
+    /// Whether it came with a score that is a number. The backend cannot show the record of one that did not.
+    pub scored: bool,
+    /// The record, where that is known already.
+    pub record: Option<String>,
+    /// Whether a row that the backend cannot show has been matched with it.
+    pub placed: bool,
+}
+
+/// By what rows are judged.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Rows from before this, by the backend's clock, are of no interest.
+    pub since: UnixMillis,
+    /// Rows from before this, by the backend's clock, come over the socket no more.
+    pub settled: UnixMillis,
+    /// What the backend's clock shows. A row from after that was written while it was ahead, and waits for nothing.
+    pub now: UnixMillis,
+    /// This machine's clock minus the backend's, in milliseconds.
+    pub skew_ms: i64,
+    /// Unreadable rows that were there the last time.
+    pub unreadable: HashSet<String>,
+}
+
+/// What follows from a comparison. Rows are named by their index in the list.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Rows that were missed, oldest first.
+    pub missed: Vec<usize>,
+    /// Rows whose alert came over the socket, with that alert.
+    pub matched: Vec<(usize, AlertId)>,
+    /// Unreadable rows that are there and not known.
+    pub unreadable: HashSet<String>,
+    /// Something was too young to be judged: the list is to be read again soon.
+    pub needs_recheck: bool,
+}
+
+/// A comparison that waits for the alerts it is to be made with.
+#[derive(Debug)]
+pub struct Reconciliation<'a> {
+    rows: &'a [ListedRow],
+    bounds: Bounds,
+    /// Rows that are not stored, oldest first.
+    unknown: Vec<usize>,
+}
+
+impl<'a> Reconciliation<'a> {
+    /// Begins with a list, newest first, and with the records of it that are stored.
+    pub fn new(rows: &'a [ListedRow], bounds: Bounds, stored: &HashSet<&str>) -> Self {
+        let is_unknown =
+            |(_, row): &(usize, &ListedRow)| row.at >= bounds.since && !stored.contains(row.record.as_str());
+        let unknown = rows.iter().enumerate().rev().filter(is_unknown);
+        Self {
+            unknown: unknown.map(|(index, _)| index).collect(),
+            rows,
+            bounds,
+        }
+    }
+
+    /// Between which times, by this machine's clock, the alerts were received that are needed; `None` when none are.
+    pub fn window(&self) -> Option<(UnixMillis, UnixMillis)> {
+        let unknown = || self.unknown.iter().map(|index| &self.rows[*index]);
+        let (oldest, newest) = (unknown().next()?.at, unknown().next_back()?.at);
+        // Of a row that cannot be shown only the latest possible time is known.
+        let oldest = if unknown().any(|row| !row.readable) {
+            self.bounds.since.min(oldest)
+        } else {
+            oldest
+        };
+        let here = |there: UnixMillis| UnixMillis(there.0.saturating_add(self.bounds.skew_ms));
+        Some((here(oldest) - SLACK, here(newest) + SLACK))
+    }
+
+    /// Compares the rows with those alerts, which are given oldest first.
+    pub fn reconcile(self, unmatched: Vec<Unmatched>) -> Reconciled {
+        let mut index = MatchIndex::new(unmatched, self.rows);
+        let mut outcome = Reconciled::default();
+        // First the rows that can be distinguished: what they leave without a score belongs to those that cannot.
+        let found: Vec<_> = self
+            .unknown
+            .iter()
+            .map(|row| index.take(&self.rows[*row]))
+            .collect();
+        for (number, found) in self.unknown.into_iter().zip(found) {
+            let row = &self.rows[number];
+            let alert = if row.readable {
+                found
+            } else {
+                index.take_unscored()
+            };
+            if let Some(alert) = alert {
+                outcome.matched.push((number, alert));
+                continue;
+            }
+            let settled = if row.readable {
+                row.at < self.bounds.settled || row.at > self.bounds.now + SETTLE
+            } else {
+                outcome.unreadable.insert(row.record.clone());
+                self.bounds.unreadable.contains(&row.record)
+            };
+            if settled {
+                outcome.missed.push(number);
+            } else {
+                outcome.needs_recheck = true;
+            }
+        }
+        outcome
+    }
+}
+
+/// Alerts that came over the socket and whose records are looked for, oldest first.
+struct MatchIndex {
+    keyed: HashMap<MatchKey, VecDeque<AlertId>>,
+    /// Those without a score, whose records the backend cannot show.
+    unscored: VecDeque<AlertId>,
+}
+
+impl MatchIndex {
+    fn new(unmatched: Vec<Unmatched>, rows: &[ListedRow]) -> Self {
+        let readable = rows.iter().filter(|row| row.readable);
+        let shown: HashSet<&str> = readable.map(|row| row.record.as_str()).collect();
+        let mut index = Self {
+            keyed: HashMap::new(),
+            unscored: VecDeque::new(),
+        };
+        for alert in unmatched {
+            // Which record it has may be known from its notification; one that is shown is not a hidden one.
+            let hidden = alert
+                .record
+                .as_deref()
+                .is_none_or(|record| !shown.contains(record));
+            if !alert.scored && hidden && !alert.placed {
+                index.unscored.push_back(alert.alert);
+            }
+            if alert.record.is_none() {
+                index.keyed.entry(alert.key).or_default().push_back(alert.alert);
+            }
+        }
+        index
+    }
+
+    /// The alert of a row that is shown.
+    fn take(&mut self, row: &ListedRow) -> Option<AlertId> {
+        let alert = self.keyed.get_mut(row.key.as_ref()?)?.pop_front()?;
+        self.unscored.retain(|unscored| *unscored != alert);
+        Some(alert)
+    }
+
+    /// The alert of a row that cannot be shown.
+    fn take_unscored(&mut self) -> Option<AlertId> {
+        self.unscored.pop_front()
+    }
+}
+
+/// Up to when all is known, by the backend's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint(pub UnixMillis);
+
+impl Checkpoint {
+    /// From when the list is to be read, if the backend's clock shows `server_time`.
+    pub fn since(self, server_time: UnixMillis) -> UnixMillis {
+        // A clock that was ahead, and is right again, would hide all rows until it is there once more.
+        self.0.min(server_time - SETTLE - OVERLAP)
+    }
+
+    /// Where the checkpoint is to be set after a pass that knows all rows up to `server_time`; `None` where it is.
+    /// `previous` is `None` the first time: what was before the hub came is not its own.
+    pub fn after(previous: Option<Self>, server_time: UnixMillis) -> Option<Self> {
+        let Some(previous) = previous else {
+            return Some(Self(server_time));
+        };
+        let next = Self(server_time - SETTLE - OVERLAP);
+        let behind = next.0 >= previous.0 + CHECKPOINT_STEP;
+        let ahead = previous.0 > server_time;
+        (behind || ahead).then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+
+    fn at(seconds: i64) -> UnixMillis {
+        UnixMillis(seconds * 1_000)
+    }
+
+    fn key(stream: &str, frame: i64) -> MatchKey {
+        MatchKey {
+            stream_id: stream.to_owned(),
+            person_id: 1,
+            frame_number: Some(frame),
+        }
+    }
+
+    fn row(record: &str, seconds: i64, frame: i64) -> ListedRow {
+        ListedRow {
+            record: record.to_owned(),
+            at: at(seconds),
+            key: Some(key("door", frame)),
+            readable: true,
+        }
+    }
+
+    fn hidden(place: &str, seconds: i64) -> ListedRow {
+        ListedRow {
+            record: place.to_owned(),
+            at: at(seconds),
+            key: None,
+            readable: false,
+        }
+    }
+
+    fn came(id: u64, frame: i64, scored: bool) -> Unmatched {
+        Unmatched {
+            alert: AlertId(id),
+            key: key("door", frame),
+            scored,
+            record: None,
+            placed: false,
+        }
+    }
+
+    fn bounds() -> Bounds {
+        Bounds {
+            since: at(NOW - 3_600),
+            settled: at(NOW - 10),
+            now: at(NOW),
+            skew_ms: 0,
+            unreadable: HashSet::new(),
+        }
+    }
+
+    fn reconcile(rows: &[ListedRow], bounds: Bounds, stored: &[&str], came: Vec<Unmatched>) -> Reconciled {
+        Reconciliation::new(rows, bounds, &stored.iter().copied().collect()).reconcile(came)
+    }
+
+    #[test]
+    fn rows_are_stored_matched_missed_or_too_young() {
+        let rows = [
+            row("young", NOW - 5, 9),
+            row("came", NOW - 20, 2),
+            row("missed", NOW - 30, 3),
+            row("stored", NOW - 40, 4),
+            row("old", NOW - 4_000, 5),
+        ];
+        let outcome = reconcile(&rows, bounds(), &["stored"], vec![came(7, 2, true)]);
+        assert_eq!(outcome.matched, [(1, AlertId(7))]);
+        assert_eq!(outcome.missed, [2]);
+        assert!(outcome.needs_recheck);
+    }
+
+    #[test]
+    fn rows_from_a_time_when_the_backends_clock_was_ahead_are_missed_at_once() {
+        let rows = [row("ahead", NOW + 3_000, 1)];
+        let outcome = reconcile(&rows, bounds(), &[], Vec::new());
+        assert_eq!(outcome.missed, [0]);
+        assert!(!outcome.needs_recheck);
+    }
+
+    #[test]
+    fn the_window_holds_what_may_belong_to_the_rows_by_this_clock() {
+        let rows = [row("b", NOW - 20, 2), row("a", NOW - 100, 1)];
+        let skewed = Bounds {
+            skew_ms: 5_000,
+            ..bounds()
+        };
+        let window = |rows: &[ListedRow]| Reconciliation::new(rows, skewed.clone(), &HashSet::new()).window();
+        assert_eq!(window(&rows), Some((at(NOW - 395), at(NOW + 285))));
+        assert_eq!(window(&[]), None);
+        assert_eq!(
+            window(&[hidden("after:x:1", NOW - 20)]),
+            Some((at(NOW - 3_895), at(NOW + 285)))
+        );
+    }
+
+    #[test]
+    fn two_alerts_of_one_key_belong_to_two_rows_in_order() {
+        let rows = [row("second", NOW - 20, 2), row("first", NOW - 21, 2)];
+        let outcome = reconcile(&rows, bounds(), &[], vec![came(1, 2, true), came(2, 2, true)]);
+        assert_eq!(outcome.matched, [(1, AlertId(1)), (0, AlertId(2))]);
+        assert_eq!(outcome.missed, [0; 0]);
+    }
+
+    #[test]
+    fn a_hidden_row_belongs_to_an_alert_without_a_score_that_no_other_row_has() {
+        let rows = [row("shown", NOW - 20, 2), hidden("after:a:1", NOW - 30)];
+        let unscored = vec![came(1, 2, false), came(2, 3, false)];
+        let outcome = reconcile(&rows, bounds(), &[], unscored);
+        assert_eq!(outcome.matched, [(1, AlertId(2)), (0, AlertId(1))]);
+        let placed = Unmatched {
+            placed: true,
+            ..came(2, 3, false)
+        };
+        let outcome = reconcile(&rows[1..], bounds(), &[], vec![placed]);
+        assert_eq!(outcome.matched, [], "it has its place already");
+    }
+
+    #[test]
+    fn a_hidden_row_is_missed_when_it_is_there_a_second_time() {
+        let rows = [hidden("after:a:1", NOW - 30)];
+        let first = reconcile(&rows, bounds(), &[], Vec::new());
+        assert!(first.needs_recheck && first.missed.is_empty());
+        let again = Bounds {
+            unreadable: first.unreadable,
+            ..bounds()
+        };
+        let second = reconcile(&rows, again, &[], Vec::new());
+        assert!(!second.needs_recheck);
+        assert_eq!(second.missed, [0]);
+    }
+
+    #[test]
+    fn the_checkpoint_follows_the_backends_clock_in_both_directions() {
+        assert_eq!(Checkpoint::after(None, at(NOW)), Some(Checkpoint(at(NOW))));
+        let next = Checkpoint::after(Some(Checkpoint(at(NOW - 600))), at(NOW));
+        assert_eq!(next, Some(Checkpoint(at(NOW - 130))));
+        assert_eq!(Checkpoint::after(Some(Checkpoint(at(NOW - 100))), at(NOW)), None);
+        // The clock was an hour ahead when the checkpoint was set, and is right again.
+        let ahead = Checkpoint(at(NOW + 3_470));
+        assert_eq!(ahead.since(at(NOW)), at(NOW - 130));
+        assert_eq!(
+            Checkpoint::after(Some(ahead), at(NOW)),
+            Some(Checkpoint(at(NOW - 130)))
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Which incoming alerts are handed to the store, what is in flight until it has confirmed them, and how many came.
+
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::sync::oneshot;
+use tracing::error;
+use watchpost_config::ByteSize;
+use watchpost_core::{HubEvent, InFlightBudget, MonotonicTime, RateLimitedCounter};
+
+use super::{Counters, IncomingAlert};
+use crate::store::{Accept, Receipt, StoreHandle, Stored, StoredAs};
+
+/// Dropped alerts are reported no more often than this.
+const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Admits the alerts of one source.
+pub(crate) struct Admission {
+    source: String,
+    store: StoreHandle,
+    limit: ByteSize,
+    budget: InFlightBudget,
+    counters: Counters,
+    dropped: RateLimitedCounter,
+    warned: bool,
+    /// Set once nothing is admitted any more: who waits until nothing is in flight.
+    closing: Option<Vec<oneshot::Sender<()>>>,
+}
+
+impl Admission {
+    /// At most `limit` bytes of alerts are in flight.
+    pub(crate) fn new(source: String, limit: ByteSize, store: StoreHandle) -> Self {
+        Self {
+            source,
+            store,
+            counters: Counters::default(),
+            budget: InFlightBudget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)),
+            limit,
+            dropped: RateLimitedCounter::new(DROPPED_INTERVAL),
+            warned: false,
+            closing: None,
+        }
+    }
+
+    /// Whether an alert of this size is taken now.
+    pub(crate) fn admits(&self, bytes: usize) -> bool {
+        self.closing.is_none() && self.budget.admits(bytes)
+    }
+
+    /// Hands an alert to the store, which answers `reply`. Whether it was admitted: otherwise it is dropped, which is
+    /// logged the first time and reported as a sum.
+    pub(crate) fn offer(&mut self, incoming: IncomingAlert, reply: Recipient<Stored>) -> bool {
+        let IncomingAlert {
+            alert,
+            frame,
+            ack,
+            bytes,
+        } = incoming;
+        if ack.is_some() {
+            self.counters.received += 1;
+            self.counters.without_picture += u64::from(frame.is_none());
+        }
+        if !self.admits(bytes) {
+            self.drop_one();
+            return false;
+        }
+        self.budget.take(bytes);
+        self.store.accept(Accept {
+            alert,
+            frame,
+            ack,
+            bytes,
+            reply,
+        });
+        true
+    }
+
+    /// The store has dealt with an alert. Gives its acknowledgement back if it is on disk.
+    pub(crate) fn confirm(&mut self, receipt: Receipt) -> Option<String> {
+        self.budget.release(receipt.bytes);
+        let counter = match (receipt.outcome, &receipt.ack) {
+            (StoredAs::New, None) => &mut self.counters.fetched,
+            (StoredAs::New, Some(_)) => &mut self.counters.stored,
+            // What was fetched may have been there.
+            (StoredAs::Duplicate { .. }, None) => return None,
+            (StoredAs::Duplicate { .. }, Some(_)) => &mut self.counters.duplicates,
+            (StoredAs::Lost, _) => {
+                self.counters.dropped += 1;
+                return None;
+            }
+        };
+        *counter += 1;
+        receipt.ack
+    }
+
+    /// An acknowledgement was sent.
+    pub(crate) fn acknowledged(&mut self) {
+        self.counters.acknowledged += 1;
+    }
+
+    /// What came and went.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    fn drop_one(&mut self) {
+        self.counters.dropped += 1;
+        if self.closing.is_none() && !self.warned {
+            self.warned = true;
+            error!(
+                connection = %self.source,
+                "alerts arrive faster than the store can take them: those beyond intake_buffer = {} are dropped unacknowledged",
+                self.limit
+            );
+        }
+        self.dropped.add(1);
+    }
+
+    /// When [`Self::report_dropped`] has something to say.
+    pub(crate) fn deadline(&self) -> Option<MonotonicTime> {
+        self.dropped.due()
+    }
+
+    /// Raises the event of the alerts dropped, when it is time for it. It is stored when the store works again.
+    pub(crate) fn report_dropped(&mut self, now: MonotonicTime) {
+        if let Some(count) = self.dropped.take(now) {
+            let connection = self.source.clone();
+            self.store.raise(HubEvent::AlertsDropped { connection, count });
+        }
+    }
+
+    /// Admits nothing any more. `done` is used when the source has ended.
+    pub(crate) fn close(&mut self, done: oneshot::Sender<()>) {
+        self.closing.get_or_insert_default().push(done);
+    }
+
+    /// Whether nothing is admitted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Whether nothing is admitted any more, and nothing is in flight.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_closed() && self.budget.is_idle()
+    }
+
+    /// The source has ended: tells who waited for it.
+    pub(crate) fn ended(&mut self) {
+        for done in self.closing.take().into_iter().flatten() {
+            let _ = done.send(());
+        }
+    }
+}

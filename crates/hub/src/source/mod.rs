@@ -1,0 +1,37 @@
+//! Where alerts come from. What every source shares stands here: what an incoming alert is, how much may be in flight,
+//! when an outage is reported, what a source says about itself and how the supervisor holds it. Each kind of
+//! `[[connection]]` has a folder with what only it knows, such as [`visionguard`].
+
+mod admission;
+mod alarm;
+pub mod inbound;
+mod incoming;
+mod outage;
+mod report;
+mod running;
+pub mod visionguard;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchpost_core::AlertIds;
+
+pub(crate) use self::admission::Admission;
+pub(crate) use self::alarm::Alarm;
+pub(crate) use self::incoming::IncomingAlert;
+pub(crate) use self::outage::Outage;
+pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport};
+pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};
+use crate::clock::Clock;
+use crate::store::{Readers, StoreHandle};
+
+/// What every source needs from the rest of the hub.
+#[derive(Clone)]
+pub(crate) struct SourceParts {
+    /// How long an outage may last before it is reported.
+    pub(crate) link_grace: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) store: StoreHandle,
+    pub(crate) readers: Readers,
+    pub(crate) ids: Arc<AlertIds>,
+}

@@ -1,0 +1,95 @@
+//! What is known of a source's failures: which one is news, which one the status shows, and when an outage has lasted
+//! so long that it is reported.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+use watchpost_core::{ConnectFailure, FailureLog, HubEvent, MonotonicTime, OutageTracker, UnixMillis};
+
+use super::LastFailure;
+use crate::store::StoreHandle;
+
+/// The failures of one source.
+pub(crate) struct Outage {
+    source: String,
+    store: StoreHandle,
+    tracker: OutageTracker,
+    log: FailureLog,
+    last: Option<LastFailure>,
+}
+
+impl Outage {
+    /// A source that is not connected yet, as of `now`. Outages of up to `grace` are not reported.
+    pub(crate) fn new(source: String, store: StoreHandle, grace: Duration, now: MonotonicTime) -> Self {
+        Self {
+            source,
+            store,
+            tracker: OutageTracker::new(grace, now),
+            log: FailureLog::default(),
+            last: None,
+        }
+    }
+
+    /// An attempt to connect failed.
+    pub(crate) fn failed(&mut self, failure: &ConnectFailure, at: UnixMillis) {
+        let name = &self.source;
+        if self.log.is_new(failure.kind) {
+            let hint = failure.kind.hint();
+            warn!(connection = %name, "cannot connect: {failure}. {hint} Trying again.");
+            if failure.kind.is_refusal() {
+                self.store.raise(HubEvent::LoginRefused {
+                    connection: name.clone(),
+                    why: failure.to_string(),
+                    hint,
+                });
+            }
+        } else {
+            debug!(connection = %name, "still cannot connect: {failure}");
+        }
+        self.last = Some(LastFailure::connecting(failure, at));
+    }
+
+    /// It is connected.
+    pub(crate) fn connected(&mut self, now: MonotonicTime) {
+        self.log.clear();
+        self.last = None;
+        if let Some(outage) = self.tracker.back(now) {
+            let (connection, seconds) = (self.source.clone(), outage.as_secs());
+            self.store.raise(HubEvent::LinkBack { connection, seconds });
+        }
+    }
+
+    /// It is connected no more, for this reason.
+    pub(crate) fn disconnected(&mut self, failure: LastFailure, now: MonotonicTime) {
+        self.last = Some(failure);
+        self.tracker.lost(now);
+    }
+
+    /// Why it is not connected.
+    pub(crate) fn last_failure(&self) -> Option<&LastFailure> {
+        self.last.as_ref()
+    }
+
+    /// When [`Self::report`] has something to say.
+    pub(crate) fn deadline(&self) -> Option<MonotonicTime> {
+        self.tracker.deadline()
+    }
+
+    /// Raises the event of an outage that has lasted long enough.
+    pub(crate) fn report(&mut self, now: MonotonicTime) {
+        let Some(outage) = self.tracker.overdue(now) else {
+            return;
+        };
+        let (connection, seconds) = (self.source.clone(), outage.as_secs());
+        let why = match &self.last {
+            Some(failure) => failure.what.clone(),
+            None => "it has not answered yet".to_owned(),
+        };
+        info!(%connection, seconds, "the connection is still down: raising an event");
+        self.store.raise(HubEvent::LinkLost {
+            connection,
+            why,
+            seconds,
+        });
+    }
+}

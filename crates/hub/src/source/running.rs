@@ -1,0 +1,99 @@
+//! A running source as the supervisor holds it, whatever its kind.
+
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use watchpost_core::MonotonicTime;
+
+use super::ConnectionReport;
+use crate::guard::Guard;
+
+/// A source that does not report within this time is reported as not answering.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asks a source how it is.
+#[derive(Debug, Message)]
+#[rtype(result = "ConnectionReport")]
+pub(crate) struct ReportSource;
+
+/// Has a source take no more alerts, wait for those in flight, and end. The sender given is used when it has.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StopSource(pub(crate) oneshot::Sender<()>);
+
+/// A running source.
+pub(crate) trait Source {
+    /// Restarts it if it has died. To be called every second or so.
+    fn check(&mut self, now: MonotonicTime);
+
+    /// How it is.
+    fn report(&self) -> BoxFuture<'static, ConnectionReport>;
+
+    /// Has it stop; the future ends when it has.
+    fn stop(&self) -> BoxFuture<'static, ()>;
+
+    /// Ends whatever still runs of it.
+    fn end(&self);
+}
+
+/// A source that is an actor with a guard.
+pub(crate) struct RunningSource<A: Actor<Context = Context<A>>> {
+    guard: Guard<A>,
+    /// What is reported when it does not answer.
+    unanswered: ConnectionReport,
+}
+
+impl<A: Actor<Context = Context<A>>> RunningSource<A> {
+    /// Starts the actor that `new` makes from `parts`.
+    pub(crate) fn start<P: Clone + Send + 'static>(
+        unanswered: ConnectionReport,
+        parts: P,
+        new: fn(P) -> A,
+        now: MonotonicTime,
+    ) -> Box<dyn Source>
+    where
+        A: Handler<ReportSource> + Handler<StopSource>,
+        Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
+    {
+        let name = format!("connection {}", unanswered.name);
+        let guard = Guard::start(name, parts, new, now);
+        Box::new(Self { guard, unanswered })
+    }
+}
+
+impl<A> Source for RunningSource<A>
+where
+    A: Actor<Context = Context<A>> + Handler<ReportSource> + Handler<StopSource>,
+    Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
+{
+    fn check(&mut self, now: MonotonicTime) {
+        self.guard.check(now);
+    }
+
+    fn report(&self) -> BoxFuture<'static, ConnectionReport> {
+        let (ask, unanswered) = (self.guard.address().send(ReportSource), self.unanswered.clone());
+        async move {
+            match timeout(REPORT_TIMEOUT, ask).await {
+                Ok(Ok(report)) => report,
+                _ => unanswered,
+            }
+        }
+        .boxed()
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        let (done, stopped) = oneshot::channel();
+        self.guard.address().do_send(StopSource(done));
+        // A source that has died drops the sender.
+        stopped.map(drop).boxed()
+    }
+
+    fn end(&self) {
+        self.guard.end();
+    }
+}

@@ -1,0 +1,285 @@
+//! Reads the backend's list of anomalies back to a point in time. The list has no cursor: its pages shift as rows are
+//! added. A row with an infinite score makes every page that holds it an HTTP 500, so pages are halved until it stands
+//! alone.
+
+use std::collections::{HashSet, VecDeque};
+
+use watchpost_core::{Checkpoint, ConnectFailure, FailureKind, ListedRow, MatchKey, Secret, UnixMillis};
+use watchpost_store::PLACE_PREFIX;
+use watchpost_visionguard::rest::Anomaly;
+
+use super::super::api::Api;
+
+/// Rows on a page; the backend allows 500.
+const PAGE_ROWS: u16 = 100;
+
+/// Rows by which a page overlaps the one before it, in case rows were removed meanwhile.
+const OVERLAP_ROWS: u64 = 5;
+
+/// Rows that one pass takes, the oldest ones: a hub that was away for months catches up in several.
+const MAX_ROWS: usize = 20_000;
+
+/// The list is read again when it changed while it had to be taken apart, but not more often than this.
+const MAX_READINGS: u32 = 5;
+
+/// A row of the list.
+#[derive(Clone, Debug)]
+pub(super) enum Row {
+    /// The backend shows it.
+    Readable(Box<Anomaly>),
+    /// It does not. `place` names it, the same each time; it was recorded by `newest`.
+    Unreadable { place: String, newest: UnixMillis },
+}
+
+impl Row {
+    /// What the comparison needs of it; `otherwise` is when it happened where the row does not say.
+    pub(super) fn listed(&self, otherwise: UnixMillis) -> ListedRow {
+        match self {
+            Self::Readable(anomaly) => ListedRow {
+                record: anomaly.id.clone(),
+                at: happened(anomaly).unwrap_or(otherwise),
+                key: anomaly.stream_id().map(|stream_id| MatchKey {
+                    stream_id: stream_id.to_owned(),
+                    person_id: anomaly.person_id().unwrap_or(0),
+                    frame_number: anomaly.frame_number(),
+                }),
+                readable: true,
+            },
+            Self::Unreadable { place, newest } => ListedRow {
+                record: place.clone(),
+                at: *newest,
+                key: None,
+                readable: false,
+            },
+        }
+    }
+}
+
+/// What was read, newest first.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) rows: Vec<Row>,
+    /// The backend's time when it was asked.
+    pub(super) server_time: Option<UnixMillis>,
+    /// When there were more rows than one pass takes: the time of the newest of those that were kept.
+    pub(super) known_to: Option<UnixMillis>,
+}
+
+/// Reads a shop's rows since the checkpoint; without one, no more than it takes to learn the backend's time.
+///
+/// # Errors
+/// When the backend does not answer, or cannot show anything at all.
+pub(super) async fn list(
+    api: &Api,
+    token: &Secret,
+    shop_id: &str,
+    checkpoint: Option<Checkpoint>,
+) -> Result<Listing, ConnectFailure> {
+    let mut reading = 1;
+    loop {
+        let mut pages = Pages {
+            api,
+            token,
+            shop_id,
+            total: None,
+            shifted: false,
+            counted: false,
+            server_time: None,
+            dropped: false,
+        };
+        let raw = pages.read(checkpoint).await?;
+        // Places are certain only in a list that stands still.
+        if !pages.shifted || raw.iter().all(Option::is_some) || reading == MAX_READINGS {
+            let known_to = raw.iter().flatten().find_map(happened).filter(|_| pages.dropped);
+            return Ok(Listing {
+                rows: placed(raw, pages.server_time, pages.shifted),
+                server_time: pages.server_time,
+                known_to,
+            });
+        }
+        reading += 1;
+    }
+}
+
+fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
+    anomaly.happened().map(UnixMillis::from)
+}
+
+struct Pages<'a> {
+    api: &'a Api,
+    token: &'a Secret,
+    shop_id: &'a str,
+    total: Option<u64>,
+    /// The list changed while it was read.
+    shifted: bool,
+    /// The backend has shown that its database works.
+    counted: bool,
+    server_time: Option<UnixMillis>,
+    /// The newest rows were dropped, because there were too many.
+    dropped: bool,
+}
+
+impl Pages<'_> {
+    /// Rows from the newest to the first one before the checkpoint, that one included; `None` for one that is not shown.
+    async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
+        let mut rows = VecDeque::new();
+        let mut seen = HashSet::new();
+        let mut offset = 0_u64;
+        loop {
+            let page = self.page(offset, PAGE_ROWS).await?;
+            let since = checkpoint.map_or(UnixMillis(i64::MAX), |checkpoint| {
+                checkpoint.since(self.server_time.unwrap_or(checkpoint.0))
+            });
+            let last = page.len() < usize::from(PAGE_ROWS);
+            let mut advanced = false;
+            for row in page {
+                let mut old = false;
+                if let Some(anomaly) = &row {
+                    if !seen.insert(anomaly.id.clone()) {
+                        continue;
+                    }
+                    old = happened(anomaly).is_some_and(|at| at < since);
+                }
+                advanced = true;
+                rows.push_back(row);
+                if rows.len() > MAX_ROWS {
+                    rows.pop_front();
+                    self.dropped = true;
+                }
+                if old {
+                    return Ok(rows.into());
+                }
+            }
+            // A page without a new row: the list does not end, or shrinks as fast as it is read.
+            if last || !advanced {
+                return Ok(rows.into());
+            }
+            // Rows that cannot be shown cannot be distinguished, so pages that hold some do not overlap.
+            let whole = rows.iter().all(Option::is_some);
+            offset += u64::from(PAGE_ROWS) - if whole { OVERLAP_ROWS } else { 0 };
+        }
+    }
+
+    /// One page, taken apart as far as needed.
+    async fn page(&mut self, offset: u64, limit: u16) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
+        let mut rows = Vec::new();
+        let mut spans = vec![(offset, limit)];
+        while let Some((offset, limit)) = spans.pop() {
+            match self.api.anomalies(self.token, self.shop_id, limit, offset).await {
+                Ok(answer) => {
+                    self.server_time = self.server_time.or(answer.server_time);
+                    let page = answer.value;
+                    self.shifted |= self.total.is_some_and(|total| total != page.total);
+                    self.total = Some(page.total);
+                    let whole = page.anomalies.len() >= usize::from(limit);
+                    rows.extend(page.anomalies.into_iter().map(Some));
+                    if !whole {
+                        break;
+                    }
+                }
+                Err(e) if e.kind == FailureKind::Http(500) && limit > 1 => {
+                    let half = limit / 2;
+                    spans.push((offset + u64::from(half), limit - half));
+                    spans.push((offset, half));
+                }
+                Err(e) if e.kind == FailureKind::Http(500) => {
+                    // Without its database the backend answers so to everything.
+                    if !self.counted {
+                        self.api.can_count(self.token, self.shop_id).await?;
+                        self.counted = true;
+                    }
+                    rows.push(None);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Names the rows that are not shown by the next older one that is, which stays what it is when rows are added.
+fn placed(raw: Vec<Option<Anomaly>>, server_time: Option<UnixMillis>, shifted: bool) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(raw.len());
+    let mut newest = server_time.unwrap_or_default();
+    let mut hidden = 0_usize;
+    for anomaly in raw {
+        let Some(anomaly) = anomaly else {
+            hidden += 1;
+            continue;
+        };
+        rows.extend(places(&anomaly.id, hidden, newest, shifted));
+        hidden = 0;
+        newest = happened(&anomaly).unwrap_or(newest);
+        rows.push(Row::Readable(Box::new(anomaly)));
+    }
+    rows.extend(places("", hidden, newest, shifted));
+    rows
+}
+
+fn places(after: &str, hidden: usize, newest: UnixMillis, shifted: bool) -> impl Iterator<Item = Row> {
+    // Counted from the older end, because that is where none is added.
+    let hidden = if shifted { 0 } else { hidden };
+    let after = after.to_owned();
+    (1..=hidden).rev().map(move |number| Row::Unreadable {
+        place: format!("{PLACE_PREFIX}{after}:{number}"),
+        newest,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str, second: u32) -> Option<Anomaly> {
+        let json = serde_json::json!({ "id": id, "timestamp": format!("2026-11-23T01:00:{second:02}") });
+        Some(serde_json::from_value(json).unwrap())
+    }
+
+    fn shown(raw: Vec<Option<Anomaly>>) -> Vec<String> {
+        let rows = placed(raw, Some(UnixMillis(0)), false);
+        rows.into_iter()
+            .map(|row| match row {
+                Row::Readable(anomaly) => anomaly.id,
+                Row::Unreadable { place, newest } => format!("{place} by {newest}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_hidden_row_keeps_its_name_when_rows_are_added() {
+        let before = shown(vec![None, row("b", 2), None, None, row("a", 1)]);
+        assert_eq!(
+            before,
+            [
+                "after:b:1 by 1970-01-01T00:00:00.000Z",
+                "b",
+                "after:a:2 by 2026-11-23T01:00:02.000Z",
+                "after:a:1 by 2026-11-23T01:00:02.000Z",
+                "a",
+            ]
+        );
+        let after = shown(vec![
+            row("c", 3),
+            None,
+            None,
+            row("b", 2),
+            None,
+            None,
+            row("a", 1),
+        ]);
+        assert_eq!(
+            after[1..3],
+            [
+                "after:b:2 by 2026-11-23T01:00:03.000Z",
+                "after:b:1 by 2026-11-23T01:00:03.000Z"
+            ]
+        );
+        assert_eq!(after[3..], before[1..]);
+    }
+
+    #[test]
+    fn in_a_list_that_does_not_stand_still_nothing_is_named() {
+        let rows = placed(vec![None, row("a", 1)], None, true);
+        assert_eq!(rows.len(), 1);
+    }
+}

@@ -1,0 +1,311 @@
+//! Fetches what did not come over the socket: after every gap, and now and then to be sure.
+//!
+//! The backend's list of anomalies is compared with the store ([`watchpost_core::Reconciliation`]). A row that came over
+//! the socket gives its alert what it lacked; one that did not becomes an alert that came `via` the list. Up to when the
+//! list is known is kept with the alerts, as a checkpoint, so that nothing is missed while the hub itself is away.
+
+mod fetched;
+mod listing;
+mod pass;
+mod picture;
+mod record;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Message, Recipient};
+use tracing::{debug, info, warn};
+use watchpost_config::BackfillSettings;
+use watchpost_core::{
+    Alert, AlertId, ConnectFailure, Correlation, Correlator, FailureKind, FailureLog, Feed, FeedTracker,
+    MonotonicTime, PassSchedule, Picture, SETTLE, Via,
+};
+use watchpost_store::Annotation;
+
+use self::fetched::FetchedRows;
+use self::pass::{Pass, PassError, PassReport};
+use self::picture::{Fetched, PictureRetries};
+use super::super::{IncomingAlert, LastFailure};
+use super::context::ConnectionContext;
+use super::notification::Record;
+
+/// Between passes while the socket is not open: what happens meanwhile comes this late.
+const AWAY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The user's shops are asked for no more often than this.
+const SHOPS_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Owl Eye detections whose records are fetched at once; what comes beyond is found in the backend's list.
+const MAX_FETCHES: usize = 64;
+
+/// The catching up of one connection.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    schedule: PassSchedule,
+    /// How often the list is read while the socket is open, where that is configured.
+    interval: Option<Duration>,
+    feed: FeedTracker,
+    fetched: FetchedRows,
+    shops: Option<(Vec<String>, MonotonicTime)>,
+    pictures: Rc<PictureRetries>,
+    /// Why the list could not be read the last time.
+    failure: Option<LastFailure>,
+    log: FailureLog,
+    /// Unreadable rows of the pass before.
+    unreadable: HashSet<String>,
+    /// Alerts that wait for the notification that names their record.
+    correlator: Correlator,
+    /// Records that are being fetched because a notification named them.
+    fetching: usize,
+}
+
+/// An alert that was missed, for the connection to store. Given back when there is no room for it yet.
+#[derive(Message)]
+#[rtype(result = "Option<Box<IncomingAlert>>")]
+pub(super) struct Missed(pub(super) Box<IncomingAlert>);
+
+/// How a pass ended; `None` when there was no session to make it with.
+pub(super) struct CaughtUp(Option<Result<PassReport, PassError>>);
+
+impl CatchUp {
+    pub(super) fn new(settings: &BackfillSettings) -> Self {
+        Self {
+            schedule: PassSchedule::new(settings.enabled),
+            interval: settings.interval.fixed().map(Into::into),
+            feed: FeedTracker::default(),
+            fetched: FetchedRows::default(),
+            shops: None,
+            pictures: Rc::default(),
+            failure: None,
+            log: FailureLog::default(),
+            unreadable: HashSet::new(),
+            correlator: Correlator::default(),
+            fetching: 0,
+        }
+    }
+
+    /// The socket was opened: what happened before it does not come over it.
+    pub(super) fn opened(&mut self, now: MonotonicTime) {
+        self.schedule.request(now, Duration::ZERO);
+    }
+
+    /// The socket is gone: what it had not sent does not come any more.
+    pub(super) fn closed(&mut self, now: MonotonicTime) {
+        self.correlator.clear();
+        self.schedule.request(now, AWAY_INTERVAL);
+    }
+
+    /// An alert came over the socket and goes to the store.
+    pub(super) fn came(&mut self, alert: &mut Alert, now: MonotonicTime) {
+        self.feed.came(now);
+        self.fetched.identify(alert);
+        let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
+        self.correlator.alert(alert.id, alert.camera_id(), person_id);
+    }
+
+    /// An alert was dropped, or a notification came whose alert is not certain: the list knows.
+    pub(super) fn request_recheck(&mut self, now: MonotonicTime) {
+        self.schedule.request(now, SETTLE);
+    }
+
+    /// A notification named a record: what it says of the alert before it, if it is certain which that is.
+    pub(super) fn correlate(&mut self, record: &Record, now: MonotonicTime) -> Option<Annotation> {
+        let (stream_id, person_id) = record.subject();
+        match self.correlator.notification(stream_id, person_id) {
+            Correlation::With(alert) => Some(record.annotation(alert)),
+            Correlation::Unclear => {
+                // The backend's list has the number of the video frame too.
+                self.request_recheck(now);
+                None
+            }
+        }
+    }
+
+    /// An alert that was missed goes to the store.
+    pub(super) fn missed(&mut self, alert: &Alert) {
+        self.fetched.remember(alert);
+    }
+
+    /// Why the list could not be read the last time, if it could not.
+    pub(super) fn failure(&self) -> Option<&LastFailure> {
+        self.failure.as_ref()
+    }
+
+    /// How the alerts reach the hub, and how often the list is read while the socket is open.
+    pub(super) fn feed(&self) -> (Feed, Duration) {
+        (
+            self.feed.feed(),
+            self.interval.unwrap_or_else(|| self.feed.interval()),
+        )
+    }
+
+    /// When [`Self::begin`] is to be called.
+    pub(super) fn deadline(&self) -> Option<MonotonicTime> {
+        self.schedule.deadline()
+    }
+
+    /// Makes a pass, if one is due. `open_for` is how long the socket has been open, if it is. What ends it goes to
+    /// [`Self::finish`].
+    pub(super) fn begin(
+        &mut self,
+        context: &Rc<ConnectionContext>,
+        open_for: Option<Duration>,
+        to: Recipient<Missed>,
+    ) -> Option<impl Future<Output = CaughtUp> + use<>> {
+        if !self.schedule.begin(context.clock.now()) {
+            return None;
+        }
+        let (context, unreadable) = (Rc::clone(context), std::mem::take(&mut self.unreadable));
+        let settle = self.feed.settle();
+        let now = context.clock.now();
+        if self
+            .shops
+            .as_ref()
+            .is_some_and(|(_, read)| now.since(*read) >= SHOPS_INTERVAL)
+        {
+            self.shops = None;
+        }
+        let pictures = Rc::clone(&self.pictures);
+        let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
+        Some(async move {
+            let Some(session) = context.session(open_for.is_some()).await else {
+                return CaughtUp(None);
+            };
+            let pass = Pass {
+                context: Rc::clone(&context),
+                session: RefCell::new(session.clone()),
+                open_for,
+                settle,
+                shops,
+                pictures,
+                unreadable,
+                to,
+            };
+            let outcome = pass.run().await;
+            if matches!(&outcome, Err(PassError::Backend(e)) if e.kind == FailureKind::Unauthorized) {
+                context.credentials.forget(&session);
+            }
+            CaughtUp(Some(outcome))
+        })
+    }
+
+    /// A pass has ended: says when the next one is due.
+    /// `heard` says whether the socket is open and the backend knows it, so that alerts should come over it.
+    pub(super) fn finish(&mut self, ended: CaughtUp, open: bool, heard: bool, context: &ConnectionContext) {
+        let (connection, now) = (context.name(), context.clock.now());
+        let mut wait = None;
+        match ended.0 {
+            // The next connect brings a session, and a pass.
+            None => {}
+            Some(Ok(report)) => {
+                self.failure = report
+                    .failure
+                    .map(|e| LastFailure::listing(&e, context.clock.unix()));
+                if self.failure.is_none() {
+                    self.log.clear();
+                }
+                self.unreadable = report.unreadable;
+                if self.shops.is_none() {
+                    self.shops = Some((report.shops, now));
+                }
+                if heard && report.missed_live > 0 && self.feed.missed(now) {
+                    let every = self.feed().1.as_secs();
+                    info!(%connection, "alerts of this account's shops go to another user: they are fetched every {every} s");
+                }
+                if report.missed > 0 {
+                    let missed = report.missed;
+                    info!(%connection, missed, "fetched anomalies that had not come over the connection");
+                }
+                if report.needs_recheck {
+                    // The backend tells its time in whole seconds.
+                    wait = Some(self.feed.settle() + Duration::from_secs(1));
+                }
+                if report.has_more {
+                    wait = Some(Duration::ZERO);
+                }
+            }
+            Some(Err(PassError::Store(e))) => {
+                warn!(%connection, "cannot tell what was missed: {e}");
+                context.store.suspect(&e);
+            }
+            Some(Err(PassError::Backend(e))) if e.kind == FailureKind::Http(404) => {
+                info!(%connection, "this backend has no list of anomalies: what is missed cannot be fetched");
+                self.schedule.disable();
+            }
+            Some(Err(PassError::Backend(e))) => {
+                self.failure = Some(LastFailure::listing(&e, context.clock.unix()));
+                if self.log.is_new(e.kind) {
+                    warn!(%connection, "cannot fetch what was missed: {e}. {} Trying again.", e.kind.hint());
+                } else {
+                    debug!(%connection, "still cannot fetch what was missed: {e}");
+                }
+                wait = Some(self.interval.unwrap_or(AWAY_INTERVAL).min(AWAY_INTERVAL));
+            }
+        }
+        let regular = if open { self.feed().1 } else { AWAY_INTERVAL };
+        self.schedule.finish();
+        self.schedule.request(now, wait.unwrap_or(regular));
+    }
+
+    /// Fetches the record of an Owl Eye detection with its picture, and makes do with the notification where that fails.
+    /// `None` when too many are being fetched. Whoever awaits it calls [`Self::fetched`].
+    pub(super) fn fetch(
+        &mut self,
+        record: Record,
+        notified: Alert,
+        context: &Rc<ConnectionContext>,
+    ) -> Option<impl Future<Output = IncomingAlert> + use<>> {
+        if self.fetching >= MAX_FETCHES {
+            self.request_recheck(context.clock.now());
+            return None;
+        }
+        self.fetching += 1;
+        let context = Rc::clone(context);
+        Some(async move {
+            match fetch(&context, &record.anomaly_id).await {
+                Ok(incoming) => incoming,
+                Err(e) => {
+                    debug!(connection = %context.name(), "an Owl Eye detection stays without its picture: {e}");
+                    let mut alert = notified;
+                    alert.picture = Picture::Missing(format!("the backend did not give it: {e}"));
+                    IncomingAlert::fetched(alert, None)
+                }
+            }
+        })
+    }
+
+    /// What [`Self::fetch`] began has ended.
+    pub(super) fn fetched(&mut self) {
+        self.fetching -= 1;
+    }
+
+    /// There will be no pass any more.
+    pub(super) fn stop(&mut self) {
+        self.schedule.disable();
+    }
+}
+
+async fn fetch(context: &ConnectionContext, anomaly_id: &str) -> Result<IncomingAlert, ConnectFailure> {
+    let session = context.session(true).await.ok_or_else(|| ConnectFailure {
+        kind: FailureKind::Login,
+        detail: "there is no session".to_owned(),
+    })?;
+    let anomaly = context.api.anomaly(&session.token, anomaly_id).await?;
+    let picture = match picture::attempt(context, &RefCell::new(session), &anomaly).await {
+        Fetched::Settled(picture) => picture,
+        Fetched::Later(e) => return Err(e),
+    };
+    Ok(record::incoming(context, &anomaly, Via::Live, picture))
+}
+
+/// Names an alert in an annotation.
+fn annotation(alert: AlertId, record: &str) -> Annotation {
+    Annotation {
+        alert,
+        anomaly_id: record.to_owned(),
+        shop_id: None,
+        occurred_at: None,
+    }
+}

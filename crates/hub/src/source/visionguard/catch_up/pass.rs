@@ -1,0 +1,265 @@
+//! One pass: reads the list of each shop, has it compared with the store, and fetches what was missed.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tracing::debug;
+use watchpost_core::{
+    Bounds, Checkpoint, ConnectFailure, FailureKind, ListedRow, Reconciled, Reconciliation, SETTLE,
+    UnixMillis, Unmatched, Via,
+};
+use watchpost_store::{Annotation, PLACE_PREFIX, Reader, StoreError};
+
+use super::super::super::IncomingAlert;
+use super::super::context::ConnectionContext;
+use super::super::credentials::Session;
+use super::listing::{Listing, Row, list};
+use super::picture::{Fetched, PictureRetries};
+use super::{Missed, annotation, record};
+
+/// While the connection's budget is spent, it is asked this often whether there is room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a pass works with.
+pub(super) struct Pass {
+    pub(super) context: Rc<ConnectionContext>,
+    pub(super) session: RefCell<Session>,
+    /// How long the socket has been open, if it is: what happened before cannot come over it any more.
+    pub(super) open_for: Option<Duration>,
+    /// How old a row has to be that the socket has not brought.
+    pub(super) settle: Duration,
+    /// The user's shops, where they are known.
+    pub(super) shops: Option<Vec<String>>,
+    pub(super) pictures: Rc<PictureRetries>,
+    pub(super) unreadable: HashSet<String>,
+    pub(super) to: Recipient<Missed>,
+}
+
+/// How a pass went.
+#[derive(Debug, Default)]
+pub(super) struct PassReport {
+    /// The shops whose lists were read.
+    pub(super) shops: Vec<String>,
+    /// Alerts that were fetched.
+    pub(super) missed: usize,
+    /// Those of them that happened while the socket was open.
+    pub(super) missed_live: usize,
+    /// Something was too young to be judged.
+    pub(super) needs_recheck: bool,
+    /// Rows were left for the next pass, which has to read them again.
+    pub(super) incomplete: bool,
+    /// Why the list of a shop could not be read, while others could.
+    pub(super) failure: Option<ConnectFailure>,
+    /// There were more rows than one pass takes.
+    pub(super) has_more: bool,
+    /// Unreadable rows that are there and not known.
+    pub(super) unreadable: HashSet<String>,
+}
+
+/// Why a pass failed.
+#[derive(Debug)]
+pub(super) enum PassError {
+    Backend(ConnectFailure),
+    Store(StoreError),
+}
+
+impl Pass {
+    pub(super) async fn run(self) -> Result<PassReport, PassError> {
+        let name = self.context.name().to_owned();
+        let checkpoint = self
+            .read(move |reader| reader.horizon(&name))
+            .await?
+            .map(Checkpoint);
+        let mut report = PassReport::default();
+        let mut known_to: Option<UnixMillis> = None;
+        report.shops = self.shops().await?;
+        let several = report.shops.len() > 1;
+        for shop in &report.shops.clone() {
+            let asked = self.context.clock.unix();
+            let token = self.session.borrow().token.clone();
+            let listing = match list(&self.context.api, &token, shop, checkpoint).await {
+                Ok(listing) => listing,
+                Err(e) if several && is_about_the_shop(e.kind) => {
+                    let detail = format!("shop {shop}: {}", e.detail);
+                    report.failure = Some(ConnectFailure { detail, ..e });
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
+            let server_time = listing.server_time.unwrap_or(asked);
+            // Of a list that was too long, only the oldest rows are known.
+            let known = listing.known_to.unwrap_or(server_time);
+            known_to = Some(known_to.map_or(known, |to| to.min(known)));
+            report.has_more |= listing.known_to.is_some();
+            if let Some(checkpoint) = checkpoint {
+                self.reconcile(listing, checkpoint, asked, server_time, &mut report)
+                    .await?;
+            }
+        }
+        // Rows that are to be judged the next time must be read again.
+        if let Some(known_to) = known_to.filter(|_| report.unreadable.is_empty() && !report.incomplete)
+            && let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to)
+        {
+            self.context.store.horizon(self.context.name(), at);
+        }
+        Ok(report)
+    }
+
+    async fn shops(&self) -> Result<Vec<String>, PassError> {
+        let configured = &self.context.settings.backfill.shop_ids;
+        if !configured.is_empty() {
+            return Ok(configured.clone());
+        }
+        if let Some(shops) = &self.shops {
+            return Ok(shops.clone());
+        }
+        let token = self.session.borrow().token.clone();
+        let shops = self.context.api.shops(&token).await?;
+        Ok(shops.into_iter().map(|shop| shop.id).collect())
+    }
+
+    /// Compares a list with the store, annotates the alerts that came, and stores those that did not.
+    async fn reconcile(
+        &self,
+        listing: Listing,
+        checkpoint: Checkpoint,
+        asked: UnixMillis,
+        server_time: UnixMillis,
+        report: &mut PassReport,
+    ) -> Result<(), PassError> {
+        // The header `Date` has whole seconds.
+        let opened = self
+            .open_for
+            .map(|open| server_time - open - Duration::from_secs(2));
+        let settled = (server_time - self.settle).max(opened.unwrap_or_default());
+        let bounds = Bounds {
+            since: checkpoint.since(server_time),
+            settled,
+            now: server_time,
+            skew_ms: asked.0.saturating_sub(server_time.0),
+            unreadable: self.unreadable.clone(),
+        };
+        let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
+        let name = self.context.name().to_owned();
+        let (listed, outcome) = self
+            .read(move |reader| compare(reader, &name, &listed, bounds).map(|outcome| (listed, outcome)))
+            .await?;
+        for (row, alert) in outcome.matched {
+            self.context.store.annotate(match &listing.rows[row] {
+                Row::Readable(anomaly) => Annotation {
+                    shop_id: anomaly.shop_id.clone(),
+                    occurred_at: Some(listed[row].at),
+                    ..annotation(alert, &anomaly.id)
+                },
+                Row::Unreadable { place, .. } => annotation(alert, place),
+            });
+        }
+        report.missed += outcome.missed.len();
+        if let Some(opened) = opened {
+            // What happened around the opening may have been sent before it.
+            let live = |row: &&usize| listed[**row].readable && listed[**row].at > opened + SETTLE;
+            report.missed_live += outcome.missed.iter().filter(live).count();
+        }
+        report.needs_recheck |= outcome.needs_recheck;
+        report.unreadable.extend(outcome.unreadable);
+        for row in outcome.missed {
+            self.fetch(&listing.rows[row], report).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores an alert that was missed.
+    async fn fetch(&self, row: &Row, report: &mut PassReport) -> Result<(), PassError> {
+        let context = &self.context;
+        let incoming = match row {
+            Row::Unreadable { place, newest } => record::unreadable(context, place, *newest),
+            Row::Readable(anomaly) => match self.pictures.fetch(context, &self.session, anomaly).await {
+                Fetched::Settled(picture) => record::incoming(context, anomaly, Via::List, picture),
+                Fetched::Later(e) => {
+                    debug!(connection = %context.name(), "the picture of a record is fetched in the next pass: {e}");
+                    (report.incomplete, report.needs_recheck) = (true, true);
+                    report.missed -= 1;
+                    return Ok(());
+                }
+            },
+        };
+        let mut waiting: Option<Box<IncomingAlert>> = Some(Box::new(incoming));
+        while let Some(incoming) = waiting.take() {
+            // The connection ends a pass with itself, so it is always there to answer.
+            waiting = self.to.send(Missed(incoming)).await.unwrap_or_default();
+            if waiting.is_some() {
+                sleep(ROOM_INTERVAL).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.context.readers.clone();
+        let answer = spawn_blocking(move || question(&mut *readers.current(None)?)).await;
+        answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+/// Whether a failure says that a shop cannot be read by this user, whatever becomes of the others.
+fn is_about_the_shop(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Forbidden | FailureKind::Http(400 | 404 | 422))
+}
+
+/// Brings the reconciliation what the store has.
+fn compare(
+    reader: &mut Reader,
+    connection: &str,
+    rows: &[ListedRow],
+    bounds: Bounds,
+) -> Result<Reconciled, StoreError> {
+    let mut stored = HashSet::new();
+    for row in rows.iter().filter(|row| row.at >= bounds.since) {
+        if reader.of_anomaly(connection, &row.record)?.is_some() {
+            stored.insert(row.record.as_str());
+        }
+    }
+    let reconciliation = Reconciliation::new(rows, bounds, &stored);
+    let Some((from, to)) = reconciliation.window() else {
+        return Ok(Reconciled::default());
+    };
+    let mut unmatched = Vec::new();
+    for alert in reader.unrecorded(connection, from, to)? {
+        let of_a_place = alert
+            .anomaly_id
+            .as_deref()
+            .is_some_and(|record| record.starts_with(PLACE_PREFIX));
+        unmatched.push(Unmatched {
+            placed: of_a_place || (!alert.scored && reader.has_place(alert.alert)?),
+            alert: alert.alert,
+            key: watchpost_core::MatchKey {
+                stream_id: alert.stream_id,
+                person_id: alert.person_id,
+                frame_number: alert.frame_number,
+            },
+            scored: alert.scored,
+            record: alert.anomaly_id,
+        });
+    }
+    Ok(reconciliation.reconcile(unmatched))
+}
+
+impl From<ConnectFailure> for PassError {
+    fn from(e: ConnectFailure) -> Self {
+        Self::Backend(e)
+    }
+}
+
+impl From<StoreError> for PassError {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}

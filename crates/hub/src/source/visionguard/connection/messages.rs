@@ -1,0 +1,129 @@
+//! The messages that a connection handles: from its heartbeat, its own passes, the store and the supervisor.
+
+use actix::prelude::*;
+use actix_http::ws::Message as WsMessage;
+use watchpost_config::{ConnectionKind, ConnectionSettings};
+use watchpost_core::{CloseReason, LinkEvent};
+use watchpost_visionguard::outgoing;
+
+use super::super::super::report::millis;
+use super::super::super::{
+    ConnectionReport, ConnectionState, Counters, LinkCounters, LinkReport, ReportSource, StopSource,
+};
+use super::super::catch_up::Missed;
+use super::super::heartbeat::{Beat, BeatKind, ReportPulse};
+use super::super::socket::Socket;
+use super::Connection;
+use crate::store::Stored;
+
+impl Handler<Beat> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, beat: Beat, ctx: &mut Self::Context) {
+        if self.socket.as_ref().map(Socket::number) != Some(beat.socket) {
+            return;
+        }
+        match beat.kind {
+            BeatKind::Ping => {
+                self.counters.pings_sent += 1;
+                let ping = outgoing::ping(self.context.clock.utc());
+                self.send(WsMessage::Text(ping.into()), ctx);
+            }
+            BeatKind::Dead(silence) => self.step(LinkEvent::Close(CloseReason::Silent(silence)), ctx),
+        }
+    }
+}
+
+impl Handler<Missed> for Connection {
+    type Result = MessageResult<Missed>;
+
+    fn handle(&mut self, Missed(incoming): Missed, ctx: &mut Self::Context) -> Self::Result {
+        if !self.admission.admits(incoming.bytes) {
+            return MessageResult(Some(incoming));
+        }
+        self.catch_up.missed(&incoming.alert);
+        self.accept(*incoming, ctx);
+        MessageResult(None)
+    }
+}
+
+/// The store has the alerts on disk, or could not take them: tells the server it has them.
+impl Handler<Stored> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
+        for receipt in stored.receipts {
+            let ack = self.admission.confirm(receipt);
+            if let (Some(ack), true) = (ack, self.socket.is_some()) {
+                self.admission.acknowledged();
+                self.send(WsMessage::Text(ack.into()), ctx);
+            }
+        }
+        self.finish(ctx);
+    }
+}
+
+impl Handler<ReportSource> for Connection {
+    type Result = ResponseFuture<ConnectionReport>;
+
+    fn handle(&mut self, _: ReportSource, _: &mut Self::Context) -> Self::Result {
+        let clock = self.context.clock;
+        let (state, mut link) = LinkReport::of(&self.link, clock.now());
+        let mut report = ConnectionReport {
+            state,
+            last_failure: self.outage.last_failure().cloned(),
+            counters: self.admission.counters(),
+            ..unanswered(&self.context.settings)
+        };
+        report.counters.link = Some(self.counters.clone());
+        let (feed, interval) = self.catch_up.feed();
+        link.feed = feed;
+        link.list_failure = self.catch_up.failure().cloned();
+        link.list_interval_ms = self.context.settings.backfill.enabled.then(|| millis(interval));
+        let pulse = self
+            .socket
+            .as_ref()
+            .map(|socket| socket.heartbeat().send(ReportPulse));
+        Box::pin(async move {
+            if let Some(pulse) = pulse
+                && let Ok(pulse) = pulse.await
+            {
+                link.silent_for_ms = Some(millis(clock.now().since(pulse.last_heard)));
+                link.round_trip_ms = pulse.round_trip.map(|time| time.as_secs_f64() * 1_000.0);
+            }
+            report.link = Some(link);
+            report
+        })
+    }
+}
+
+/// The report of a connection whose actor is gone or does not answer.
+pub(crate) fn unanswered(settings: &ConnectionSettings) -> ConnectionReport {
+    ConnectionReport {
+        name: settings.name.clone(),
+        kind: ConnectionKind::VisionGuard,
+        url: format!(
+            "{}/ws/alerts/{}",
+            settings.url.as_deref().unwrap_or_default(),
+            settings.user_id.as_deref().unwrap_or("(user of the login)")
+        ),
+        state: ConnectionState::Stopped,
+        last_failure: None,
+        counters: Counters {
+            link: Some(LinkCounters::default()),
+            ..Counters::default()
+        },
+        link: Some(LinkReport::default()),
+    }
+}
+
+impl Handler<StopSource> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, StopSource(done): StopSource, ctx: &mut Self::Context) {
+        self.admission.close(done);
+        self.catch_up.stop();
+        self.write_back.stop();
+        self.finish(ctx);
+    }
+}

@@ -1,0 +1,47 @@
+//! What all parts of a connection work with: its settings, the backend, who the hub is there, and the store.
+
+use std::sync::Arc;
+
+use watchpost_config::ConnectionSettings;
+use watchpost_core::AlertIds;
+use watchpost_visionguard::PictureLimits;
+
+use super::api::Api;
+use super::credentials::{Credentials, Session};
+use crate::clock::Clock;
+use crate::store::{Readers, StoreHandle};
+
+/// Shared by the parts of one connection, and by what they have in flight.
+pub(super) struct ConnectionContext {
+    pub(super) settings: Arc<ConnectionSettings>,
+    pub(super) clock: Clock,
+    pub(super) api: Api,
+    pub(super) credentials: Credentials,
+    pub(super) store: StoreHandle,
+    pub(super) readers: Readers,
+    pub(super) ids: Arc<AlertIds>,
+    /// What a picture may measure.
+    pub(super) limits: PictureLimits,
+}
+
+impl ConnectionContext {
+    /// Name of the connection.
+    pub(super) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Who the hub is, for a request beside the socket. While that is not open, only a session that needs no login will
+    /// do: each attempt to open it logs in once, and nothing else does.
+    pub(super) async fn session(&self, open: bool) -> Option<Session> {
+        if open {
+            self.credentials.at_hand(&self.api).await.ok()
+        } else {
+            self.credentials.still_good()
+        }
+    }
+}
+
+/// A limit in bytes as this machine counts.
+pub(super) fn bytes(limit: watchpost_config::ByteSize) -> usize {
+    usize::try_from(limit.0).unwrap_or(usize::MAX)
+}

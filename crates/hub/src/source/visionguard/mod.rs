@@ -1,0 +1,42 @@
+//! A VisionGuard backend as a source: its alert socket, its list of anomalies, and what is asked of it over HTTP, by the
+//! hub and by `watchpost doctor`.
+//!
+//! [`Connection`] is the actor. It is composed of parts that own their state and their deadlines and do not know each
+//! other; [`Heartbeat`](heartbeat::Heartbeat) is a second actor beside it on the same arbiter.
+
+mod connection;
+
+mod catch_up;
+mod dialer;
+mod heartbeat;
+mod inbox;
+mod notification;
+mod slot_probe;
+mod socket;
+mod write_back;
+
+mod context;
+mod credentials;
+mod fragments;
+
+mod api;
+mod diagnose;
+mod tls;
+mod transport;
+
+pub use self::api::{Answered, Api, Slot};
+use self::connection::Connection;
+pub(crate) use self::connection::ConnectionParts;
+pub use self::diagnose::diagnose;
+pub(crate) use self::transport::ping;
+
+use super::{RunningSource, Source};
+
+/// Starts a connection.
+pub(crate) fn start(parts: ConnectionParts) -> Box<dyn Source> {
+    let (unanswered, now) = (
+        self::connection::unanswered(&parts.settings),
+        parts.shared.clock.now(),
+    );
+    RunningSource::start(unanswered, parts, Connection::new, now)
+}

@@ -1,0 +1,193 @@
+//! Opens connections to the backend, and says in which of its stages an attempt failed. It never lets the token
+//! out: no error made here carries the URL.
+
+use std::io;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use actix_rt::net::TcpStream;
+use actix_service::{Service, fn_service};
+use actix_tls::connect::{ConnectInfo, Connection};
+use awc::error::{ConnectError, SendRequestError, WsClientError};
+use awc::http::header::{HeaderName, HeaderValue};
+use awc::http::{StatusCode, Uri};
+use awc::{BoxedSocket, Client, Connector, ws};
+use tokio::time::timeout;
+use watchpost_config::{ConnectionSettings, HeaderSettings};
+use watchpost_core::{ConnectFailure, FailureKind, Secret};
+use watchpost_visionguard::Backend;
+
+use super::context::bytes;
+use super::tls::Trust;
+
+/// An open WebSocket to the backend.
+pub(crate) type WebSocket = Framed<BoxedSocket, ws::Codec>;
+
+/// The way to one backend: its address, the certificates to trust, the headers to send.
+#[derive(Debug)]
+pub(super) struct Transport {
+    pub(super) backend: Backend,
+    trust: Trust,
+    headers: Vec<HeaderSettings>,
+    pub(super) timeout: Duration,
+    max_message: usize,
+}
+
+impl Transport {
+    pub(super) fn new(backend: Backend, settings: &ConnectionSettings) -> Self {
+        Self {
+            backend,
+            trust: Trust::new(settings.ca_file.clone()),
+            headers: settings.header.clone(),
+            timeout: settings.connect_timeout.into(),
+            max_message: bytes(settings.max_message),
+        }
+    }
+
+    /// One attempt to open the alert socket.
+    pub(super) async fn dial(&self, user_id: &str, token: &Secret) -> Result<WebSocket, ConnectFailure> {
+        let address = |e| failure(FailureKind::Address, e);
+        let url = self.backend.alerts(user_id, token.expose()).map_err(address)?;
+        if self.backend.is_secure() {
+            self.trust.reload().await?;
+        }
+        let client = self.client().await?;
+        let open = client.ws(url.expose()).max_frame_size(self.max_message).connect();
+        match timeout(self.timeout, open).await {
+            Ok(opened) => opened.map(|(_response, socket)| socket).map_err(|e| classify(&e)),
+            Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
+        }
+    }
+
+    /// A client with the certificates and headers as they are now.
+    pub(super) async fn client(&self) -> Result<Client, ConnectFailure> {
+        let connector = Connector::new()
+            .connector(without_delay())
+            .timeout(self.timeout)
+            .handshake_timeout(self.timeout);
+        let connector = if self.backend.is_secure() {
+            connector.rustls_0_23(self.trust.config().await?)
+        } else {
+            connector
+        };
+        // A redirection would carry the token to wherever it leads.
+        let mut builder = Client::builder()
+            .connector(connector)
+            .disable_timeout()
+            .disable_redirects();
+        for header in &self.headers {
+            let unreadable = |e: &dyn std::fmt::Display| {
+                failure(
+                    FailureKind::Credentials,
+                    format_args!("header {}: {e}", header.name),
+                )
+            };
+            let secret = header.secret.read().map_err(|e| unreadable(&e))?;
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| unreadable(&e))?;
+            let value = HeaderValue::from_str(secret.expose())
+                .map_err(|_| unreadable(&"its value has characters that a header cannot have"))?;
+            builder = builder.add_default_header((name, value));
+        }
+        Ok(builder.finish())
+    }
+}
+
+/// Calls an address that only wants to be called. No error shows it.
+pub(crate) async fn ping(url: &Secret, within: Duration) -> Result<(), ConnectFailure> {
+    let connector = Connector::new().timeout(within).handshake_timeout(within);
+    let connector = if url.expose().starts_with("https:") {
+        connector.rustls_0_23(Trust::new(None).config().await?)
+    } else {
+        connector
+    };
+    let client = Client::builder().connector(connector).timeout(within).finish();
+    let response = client.get(url.expose()).force_close().send().await;
+    let status = response.map_err(|e| classify_request(&e))?.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(failure(
+        FailureKind::Http(status.as_u16()),
+        "the other side did not take the call",
+    ))
+}
+
+/// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the
+/// one before it (Nagle's algorithm), which a busy server delays.
+fn without_delay() -> impl Service<
+    ConnectInfo<Uri>,
+    Response = Connection<Uri, TcpStream>,
+    Error = actix_tls::connect::ConnectError,
+    Future: 'static,
+> + Clone
++ 'static {
+    let tcp = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
+    fn_service(move |request: ConnectInfo<Uri>| {
+        let connecting = tcp.call(request);
+        async move {
+            let connection = connecting.await?;
+            connection
+                .io_ref()
+                .set_nodelay(true)
+                .map_err(actix_tls::connect::ConnectError::Io)?;
+            Ok(connection)
+        }
+    })
+}
+
+pub(super) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
+    ConnectFailure {
+        kind,
+        detail: detail.to_string(),
+    }
+}
+
+fn classify(error: &WsClientError) -> ConnectFailure {
+    match error {
+        WsClientError::InvalidResponseStatus(status) => {
+            let kind = match *status {
+                StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
+                StatusCode::FORBIDDEN => FailureKind::Forbidden,
+                other => FailureKind::Http(other.as_u16()),
+            };
+            failure(kind, "the server refused the WebSocket")
+        }
+        WsClientError::SendRequest(error) => classify_request(error),
+        other => failure(
+            FailureKind::Http(101),
+            format_args!("not a WebSocket handshake: {other}"),
+        ),
+    }
+}
+
+pub(super) fn classify_request(error: &SendRequestError) -> ConnectFailure {
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(e)) => failure(FailureKind::Dns, e),
+        SendRequestError::Connect(ConnectError::NoRecords) => {
+            failure(FailureKind::Dns, "the name has no address")
+        }
+        SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
+            failure(FailureKind::Timeout, "the server did not answer in time")
+        }
+        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e),
+        SendRequestError::Connect(ConnectError::Disconnected) => failure(
+            FailureKind::Network,
+            "the server closed the connection before it answered",
+        ),
+        SendRequestError::Response(e) => {
+            failure(FailureKind::Network, format_args!("unreadable answer: {e}"))
+        }
+        other => failure(FailureKind::Network, other),
+    }
+}
+
+fn classify_io(error: &io::Error) -> ConnectFailure {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let kind = match error.kind() {
+        _ if is_tls => FailureKind::Tls,
+        io::ErrorKind::ConnectionRefused => FailureKind::Refused,
+        io::ErrorKind::TimedOut => FailureKind::Timeout,
+        _ => FailureKind::Network,
+    };
+    failure(kind, error)
+}
