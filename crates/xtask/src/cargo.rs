@@ -50,23 +50,13 @@ fn is_about_caller(variable: &str) -> bool {
     .any(|prefix| variable.starts_with(prefix))
 }
 
-/// The directory cargo put xtask into, and therefore every other binary and plugin of the same profile.
+/// The directory that all profiles share: the one above that which cargo put xtask into.
 ///
 /// Asking the running binary spares a second reading of `CARGO_TARGET_DIR` and cargo's configuration.
-pub(crate) fn profile_dir() -> Result<PathBuf> {
-    let xtask = std::env::current_exe().context("cannot find out where xtask itself lies")?;
-    let dir = xtask
-        .parent()
-        .with_context(|| format!("{} has no parent directory", xtask.display()))?;
-    Ok(dir.to_path_buf())
-}
-
-/// The directory above, which all profiles share: for what is made once for the tests.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    let profile = profile_dir()?;
-    let dir = profile
-        .parent()
-        .with_context(|| format!("{} has no parent directory", profile.display()))?;
+    let xtask = std::env::current_exe().context("cannot tell where xtask itself lies")?;
+    let dir = xtask.ancestors().nth(2);
+    let dir = dir.with_context(|| format!("{} lies in no target directory", xtask.display()))?;
     Ok(dir.to_path_buf())
 }
 
