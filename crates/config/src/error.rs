@@ -33,16 +33,6 @@ pub enum ConfigError {
         /// Why it cannot be read.
         problem: String,
     },
-    /// A text is no quantity with a unit.
-    #[error("`{text}` is not {what}: {hint}")]
-    Quantity {
-        /// What it should be.
-        what: &'static str,
-        /// What it is.
-        text: String,
-        /// What is expected.
-        hint: String,
-    },
 }
 
 /// All that is wrong with a configuration; at least one thing.
@@ -174,7 +164,7 @@ impl Diagnostic for ConfigError {
         match self {
             Self::Unreadable { help, .. } => Some(Box::new(help)),
             Self::Finding(finding) => finding.help.as_ref().map(|help| Box::new(help) as _),
-            Self::Secret { .. } | Self::Quantity { .. } => None,
+            Self::Secret { .. } => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The forms that strings must have, each with the words that teach it. It reads no file and knows no key.
 
 use url::{ParseError, Url};
+use watchpost_units::UnitError;
 
-use crate::{ByteSize, ConfigError, Pace, TimeSpan};
+use crate::{ByteSize, Pace, TimeSpan};
 
 /// Longest name, in bytes: names become parts of file names, which end at 255.
 const MAX_NAME_BYTES: usize = 64;
@@ -55,13 +56,10 @@ pub(crate) fn is_plugin_path(text: &str) -> bool {
     text.contains('/') || text.ends_with(".so")
 }
 
-fn quantity<T>(parsed: Result<T, ConfigError>) -> Result<(), Violation> {
+fn quantity<T>(parsed: Result<T, UnitError>) -> Result<(), Violation> {
     match parsed {
         Ok(_) => Ok(()),
-        Err(ConfigError::Quantity { what, text, hint }) => {
-            Err(violation(format!("is not {what}: `{text}`"), hint))
-        }
-        Err(e) => Err(violation("cannot be read", e.to_string())),
+        Err(UnitError { what, text, hint }) => Err(violation(format!("is not {what}: `{text}`"), hint)),
     }
 }
 

@@ -17,9 +17,9 @@ mod error;
 mod loaded;
 mod location;
 mod nearest;
+mod pace;
 mod secret;
 mod settings;
-mod units;
 
 mod load;
 mod reference;
@@ -47,4 +47,5 @@ pub use settings::{
     RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
     WebSettings,
 };
-pub use units::{ByteSize, Pace, TimeSpan};
+pub use pace::Pace;
+pub use watchpost_units::{ByteSize, TimeSpan};

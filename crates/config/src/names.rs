@@ -221,7 +221,7 @@ fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
 }
 
 fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
-    rules.positive(&format!("{at}/timeout"), sink.timeout);
+    rules.positive(&format!("{at}/timeout"), sink.timeout());
     rules.positive(&format!("{at}/retry/initial"), sink.retry.initial);
     if let Some(max_age) = sink.max_age {
         rules.positive(&format!("{at}/max_age"), max_age);

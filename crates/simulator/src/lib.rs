@@ -28,6 +28,7 @@ mod command;
 mod error;
 mod faults;
 mod handle;
+mod jwt;
 mod ledger;
 mod lock;
 mod options;

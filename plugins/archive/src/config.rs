@@ -1,11 +1,11 @@
-//! What a site can set, and how durations and sizes are written.
+//! What a site can set.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::duration;
+use serde::Deserialize;
+use watchpost_sink::units::{ByteSize, TimeSpan, duration, size};
 
 /// Files every alert as a picture and a JSON document below a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -15,27 +15,12 @@ pub(crate) struct Config {
     pub(crate) dir: PathBuf,
     /// How long a filed alert is kept, for instance `"30d"`. Without it, for ever.
     #[serde(default, deserialize_with = "duration::read_optional")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<TimeSpan>")]
     pub(crate) keep_for: Option<Duration>,
     /// How much disk space filed alerts may take, for instance `"20GiB"`; the oldest go first. Without it, any amount.
-    #[serde(default, deserialize_with = "size")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "size::read_optional")]
+    #[schemars(with = "Option<ByteSize>")]
     pub(crate) max_size: Option<u64>,
-}
-
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    match text.parse::<bytesize::ByteSize>() {
-        Ok(size) if size.as_u64() > 0 => Ok(Some(size.as_u64())),
-        Ok(_) => Err(de::Error::custom(
-            "a size of zero would keep nothing; leave the key out to keep everything",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a size such as \"20GiB\": {e}"
-        ))),
-    }
 }
 
 #[cfg(test)]
@@ -59,16 +44,17 @@ mod tests {
         for (json, expected) in [
             (
                 r#"{"dir":"/a","keep_for":"30 moons"}"#,
-                "`30 moons` is not a duration such as \"10s\"",
+                "there is no unit `moons`",
             ),
             (
                 r#"{"dir":"/a","max_size":"big"}"#,
-                "`big` is not a size such as \"20GiB\"",
+                "`big` is not a size: expected a number with the unit",
             ),
-            (
-                r#"{"dir":"/a","max_size":"0B"}"#,
-                "leave the key out to keep everything",
-            ),
+            // Without a unit it would be 20 bytes, and every picture deleted.
+            (r#"{"dir":"/a","max_size":"20"}"#, "write \"20MiB\" or \"20B\""),
+            (r#"{"dir":"/a","max_size":"20G"}"#, "write \"20GiB\" or \"20GB\""),
+            (r#"{"dir":"/a","keep_for":"30M"}"#, "write \"30m\" for minutes"),
+            (r#"{"dir":"/a","max_size":"0B"}"#, "expected more than nothing"),
             (r#"{"dir":"/a","keep":"30d"}"#, "unknown field `keep`"),
             (r#"{}"#, "missing field `dir`"),
         ] {

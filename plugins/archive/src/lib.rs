@@ -10,7 +10,7 @@ mod retention;
 use std::io;
 use std::path::Path;
 
-use watchpost_sink::{Alert, Call, Description, Fail, Host, Needs, Sink, export_sink};
+use watchpost_sink::{Alert, Call, Description, Fail, Grant, Host, Needs, Sink, export_sink};
 
 use crate::config::Config;
 use crate::filing::{Attachment, Filing};
@@ -89,10 +89,13 @@ impl Sink for Archive {
     }
 }
 
-/// Every failure here may pass: somebody frees space, mounts the disk again, corrects the rights. So each is
+/// Every failure here may pass: space is freed, the disk mounted again, the rights corrected. So each is
 /// worth a retry, and says what to do.
 fn explain(dir: &Path, error: &io::Error) -> Fail {
     let shown = dir.display();
+    if Grant::Write.is_missing(dir, error) {
+        return Fail::misconfigured("", Grant::Write.explain(dir, error));
+    }
     Fail::retry(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!(
@@ -104,8 +107,7 @@ fn explain(dir: &Path, error: &io::Error) -> Fail {
         }
         io::ErrorKind::PermissionDenied => {
             format!(
-                "not allowed to write below {shown} ({error}); give the hub's user the right to, and the sink the \
-                     grant: `watchpost sink grant` prints it"
+                "the user that Watchpost runs as may not write below {shown} ({error}); change its permissions"
             )
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {

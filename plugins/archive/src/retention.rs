@@ -1,7 +1,7 @@
 //! Removes the oldest of what was filed, by age and by size, on a thread of its own so that no delivery waits.
 //!
 //! It removes only what the archive wrote: files in a day's directory, named as the archive names them, that
-//! belong to a document which holds the very id in its name. Anything else is somebody else's and stays, and so
+//! belong to a document which holds the very id in its name. Anything else belongs to others and stays, and so
 //! does a directory that is not empty.
 
 use std::collections::BTreeMap;

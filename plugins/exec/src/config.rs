@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_sink::{Fail, duration};
+use watchpost_sink::Fail;
+use watchpost_sink::units::{TimeSpan, duration};
 
 /// Variables that the plugin sets itself begin like this.
 pub(crate) const OWN_VARIABLES: &str = "WATCHPOST_";
@@ -27,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) directory: Option<PathBuf>,
     /// How long the program may run, for instance `"5s"`. Without it, as long as the sink's own `timeout` allows.
     #[serde(default, deserialize_with = "duration::read_optional")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<TimeSpan>")]
     pub(crate) timeout: Option<Duration>,
     /// Exit codes that mean: done.
     #[serde(default = "done")]

@@ -1,4 +1,4 @@
-//! The pictures of the alert under way, as files. Knows nothing of programs.
+//! The pictures of the alert in flight, as files. Knows nothing of programs.
 
 use std::fs;
 use std::io;

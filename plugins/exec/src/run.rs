@@ -157,7 +157,7 @@ impl Group {
         }
     }
 
-    /// Ends what is left of the group. Until the program is waited for, the group's number is nobody else's.
+    /// Ends what is left of the group. Until the program is waited for, the group's number belongs to no other process.
     fn end(&mut self) -> io::Result<std::process::ExitStatus> {
         self.signal(Signal::KILL);
         self.pid = None;

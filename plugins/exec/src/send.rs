@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
-use watchpost_sink::{Alert, Call, Fail, Severity};
+use watchpost_sink::units::TimeSpan;
+use watchpost_sink::{Alert, Call, Fail, Grant, Severity};
 
 use crate::Exec;
 use crate::config::Config;
@@ -124,9 +125,7 @@ fn judge(ending: Ending, said: &str, config: &Config) -> Result<(), Fail> {
         ))),
         Ending::TooLong(limit) => Err(Fail::retry(format_args!(
             "the program did not end within {} and was ended{colon}{said}",
-            humantime::format_duration(Duration::from_millis(
-                u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
-            ))
+            TimeSpan(limit)
         ))),
         Ending::Cancelled => Err(Fail::retry(format_args!(
             "the program was ended, as the sink is to stop{colon}{said}"
@@ -148,11 +147,13 @@ fn not_started(config: &Config, error: &io::Error) -> Fail {
 }
 
 fn cannot_start(program: &str, error: &io::Error) -> Fail {
+    let path = Path::new(program);
+    if Grant::Exec.is_missing(path, error) {
+        let why = Grant::Exec.explain(path, error);
+        return Fail::misconfigured("", format_args!("{program} cannot be started: {why}"));
+    }
     let hint = match error.kind() {
-        ErrorKind::PermissionDenied => {
-            "; it has to be executable, and [sink.sandbox] needs `exec = true`, and `read` for a program that is not \
-             the system's"
-        }
+        ErrorKind::PermissionDenied => "; it has to be executable for the user that Watchpost runs as",
         ErrorKind::NotFound => "; correct `command`, or the first line of the script",
         _ => "",
     };

@@ -199,7 +199,7 @@ fn a_program_that_is_not_there_is_explained() {
     let config = json!({ "command": ["/etc/passwd"] });
     let mut sink = Bench::<Exec>::create(&config.to_string(), dir.path()).unwrap();
     let error = sink.deliver(&alert("7")).unwrap_err().to_string();
-    assert!(error.contains("`exec = true`"), "{error}");
+    assert!(error.contains("it has to be executable"), "{error}");
     script(&dir, "", json!({})).probe().unwrap();
 }
 
@@ -234,7 +234,7 @@ fn mistakes_are_explained() {
         ),
         (
             json!({ "command": ["/l"], "timeout": "0s" }),
-            "/timeout: `0s` is no time at all",
+            "/timeout: `0s` is not a duration",
         ),
         (json!({ "command": ["/l"], "retry": [256] }), "/retry/0"),
         (json!({ "comand": ["/l"] }), "unknown field `comand`"),

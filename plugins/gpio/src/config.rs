@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_sink::{Fail, duration};
+use watchpost_sink::Fail;
+use watchpost_sink::units::{TimeSpan, duration};
 
 use crate::pattern::Pattern;
 
@@ -32,11 +33,11 @@ pub(crate) struct Config {
     pub(crate) pattern: Pattern,
     /// The longest that it sounds without a pause, however many alerts come: `"3m"` unless set, `"1h"` at most.
     #[serde(default = "three_minutes", deserialize_with = "duration::read")]
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeSpan")]
     pub(crate) max_on: Duration,
     /// What happened longer ago does not switch it on: `"60s"` unless set.
     #[serde(default = "a_minute", deserialize_with = "duration::read")]
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeSpan")]
     pub(crate) max_age: Duration,
     /// Whether an alert whose document says `"drill": true` stays silent.
     #[serde(default)]
@@ -59,7 +60,7 @@ pub(crate) struct ButtonConfig {
     pub(crate) bias: Bias,
     /// A press that bounces for this long is one press: `"50ms"` unless set.
     #[serde(default = "fifty_milliseconds", deserialize_with = "duration::read")]
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeSpan")]
     pub(crate) debounce: Duration,
 }
 
@@ -104,7 +105,7 @@ impl Config {
             return Err(Fail::bad_config("/max_on", "an hour is the most"));
         }
         if self.pattern.total() > self.max_on {
-            let total = humantime::format_duration(self.pattern.total());
+            let total = TimeSpan(self.pattern.total());
             let why = format_args!("it takes {total}, which is longer than max_on");
             return Err(Fail::bad_config("/pattern", why));
         }

@@ -8,9 +8,9 @@ mod button;
 mod config;
 mod line;
 mod pattern;
-mod remembered;
 mod send;
 mod siren;
+mod sounded;
 mod watchdog;
 
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use watchpost_sink::{Alert, Call, Description, Fail, Host, Level, Needs, Sink, e
 use crate::button::Button;
 use crate::config::Config;
 use crate::line::Line;
-use crate::remembered::Remembered;
 use crate::siren::Siren;
+use crate::sounded::SoundedLog;
 use crate::watchdog::Watchdog;
 
 /// One siren. Its fields end in this order: the watchdog lets go of the line before the line is released.
@@ -30,7 +30,7 @@ struct Gpio {
     button: Option<Button>,
     line: Arc<Line>,
     siren: Siren,
-    remembered: Remembered,
+    sounded: SoundedLog,
     config: Config,
     host: Host,
 }
@@ -60,7 +60,7 @@ impl Sink for Gpio {
                 .transpose()?,
             line,
             siren: Siren::new(config.pattern.total(), config.max_on),
-            remembered: Remembered::load(host.state_dir(), forgetful)?,
+            sounded: SoundedLog::load(host.state_dir(), forgetful)?,
             config,
             host: host.clone(),
         })

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use gpiocdev::Request;
 use gpiocdev::chip::{self, Chip};
 use gpiocdev::line::{Bias as LineBias, Offset, Value};
-use watchpost_sink::Fail;
+use watchpost_sink::{Fail, Grant};
 
 use crate::config::{Bias, Config, LineId};
 
@@ -118,11 +119,14 @@ pub(crate) fn find_chip(wanted: &str) -> Result<Chip, Fail> {
     } else {
         format!("there are {}", found.join(", "))
     };
-    let hint = match fs::metadata(&by_name) {
-        Ok(_) => {
-            "; Watchpost's user has to be in the group `gpio`, and [sink.sandbox] has to allow `write` for the chip"
+    let hint = match fs::File::options().read(true).write(true).open(&by_name) {
+        Err(denied) if Grant::Write.is_missing(&by_name, &denied) => {
+            return Err(Fail::misconfigured("", Grant::Write.explain(&by_name, &denied)));
         }
-        Err(_) => "",
+        Err(denied) if denied.kind() == ErrorKind::PermissionDenied => {
+            "; the user that Watchpost runs as has to be in the group `gpio`"
+        }
+        _ => "",
     };
     Err(Fail::retry(format_args!(
         "the chip `{wanted}` cannot be opened: {error}{hint}; {found}"
@@ -174,6 +178,6 @@ pub(crate) fn unusable(chip: &Chip, offset: Offset, error: &dyn fmt::Display) ->
     let user = user.map_or_else(String::new, |line| format!("; `{}` uses it", line.consumer));
     let path = chip.path().display();
     Fail::retry(format_args!(
-        "line {offset} of {path} cannot be had: {error}{user}"
+        "line {offset} of {path} is not available: {error}{user}"
     ))
 }

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, SystemTimeError};
 
+use watchpost_sink::units::TimeSpan;
 use watchpost_sink::{Alert, Call, Fail, Level};
 
 use crate::Gpio;
@@ -17,7 +18,7 @@ const RESERVE: Duration = Duration::from_secs(1);
 
 /// After the end of a sounding the watchdog waits so long for it to be switched off as it should be: less than
 /// [`RESERVE`], so that it acts before the process is killed for taking too long.
-const MERCY: Duration = Duration::from_millis(700);
+const WATCHDOG_SLACK: Duration = Duration::from_millis(700);
 
 /// Why a sounding ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ enum Ending {
     Cancelled,
 }
 
-/// Sounds for an alert, until its time is over or somebody has seen to it.
+/// Sounds for an alert, until its time is over or it is acknowledged.
 pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Result<(), Fail> {
     let happened = happened(alert);
     let now = Instant::now();
@@ -47,7 +48,7 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
         too_old(&age, sink.config.max_age)
     };
     let known = || {
-        let known = sink.remembered.contains(alert.id());
+        let known = sink.sounded.contains(alert.id());
         known.then(|| "it has sounded for it already".to_owned())
     };
     if let Some(why) = silence(&sink.config, alert).or(old).or_else(known) {
@@ -101,7 +102,7 @@ pub(crate) fn too_old(age: &Result<Duration, SystemTimeError>, max_age: Duration
         Err(early) => (early.duration(), "in the future; is the clock right?"),
     };
     (age > max_age).then(|| {
-        let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+        let age = TimeSpan::from_secs(age.as_secs());
         format!("it is {age} {words}")
     })
 }
@@ -111,7 +112,7 @@ pub(crate) fn happened(alert: &Alert<'_>) -> SystemTime {
     let document = alert.json();
     if document["late"] == true {
         let text = document["occurred_at"].as_str().unwrap_or_default();
-        // Late, and nobody knows by how much: too old.
+        // Late, and it is not known by how much: too old.
         humantime::parse_rfc3339_weak(text).unwrap_or(SystemTime::UNIX_EPOCH)
     } else {
         alert.received()
@@ -126,7 +127,7 @@ fn sound(
 ) -> Result<Ending, Fail> {
     let presses = || sink.button.as_ref().map_or(0, |button| button.presses());
     let (begun, before) = (Instant::now(), presses());
-    let deadline = sounding.until + MERCY;
+    let deadline = sounding.until + WATCHDOG_SLACK;
     let on = sink.watchdog.guard(&*sink.line, deadline);
     loop {
         let elapsed = begun.elapsed();
@@ -135,7 +136,7 @@ fn sound(
             return Ok(Ending::Over);
         } else if cancelled() {
             // What it has sounded for is remembered.
-            return if sink.remembered.contains(id) {
+            return if sink.sounded.contains(id) {
                 Ok(Ending::Cancelled)
             } else {
                 Err(Fail::retry("it was stopped before it sounded"))
@@ -146,8 +147,8 @@ fn sound(
         let (wanted, change) = sink.config.pattern.at(elapsed);
         // Also when nothing changes: what something else has switched does not stay so.
         on.set(wanted)?;
-        if !sink.remembered.contains(id) {
-            sink.remembered.add(id);
+        if !sink.sounded.contains(id) {
+            sink.sounded.add(id);
         }
         thread::sleep(LOOK.min(left).min(change.saturating_sub(elapsed)));
     }

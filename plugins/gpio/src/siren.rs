@@ -59,7 +59,7 @@ impl Siren {
         self.last.is_some_and(|run| at <= run.ended)
     }
 
-    /// Whether the last sounding was silenced by somebody who has seen to it.
+    /// Whether the last sounding was silenced at the button.
     pub(crate) fn is_silenced(&self) -> bool {
         self.last.is_some_and(|run| run.silenced)
     }

@@ -13,9 +13,9 @@ use watchpost_sink::{Fail, Outcome};
 use crate::Gpio;
 use crate::line::Switch;
 use crate::pattern::Pattern;
-use crate::remembered::Remembered;
 use crate::send;
 use crate::siren::{Siren, Sounding};
+use crate::sounded::SoundedLog;
 use crate::watchdog::Watchdog;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ fn a_pattern_says_when_the_line_is_on() {
         ("", "is neither like `on 10s`"),
         ("blink 1s", "is neither like `on 10s`"),
         ("on forever", "`forever` is not a duration"),
-        ("on 0s", "`0s` is no time at all"),
+        ("on 0s", "`0s` is not a duration"),
         ("pulse 1s x 3", "is neither like `on 10s`"),
         ("pulse 1s/1s", "is neither like `on 10s`"),
         ("pulse 1s/1s x many", "is neither like `on 10s`"),
@@ -89,7 +89,7 @@ fn alerts_extend_the_siren_and_do_not_stack_up() {
     siren.ended(sounding(5, 30), at(30), false);
     assert_eq!(siren.plan(at(29), at(30)), None);
 
-    // After its end it begins anew.
+    // After its end it begins again.
     assert_eq!(siren.plan(at(31), at(31)), Some(sounding(31, 41)));
     siren.ended(sounding(31, 41), at(33), true);
     assert_eq!(siren.plan(at(32), at(33)), None, "it was silenced after that");
@@ -99,7 +99,7 @@ fn alerts_extend_the_siren_and_do_not_stack_up() {
 #[test]
 fn what_has_sounded_is_remembered_in_bounds() {
     let dir = TempDir::new().unwrap();
-    let load = || Remembered::load(dir.path(), |error| panic!("{error}")).unwrap();
+    let load = || SoundedLog::load(dir.path(), |error| panic!("{error}")).unwrap();
     let mut remembered = load();
     for id in 0..300 {
         remembered.add(&format!("alert-{id}"));
@@ -207,7 +207,7 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
         (with(json!({ "max_on": "2h" })), "/max_on: an hour"),
         (
             with(json!({ "max_age": "0s" })),
-            "/max_age: `0s` is no time at all",
+            "/max_age: `0s` is not a duration",
         ),
         (
             with(json!({ "button": { "line": 17 } })),

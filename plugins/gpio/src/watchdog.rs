@@ -45,7 +45,7 @@ pub(crate) struct On<'a> {
 }
 
 impl Watchdog {
-    /// `report` is told when it had to do something.
+    /// `report` is called when it had to do something.
     pub(crate) fn start(line: Arc<dyn Switch>, report: impl Fn(&str) + Send + 'static) -> Result<Self, Fail> {
         let shared = Arc::new(Shared {
             start: Instant::now(),

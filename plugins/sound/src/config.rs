@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_sink::{Fail, Severity, duration};
+use watchpost_sink::units::{TimeSpan, duration};
+use watchpost_sink::{Fail, Severity};
 
 use crate::file::File;
 use crate::tone::Tone;
@@ -35,7 +36,7 @@ pub(crate) struct Config {
     /// After this it stops, however often it was to sound. `"10m"` at most; the sink's own `timeout` has to be two
     /// seconds longer.
     #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeSpan")]
     max_duration: Duration,
     /// What is different for alerts of one severity.
     #[serde(default)]
@@ -72,7 +73,7 @@ pub(crate) struct Choice {
     repeat: Option<u16>,
     /// After this it stops.
     #[serde(default, deserialize_with = "duration::read_optional")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<TimeSpan>")]
     max_duration: Option<Duration>,
 }
 

@@ -2,12 +2,16 @@
 
 use std::ffi::CString;
 use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use alsa::device_name::HintIter;
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, Error, ValueOr};
+
+use watchpost_sink::Grant;
 
 use crate::source::Source;
 
@@ -20,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A device that takes nothing for so long never will.
 const STALL: Duration = Duration::from_secs(2);
+
+/// A device that is there wherever there is sound, with the permissions of all the others.
+const DEVICE: &str = "/dev/snd/timer";
 
 /// Devices that are named in an error.
 const MAX_NAMED: usize = 12;
@@ -217,8 +224,11 @@ fn unusable(name: &str, error: Error) -> Mute {
     let hint = match error.errno() {
         errno::EBUSY => "; another program has it to itself".to_owned(),
         errno::EACCES | errno::EPERM => {
-            "; Watchpost's user has to be in the group `audio`, and [sink.sandbox] has to allow `write` for /dev/snd"
-                .to_owned()
+            if Grant::Write.is_missing(Path::new(DEVICE), &ErrorKind::PermissionDenied.into()) {
+                "; /dev/snd is not granted under `[sink.sandbox]`; add `write = [\"/dev/snd\"]`".to_owned()
+            } else {
+                "; the user that Watchpost runs as has to be in the group `audio`".to_owned()
+            }
         }
         errno::ENOENT | errno::ENODEV | errno::ENXIO => {
             let found = outputs();

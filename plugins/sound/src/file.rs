@@ -11,9 +11,11 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
+use watchpost_sink::Grant;
+
 use crate::source::Piece;
 
-/// Damaged pieces in a row before a file is given up.
+/// Damaged pieces in a row before the rest of a file is skipped.
 const MAX_DAMAGED: u32 = 50;
 
 /// A file that is being decoded.
@@ -38,7 +40,7 @@ impl File {
             path: path.to_owned(),
             why,
         };
-        let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+        let file = std::fs::File::open(path).map_err(|error| fail(denied(path, &error)))?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
@@ -123,6 +125,14 @@ impl File {
             why: why.to_string(),
         }
     }
+}
+
+/// Why a file cannot be opened.
+fn denied(path: &Path, error: &std::io::Error) -> String {
+    if Grant::Read.is_missing(path, error) {
+        return Grant::Read.explain(path, error);
+    }
+    error.to_string()
 }
 
 impl fmt::Display for Undecodable {

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["watchpost-core", "watchpost-store", "watchpost-testkit"],
     ),
     // For the words a route matches on; they are defined once.
-    ("watchpost-config", &["watchpost-core"]),
+    ("watchpost-config", &["watchpost-core", "watchpost-units"]),
     ("watchpost-core", &[]),
     (
         "watchpost-hub",
@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // A plugin that misbehaves for the tests; it stands on the SDK as any other.
     ("watchpost-panicking", &["watchpost-sink"]),
     ("watchpost-simulator", &[]),
-    ("watchpost-sink", &["watchpost-sink-abi"]),
+    ("watchpost-sink", &["watchpost-sink-abi", "watchpost-units"]),
     ("watchpost-sink-abi", &[]),
     (
         "watchpost-sinkhost",
@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "watchpost-tests",
         &["watchpost-core", "watchpost-store", "watchpost-testkit"],
     ),
+    ("watchpost-units", &[]),
     // For the one type that hides passwords and tokens.
     ("watchpost-visionguard", &["watchpost-core"]),
     (

@@ -19,9 +19,10 @@ pub struct SinkSettings {
     /// which ends in `.so`.
     #[schemars(with = "forms::Plugin")]
     pub plugin: String,
-    /// How long one delivery may take. After it the plugin is stopped and the delivery tried again.
-    #[serde(default = "timeout")]
-    pub timeout: TimeSpan,
+    /// How long one delivery may take. After it the plugin is stopped and the delivery tried again. Without it, `12m` for
+    /// `email`, as a mail server may take ten minutes for its last answer, and a mail that is not waited for is sent
+    /// twice; and `30s` for every other plugin.
+    pub timeout: Option<TimeSpan>,
     /// Alerts older than this expire undelivered: a siren need not sound for last night. Without
     /// it, age does not matter.
     pub max_age: Option<TimeSpan>,
@@ -65,6 +66,18 @@ pub struct RetrySettings {
     pub give_up_after: Option<TimeSpan>,
 }
 
+impl SinkSettings {
+    /// How long one delivery may take: what is set, or what is usual for the plugin.
+    pub fn timeout(&self) -> TimeSpan {
+        let file = self.plugin.rsplit('/').next().unwrap_or_default();
+        let usual = match file {
+            "email" | "libwatchpost_email.so" => 12 * 60,
+            _ => 30,
+        };
+        self.timeout.unwrap_or(TimeSpan::from_secs(usual))
+    }
+}
+
 impl fmt::Debug for SinkSettings {
     /// Without `config`, which may hold the plugin's passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,10 +117,6 @@ impl Default for RetrySettings {
     }
 }
 
-fn timeout() -> TimeSpan {
-    TimeSpan::from_secs(30)
-}
-
 fn in_flight() -> usize {
     128
 }
@@ -118,4 +127,26 @@ fn recycle_over() -> ByteSize {
 
 fn no_config() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(text: &str) -> String {
+        let settings: SinkSettings = toml::from_str(text).unwrap();
+        settings.timeout().to_string()
+    }
+
+    #[test]
+    fn a_mail_server_gets_the_time_that_its_standard_wants() {
+        assert_eq!(timeout("name = 'a'\nplugin = 'archive'"), "30s");
+        // RFC 5321, section 4.5.3.2.6: ten minutes for the answer after the mail.
+        assert_eq!(timeout("name = 'a'\nplugin = 'email'"), "12m");
+        assert_eq!(
+            timeout("name = 'a'\nplugin = '/opt/libwatchpost_email.so'"),
+            "12m"
+        );
+        assert_eq!(timeout("name = 'a'\nplugin = 'email'\ntimeout = '20s'"), "20s");
+    }
 }

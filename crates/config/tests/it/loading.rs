@@ -197,7 +197,7 @@ fn variables_win_and_take_the_type_that_is_expected() {
     );
     assert!(settings.connection[0].keep_pose);
     assert_eq!(settings.connection[0].user_id.as_deref(), Some("12345"));
-    assert_eq!(settings.sink[0].timeout, TimeSpan::from_secs(5));
+    assert_eq!(settings.sink[0].timeout(), TimeSpan::from_secs(5));
     assert_eq!(
         settings.sink[0].config,
         serde_json::json!({ "dir": "/pictures", "level": 5 })

@@ -148,14 +148,14 @@ impl Sink {
                 let job = Job {
                     call_id: call,
                     attempt,
-                    timeout: self.parts.settings.timeout.into(),
+                    timeout: self.parts.settings.timeout().into(),
                     alert: payload.document,
                     frames: payload.frames,
                 };
                 return self.call(call, |child| child.deliver(job));
             }
             SinkEffect::Probe { call } => {
-                let timeout = self.parts.settings.timeout.into();
+                let timeout = self.parts.settings.timeout().into();
                 return self.call(call, |child| child.probe(call, timeout));
             }
             SinkEffect::Cancel { call } => {

@@ -57,7 +57,7 @@ max_size = 2
                 ·             ╰── here
              11 │ [store]
                 ╰────
-              help: there is no unit `M`; expected numbers with the units ms, s, m, h, d or w, such as "30s" or "1m30s"
+              help: there is no unit `M`; write "5m" for minutes
             watchpost.toml:12:12
               × `max_size` in [store] must be a size in quotes, such as "64MiB", and is an integer
                 ╭─[watchpost.toml:12:12]

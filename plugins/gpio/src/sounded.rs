@@ -14,15 +14,15 @@ const MAX_REMEMBERED: usize = 256;
 
 /// Ids of alerts, the newest last. Dropping it waits until all of them are on disk.
 #[derive(Debug)]
-pub(crate) struct Remembered {
+pub(crate) struct SoundedLog {
     ids: VecDeque<String>,
     writer: Option<Sender<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Remembered {
+impl SoundedLog {
     /// A file that cannot be read counts as empty: a siren that sounds once more is better than one that does not.
-    /// `report` is told when the file cannot be written.
+    /// `report` is called when the file cannot be written.
     pub(crate) fn load(state_dir: &Path, report: impl Fn(&io::Error) + Send + 'static) -> io::Result<Self> {
         let path = state_dir.join("sounded");
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -49,13 +49,13 @@ impl Remembered {
         }
         if let Some(writer) = &self.writer {
             let text = self.ids.iter().flat_map(|id| [id, "\n"]).collect();
-            // Fails only when the thread has panicked, which std has told.
+            // Fails only when the thread has panicked, which std has reported.
             let _ = writer.send(text);
         }
     }
 }
 
-impl Drop for Remembered {
+impl Drop for SoundedLog {
     fn drop(&mut self) {
         self.writer = None;
         if let Some(thread) = self.thread.take() {

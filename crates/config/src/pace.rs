@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::{ConfigError, TimeSpan};
+use watchpost_units::{TimeSpan, UnitError};
 
 /// The word for [`Pace::Auto`].
 const AUTO: &str = "auto";
@@ -32,9 +31,9 @@ impl Pace {
 }
 
 impl FromStr for Pace {
-    type Err = ConfigError;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         match text.trim() {
             AUTO => Ok(Self::Auto),
             interval => interval.parse().map(Self::Every),

@@ -1,4 +1,4 @@
-//! Sizes, as people write them: `"2GiB"`. It knows nothing of what has them.
+//! Sizes: `"2GiB"`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::ConfigError;
+use crate::{UnitError, decimal};
 
 /// A number of bytes, written with a unit: `"64MiB"` (1024-based), `"10MB"` (1000-based).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,46 +25,50 @@ const SIZE_UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-impl FromStr for ByteSize {
-    type Err = ConfigError;
+/// What is expected, for errors.
+const EXPECTED: &str =
+    "expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as \"2GiB\"";
 
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let fault = |hint: String| ConfigError::Quantity {
+impl FromStr for ByteSize {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let fault = |hint: String| UnitError {
             what: "a size",
             text: text.to_owned(),
             hint,
         };
-        let expected =
-            "expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as \"2GiB\"";
-        let unit_at = text
-            .trim()
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.trim().len());
-        let (number, unit) = text.trim().split_at(unit_at);
+        let quantity = text.trim();
+        let unit_at = quantity.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, unit) = quantity.split_at(unit_at.unwrap_or(quantity.len()));
         let unit = unit.trim();
-        if unit.is_empty() && !number.is_empty() {
-            return Err(fault(format!(
-                "a unit is missing, write \"{number}MiB\" or \"{number}B\""
-            )));
-        }
-        let Some((_, factor)) = SIZE_UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        else {
-            return Err(fault(expected.to_owned()));
+        let Some((whole, billionths)) = decimal(number) else {
+            return Err(fault(EXPECTED.to_owned()));
         };
-        let too_large = || fault("that is more than can be counted".to_owned());
-        if let Ok(whole) = number.parse::<u64>() {
-            return whole.checked_mul(*factor).map(Self).ok_or_else(too_large);
-        }
-        let fraction: f64 = number.parse().map_err(|_| fault(expected.to_owned()))?;
-        let bytes = fraction * *factor as f64;
-        if bytes < u64::MAX as f64 {
-            Ok(Self(bytes as u64))
-        } else {
-            Err(too_large())
+        let same = |name: &str| name.eq_ignore_ascii_case(unit);
+        let Some((_, factor)) = SIZE_UNITS.iter().find(|(name, _)| same(name)) else {
+            return Err(fault(match unit {
+                "" => format!("a unit is missing, write \"{number}MiB\" or \"{number}B\""),
+                _ => match SIZE_UNITS.iter().find(|(name, _)| same(&name[..1])) {
+                    // One letter does not say whether it counts in thousands or in 1024s.
+                    Some((name, _)) => format!("write \"{number}{name}\" or \"{number}{}\"", thousands(name)),
+                    None => EXPECTED.to_owned(),
+                },
+            }));
+        };
+        let factor = u128::from(*factor);
+        let bytes = u128::from(whole) * factor + u128::from(billionths) * factor / 1_000_000_000;
+        match u64::try_from(bytes) {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(fault("that is more than can be counted".to_owned())),
         }
     }
+}
+
+/// The 1000-based unit beside one that counts in 1024s: `MB` for `MiB`.
+fn thousands(unit: &str) -> String {
+    let unit = unit.replace('i', "");
+    if unit == "KB" { "kB".to_owned() } else { unit }
 }
 
 impl fmt::Display for ByteSize {
@@ -122,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::units::check;
+    use crate::check;
 
     #[test]
     fn sizes() {
@@ -136,6 +140,8 @@ mod tests {
                 "1500B",
                 "1234567B",
                 "2G",
+                "500k",
+                "20",
                 "5000",
                 "",
                 "GiB",
@@ -151,7 +157,9 @@ mod tests {
                 "1.5KiB" = 1.5KiB
                 "1500B" = 1.5KiB
                 "1234567B" = 1.2MiB
-                `2G` is not a size: expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as "2GiB"
+                `2G` is not a size: write "2GiB" or "2GB"
+                `500k` is not a size: write "500KiB" or "500kB"
+                `20` is not a size: a unit is missing, write "20MiB" or "20B"
                 `5000` is not a size: a unit is missing, write "5000MiB" or "5000B"
                 `` is not a size: expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as "2GiB"
                 `GiB` is not a size: expected a number with the unit KiB, MiB, GiB or TiB (or kB, MB, GB, TB, B), such as "2GiB"
