@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::Severity;
+use crate::local::local;
 
 /// The last millisecond of the year 9999 UTC, since 1970.
 const END_OF_9999_MS: u64 = 253_402_300_799_999;
@@ -88,12 +89,12 @@ impl Alert<'_> {
         self.json()["late"] == true
     }
 
-    /// When it happened, for people: `2026-11-23 01:16:30 UTC`, and for a late one
-    /// `2026-11-23 01:16:30 UTC, late: received 2026-11-23 03:10:11 UTC`.
+    /// When it happened, for people and in the time zone of the machine: `2026-11-23 02:16:30 CET`, and for a late one
+    /// `2026-11-23 02:16:30 CET, late: received 2026-11-23 04:10:11 CET`.
     pub fn when(&self) -> String {
-        let happened = clock(self.time());
+        let happened = local(self.time());
         if self.is_late() {
-            format!("{happened}, late: received {}", clock(self.received()))
+            format!("{happened}, late: received {}", local(self.received()))
         } else {
             happened
         }
@@ -114,14 +115,6 @@ impl Alert<'_> {
     pub fn frames(&self) -> &[Frame<'_>] {
         &self.frames
     }
-}
-
-/// A time for people.
-fn clock(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time)
-        .to_string()
-        .replace('T', " ")
-        .replace('Z', " UTC")
 }
 
 impl Frame<'_> {

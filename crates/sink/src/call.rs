@@ -1,4 +1,4 @@
-//! About the call under way.
+//! About the call in flight.
 
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ impl Call<'_> {
         Some(Duration::from_nanos(self.raw.deadline_ns.saturating_sub(now)))
     }
 
-    /// Tells Watchpost that somebody has seen to this alert, for instance at a button: it is dismissed. The call goes
+    /// Tells Watchpost that a person has taken this alert, for instance at a button: it is acknowledged. The call goes
     /// on. Whether Watchpost knows how; one that is older than this crate may not.
     pub fn acknowledge(&self) -> bool {
         self.host.acknowledge(self.raw.call_id)
     }
 
-    /// Whether the call should give up now. Cheap enough to ask in a loop.
+    /// Whether the call should end now. Cheap enough to ask in a loop.
     pub fn cancelled(&self) -> bool {
         self.host.is_cancelled(self.raw.call_id)
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::Outcome;
 
+/// Wait before the next try where the operator has to do something first.
+const OPERATOR_NEEDED: Duration = Duration::from_secs(30);
+
 /// Why something was not done, and whether it is worth another try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fail {
@@ -35,6 +38,23 @@ impl Fail {
     /// The configuration is wrong at this JSON pointer, for instance `/servers/0/port`.
     pub fn bad_config(pointer: &str, why: impl fmt::Display) -> Self {
         Self::new(Outcome::BadConfig, pointer, why)
+    }
+
+    /// Not with this configuration: the receiver refuses because of the key at this JSON pointer, for instance `/password`,
+    /// or of something that is no key of the plugin (`""`). The alert is kept and tried again once the operator may
+    /// have corrected it.
+    pub fn misconfigured(pointer: &str, why: impl fmt::Display) -> Self {
+        Self::new(Outcome::Retry, pointer, why).after(OPERATOR_NEEDED)
+    }
+
+    /// The same as a failure that keeps the alert, for a configuration that is found bad only when it is used.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        if self.outcome == Outcome::BadConfig {
+            self.outcome = Outcome::Retry;
+            self.retry_after = Some(OPERATOR_NEEDED);
+        }
+        self
     }
 
     /// This instance is of no use any more: Watchpost drops it and makes another.

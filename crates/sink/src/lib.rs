@@ -1,6 +1,6 @@
 //! Write a sink plugin for Watchpost in Rust.
 //!
-//! A sink is told of every alert that is routed to it: it sounds a siren, sends a mail, files the picture. It is
+//! A sink gets every alert that is routed to it: it sounds a siren, sends a mail, files the picture. It is
 //! a shared library that Watchpost runs in a process of its own, so it cannot hurt the hub or other sinks. This
 //! is a whole one:
 //!
@@ -44,8 +44,10 @@
 //!   [`id`](Alert::id), may come again.
 //! - A panic is caught and ends the instance; Watchpost makes another. An `abort` or a crash ends the process,
 //!   and Watchpost starts another.
-//! - The feature `template` has texts that a site writes itself, the feature `http` what an HTTP answer means,
-//!   the feature `process` programs that end with the plugin.
+//! - [`units`] reads sizes and durations, [`secret`] passwords and tokens, [`Grant`] tells a missing grant from a missing
+//!   permission, and [`Unanswered`] remembers what was sent and not answered.
+//! - The feature `template` has texts that a site writes itself, `net` connections to servers, `http` what an HTTP answer
+//!   means, `picture` pictures that a receiver takes, `process` programs that end with the plugin.
 //! - [`testing`] runs a sink in a unit test, and tells whether it keeps the contract.
 //!
 //! The contract behind this, for other languages, is `watchpost_sink.h` in the crate `watchpost-sink-abi`.
@@ -55,30 +57,41 @@ mod alert;
 mod call;
 mod conformance;
 mod describe;
-pub mod duration;
 mod export;
 mod fail;
+mod grant;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
+mod local;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "picture")]
+pub mod picture;
 #[cfg(feature = "process")]
 pub mod process;
+pub mod secret;
 mod shim;
 mod sink;
 #[cfg(feature = "template")]
 mod template;
 pub mod testing;
+mod unanswered;
 
 pub use alert::{Alert, Frame};
 pub use call::Call;
 pub use describe::{Description, Needs};
 pub use fail::Fail;
+pub use grant::Grant;
 pub use host::{Host, Level};
+pub use secret::Secret;
 pub use serde_json;
 pub use sink::{Canceller, Sink};
 #[cfg(feature = "template")]
 pub use template::Template;
+pub use unanswered::Unanswered;
 pub use watchpost_sink_abi::{Outcome, Severity};
+pub use watchpost_units as units;
 
 #[doc(hidden)]
 pub mod __private {

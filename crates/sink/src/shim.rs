@@ -166,7 +166,7 @@ unsafe fn with_instance<S: Sink>(
     if *panicked {
         host.log(
             Level::Error,
-            format_args!("the sink panicked in `{name}`; it is created anew"),
+            format_args!("the sink panicked in `{name}`; it is created again"),
         );
     }
     outcome

@@ -10,7 +10,7 @@ use crate::{Alert, Call, Description, Fail, Host};
 /// A handle that asks a call to return soon, from another thread: it gets the call's number.
 pub type Canceller = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// A sink: created from its configuration, told of alerts, dropped at the end.
+/// A sink: created from its configuration, given alerts, dropped at the end.
 ///
 /// All calls come from one thread, one at a time.
 pub trait Sink: Sized + 'static {

@@ -11,7 +11,7 @@ use crate::{Alert, Fail, Severity};
 /// The name under which the one template of an environment is known.
 const NAME: &str = "template";
 
-/// Steps after which a template is given up, so that none runs for ever.
+/// Steps after which a template is stopped, so that none runs for ever.
 const FUEL: u64 = 1_000_000;
 
 /// A template, such as `{{ title }} at {{ time }}`.
@@ -25,10 +25,11 @@ const FUEL: u64 = 1_000_000;
 /// | `title`, `text` | its line and its sentence |
 /// | `severity` | `low`, `medium`, `high` or `critical` |
 /// | `time` | when it happened, such as `2026-11-23T01:16:30Z` |
-/// | `when` | the same for people, with when it was received if that was much later |
+/// | `when` | the same for people, in the time zone of the machine, with when it was received if that was much later |
 /// | `late` | whether that was much later |
 /// | `camera` | its camera's name, or else id; empty for what no camera has seen |
 /// | `site` | the site's name; empty where it has none |
+/// | `score` | how abnormal it was, in words, such as `clearly abnormal (-1.23)` |
 /// | `alert` | all of its JSON document, as in `alert.camera.id` |
 ///
 /// A name that an alert does not have is an empty text: an alert must not fail for want of a detail.
@@ -79,23 +80,17 @@ impl Template {
             .environment
             .get_template(NAME)
             .map_err(|error| Fail::permanent(explain(&error)))?;
-        let severity = match alert.severity() {
-            Severity::Low => "low",
-            Severity::Medium => "medium",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        };
-        let time = humantime::format_rfc3339_seconds(alert.time()).to_string();
         let names = context! {
             id => alert.id(),
             title => alert.title(),
             text => alert.text(),
-            severity,
-            time,
+            severity => word(alert.severity()),
+            time => humantime::format_rfc3339_seconds(alert.time()).to_string(),
             when => alert.when(),
             late => alert.is_late(),
             camera => alert.camera().unwrap_or_default(),
             site => alert.site().unwrap_or_default(),
+            score => alert.json()["details"]["score"].as_f64().map(score).unwrap_or_default(),
             alert => alert.json(),
         };
         template
@@ -128,6 +123,26 @@ impl JsonSchema for Template {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
     }
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+/// A score is negative for what is not normal, and the lower the less it is.
+fn score(score: f64) -> String {
+    let words = match score {
+        ..-2.0 => "very abnormal",
+        -2.0..-1.0 => "clearly abnormal",
+        -1.0..0.0 => "slightly abnormal",
+        _ => "within the normal",
+    };
+    format!("{words} ({score:.2})")
 }
 
 /// One line: what is wrong, and in which line of the template.
@@ -166,12 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn a_score_is_put_in_words() {
+        let of = |json: &str| {
+            let alert = TestAlert {
+                json: json.into(),
+                ..alert("7")
+            };
+            alert.with(|alert| Template::parse("[{{ score }}]").unwrap().render(alert).unwrap())
+        };
+        assert_eq!(
+            of(r#"{"details":{"score":-1.234}}"#),
+            "[clearly abnormal (-1.23)]"
+        );
+        assert_eq!(of(r#"{"details":{"score":-7}}"#), "[very abnormal (-7.00)]");
+        assert_eq!(of(r#"{"details":{"score":0.2}}"#), "[within the normal (0.20)]");
+        assert_eq!(of("{}"), "[]");
+    }
+
+    #[test]
     fn what_an_alert_lacks_is_empty() {
         assert_eq!(rendered("[{{ alert.details.bbox.x }}{{ nothing.at.all }}]"), "[]");
     }
 
     #[test]
-    fn faults_are_told_with_their_line() {
+    fn faults_are_reported_with_their_line() {
         let why = Template::parse("good\n{{ bad").unwrap_err();
         assert!(why.contains("line 2"), "{why}");
         let why = serde_json::from_str::<Template>(r#""{% nonsense %}""#).unwrap_err();
@@ -179,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_without_end_is_given_up() {
+    fn a_template_without_end_is_stopped() {
         let source = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
         let fail = alert("7").with(|alert| Template::parse(source).unwrap().render(alert).unwrap_err());
         assert_eq!(fail.outcome(), crate::Outcome::Permanent);

@@ -76,7 +76,7 @@ pub fn alert(id: &str) -> TestAlert {
         id: id.into(),
         severity: Severity::High,
         title: "Abnormal behaviour".into(),
-        text: "Somebody climbs the fence at the gate.".into(),
+        text: "A person climbs the fence at the gate.".into(),
         json: format!("{{\"id\":\"{id}\",\"kind\":\"anomaly\",\"camera\":{{\"id\":\"gate\"}}}}"),
         unix_ms: 1_767_225_600_000,
         frames: Vec::new(),
@@ -114,14 +114,14 @@ pub struct Bench<S: Sink> {
     table: abi::Plugin,
     instance: *mut c_void,
     host: Box<abi::Host>,
-    desk: Box<Desk>,
+    state: Box<HostState>,
     next_call: u64,
     _sink: PhantomData<S>,
 }
 
 /// What the host's functions work on, and the texts it lends.
 #[derive(Debug)]
-struct Desk {
+struct HostState {
     log: Mutex<Vec<String>>,
     cancelled: Mutex<Option<u64>>,
     state_dir: String,
@@ -131,7 +131,7 @@ impl<S: Sink> Bench<S> {
     /// Creates the sink from a configuration in JSON.
     pub fn create(config: &str, state_dir: impl Into<PathBuf>) -> Result<Self, Fail> {
         let state_dir = state_dir.into().to_string_lossy().into_owned();
-        let desk = Box::new(Desk {
+        let state = Box::new(HostState {
             log: Mutex::default(),
             cancelled: Mutex::default(),
             state_dir,
@@ -140,10 +140,10 @@ impl<S: Sink> Bench<S> {
             struct_size: size_of::<abi::Host>() as u32,
             abi_major: abi::ABI_MAJOR,
             abi_minor: abi::ABI_MINOR,
-            private: ptr::from_ref(&*desk).cast_mut().cast(),
+            private: ptr::from_ref(&*state).cast_mut().cast(),
             hub_version: abi::Str::new("0.0.0-test"),
             instance: abi::Str::new("test"),
-            state_dir: abi::Str::new(&desk.state_dir),
+            state_dir: abi::Str::new(&state.state_dir),
             log: Some(log),
             cancelled: Some(cancelled),
             extension: Some(extension),
@@ -153,7 +153,7 @@ impl<S: Sink> Bench<S> {
             table,
             instance: ptr::null_mut(),
             host,
-            desk,
+            state,
             next_call: 1,
             _sink: PhantomData,
         };
@@ -189,6 +189,11 @@ impl<S: Sink> Bench<S> {
 
     /// Delivers an alert, as the first attempt.
     pub fn deliver(&mut self, alert: &TestAlert) -> Result<(), Fail> {
+        self.deliver_again(alert, 1)
+    }
+
+    /// Delivers an alert as this attempt, of which the first is 1.
+    pub fn deliver_again(&mut self, alert: &TestAlert, attempt: u32) -> Result<(), Fail> {
         let frames: Vec<abi::Frame> = alert.frames.iter().map(TestFrame::as_abi).collect();
         let alert = abi::Alert {
             struct_size: size_of::<abi::Alert>() as u32,
@@ -203,7 +208,7 @@ impl<S: Sink> Bench<S> {
             frame_stride: size_of::<abi::Frame>(),
             reserved: 0,
         };
-        self.call(1, |bench, call, reply| {
+        self.call(attempt, |bench, call, reply| {
             let deliver = bench.table.deliver?;
             // SAFETY: the instance is created, the rest is valid for the call.
             Some(unsafe { deliver(bench.instance, &raw const alert, call, reply) })
@@ -232,12 +237,16 @@ impl<S: Sink> Bench<S> {
 
     /// Lets the next call find itself cancelled.
     pub fn cancel_next(&mut self) {
-        *self.desk.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.next_call);
+        *self
+            .state
+            .cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(self.next_call);
     }
 
     /// The lines the sink has logged so far.
     pub fn log(&self) -> Vec<String> {
-        self.desk
+        self.state
             .log
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -273,7 +282,7 @@ impl<S: Sink> Drop for Bench<S> {
 impl<S: Sink> fmt::Debug for Bench<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench")
-            .field("desk", &self.desk)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -317,13 +326,14 @@ unsafe extern "C" fn note(reply: *mut abi::Reply, where_: abi::Str, text: abi::S
 
 unsafe extern "C" fn log(host: *const abi::Host, _level: i32, line: abi::Str) {
     // SAFETY: called by `Host` with the bench's host and a text that is valid for the call.
-    let (desk, line) = unsafe {
+    let (state, line) = unsafe {
         (
-            &*(*host).private.cast::<Desk>(),
+            &*(*host).private.cast::<HostState>(),
             String::from_utf8_lossy(line.bytes()),
         )
     };
-    desk.log
+    state
+        .log
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(line.into_owned());
@@ -331,8 +341,8 @@ unsafe extern "C" fn log(host: *const abi::Host, _level: i32, line: abi::Str) {
 
 unsafe extern "C" fn cancelled(host: *const abi::Host, call_id: u64) -> i32 {
     // SAFETY: called by `Host` with the bench's host.
-    let desk = unsafe { &*(*host).private.cast::<Desk>() };
-    (*desk.cancelled.lock().unwrap_or_else(PoisonError::into_inner) == Some(call_id)).into()
+    let state = unsafe { &*(*host).private.cast::<HostState>() };
+    (*state.cancelled.lock().unwrap_or_else(PoisonError::into_inner) == Some(call_id)).into()
 }
 
 unsafe extern "C" fn extension(_host: *const abi::Host, _id: *const c_char) -> *const c_void {

@@ -74,7 +74,7 @@ impl Sink for Trial {
             "cancelled" => Err(Fail::retry(format_args!("cancelled: {}", call.cancelled()))),
             "look" => {
                 assert_eq!(alert.severity(), Severity::High);
-                assert_eq!(alert.json()["stream_id"], "gate");
+                assert_eq!(alert.json()["camera"]["id"], "gate");
                 assert_eq!(alert.time(), UNIX_EPOCH + Duration::from_millis(alert.unix_ms()));
                 let frame = &alert.frames()[0];
                 assert_eq!(
@@ -189,7 +189,7 @@ fn a_panic_ends_the_instance_and_nothing_else() {
         );
         assert_eq!(
             bench.log()[1],
-            "the sink panicked in `deliver`; it is created anew"
+            "the sink panicked in `deliver`; it is created again"
         );
     }
     assert_eq!(

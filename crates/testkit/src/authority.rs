@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// An authority and one certificate from it, as PEM files.
 #[derive(Debug)]
@@ -29,6 +29,21 @@ impl Authority {
         let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
         Ok(Self {
             ca: write(dir, "ca.pem", &ca_certificate.pem())?,
+            certificate: write(dir, "server.pem", &certificate.pem())?,
+            key: write(dir, "server.key", &key.serialize_pem())?,
+        })
+    }
+
+    /// Makes a certificate as `openssl req -x509` does: signed by itself, an authority's (CA:TRUE), and with a common name
+    /// alone. It is its own authority.
+    pub fn self_signed(dir: &Path, name: &str) -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        Ok(Self {
+            ca: write(dir, "ca.pem", &certificate.pem())?,
             certificate: write(dir, "server.pem", &certificate.pem())?,
             key: write(dir, "server.key", &key.serialize_pem())?,
         })

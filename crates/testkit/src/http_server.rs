@@ -242,6 +242,17 @@ fn converse<S: Read + Write>(shared: &Shared, socket: &TcpStream, stream: S) -> 
                 io::copy(&mut stream, &mut io::sink())?;
                 break;
             }
+            Behavior::Held => {
+                stream.get_mut().write_all(&bytes)?;
+                stream.get_mut().flush()?;
+                io::copy(&mut stream, &mut io::sink())?;
+                break;
+            }
+            Behavior::Ended => {
+                stream.get_mut().write_all(&bytes)?;
+                stream.get_mut().flush()?;
+                break;
+            }
             Behavior::Closed => break,
             Behavior::Half => {
                 stream.get_mut().write_all(&bytes[..bytes.len() / 2])?;

@@ -41,6 +41,17 @@ impl SmtpServer {
     pub fn with(options: &[&str]) -> Result<Self> {
         let dir = TempDir::new().context("no temporary directory")?;
         let authority = Authority::new(dir.path(), &["localhost"])?;
+        Self::certified(dir, authority, options)
+    }
+
+    /// The same with a certificate as `openssl req -x509` makes it.
+    pub fn self_signed(options: &[&str]) -> Result<Self> {
+        let dir = TempDir::new().context("no temporary directory")?;
+        let authority = Authority::self_signed(dir.path(), "localhost")?;
+        Self::certified(dir, authority, options)
+    }
+
+    fn certified(dir: TempDir, authority: Authority, options: &[&str]) -> Result<Self> {
         let options: Vec<String> = options.iter().map(|option| String::from(*option)).collect();
         let (process, port) = launch(dir.path(), &authority, &options, 0)?;
         Ok(Self {

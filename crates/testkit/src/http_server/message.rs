@@ -45,6 +45,8 @@ pub struct HttpAnswer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// What is sent instead of all that.
+    raw: Option<Vec<u8>>,
     pub(super) behavior: Behavior,
 }
 
@@ -60,6 +62,10 @@ pub enum Behavior {
     Closed,
     /// Half of its bytes, and then this side of the connection is closed.
     Half,
+    /// All of its bytes, and then nothing more; the connection stays open.
+    Held,
+    /// All of its bytes, and then the connection is closed.
+    Ended,
 }
 
 impl HttpRequest {
@@ -107,7 +113,17 @@ impl HttpAnswer {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            raw: None,
             behavior: Behavior::Proper,
+        }
+    }
+
+    /// These bytes, which may be no answer at all.
+    #[must_use]
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            raw: Some(bytes.into()),
+            ..Self::status(200)
         }
     }
 
@@ -135,6 +151,9 @@ impl HttpAnswer {
 
 /// The bytes of an answer.
 pub(super) fn written(answer: &HttpAnswer) -> Vec<u8> {
+    if let Some(raw) = &answer.raw {
+        return raw.clone();
+    }
     let mut head = format!("HTTP/1.1 {} As Commanded\r\n", answer.status);
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
