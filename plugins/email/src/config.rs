@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::message::Mailbox as Address;
-use lettre::transport::smtp::authentication::Mechanism as Offered;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
-use watchpost_sink::{Fail, Template, duration};
+use watchpost_sink::units::{TimeSpan, duration};
+use watchpost_sink::{Fail, Secret, Template};
 
-/// Names of this machine itself, where nobody listens in on what is not encrypted.
+use crate::session::Waits;
+
+/// Names of this machine itself, from which nothing that is not encrypted goes over a wire.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Sends every alert as a mail with its picture.
@@ -23,11 +25,11 @@ pub(crate) struct Config {
     /// How the connection is encrypted. Without it `starttls`.
     #[serde(default)]
     pub(crate) security: Security,
-    /// A file of certificate authorities (PEM) to trust besides those of the system, for a server with a certificate of its
-    /// own making; an absolute path.
+    /// A file of certificate authorities (PEM) to trust instead of those of the system, or with the server's very
+    /// certificate, which is then trusted as it is; an absolute path.
     #[serde(default)]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Who to log in as, with `password` or `password_file`. Without it nobody logs in.
+    /// Who to log in as, with `password` or `password_file`. Without it there is no login.
     #[serde(default)]
     pub(crate) user: Option<String>,
     /// The password, or for `xoauth2` the access token.
@@ -40,9 +42,10 @@ pub(crate) struct Config {
     /// How to log in. Without it `plain`, or `login` where the server does not offer that.
     #[serde(default)]
     pub(crate) login: Option<Mechanism>,
-    /// What this machine calls itself to the server. Without it its host name.
+    /// What this machine calls itself to the server, such as `"gate.example.com"`. Without it its host name if that has a
+    /// domain, and else its address.
     #[serde(default)]
-    pub(crate) hello: Option<String>,
+    pub(crate) ehlo_name: Option<String>,
     /// The sender, for instance `"Watchpost <watchpost@example.com>"`.
     pub(crate) from: Mailbox,
     /// Who the mail is for.
@@ -70,11 +73,12 @@ pub(crate) struct Config {
     /// Where the picture goes.
     #[serde(default)]
     pub(crate) picture: Picture,
-    /// How long the server may take to answer, for instance `"10s"`, which is the default. The timeout of the sink
-    /// limits it too.
-    #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
-    #[schemars(with = "Option<String>")]
-    pub(crate) timeout: Duration,
+    /// How long the server may take for one answer, for instance `"30s"`. Without it as long as the standard wants (RFC
+    /// 5321): 5m, and 10m after the whole mail, which a server that is hurried gets again. The timeout of the sink limits
+    /// it too.
+    #[serde(default, deserialize_with = "duration::read_optional")]
+    #[schemars(with = "Option<TimeSpan>")]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How the connection is encrypted.
@@ -117,11 +121,6 @@ pub(crate) enum Picture {
     None,
 }
 
-/// A password, which is never shown.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Secret(pub(crate) String);
-
 /// An address with or without a name: `gate@example.com` or `Gate <gate@example.com>`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(transparent)]
@@ -133,6 +132,11 @@ pub(crate) struct Mailbox(#[schemars(with = "String")] pub(crate) Address);
 pub(crate) struct Html(#[schemars(with = "String")] pub(crate) Option<Template>);
 
 impl Config {
+    /// How long the server may take for its steps.
+    pub(crate) fn waits(&self) -> Waits {
+        self.timeout.map_or(Waits::STANDARD, Waits::each)
+    }
+
     /// Everybody the mail goes to, each once.
     pub(crate) fn recipients(&self) -> Vec<lettre::Address> {
         let mut all: Vec<lettre::Address> = Vec::new();
@@ -162,12 +166,12 @@ impl Config {
         if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
             return Err(Fail::bad_config(
                 "/to",
-                "nobody would get the mail; write at least one address",
+                "there is no recipient; write at least one address",
             ));
         }
-        if !self.hello.as_deref().is_none_or(is_host_name) {
+        if !self.ehlo_name.as_deref().is_none_or(is_host_name) {
             return Err(Fail::bad_config(
-                "/hello",
+                "/ehlo_name",
                 "it has to be a host name, such as gate.example.com",
             ));
         }
@@ -196,11 +200,11 @@ impl Config {
             )),
             (None, Some(_), _) | (None, _, Some(_)) => Err(Fail::bad_config(
                 "/user",
-                "there is a password, but nobody to log in as",
+                "there is a password, but no user to log in as",
             )),
             (None, None, None) if self.login.is_some() => Err(Fail::bad_config(
                 "/user",
-                "there is `login`, but nobody to log in as",
+                "there is `login`, but no user to log in as",
             )),
             (Some(_), None, None) => Err(Fail::bad_config(
                 "/password_file",
@@ -209,7 +213,7 @@ impl Config {
             (Some(_), ..) if self.security == Security::None && !LOOPBACK.contains(&self.server.as_str()) => {
                 Err(Fail::bad_config(
                     "/security",
-                    "the password would be read by everybody on the way; use starttls or tls, or leave out `user`",
+                    "the password could be read on the way; use starttls or tls, or leave out `user`",
                 ))
             }
             _ => Ok(()),
@@ -217,32 +221,25 @@ impl Config {
     }
 }
 
-impl Picture {
-    /// What makes a smaller mail.
-    pub(crate) fn less(self) -> Option<Self> {
-        match self {
-            Self::Both => Some(Self::Inline),
-            Self::Inline | Self::Attached => Some(Self::None),
-            Self::None => None,
-        }
-    }
-}
-
 impl Mechanism {
-    /// The same in the words of the library, best first.
-    pub(crate) fn offered(how: Option<Self>) -> &'static [Offered] {
-        match how {
-            None => &[Offered::Plain, Offered::Login],
-            Some(Self::Plain) => &[Offered::Plain],
-            Some(Self::Login) => &[Offered::Login],
-            Some(Self::Xoauth2) => &[Offered::Xoauth2],
-        }
+    /// The kind of login that is set, or else the best of those that the server offers; `None` if it does not offer that.
+    pub(crate) fn choose(set: Option<Self>, offered: &[String]) -> Option<Self> {
+        let usable: &[Self] = match set {
+            None => &[Self::Plain, Self::Login],
+            Some(Self::Plain) => &[Self::Plain],
+            Some(Self::Login) => &[Self::Login],
+            Some(Self::Xoauth2) => &[Self::Xoauth2],
+        };
+        let is_offered = |how: &&Self| offered.iter().any(|offer| offer == how.name());
+        usable.iter().find(is_offered).copied()
     }
-}
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("…")
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::Xoauth2 => "XOAUTH2",
+        }
     }
 }
 
@@ -292,7 +289,9 @@ struct Texts;
 
 impl Texts {
     fn subject() -> Template {
-        built_in(Template::parse("[{{ severity }}] {{ title }}"))
+        built_in(Template::parse(
+            "[{{ severity }}{{ ', late' if late }}] {{ title }}",
+        ))
     }
 
     fn text() -> Template {
@@ -316,10 +315,6 @@ pub(crate) fn is_host_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
 }
 
-const fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,7 +330,9 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.security, Security::Starttls);
         assert!(config.html.0.is_some() && read(r#","html":"""#).unwrap().html.0.is_none());
-        assert_eq!(config.timeout, Duration::from_secs(10));
+        assert_eq!(config.waits(), Waits::STANDARD);
+        let hurried = read(r#","timeout":"7s""#).unwrap();
+        assert_eq!(hurried.waits(), Waits::each(Duration::from_secs(7)));
         assert_eq!(config.check(), Ok(()));
     }
 
@@ -357,7 +354,7 @@ mod tests {
             (r#","reply_to":"gate@bücher.example""#, "xn--"),
             (r#","subject":"{{ title""#, "it is no template"),
             (r#","html":"{% if %}""#, "it is no template"),
-            (r#","timeout":"0s""#, "`0s` is no time at all"),
+            (r#","timeout":"0s""#, "`0s` is not a duration"),
             (r#","subjekt":"x""#, "unknown field `subjekt`"),
         ] {
             let error = read(more).unwrap_err();
@@ -378,7 +375,7 @@ mod tests {
             ),
             (r#","user":"u","password":"p","security":"none""#, "/security"),
             (r#","ca_file":"ca.pem""#, "/ca_file"),
-            (r#","hello":"a b""#, "/hello"),
+            (r#","ehlo_name":"a b""#, "/ehlo_name"),
         ] {
             let more = more.to_owned();
             let json =

@@ -8,15 +8,13 @@ use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
 use lettre::message::{Body, Message, MultiPart, SinglePart};
-use watchpost_sink::{Alert, Fail, Frame, Severity};
+use watchpost_sink::picture::{Picture as Shown, Pictures};
+use watchpost_sink::{Alert, Fail, Severity};
 
 use crate::config::{Config, Mailbox, Picture};
 
 /// Longest subject, in characters. What is longer is cut by most mail programs too.
 const MAX_SUBJECT: usize = 200;
-
-/// Stands in a mail instead of the picture that the server does not take.
-const LEFT_OUT: &str = "The picture was left out: the mail server takes no mail that large.";
 
 /// Where the pictures stand in the HTML.
 const PICTURES: &str = "<!--pictures-->";
@@ -24,13 +22,15 @@ const PICTURES: &str = "<!--pictures-->";
 /// The mail for this alert as it goes over the wire after `DATA`, with the dot that ends it. It is the same on every try
 /// but for the marks between its parts.
 ///
-/// `picture` may be less than the site wants, for a server that takes no mail so large; the mail says so then.
+/// `pictures` and the `place` where they go may be less than the site wants, for a server that takes no mail so large; the
+/// mail says so then.
 ///
 /// # Errors
 /// A permanent failure: a template does not work with this alert.
 pub(crate) fn compose(
     config: &Config,
-    picture: Picture,
+    pictures: &Pictures<'_>,
+    place: Picture,
     instance: &str,
     alert: &Alert<'_>,
 ) -> Result<String, Fail> {
@@ -44,7 +44,7 @@ pub(crate) fn compose(
         .subject(one_line(&config.subject.render(alert)?))
         // The same for every try, so that whoever gets a mail twice can know.
         .message_id(Some(format!("<{}.{instance}@{domain}>", alert.id())))
-        // RFC 3834: nobody on holiday answers to this.
+        // RFC 3834: no holiday notice answers to this.
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
         // RFC 2919: what a reader can sort by.
@@ -64,7 +64,7 @@ pub(crate) fn compose(
     if let Some(Mailbox(mailbox)) = &config.reply_to {
         builder = builder.reply_to(mailbox.clone());
     }
-    let message = match body(config, picture, alert)? {
+    let message = match body(config, pictures, place, alert)? {
         Content::Text(part) => builder.singlepart(part),
         Content::Parts(parts) => builder.multipart(parts),
     };
@@ -97,66 +97,73 @@ enum Content {
     Parts(MultiPart),
 }
 
-fn body(config: &Config, picture: Picture, alert: &Alert<'_>) -> Result<Content, Fail> {
+fn body(
+    config: &Config,
+    pictures: &Pictures<'_>,
+    place: Picture,
+    alert: &Alert<'_>,
+) -> Result<Content, Fail> {
     let html = config.html.0.as_ref();
     let mut html = html.map(|html| html.render(alert)).transpose()?;
     let mut words = config.text.render(alert)?;
-    if picture == Picture::None && config.picture != Picture::None && !alert.frames().is_empty() {
-        words += &format!("\n\n{LEFT_OUT}\n");
-        html = html.map(|html| place(html, &format!("<p>{LEFT_OUT}</p>\n")));
+    if let (Some(why), false) = (&pictures.left_out, config.picture == Picture::None) {
+        words += &format!("\n\n{why}\n");
+        html = html.map(|html| put(html, &format!("<p>{}</p>\n", escaped(why))));
     }
-    let (shown, attached) = match (picture, &html) {
+    let (shown, attached) = match (place, &html) {
         (Picture::None, _) => (false, false),
         (Picture::Attached, _) | (_, None) => (false, true),
         (Picture::Inline, Some(_)) => (true, false),
         (Picture::Both, Some(_)) => (true, true),
     };
-    let frames = alert.frames();
+    let list = &pictures.list;
     let words = text_part(ContentType::TEXT_PLAIN, words);
     let words = match html {
         None => Content::Text(words),
         Some(html) => {
             let both = MultiPart::alternative().singlepart(words);
-            Content::Parts(if shown && !frames.is_empty() {
-                both.multipart(with_pictures(html, alert)?)
+            Content::Parts(if shown && !list.is_empty() {
+                both.multipart(with_pictures(html, alert, list)?)
             } else {
                 both.singlepart(text_part(ContentType::TEXT_HTML, html))
             })
         }
     };
-    if !attached || frames.is_empty() {
+    if !attached || list.is_empty() {
         return Ok(words);
     }
     let mut parts = match words {
         Content::Text(words) => MultiPart::mixed().singlepart(words),
         Content::Parts(words) => MultiPart::mixed().multipart(words),
     };
-    for frame in frames {
-        let place = ContentDisposition::attachment(&file_name(alert, frame));
+    for (index, picture) in list.iter().enumerate() {
+        let disposition = ContentDisposition::attachment(&file_name(alert, list, index));
         parts = parts.singlepart(
             SinglePart::builder()
-                .header(media_type(frame))
-                .header(place)
-                .body(encoded(frame)?),
+                .header(media_type(picture))
+                .header(disposition)
+                .body(encoded(picture)?),
         );
     }
     Ok(Content::Parts(parts))
 }
 
 /// HTML with its pictures, each shown by its Content-ID.
-fn with_pictures(html: String, alert: &Alert<'_>) -> Result<MultiPart, Fail> {
+fn with_pictures(html: String, alert: &Alert<'_>, list: &[Shown<'_>]) -> Result<MultiPart, Fail> {
     let mut shown = String::new();
     let mut pictures = Vec::new();
-    for (index, frame) in alert.frames().iter().enumerate() {
+    for (index, picture) in list.iter().enumerate() {
         let id = format!("picture-{}@{}", index + 1, alert.id());
         shown += &format!("<p><img src=\"cid:{id}\" alt=\"picture\" style=\"max-width: 100%\"></p>\n");
-        let picture = SinglePart::builder()
-            .header(media_type(frame))
-            .header(ContentDisposition::inline_with_name(&file_name(alert, frame)))
+        let part = SinglePart::builder()
+            .header(media_type(picture))
+            .header(ContentDisposition::inline_with_name(&file_name(
+                alert, list, index,
+            )))
             .header(ContentId::from(format!("<{id}>")));
-        pictures.push(picture.body(encoded(frame)?));
+        pictures.push(part.body(encoded(picture)?));
     }
-    let mut related = MultiPart::related().singlepart(text_part(ContentType::TEXT_HTML, place(html, &shown)));
+    let mut related = MultiPart::related().singlepart(text_part(ContentType::TEXT_HTML, put(html, &shown)));
     for picture in pictures {
         related = related.singlepart(picture);
     }
@@ -164,7 +171,7 @@ fn with_pictures(html: String, alert: &Alert<'_>) -> Result<MultiPart, Fail> {
 }
 
 /// Puts the pictures where they belong: at their mark, or else at the end of the page.
-fn place(mut html: String, pictures: &str) -> String {
+fn put(mut html: String, pictures: &str) -> String {
     match html.find(PICTURES).or_else(|| html.rfind("</body>")) {
         Some(at) => html.insert_str(at, pictures),
         None => html += pictures,
@@ -186,21 +193,37 @@ fn text_part(kind: ContentType, text: String) -> SinglePart {
         .body(body.unwrap_or_else(|_| Body::new(text)))
 }
 
-fn encoded(frame: &Frame<'_>) -> Result<Body, Fail> {
-    let body = Body::new_with_encoding(frame.bytes().to_vec(), ContentTransferEncoding::Base64);
+fn encoded(picture: &Shown<'_>) -> Result<Body, Fail> {
+    let body = Body::new_with_encoding(picture.bytes.to_vec(), ContentTransferEncoding::Base64);
     body.map_err(|_| Fail::permanent("the picture cannot be encoded"))
 }
 
-fn media_type(frame: &Frame<'_>) -> ContentType {
+fn media_type(picture: &Shown<'_>) -> ContentType {
     let unknown = || ContentType::parse("application/octet-stream");
-    ContentType::parse(frame.mime())
+    ContentType::parse(&picture.mime)
         .or_else(|_| unknown())
         .unwrap_or(ContentType::TEXT_PLAIN)
 }
 
-/// A name that tells files of several mails apart in one folder.
-fn file_name(alert: &Alert<'_>, frame: &Frame<'_>) -> String {
-    format!("{}-{}", plain(alert.id()), plain(frame.name()))
+/// The one name of an alert's picture, which tells files of several mails apart in one folder.
+fn file_name(alert: &Alert<'_>, list: &[Shown<'_>], index: usize) -> String {
+    let (id, count) = (plain(alert.id()), list.len());
+    let ending = match &*list[index].mime {
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
+        _ => "bin",
+    };
+    match count {
+        1 => format!("alert-{id}.{ending}"),
+        _ => format!("alert-{id}-{}.{ending}", index + 1),
+    }
+}
+
+/// As it has to stand in HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Letters, digits, `.`, `-` and `_`; everything else as `_`.

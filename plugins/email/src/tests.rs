@@ -1,5 +1,8 @@
 //! The sink on the bench, with a real mail server.
 
+mod servers;
+mod trust;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,7 +14,7 @@ use watchpost_testkit::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 use crate::Email;
 
 /// A configuration for `server`, with `more` of it on top.
-fn config(server: &SmtpServer, more: Value) -> Value {
+pub(crate) fn config(server: &SmtpServer, more: Value) -> Value {
     let mut config = json!({
         "server": "localhost",
         "port": server.port(),
@@ -28,15 +31,15 @@ fn config(server: &SmtpServer, more: Value) -> Value {
     config
 }
 
-fn create(config: &Value) -> Bench<Email> {
-    Bench::create(&config.to_string(), std::env::temp_dir()).unwrap()
+pub(crate) fn create(config: &Value) -> Bench<Email> {
+    Bench::create(&config.to_string(), watchpost_testkit::state_dir()).unwrap()
 }
 
-fn bench(server: &SmtpServer, more: Value) -> Bench<Email> {
+pub(crate) fn bench(server: &SmtpServer, more: Value) -> Bench<Email> {
     create(&config(server, more))
 }
 
-fn with_picture(id: &str) -> TestAlert {
+pub(crate) fn with_picture(id: &str) -> TestAlert {
     let frame = TestFrame {
         mime: "image/jpeg".into(),
         name: "frame.jpg".into(),
@@ -53,7 +56,7 @@ fn with_picture(id: &str) -> TestAlert {
 }
 
 /// All values of a header.
-fn header<'a>(mail: &'a Value, name: &str) -> Vec<&'a str> {
+pub(crate) fn header<'a>(mail: &'a Value, name: &str) -> Vec<&'a str> {
     let headers = mail["headers"].as_array().unwrap();
     let wanted = headers
         .iter()
@@ -61,7 +64,7 @@ fn header<'a>(mail: &'a Value, name: &str) -> Vec<&'a str> {
     wanted.map(|header| header[1].as_str().unwrap()).collect()
 }
 
-fn text(part: &Value) -> String {
+pub(crate) fn text(part: &Value) -> String {
     String::from_utf8(bytes(part)).unwrap()
 }
 
@@ -101,7 +104,7 @@ fn a_mail_carries_the_picture_byte_for_byte_inline_and_attached() {
         panic!("{mail:#}");
     };
     assert!(
-        text(words).contains("Somebody climbs the fence at the gate."),
+        text(words).contains("A person climbs the fence at the gate."),
         "{}",
         text(words)
     );
@@ -116,14 +119,17 @@ fn a_mail_carries_the_picture_byte_for_byte_inline_and_attached() {
         [&inline["disposition"], &attached["disposition"]],
         ["inline", "attachment"]
     );
-    assert_eq!(attached["name"], "7-frame.jpg");
+    assert_eq!(
+        [&attached["name"], &inline["name"]],
+        ["alert-7.jpg", "alert-7.jpg"]
+    );
     for picture in [inline, attached] {
         assert!(bytes(picture) == alert.frames[0].bytes, "the picture was altered");
     }
 }
 
 #[test]
-fn the_headers_say_who_what_and_that_no_man_wrote_it() {
+fn the_headers_say_who_what_and_that_a_machine_wrote_it() {
     let server = SmtpServer::start().unwrap();
     let more = json!({
         "to": ["Guard <guard@example.com>"], "cc": ["Büro <office@example.com>"], "bcc": ["boss@example.com"],
@@ -187,12 +193,12 @@ fn an_alert_cannot_add_headers_recipients_or_mails() {
     let parts = mail["parts"].as_array().unwrap();
     let words = text(&parts[0]).replace("\r\n", "\n");
     assert!(
-        words.contains("\u{2028}<script>\n.\n.\n.\n\nReceived"),
+        words.contains("\u{2028}<script>\n.\n.\n.\n\nHappened"),
         "{words:?}"
     );
     assert!(!text(&parts[1]).contains("<script>"), "HTML is escaped");
     assert_eq!(parts[3]["type"], "application/octet-stream");
-    assert_eq!(parts[3]["name"], "7-..__x___Bcc__a_b.example");
+    assert_eq!(parts[3]["name"], "alert-7.bin");
     assert!(bytes(&parts[3]) == alert.frames[0].bytes);
 }
 
@@ -267,7 +273,7 @@ fn said(bench: &mut Bench<Email>) -> [(Outcome, String, String); 2] {
 }
 
 #[test]
-fn what_is_wrong_with_the_server_is_told_and_keeps_the_alert() {
+fn what_is_wrong_with_the_server_names_its_key_and_keeps_the_alert() {
     let server = SmtpServer::start().unwrap();
     let tls = SmtpServer::with(&["--security", "tls", "--only", "SOMETHING"]).unwrap();
     let bare = SmtpServer::with(&["--security", "none"]).unwrap();
@@ -276,11 +282,11 @@ fn what_is_wrong_with_the_server_is_told_and_keeps_the_alert() {
         .local_addr()
         .unwrap()
         .port();
-    let nobody = json!({"user": null, "password": null});
+    let no_login = json!({"user": null, "password": null});
     let with = |mut more: Value| {
         more.as_object_mut()
             .unwrap()
-            .extend(nobody.as_object().unwrap().clone());
+            .extend(no_login.as_object().unwrap().clone());
         more
     };
     for (server, more, pointer, expected) in [
@@ -294,19 +300,19 @@ fn what_is_wrong_with_the_server_is_told_and_keeps_the_alert() {
             &server,
             json!({"ca_file": null}),
             "/ca_file",
-            "nobody this machine trusts",
+            "an authority that this machine does not trust",
         ),
         (
             &server,
             json!({"server": "127.0.0.1"}),
             "/server",
-            "the certificate is not for 127.0.0.1",
+            "the certificate of 127.0.0.1 is for localhost",
         ),
         (
             &server,
             json!({"security": "tls"}),
             "/security",
-            "no common encryption",
+            "does not speak TLS at this port",
         ),
         (&bare, with(json!({})), "/security", "offers no STARTTLS"),
         (
@@ -321,7 +327,7 @@ fn what_is_wrong_with_the_server_is_told_and_keeps_the_alert() {
             "/login",
             "does not offer this kind of login",
         ),
-        (&server, json!({"port": free}), "", "is not to be reached"),
+        (&server, json!({"port": free}), "", "takes no connections at port"),
         (
             &server,
             json!({"server": "no-such-host.invalid"}),
@@ -344,7 +350,7 @@ fn what_is_wrong_with_the_server_is_told_and_keeps_the_alert() {
         assert_eq!((probe.0, probe.1.as_str()), (outcome, pointer), "{}", probe.2);
         assert_eq!(
             (delivery.0, delivery.1.as_str()),
-            (Outcome::Retry, ""),
+            (Outcome::Retry, pointer),
             "{}",
             delivery.2
         );
@@ -381,14 +387,14 @@ fn a_file_without_certificates_is_a_mistake_in_the_configuration() {
     ] {
         std::fs::write(&file, content).unwrap();
         let config = config(&server, json!({ "ca_file": file })).to_string();
-        let fail = Bench::<Email>::create(&config, std::env::temp_dir()).unwrap_err();
+        let fail = Bench::<Email>::create(&config, watchpost_testkit::state_dir()).unwrap_err();
         assert_eq!(fail.outcome(), Outcome::BadConfig, "{fail}");
         assert_eq!(fail.notes().next().unwrap().0, "/ca_file", "{fail}");
     }
 }
 
 #[test]
-fn answers_of_4xx_are_tried_again_and_those_of_5xx_are_not() {
+fn a_refused_recipient_keeps_the_alert_and_a_refused_mail_does_not() {
     let server = SmtpServer::with(&[
         "--size",
         "20000",
@@ -402,12 +408,12 @@ fn answers_of_4xx_are_tried_again_and_those_of_5xx_are_not() {
         (
             json!(["later@example.com"]),
             Outcome::Retry,
-            "does not take the mail now: 451 4.7.1 greylisted",
+            "takes no mail for later@example.com: 451 4.7.1 greylisted",
         ),
         (
             json!(["never@example.com"]),
-            Outcome::Permanent,
-            "refuses the mail: 550 5.1.1 no such user",
+            Outcome::Retry,
+            "/to: localhost takes no mail for never@example.com: 550 5.1.1 no such user",
         ),
         (
             json!(["never@example.com", "later@example.com"]),
@@ -425,7 +431,10 @@ fn answers_of_4xx_are_tried_again_and_those_of_5xx_are_not() {
     endless.text = "x".repeat(30_000);
     let fail = bench.deliver(&endless).unwrap_err();
     assert_eq!(fail.outcome(), Outcome::Permanent, "{fail}");
-    assert!(fail.to_string().contains("552"), "{fail}");
+    assert!(
+        fail.to_string().contains("takes mails of up to 20000 bytes"),
+        "{fail}"
+    );
     assert_eq!(server.mails().unwrap().len(), 0);
     bench.deliver(&alert("8")).unwrap();
     assert_eq!(server.mails().unwrap().len(), 1);
@@ -449,8 +458,8 @@ fn a_server_that_takes_no_large_mails_gets_a_smaller_one() {
         assert_eq!(mails.len(), 1);
         assert_eq!(mails[0]["tree"], tree, "{size}");
         for part in mails[0]["parts"].as_array().unwrap().iter().take(2) {
-            let told = text(part).contains("The picture was left out");
-            assert_eq!(told, size == "20000", "{size}: {}", text(part));
+            let said = text(part).contains("The picture was left out");
+            assert_eq!(said, size == "20000", "{size}: {}", text(part));
         }
     }
 }
