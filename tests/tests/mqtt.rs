@@ -142,10 +142,10 @@ fn every_alert_arrives_though_the_broker_is_killed_twice() -> Result<()> {
         })?;
         resident.push(resident_kib(&hub)?);
         kill_between(&mut broker, &subscriber)?;
-        // The sink says so once an outage, and looks whether there are alerts or not.
+        // The sink logs it once an outage, and looks whether there are alerts or not.
         eventually("the loss noticed", PATIENCE, || {
             let log = hub.process().log();
-            match log.matches("nobody listens at the broker's port").count() {
+            match log.matches("takes no connections at port").count() {
                 count if count > before => Ok(()),
                 _ => Err(log),
             }
@@ -198,7 +198,7 @@ fn every_alert_arrives_though_the_broker_is_killed_twice() -> Result<()> {
 }
 
 #[test]
-fn a_site_appears_by_itself_and_its_last_will_is_told() -> Result<()> {
+fn a_site_appears_by_itself_and_leaves_its_last_will() -> Result<()> {
     if skip_without(&[Need::Mosquitto]) {
         return Ok(());
     }

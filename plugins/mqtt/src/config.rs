@@ -1,12 +1,12 @@
 //! What a site can set, and what of it cannot be.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_sink::{Fail, Template, duration};
+use watchpost_sink::units::{TimeSpan, duration};
+use watchpost_sink::{Fail, Secret, Template};
 
 /// Publishes every alert to an MQTT broker: a JSON document, the picture, and the last alert of each camera as a
 /// retained state.
@@ -18,7 +18,8 @@ pub(crate) struct Config {
     /// Whether the connection is encrypted. Without it the password can be read on the wire.
     #[serde(default = "yes")]
     pub(crate) tls: bool,
-    /// The certificate authority of the broker, as a PEM file. Without it, those that the system trusts.
+    /// The certificate authority of the broker, as a PEM file, or the broker's very certificate, which is then trusted as it
+    /// is. Without it, those that the system trusts.
     #[serde(default)]
     pub(crate) ca_file: Option<PathBuf>,
     /// A certificate to show to the broker, as a PEM file; with `key_file`.
@@ -39,7 +40,16 @@ pub(crate) struct Config {
     /// The version of the protocol: `"5"`, or `"3.1.1"` for a broker that is older.
     #[serde(default)]
     pub(crate) version: Version,
-    /// How the sink calls itself at the broker, for a broker that admits known names only. Two clients of the same
+    /// Whether the broker is to keep the last picture and state of each camera for later subscribers. `false` for a broker
+    /// that cannot.
+    #[serde(default = "yes")]
+    pub(crate) retain: bool,
+    /// How sure a message is: 1, and the broker acknowledges each; or 0 for a broker that acknowledges none. An alert then
+    /// counts as delivered when it has been sent.
+    #[serde(default = "one")]
+    #[schemars(range(max = 1))]
+    pub(crate) qos: u8,
+    /// How the sink calls itself at the broker, for a broker that accepts known names only. Two clients of the same
     /// name throw each other out. Without it, `watchpost`, the sink's name and a random number.
     #[serde(default)]
     pub(crate) client_id: Option<String>,
@@ -65,7 +75,7 @@ pub(crate) struct Config {
     pub(crate) home_assistant: Option<HomeAssistant>,
 }
 
-/// How Home Assistant is told of the site.
+/// How Home Assistant finds the site.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HomeAssistant {
@@ -77,7 +87,7 @@ pub(crate) struct HomeAssistant {
     pub(crate) site: String,
     /// How long a camera's sensor stays on after an alert, for instance `"60s"`.
     #[serde(default = "off_delay", deserialize_with = "duration::read")]
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeSpan")]
     pub(crate) off_delay: Duration,
 }
 
@@ -93,21 +103,16 @@ pub(crate) enum Version {
     V311,
 }
 
-/// What must not be shown.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
 impl Config {
     /// What the types cannot say.
     pub(crate) fn check(&self) -> Result<(), Fail> {
         self.address()?;
+        if self.qos > 1 {
+            return Err(Fail::bad_config(
+                "/qos",
+                "it is 0 or 1; an alert carries its id, so that who gets it twice can know",
+            ));
+        }
         if !self.tls {
             for (set, pointer) in [
                 (self.ca_file.is_some(), "/ca_file"),
@@ -194,6 +199,10 @@ fn yes() -> bool {
     true
 }
 
+fn one() -> u8 {
+    1
+}
+
 fn base() -> String {
     "watchpost".into()
 }
@@ -266,7 +275,7 @@ mod tests {
             ),
             (r#""server":"b:1","topic":"{{ bad""#, "it is no template"),
             (r#""server":"b:1","version":"4""#, "unknown variant `4`"),
-            (r#""server":"b:1","qos":2"#, "unknown field `qos`"),
+            (r#""server":"b:1","quality":2"#, "unknown field `quality`"),
             (
                 r#""server":"b:1","home_assistant":{"off_delay":"soon"}"#,
                 "`soon` is not a duration",

@@ -1,4 +1,4 @@
-//! What Home Assistant is told, so that a site and its cameras appear by themselves.
+//! What is published for Home Assistant, so that a site and its cameras appear by themselves.
 //!
 //! The form is Home Assistant's [device discovery](https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload),
 //! which version 2024.11 brought. A camera is a device with a binary sensor, an image and an event; the site is one
@@ -133,6 +133,7 @@ impl Discovery {
             payload: payload.to_string().into(),
             content_type: None,
             retain: true,
+            picture: false,
         }
     }
 }

@@ -2,24 +2,35 @@
 //!
 //! It knows nothing of backends and other sinks. A delivery has succeeded when the broker has acknowledged all of it.
 
+mod carry;
 mod config;
 mod discovery;
+mod error;
 mod link;
-mod tls;
 mod topics;
+mod transport;
 mod wire;
 
-use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 
 use bytes::Bytes;
-use watchpost_sink::{Alert, Call, Description, Fail, Host, Level, Needs, Sink, export_sink};
+use watchpost_sink::net::tls;
+use watchpost_sink::picture::{Ladder, Limits, Pictures, Refused};
+use watchpost_sink::serde_json::Value;
+use watchpost_sink::{
+    Alert, Call, Description, Fail, Host, Level, Needs, Outcome, Sink, Unanswered, export_sink, secret,
+};
 
+use crate::carry::Failure;
 use crate::config::Config;
 use crate::discovery::Discovery;
 use crate::link::{Delivery, Link};
-use crate::topics::Topics;
-use crate::wire::{Dial, Message, ONLINE};
+use crate::topics::{AlertTopics, Topics};
+use crate::wire::{Abilities, Dial, Message, ONLINE};
+
+/// After how many tries over which the connection ended with a picture in flight the picture is taken to be too large: a
+/// broker of version 3.1.1 has no other way to say so.
+const MAX_INTERRUPTED: u32 = 2;
 
 /// One broker.
 struct Mqtt {
@@ -27,6 +38,9 @@ struct Mqtt {
     discovery: Option<Discovery>,
     status_topic: String,
     link: Link,
+    host: Host,
+    ladder: Ladder,
+    unanswered: Unanswered,
 }
 
 impl Sink for Mqtt {
@@ -56,6 +70,9 @@ impl Sink for Mqtt {
             discovery,
             status_topic: config.status_topic(),
             link,
+            host: host.clone(),
+            ladder: Ladder::default(),
+            unanswered: Unanswered::load(host),
         })
     }
 
@@ -65,32 +82,42 @@ impl Sink for Mqtt {
             .discovery
             .as_ref()
             .and_then(|discovery| discovery.camera(alert, &topics));
-        let mut messages = Vec::new();
-        // The document of the alert comes last: who gets it finds the picture and the state in their places.
-        if let Some(topic) = &topics.picture {
-            messages.extend(alert.frames().iter().map(|frame| Message {
-                topic: topic.clone(),
-                payload: Bytes::copy_from_slice(frame.bytes()),
-                content_type: Some(frame.mime().to_owned()),
-                retain: true,
-            }));
+        let limits = match topics.picture {
+            Some(_) => Limits::NONE,
+            None => Limits::bytes(0),
+        };
+        let Self {
+            ladder,
+            link,
+            host,
+            unanswered,
+            ..
+        } = self;
+        let sent = ladder.send(alert, limits, |pictures| {
+            let delivery = Delivery {
+                messages: messages(alert, &topics, &pictures),
+                announcement: announcement.clone(),
+            };
+            link.deliver(delivery, call).map_err(|failure| match failure {
+                Failure::TooLarge(fail) => Refused::TooLarge(fail),
+                Failure::PictureRefused(fail) => {
+                    host.log(
+                        Level::Warn,
+                        format_args!("alert {} goes without its picture: {fail}", alert.id()),
+                    );
+                    Refused::Unwanted(fail)
+                }
+                Failure::PictureInterrupted(fail) if call.attempt() > MAX_INTERRUPTED => {
+                    Refused::TooLarge(fail)
+                }
+                Failure::Unanswered(why) => Refused::Otherwise(unanswered.sent(alert.id(), why)),
+                Failure::PictureInterrupted(fail) | Failure::Failed(fail) => Refused::Otherwise(fail),
+            })
+        });
+        if !matches!(&sent, Err(fail) if fail.outcome() == Outcome::Retry) {
+            unanswered.settled(alert.id());
         }
-        let document = Bytes::copy_from_slice(alert.json_text().as_bytes());
-        for (topic, retain) in [(topics.state, true), (topics.alert, false)] {
-            messages.extend(topic.map(|topic| Message {
-                topic,
-                payload: document.clone(),
-                content_type: Some("application/json".into()),
-                retain,
-            }));
-        }
-        self.link.deliver(
-            Delivery {
-                messages,
-                announcement,
-            },
-            call,
-        )
+        sent
     }
 
     fn probe(&mut self, call: &Call<'_>) -> Result<(), Fail> {
@@ -99,12 +126,13 @@ impl Sink for Mqtt {
             payload: ONLINE.into(),
             content_type: None,
             retain: true,
+            picture: false,
         };
         let delivery = Delivery {
             messages: vec![status],
             announcement: None,
         };
-        self.link.deliver(delivery, call)
+        self.link.deliver(delivery, call).map_err(Failure::into_fail)
     }
 
     fn description() -> Description {
@@ -126,34 +154,72 @@ impl Sink for Mqtt {
     }
 }
 
+/// What is published of an alert. The document comes last: who gets it finds the picture and the state in their places.
+fn messages(alert: &Alert<'_>, topics: &AlertTopics, pictures: &Pictures<'_>) -> Vec<Message> {
+    let mut messages = Vec::new();
+    if let Some(topic) = &topics.picture {
+        messages.extend(pictures.list.iter().map(|picture| Message {
+            topic: topic.clone(),
+            payload: Bytes::copy_from_slice(&picture.bytes),
+            content_type: Some(picture.mime.clone().into_owned()),
+            retain: true,
+            picture: true,
+        }));
+    }
+    let document = document(alert, pictures);
+    for (topic, retain) in [(&topics.state, true), (&topics.alert, false)] {
+        messages.extend(topic.clone().map(|topic| Message {
+            topic,
+            payload: document.clone(),
+            content_type: Some("application/json".into()),
+            retain,
+            picture: false,
+        }));
+    }
+    messages
+}
+
+/// The alert's document as it came, or with why its picture is not there.
+fn document(alert: &Alert<'_>, pictures: &Pictures<'_>) -> Bytes {
+    match (&pictures.left_out, alert.json()) {
+        (Some(why), Value::Object(document)) => {
+            let mut document = document.clone();
+            document.insert("picture_left_out".to_owned(), why.as_str().into());
+            Bytes::from(Value::Object(document).to_string())
+        }
+        _ => Bytes::copy_from_slice(alert.json_text().as_bytes()),
+    }
+}
+
 /// Reads the files that the configuration names.
 fn dial(config: &Config, host: &Host) -> Result<Dial, Fail> {
     let (broker, port) = config.address()?;
-    let password = match (&config.password_file, &config.password) {
-        (Some(path), _) => {
-            let text = fs::read_to_string(path).map_err(|e| {
-                Fail::bad_config(
-                    "/password_file",
-                    format_args!("{} cannot be read: {e}", path.display()),
-                )
-            })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        }
-        (None, Some(password)) => password.0.clone(),
-        (None, None) => String::new(),
-    };
+    let password = secret::either(
+        "/password_file",
+        config.password.as_ref(),
+        config.password_file.as_deref(),
+    )?;
     let client_id = config.client_id.clone().unwrap_or_else(|| {
         let random = RandomState::new().hash_one(host.instance());
         format!("watchpost-{}-{:08x}", host.instance(), random as u32)
     });
+    let files = tls::Files {
+        ca_file: config.ca_file.as_deref(),
+        cert_file: config.cert_file.as_deref(),
+        key_file: config.key_file.as_deref(),
+    };
     Ok(Dial {
         host: broker.to_owned(),
         port,
-        tls: config.tls.then(|| tls::client_config(config)).transpose()?,
-        login: config.user.clone().map(|user| (user, password)),
+        tls: config.tls.then(|| files.client_config()).transpose()?,
+        login: config
+            .user
+            .clone()
+            .map(|user| (user, password.unwrap_or_default())),
         version: config.version,
         client_id,
         status_topic: config.status_topic(),
+        abilities: Abilities::of(config.retain, config.qos),
     })
 }
 

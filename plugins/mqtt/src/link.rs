@@ -1,7 +1,7 @@
 //! Keeps a connection to the broker on a thread of its own, and hands messages over it one delivery at a time.
 //!
-//! A connection that breaks is never mended: what was under way has failed, and a new one is made. So a message is
-//! sent again only where the caller asks for it again.
+//! A connection that breaks is never mended: what was in flight has failed, and a new one is made. So a message is sent
+//! again only where the caller asks for it again.
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -14,6 +14,8 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{sleep, timeout_at};
 use watchpost_sink::{Call, Fail, Host, Level, Outcome};
 
+use crate::carry::{Failure, Progress, Stopped, carry, reason};
+use crate::error::{hung_up, no_acknowledgements, no_retain};
 use crate::wire::{Dial, Event, Message, ONLINE, Wire};
 
 /// Wait before the second try to connect; each further one is twice as long.
@@ -32,7 +34,7 @@ const MARGIN: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long the thread may take to end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Cameras that are announced. A backend that invents streams shall not fill the broker.
 const MAX_ANNOUNCED: usize = 1_000;
@@ -45,7 +47,7 @@ pub(crate) struct Link {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Something to hand over.
+/// Something to deliver.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// In this order.
@@ -58,17 +60,9 @@ pub(crate) struct Delivery {
 struct Job {
     delivery: Delivery,
     deadline: Instant,
-    answer: mpsc::SyncSender<Result<(), Fail>>,
-    /// Ends when nobody waits for the answer any more.
+    answer: mpsc::SyncSender<Result<(), Failure>>,
+    /// Ends when the caller does not wait for the answer any more.
     abandoned: oneshot::Receiver<()>,
-}
-
-/// How a delivery failed.
-enum Trouble {
-    /// The broker said no; the connection is well.
-    Refused(Fail),
-    /// The connection is of no use any more.
-    Broken(Fail),
 }
 
 impl Link {
@@ -76,20 +70,20 @@ impl Link {
     pub(crate) fn start(dial: Dial, greeting: Vec<Message>, host: &Host) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(1)
+            .max_blocking_threads(2)
             .build()?;
         let (jobs, waiting) = queue::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let keeper = Keeper {
+        let task = ConnectionTask {
             dial,
             greeting,
             host: host.clone(),
             refusal: None,
-            last_told: None,
+            last_logged: None,
         };
         let thread = thread::Builder::new()
             .name("mqtt".into())
-            .spawn(move || run(runtime, keeper, waiting, stopped))?;
+            .spawn(move || run(runtime, task, waiting, stopped))?;
         Ok(Self {
             jobs,
             stop: Some(stop),
@@ -98,7 +92,7 @@ impl Link {
     }
 
     /// Hands a delivery over and waits until the broker has acknowledged all of it.
-    pub(crate) fn deliver(&self, delivery: Delivery, call: &Call<'_>) -> Result<(), Fail> {
+    pub(crate) fn deliver(&self, delivery: Delivery, call: &Call<'_>) -> Result<(), Failure> {
         let patience = call
             .remaining()
             .map_or(USUAL_PATIENCE, |left| left.saturating_sub(MARGIN));
@@ -118,13 +112,13 @@ impl Link {
             match answered.recv_timeout(LOOK_INTERVAL) {
                 Ok(outcome) => return outcome,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Fail::fatal("the thread that keeps the connection has ended"));
+                    return Err(Fail::fatal("the thread that keeps the connection has ended").into());
                 }
                 Err(RecvTimeoutError::Timeout) if call.cancelled() => {
-                    return Err(Fail::retry("it was cancelled"));
+                    return Err(Fail::retry("the call was cancelled").into());
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() > deadline + MARGIN / 2 => {
-                    return Err(Fail::retry("there is no connection to the broker yet"));
+                    return Err(Fail::retry("there is no connection to the broker yet").into());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -144,54 +138,54 @@ impl Drop for Link {
 
 fn run(
     runtime: Runtime,
-    mut keeper: Keeper,
+    mut task: ConnectionTask,
     mut jobs: queue::UnboundedReceiver<Job>,
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async {
         tokio::select! {
             _ = stopped => {}
-            () = keeper.keep(&mut jobs) => {}
+            () = task.keep(&mut jobs) => {}
         }
     });
     // A name that is being resolved cannot be interrupted.
-    runtime.shutdown_timeout(FAREWELL);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
 }
 
-struct Keeper {
+struct ConnectionTask {
     dial: Dial,
     greeting: Vec<Message>,
     host: Host,
     /// The broker did not want the greeting, and no delivery has been better since. Some brokers hang up then.
     refusal: Option<Fail>,
-    /// What was last said of the connection, so that it is not said again and again.
-    last_told: Option<String>,
+    /// What was last logged of the connection, so that it is not logged again and again.
+    last_logged: Option<String>,
 }
 
-impl Keeper {
-    /// Connects, again and again, until nobody can have anything to deliver.
+impl ConnectionTask {
+    /// Connects, again and again, until nothing can come to be delivered.
     async fn keep(&mut self, jobs: &mut queue::UnboundedReceiver<Job>) {
         let mut wait = FIRST_WAIT;
         let mut first: Option<Job> = None;
         loop {
             match self.connect().await {
                 Ok(wire) => {
-                    self.tell(Level::Info, "connected to the broker");
+                    self.log_change(Level::Info, "connected to the broker");
                     let begun = Instant::now();
                     let fail = self.serve(wire, first.take(), jobs).await;
                     let Some(fail) = fail else { return };
                     let fail = self.refusal.take().unwrap_or(fail);
-                    self.tell(Level::Warn, &reason(&fail));
+                    self.log_change(Level::Warn, &reason(&fail));
                     // One that never lasts, for instance because another client has the same name, is not hurried.
                     if begun.elapsed() > LONGEST_WAIT {
                         wait = FIRST_WAIT;
                     }
                 }
                 Err(fail) => {
-                    self.tell(Level::Warn, &reason(&fail));
+                    self.log_change(Level::Warn, &reason(&fail));
                     let mut waiting = first.take().or_else(|| jobs.try_recv().ok());
                     while let Some(job) = waiting {
-                        job.answer(Err(fail.clone()));
+                        job.answer(Err(fail.clone().into()));
                         waiting = jobs.try_recv().ok();
                     }
                 }
@@ -208,33 +202,58 @@ impl Keeper {
 
     /// Makes a connection and publishes the greeting.
     async fn connect(&mut self) -> Result<Wire, Fail> {
-        let mut wire = Wire::new(&self.dial);
-        while !matches!(wire.next().await?, Event::Open) {}
+        let mut wire = self.open().await?;
         let status = Message {
             topic: self.dial.status_topic.clone(),
             payload: ONLINE.into(),
             content_type: None,
             retain: true,
+            picture: false,
         };
         let greeting = std::iter::once(status)
             .chain(self.greeting.iter().cloned())
             .collect();
         let limit = tokio::time::Instant::now() + USUAL_PATIENCE;
-        match timeout_at(limit, carry(&mut wire, greeting)).await {
+        match timeout_at(limit, carry(&mut wire, greeting, &mut Progress::default())).await {
             Ok(Ok(())) => Ok(wire),
-            Ok(Err(Trouble::Refused(fail))) => {
+            Ok(Err(Stopped::Refused(failure))) => {
                 // Alerts may be welcome all the same.
+                let fail = failure.into_fail();
                 let why = reason(&fail);
-                self.tell(Level::Warn, &format!("status or discovery: {why}"));
+                self.log_change(Level::Warn, &format!("status or discovery: {why}"));
                 self.refusal = Some(fail);
                 Ok(wire)
             }
             // No alert is to blame, whatever it is.
-            Ok(Err(Trouble::Broken(fail))) if fail.outcome() == Outcome::Permanent => {
+            Ok(Err(Stopped::Broken(_, fail))) if fail.outcome() == Outcome::Permanent => {
                 Err(Fail::retry(reason(&fail)))
             }
-            Ok(Err(Trouble::Broken(fail))) => Err(fail),
+            Ok(Err(Stopped::Broken(_, fail))) => Err(fail),
             Err(_) => Err(Fail::retry("the broker does not acknowledge what it is sent")),
+        }
+    }
+
+    /// A connection that the broker has accepted, with as much of what the site wants as it can do.
+    async fn open(&mut self) -> Result<Wire, Fail> {
+        loop {
+            let mut wire = Wire::new(&self.dial)?;
+            let fail = loop {
+                match wire.next().await {
+                    Ok(Event::Open) => return Ok(wire),
+                    Ok(_) => {}
+                    Err(fail) => break fail,
+                }
+            };
+            // The last will alone is reason enough for some brokers to refuse.
+            let abilities = &mut self.dial.abilities;
+            if abilities.retain && fail == no_retain() {
+                abilities.retain = false;
+            } else if abilities.acknowledges && fail == no_acknowledgements() {
+                abilities.acknowledges = false;
+            } else {
+                return Err(hung_up(self.dial.version, fail));
+            }
+            self.log_change(Level::Warn, &format!("{}; goes on without", reason(&fail)));
         }
     }
 
@@ -276,9 +295,10 @@ impl Keeper {
         }
         let new = delivery.announcement.filter(|message| self.learn(message));
         let messages = new.into_iter().chain(delivery.messages).collect();
+        let mut progress = Progress::default();
         let outcome = tokio::select! {
-            outcome = timeout_at(deadline.into(), carry(wire, messages)) => outcome,
-            // Half a delivery is under way, and its acknowledgement would be taken for that of the next.
+            outcome = timeout_at(deadline.into(), carry(wire, messages, &mut progress)) => outcome,
+            // Half a delivery is in flight, and its acknowledgement would be taken for that of the next.
             _ = &mut abandoned => return Some(Fail::retry("a delivery was cancelled")),
         };
         let (said, broken) = match outcome {
@@ -286,17 +306,23 @@ impl Keeper {
                 self.refusal = None;
                 (Ok(()), None)
             }
-            Ok(Err(Trouble::Refused(fail))) => (Err(fail), None),
-            Ok(Err(Trouble::Broken(fail))) => {
-                let fail = self.refusal.take().unwrap_or(fail);
-                (Err(fail.clone()), Some(fail))
-            }
+            Ok(Err(Stopped::Refused(failure))) => (Err(failure), None),
+            Ok(Err(Stopped::Broken(failure, fail))) => match self.refusal.take() {
+                // Some brokers hang up on a client whose status or discovery they refuse.
+                Some(refusal) => (Err(refusal.clone().into()), Some(refusal)),
+                None => (Err(failure), Some(fail)),
+            },
             Err(_) => {
-                let fail = Fail::retry("the broker does not acknowledge what it is sent");
-                (Err(fail.clone()), Some(fail))
+                let why = "the broker does not acknowledge what it is sent";
+                let failure = if progress.last_sent {
+                    Failure::Unanswered(why.to_owned())
+                } else {
+                    Fail::retry(why).into()
+                };
+                (Err(failure), Some(Fail::retry(why)))
             }
         };
-        // Nobody waits any more where this fails.
+        // The caller does not wait any more where this fails.
         let _ = answer.try_send(said);
         broken
     }
@@ -317,40 +343,17 @@ impl Keeper {
     }
 
     /// Logs a change of the connection, once.
-    fn tell(&mut self, level: Level, what: &str) {
-        if self.last_told.as_deref() != Some(what) {
+    fn log_change(&mut self, level: Level, what: &str) {
+        if self.last_logged.as_deref() != Some(what) {
             self.host.log(level, what);
-            self.last_told = Some(what.to_owned());
+            self.last_logged = Some(what.to_owned());
         }
     }
 }
 
 impl Job {
-    fn answer(self, outcome: Result<(), Fail>) {
-        // Nobody waits any more where this fails.
+    fn answer(self, outcome: Result<(), Failure>) {
+        // The caller does not wait any more where this fails.
         let _ = self.answer.try_send(outcome);
     }
-}
-
-/// Sends messages, each when the one before it is acknowledged. The first refusal is told after the others are known.
-///
-/// One at a time is faster than all at once with a broker that has Nagle's algorithm on, as mosquitto does by default:
-/// it would hold back a second acknowledgement until the system confirms the first, which takes 40 ms. A next
-/// message confirms it at once.
-async fn carry(wire: &mut Wire, messages: Vec<Message>) -> Result<(), Trouble> {
-    let mut refusal = None;
-    for message in messages {
-        wire.send(message).map_err(Trouble::Broken)?;
-        loop {
-            if let Event::Answered(verdict) = wire.next().await.map_err(Trouble::Broken)? {
-                refusal = refusal.or(verdict.err());
-                break;
-            }
-        }
-    }
-    refusal.map_or(Ok(()), |fail| Err(Trouble::Refused(fail)))
-}
-
-fn reason(fail: &Fail) -> String {
-    fail.notes().map(|(_, why)| why).collect::<Vec<_>>().join("; ")
 }
