@@ -3,10 +3,11 @@
 use serde_json::Value;
 use ureq::http;
 use url::form_urlencoded;
+use watchpost_sink::picture::Picture;
 use watchpost_sink::{Alert, Fail};
 
 use crate::config::{Body, Config, Method};
-use crate::message::{Message, Shot};
+use crate::message::{Message, base64};
 use crate::send::Request;
 
 /// The request for an alert, without a preset.
@@ -24,11 +25,20 @@ pub(crate) fn request(message: &Message<'_>, alert: &Alert<'_>, config: &Config)
         ),
         Body::Form => {
             let mut form = message.form();
-            form.extend(message.pictures.first().map(|shot| ("picture", shot.base64())));
+            form.extend(
+                message
+                    .pictures
+                    .first()
+                    .map(|picture| ("picture", base64(picture))),
+            );
             (urlencoded().to_owned(), urlencode(&form))
         }
         Body::Multipart => {
-            let files: Vec<_> = message.pictures.iter().map(|shot| ("picture", shot)).collect();
+            let files: Vec<_> = message
+                .pictures
+                .iter()
+                .map(|picture| ("picture", picture))
+                .collect();
             multipart(&message.form(), &files)
         }
         Body::Template => templated(alert, config)?,
@@ -51,10 +61,10 @@ pub(crate) fn urlencode(form: &[(&str, String)]) -> Vec<u8> {
 }
 
 /// Writes a form with files as `multipart/form-data` (RFC 7578). Returns its media type too.
-pub(crate) fn multipart(form: &[(&str, String)], files: &[(&str, &Shot<'_>)]) -> (String, Vec<u8>) {
+pub(crate) fn multipart(form: &[(&str, String)], files: &[(&str, &Picture<'_>)]) -> (String, Vec<u8>) {
     let contents = || {
         let texts = form.iter().map(|(_, text)| text.as_bytes());
-        texts.chain(files.iter().map(|(_, shot)| &*shot.bytes))
+        texts.chain(files.iter().map(|(_, picture)| &*picture.bytes))
     };
     // A boundary is a line that no part holds.
     let mut number = 0u32;
@@ -73,14 +83,14 @@ pub(crate) fn multipart(form: &[(&str, String)], files: &[(&str, &Shot<'_>)]) ->
         body.extend_from_slice(text.as_bytes());
         body.extend_from_slice(b"\r\n");
     }
-    for (name, shot) in files {
-        let (name, file, mime) = (quoted(name), quoted(shot.name), quoted(&shot.mime));
+    for (name, picture) in files {
+        let (name, file, mime) = (quoted(name), quoted(&picture.name), quoted(&picture.mime));
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
              Content-Type: {mime}\r\n\r\n"
         );
         body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(&shot.bytes);
+        body.extend_from_slice(&picture.bytes);
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());

@@ -11,10 +11,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
-use watchpost_sink::Template;
-use watchpost_sink::duration;
+use watchpost_sink::units::{ByteSize, TimeSpan, duration};
+use watchpost_sink::{Secret, Template};
 
-/// Tells every alert, with its picture, to a web service over HTTP.
+/// Sends every alert, with its picture, to a web service over HTTP.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -84,10 +84,11 @@ pub(crate) struct Config {
     pub(crate) link: Option<Template>,
     /// How large a picture may be, for instance `"500KiB"`; a larger one is scaled down. Without it what the preset's
     /// service takes, or any size.
-    #[serde(default, deserialize_with = "size")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "picture_size")]
+    #[schemars(with = "Option<ByteSize>")]
     pub(crate) max_picture: Option<usize>,
-    /// A file of certificate authorities (PEM) to trust instead of those of the system; an absolute path.
+    /// A file of certificate authorities (PEM) to trust instead of those of the system, or with the server's very
+    /// certificate, which is then trusted as it is; an absolute path.
     #[serde(default)]
     pub(crate) ca_file: Option<PathBuf>,
     /// A file with the certificate (PEM, with those in between) to show to the server; an absolute path.
@@ -103,7 +104,7 @@ pub(crate) struct Config {
     /// How long one request may take, for instance `"10s"`, which is the default. The timeout of the sink limits it
     /// too.
     #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "TimeSpan")]
     pub(crate) timeout: Duration,
 }
 
@@ -172,25 +173,14 @@ pub(crate) enum Picture {
     Carried,
     /// Only `link` is sent.
     Link,
-    /// Nothing is said of it.
+    /// Nothing.
     None,
-}
-
-/// A secret, which is never shown.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 impl Preset {
     /// Whether the token goes as `Authorization: Bearer`.
     pub(crate) fn bears_token(self) -> bool {
-        matches!(self, Self::Ntfy | Self::Slack | Self::Matrix | Self::Apprise)
+        self.service().wants(true).bearer
     }
 }
 
@@ -208,15 +198,13 @@ fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
 
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+fn picture_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    match text.parse::<bytesize::ByteSize>() {
-        Ok(size) if size.as_u64() >= 4096 => Ok(usize::try_from(size.as_u64()).ok()),
-        Ok(_) => Err(de::Error::custom(
+    let ByteSize(bytes) = text.parse().map_err(de::Error::custom)?;
+    if bytes < 4096 {
+        return Err(de::Error::custom(
             "less than 4KiB hold no picture; write `picture = \"none\"` to send none",
-        )),
-        Err(e) => Err(de::Error::custom(format_args!(
-            "`{text}` is not a size such as \"500KiB\": {e}"
-        ))),
+        ));
     }
+    Ok(usize::try_from(bytes).ok())
 }

@@ -1,12 +1,10 @@
 //! Who we are: tokens, passwords and the key that signs.
 
-use std::path::Path;
-
 use base64_simd::STANDARD;
 use ring::hmac;
-use watchpost_sink::Fail;
+use watchpost_sink::{Fail, secret};
 
-use crate::config::{Config, Secret};
+use crate::config::{Config, Preset};
 
 /// Begins a signing key that is written in base64.
 const KEY_MARK: &str = "whsec_";
@@ -18,25 +16,27 @@ const HIDDEN: &str = "[secret]";
 pub(crate) struct Credentials {
     token: Option<String>,
     authorization: Option<String>,
-    key: Option<hmac::Key>,
+    signing_key: Option<hmac::Key>,
     secrets: Vec<String>,
+    /// The key of the configuration that holds them, as a JSON pointer.
+    key: &'static str,
 }
 
 impl Credentials {
     /// Reads the files that the configuration names.
     pub(crate) fn new(config: &Config) -> Result<Self, Fail> {
-        let token = secret("/token_file", config.token.as_ref(), config.token_file.as_deref())?;
-        let password = secret(
+        let token = secret::either("/token_file", config.token.as_ref(), config.token_file.as_deref())?;
+        let password = secret::either(
             "/password_file",
             config.password.as_ref(),
             config.password_file.as_deref(),
         )?;
-        let signing = secret(
+        let signing = secret::either(
             "/signing_key_file",
             config.signing_key.as_ref(),
             config.signing_key_file.as_deref(),
         )?;
-        let bearer = config.preset.is_none_or(super::config::Preset::bears_token);
+        let bearer = config.preset.is_none_or(Preset::bears_token);
         let authorization = match (&config.user, &password, &token) {
             (Some(user), Some(password), _) => {
                 let pair = STANDARD.encode_to_string(format!("{user}:{password}"));
@@ -45,19 +45,40 @@ impl Credentials {
             (_, _, Some(token)) if bearer => Some(format!("Bearer {token}")),
             _ => None,
         };
-        let key = signing.as_deref().map(signing_key).transpose()?;
+        let signing_key = signing.as_deref().map(signing_key).transpose()?;
+        let key = match config {
+            Config {
+                token_file: Some(_), ..
+            } => "/token_file",
+            Config { token: Some(_), .. } => "/token",
+            Config {
+                password_file: Some(_),
+                ..
+            } => "/password_file",
+            Config {
+                password: Some(_), ..
+            } => "/password",
+            // There are none; or they are part of the address.
+            _ => "/url",
+        };
         let secrets = [token.clone(), password].into_iter().flatten().collect();
         Ok(Self {
             token,
             authorization,
-            key,
+            signing_key,
             secrets,
+            key,
         })
     }
 
     /// The token.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
+    }
+
+    /// The key of the configuration that holds them, as a JSON pointer.
+    pub(crate) fn key(&self) -> &'static str {
+        self.key
     }
 
     /// The value of the header `Authorization`.
@@ -67,7 +88,7 @@ impl Credentials {
 
     /// The headers of a signed message (Standard Webhooks 1.0.0, "Signature scheme"); none without a key.
     pub(crate) fn sign(&self, id: &str, unix_seconds: u64, body: &[u8]) -> Vec<(&'static str, String)> {
-        let Some(key) = &self.key else {
+        let Some(key) = &self.signing_key else {
             return Vec::new();
         };
         let mut context = hmac::Context::with_key(key);
@@ -97,28 +118,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-fn secret(pointer: &str, given: Option<&Secret>, file: Option<&Path>) -> Result<Option<String>, Fail> {
-    let Some(path) = file else {
-        return match given {
-            Some(Secret(text)) => usable(pointer.trim_end_matches("_file"), text).map(Some),
-            None => Ok(None),
-        };
-    };
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Fail::bad_config(pointer, format_args!("{} cannot be read: {e}", path.display())))?;
-    usable(pointer, text.trim_end_matches(['\r', '\n'])).map(Some)
-}
-
-fn usable(pointer: &str, text: &str) -> Result<String, Fail> {
-    if text.is_empty() || text.contains(|c: char| c.is_control()) {
-        return Err(Fail::bad_config(
-            pointer,
-            "it has to hold the secret in one line and nothing else",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
 fn signing_key(text: &str) -> Result<hmac::Key, Fail> {
     let bytes = match text.strip_prefix(KEY_MARK) {
         Some(encoded) => STANDARD.decode_to_vec(encoded).map_err(|_| {
@@ -142,8 +141,9 @@ mod tests {
         let credentials = Credentials {
             token: None,
             authorization: None,
-            key: Some(signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()),
+            signing_key: Some(signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()),
             secrets: Vec::new(),
+            key: "/url",
         };
         let body = br#"{"test": 2432232314}"#;
         let headers = credentials.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);

@@ -1,30 +1,36 @@
-//! The webhook sink: tells every alert, with its picture, to a web service over HTTP.
+//! The webhook sink: sends every alert, with its picture, to a web service over HTTP.
 //!
 //! It knows nothing of backends and other sinks. What a service wants is in `presets`.
 
+mod answer;
 mod body;
 mod config;
+mod context;
 mod credentials;
+mod head;
 mod message;
-mod picture;
 mod presets;
 mod send;
-mod tls;
+mod transport;
 
 use ureq::http;
-use watchpost_sink::{Alert, Call, Description, Fail, Host, Needs, Sink, export_sink};
+use watchpost_sink::picture::{Ladder, Limits};
+use watchpost_sink::{Alert, Call, Description, Fail, Host, Needs, Outcome, Sink, Unanswered, export_sink};
 
-use crate::config::Config;
+use crate::config::{Config, Picture};
+use crate::context::DeliveryContext;
 use crate::credentials::Credentials;
-use crate::message::{Limits, Message};
-use crate::presets::Service;
-use crate::send::{Courier, Request};
+use crate::message::Message;
+use crate::presets::Site;
+use crate::send::{HttpSender, NoAnswer, Request};
 
-/// One address that is told.
+/// One address that alerts are sent to.
 struct Webhook {
     config: Config,
-    courier: Courier,
-    service: Option<Service>,
+    http: HttpSender,
+    site: Option<Site>,
+    ladder: Ladder,
+    unanswered: Unanswered,
 }
 
 impl Sink for Webhook {
@@ -38,44 +44,51 @@ impl Sink for Webhook {
 
     fn create(config: Config, host: &Host) -> Result<Self, Fail> {
         let credentials = Credentials::new(&config)?;
-        let service = Service::new(&config, &credentials, host.instance());
-        let courier = Courier::new(&config, credentials)?;
+        let site = Site::new(&config, &credentials, host.instance());
+        let http = HttpSender::new(&config, credentials)?;
         Ok(Self {
             config,
-            courier,
-            service,
+            http,
+            site,
+            ladder: Ladder::default(),
+            unanswered: Unanswered::load(host),
         })
     }
 
     fn deliver(&mut self, alert: &Alert<'_>, call: &Call<'_>) -> Result<(), Fail> {
-        let mut own_headers = Vec::new();
+        let mut headers = Vec::new();
         for (name, value) in &self.config.headers {
-            own_headers.push((name.clone(), value.render(alert)?));
+            headers.push((name.clone(), value.render(alert)?));
         }
-        let limits = self.service.as_ref().map_or(Limits::NONE, Service::limits);
-        let message = Message::new(alert, &self.config, limits)?;
-        let errand = Errand {
-            courier: &self.courier,
-            call,
-            id: alert.id(),
-            headers: own_headers,
-        };
-        match &mut self.service {
-            Some(service) => service.tell(&message, &errand),
-            None => {
-                let request = body::request(&message, alert, &self.config)?;
-                errand.deliver(request).map(drop)
+        let limits = self.limits();
+        let context = DeliveryContext::new(&self.http, &mut self.unanswered, call, alert.id(), headers);
+        let (config, site) = (&self.config, &self.site);
+        let sent = self.ladder.send(alert, limits, |pictures| {
+            let message = Message::new(alert, config, pictures)?;
+            match site {
+                Some(site) => site.send(&message, &context),
+                None => {
+                    let request = body::request(&message, alert, config)?;
+                    context.deliver(request).map(drop)
+                }
             }
+        });
+        if !matches!(&sent, Err(fail) if fail.outcome() == Outcome::Retry) {
+            self.unanswered.settled(alert.id());
         }
+        sent
     }
 
     fn probe(&mut self, call: &Call<'_>) -> Result<(), Fail> {
-        if let Some(service) = &self.service {
-            return service.probe(&self.courier, call);
+        if let Some(site) = &self.site {
+            return site.probe(&self.http, call);
         }
         // Every server knows OPTIONS, or says that it does not; nothing is done by it.
         let request = Request::new(http::Method::OPTIONS, self.config.url.clone());
-        self.courier.send(&request, call)?.reachable()
+        self.http
+            .send(&request, call)
+            .map_err(NoAnswer::into_fail)?
+            .reachable()
     }
 
     fn description() -> Description {
@@ -100,36 +113,18 @@ impl Sink for Webhook {
     }
 }
 
-/// One alert on its way: what every request about it carries.
-struct Errand<'a> {
-    courier: &'a Courier,
-    call: &'a Call<'a>,
-    id: &'a str,
-    headers: Vec<(String, String)>,
-}
-
-impl Errand<'_> {
-    /// Sends a request with the alert's id and the site's headers; an answer other than 2xx is a failure.
-    fn deliver(&self, request: Request) -> Result<send::Answer, Fail> {
-        let answer = self.send(request)?;
-        answer.judge()?;
-        Ok(answer)
-    }
-
-    /// The same, whatever the answer.
-    fn send(&self, request: Request) -> Result<send::Answer, Fail> {
-        let mut request = request.header("Idempotency-Key", self.id);
-        if !request.bare {
-            for (name, value) in &self.headers {
-                request.headers.retain(|(set, _)| !set.eq_ignore_ascii_case(name));
-                request = request.header(name, value);
-            }
+impl Webhook {
+    /// What is known beforehand of the pictures that are taken.
+    fn limits(&self) -> Limits {
+        if self.config.picture != Picture::Carried {
+            return Limits::bytes(0);
         }
-        self.courier.send(&request, self.call)
+        let own = self.config.max_picture.map_or(Limits::NONE, Limits::bytes);
+        self.site.as_ref().map_or(own, |site| own.and(site.limits()))
     }
 }
 
-export_sink!(Webhook, id: "webhook", name: "Webhook", summary: "Tells every alert, with its picture, to a web service over HTTP.");
+export_sink!(Webhook, id: "webhook", name: "Webhook", summary: "Sends every alert, with its picture, to a web service over HTTP.");
 
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,18 @@
-//! An alert as it is told: texts from the site's templates, pictures that fit, a link.
+//! An alert as it is sent: texts from the site's templates, pictures that fit, a link.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
+use watchpost_sink::picture::Picture as Attachment;
+use watchpost_sink::picture::Pictures;
 use watchpost_sink::{Alert, Fail, Severity};
 
 use crate::config::{Config, Picture};
-use crate::picture;
 
 /// Ends a text that was cut.
 const CUT: char = '…';
 
-/// What is told.
+/// What is sent.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) id: &'a str,
@@ -20,58 +21,19 @@ pub(crate) struct Message<'a> {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) alert: &'a Value,
-    pub(crate) pictures: Vec<Shot<'a>>,
+    pub(crate) pictures: Vec<Attachment<'a>>,
     pub(crate) link: Option<String>,
     pub(crate) fields: Vec<(&'a str, String)>,
 }
 
-/// A picture to send.
-#[derive(Debug)]
-pub(crate) struct Shot<'a> {
-    pub(crate) mime: Cow<'a, str>,
-    pub(crate) name: &'a str,
-    pub(crate) bytes: Cow<'a, [u8]>,
-}
-
-/// What a service takes of a picture.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Its bytes.
-    pub(crate) bytes: usize,
-    /// Its longer side in pixels.
-    pub(crate) side: u32,
-}
-
-impl Limits {
-    /// No limits.
-    pub(crate) const NONE: Self = Self {
-        bytes: usize::MAX,
-        side: u32::MAX,
-    };
-
-    /// A limit on the bytes alone.
-    pub(crate) const fn bytes(bytes: usize) -> Self {
-        Self { bytes, ..Self::NONE }
-    }
-}
-
 impl<'a> Message<'a> {
-    /// Fills the templates in and makes the pictures fit.
-    pub(crate) fn new(alert: &'a Alert<'_>, config: &'a Config, limits: Limits) -> Result<Self, Fail> {
-        let limits = Limits {
-            bytes: limits.bytes.min(config.max_picture.unwrap_or(usize::MAX)),
-            ..limits
-        };
-        let mut pictures = Vec::new();
-        let mut left_out = None;
-        if config.picture == Picture::Carried && limits.bytes > 0 {
-            for frame in alert.frames() {
-                match picture::fit(frame, limits) {
-                    Ok(shot) => pictures.push(shot),
-                    Err(why) => left_out = Some(why),
-                }
-            }
-        }
+    /// Fills the templates in. The text says which picture is left out.
+    pub(crate) fn new(
+        alert: &'a Alert<'_>,
+        config: &'a Config,
+        pictures: Pictures<'a>,
+    ) -> Result<Self, Fail> {
+        let left_out = pictures.left_out.filter(|_| config.picture == Picture::Carried);
         let link = match config.picture {
             Picture::None => None,
             _ => config.link.as_ref().map(|link| link.render(alert)).transpose()?,
@@ -91,7 +53,7 @@ impl<'a> Message<'a> {
             title: config.title.render(alert)?,
             text,
             alert: alert.json(),
-            pictures,
+            pictures: pictures.list,
             link,
             fields,
         })
@@ -159,7 +121,7 @@ impl<'a> Message<'a> {
         let pictures = self
             .pictures
             .iter()
-            .map(|shot| json!({ "name": shot.name, "type": shot.mime, "base64": shot.base64() }));
+            .map(|picture| json!({ "name": picture.name, "type": picture.mime, "base64": base64(picture) }));
         map.insert("id".into(), self.id.into());
         map.insert("title".into(), self.title.as_str().into());
         map.insert("text".into(), self.text.as_str().into());
@@ -196,14 +158,12 @@ impl<'a> Message<'a> {
     }
 }
 
-impl Shot<'_> {
-    /// The picture in base64.
-    pub(crate) fn base64(&self) -> String {
-        base64_simd::STANDARD.encode_to_string(&self.bytes)
-    }
+/// A picture in base64.
+pub(crate) fn base64(picture: &Attachment<'_>) -> String {
+    base64_simd::STANDARD.encode_to_string(&picture.bytes)
 }
 
-/// Cuts a text to `max` units at a character, where `units` tells how many a character takes.
+/// Cuts a text to `max` units at a character, where `units` says how many a character takes.
 pub(crate) fn cut(text: &str, max: usize, units: fn(char) -> usize) -> Cow<'_, str> {
     if text.chars().map(units).sum::<usize>() <= max {
         return Cow::Borrowed(text);

@@ -2,32 +2,35 @@
 //!
 //! It knows nothing of alerts and of what a service makes of a request.
 
-use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustls::ClientConfig;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{self, Request as HttpRequest, header};
 use url::Url;
-use watchpost_sink::{Call, Fail, http::judge};
+use watchpost_sink::http::{self as meaning, Class};
+use watchpost_sink::net::{Cause, Unreachable, is_cancelled, tls};
+use watchpost_sink::{Call, Fail};
 
+use crate::answer::Answer;
 use crate::config::Config;
 use crate::credentials::Credentials;
-use crate::tls;
+use crate::head::Head;
+use crate::transport::{Connections, Exchange, Sent, Unresolved};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
-/// How much of an answer is told, in characters.
-const TOLD_CHARS: usize = 200;
-
-/// What is left of the call's time for all that is not waiting.
-const RESERVE: Duration = Duration::from_millis(200);
+/// How long the rest of an answer may take when its status has said all.
+const MAX_REST: Duration = Duration::from_secs(1);
 
 /// Sends requests for one sink.
 #[derive(Debug)]
-pub(crate) struct Courier {
+pub(crate) struct HttpSender {
     agent: Agent,
+    exchange: Exchange,
     credentials: Credentials,
     redirects: u32,
     timeout: Duration,
@@ -40,17 +43,44 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Whether the site's credentials and headers stay away, as it goes to somebody else.
-    pub(crate) bare: bool,
+    /// Whether the site's credentials and headers stay away, as it goes to another server than the site has named.
+    pub(crate) omit_credentials: bool,
+    /// Whether the answer's body says what the status does not: whether it is done.
+    pub(crate) body_decides: bool,
+    /// Whether it only prepares the message, which another request sends.
+    pub(crate) prepares: bool,
 }
 
-/// What a server said.
+/// Why there is no answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) text: String,
-    retry_after: Option<String>,
-    location: Option<String>,
+pub(crate) enum NoAnswer {
+    /// All of the request was sent: the server may have done it.
+    Unanswered {
+        /// What came instead of an answer.
+        why: String,
+        /// Whether that is the end of the connection.
+        closed: bool,
+    },
+    /// The connection ended in the middle of the request.
+    Interrupted(Fail),
+    /// Everything else.
+    Failed(Fail),
+}
+
+impl From<Fail> for NoAnswer {
+    fn from(fail: Fail) -> Self {
+        Self::Failed(fail)
+    }
+}
+
+impl NoAnswer {
+    /// What it comes to for a question that may be asked again.
+    pub(crate) fn into_fail(self) -> Fail {
+        match self {
+            Self::Unanswered { why, .. } => Fail::retry(why),
+            Self::Interrupted(fail) | Self::Failed(fail) => fail,
+        }
+    }
 }
 
 impl Request {
@@ -61,7 +91,9 @@ impl Request {
             url,
             headers: Vec::new(),
             body: Vec::new(),
-            bare: false,
+            omit_credentials: false,
+            body_decides: false,
+            prepares: false,
         }
     }
 
@@ -85,22 +117,38 @@ impl Request {
         self.headers.push((name.to_owned(), value));
         self
     }
+
+    /// The same, whose answer's body says whether it is done.
+    pub(crate) fn body_decides(mut self) -> Self {
+        self.body_decides = true;
+        self
+    }
+
+    /// The same, as one that only prepares the message.
+    pub(crate) fn prepares(mut self) -> Self {
+        self.prepares = true;
+        self
+    }
 }
 
-impl Courier {
+impl HttpSender {
     /// Reads the files that the configuration names.
     pub(crate) fn new(config: &Config, credentials: Credentials) -> Result<Self, Fail> {
-        let agent = Agent::config_builder()
+        let exchange = Exchange::default();
+        let settings = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
             .user_agent(concat!("watchpost-webhook/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls::config(config)?)
-            .build()
-            .new_agent();
+            .build();
+        let connections = Connections {
+            tls: client_config(config)?,
+            exchange: exchange.clone(),
+        };
         Ok(Self {
-            agent,
+            agent: Agent::with_parts(settings, connections, Unresolved),
+            exchange,
             credentials,
             redirects: config.redirects,
             timeout: config.timeout,
@@ -111,7 +159,7 @@ impl Courier {
     ///
     /// # Errors
     /// When there is no answer, or it leads elsewhere.
-    pub(crate) fn send(&self, request: &Request, call: &Call<'_>) -> Result<Answer, Fail> {
+    pub(crate) fn send(&self, request: &Request, call: &Call<'_>) -> Result<Answer, NoAnswer> {
         let mut url = request.url.clone();
         for left in (0..=self.redirects).rev() {
             let answer = self.exchange(request, &url, call)?;
@@ -120,159 +168,183 @@ impl Courier {
             }
             url = follow(&url, &answer, left)?;
         }
-        Err(Fail::permanent(
-            "the server redirects without end; correct the url",
-        ))
+        let why = "the server redirects without end; correct the address";
+        Err(Fail::misconfigured("/url", why).into())
     }
 
-    /// Sends a request; an answer other than 2xx is a failure.
-    pub(crate) fn deliver(&self, request: &Request, call: &Call<'_>) -> Result<Answer, Fail> {
-        let answer = self.send(request, call)?;
+    /// Asks something that has no effect; an answer other than 2xx is a failure.
+    pub(crate) fn ask(&self, request: &Request, call: &Call<'_>) -> Result<Answer, Fail> {
+        let answer = self.send(request, call).map_err(NoAnswer::into_fail)?;
         answer.judge()?;
         Ok(answer)
     }
 
-    fn exchange(&self, request: &Request, url: &Url, call: &Call<'_>) -> Result<Answer, Fail> {
+    fn exchange(&self, request: &Request, url: &Url, call: &Call<'_>) -> Result<Answer, NoAnswer> {
         let mut builder = HttpRequest::builder().method(&request.method).uri(url.as_str());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        if !request.bare {
-            if let Some(authorization) = self.credentials.authorization() {
-                builder = builder.header(header::AUTHORIZATION, authorization);
-            }
-            if let Some(id) = value_of(request, "Idempotency-Key") {
-                let now = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default()
-                    .as_secs();
-                for (name, value) in self.credentials.sign(id, now, &request.body) {
-                    builder = builder.header(name, value);
-                }
+        if !request.omit_credentials {
+            for (name, value) in self.own_headers(request) {
+                builder = builder.header(name, value);
             }
         }
-        let timeout = self.patience(call)?;
+        self.exchange.begin(call.wait(self.timeout)?);
         let answer = if request.body.is_empty() && request.method != http::Method::POST {
             let built = builder.body(()).map_err(|_| impossible())?;
-            self.agent.run(limited(&self.agent, built, timeout))
+            self.agent.run(built)
         } else {
             let built = builder.body(request.body.as_slice()).map_err(|_| impossible())?;
-            self.agent.run(limited(&self.agent, built, timeout))
+            self.agent.run(built)
         };
-        self.read(answer.map_err(|e| explain(url, &e))?, url)
+        match (answer, self.exchange.head()) {
+            (Ok(answer), head) => self.read(answer, head.unwrap_or_default(), request, url),
+            // The library cannot read what came, but it has a status, and that is an answer.
+            (Err(_), Some(head)) if !(request.body_decides && meaning::class(head.status) == Class::Done) => {
+                Ok(self.answer(head, String::new()))
+            }
+            (Err(error), _) => Err(self.no_answer(url, &error)),
+        }
     }
 
-    fn read(&self, mut answer: http::Response<ureq::Body>, url: &Url) -> Result<Answer, Fail> {
-        let text_of = |name| {
-            let value = answer.headers().get(name)?;
-            value.to_str().ok().map(str::to_owned)
+    fn own_headers(&self, request: &Request) -> Vec<(&str, String)> {
+        let mut headers = Vec::new();
+        if let Some(authorization) = self.credentials.authorization() {
+            headers.push((header::AUTHORIZATION.as_str(), authorization.to_owned()));
+        }
+        if let Some(id) = value_of(request, "Idempotency-Key") {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_secs();
+            headers.extend(self.credentials.sign(id, now, &request.body));
+        }
+        headers
+    }
+
+    fn read(
+        &self,
+        mut answer: http::Response<ureq::Body>,
+        head: Head,
+        request: &Request,
+        url: &Url,
+    ) -> Result<Answer, NoAnswer> {
+        let head = Head {
+            status: answer.status().as_u16(),
+            ..head
         };
-        let (retry_after, location) = (text_of(header::RETRY_AFTER), text_of(header::LOCATION));
-        let status = answer.status().as_u16();
+        if !request.body_decides {
+            self.exchange.hurry(MAX_REST);
+        }
         let body = answer
             .body_mut()
             .with_config()
             .limit(MAX_ANSWER_BYTES)
             .lossy_utf8(true);
-        let text = match body.read_to_string() {
-            Ok(text) => self.credentials.hide(&text),
+        match body.read_to_string() {
+            Ok(text) => Ok(self.answer(head, text)),
+            Err(error) if request.body_decides && meaning::class(head.status) == Class::Done => {
+                Err(self.no_answer(url, &error))
+            }
             // It is done or refused already; what is left of the answer changes nothing.
-            Err(ureq::Error::BodyExceedsLimit(_)) => String::new(),
-            Err(e) if (200..300).contains(&status) => return Err(explain(url, &e)),
-            Err(_) => String::new(),
-        };
-        Ok(Answer {
-            status,
-            text,
-            retry_after,
-            location,
-        })
+            Err(_) => Ok(self.answer(head, String::new())),
+        }
     }
 
-    /// How long the next request may take.
-    fn patience(&self, call: &Call<'_>) -> Result<Duration, Fail> {
-        if call.cancelled() {
-            return Err(Fail::retry("it was called off"));
-        }
-        let Some(remaining) = call.remaining() else {
-            return Ok(self.timeout);
+    fn answer(&self, head: Head, text: String) -> Answer {
+        Answer::new(head, text, &self.credentials)
+    }
+
+    /// Nothing was answered, or nothing that can be read. The address is shown without its path, which may be secret.
+    fn no_answer(&self, url: &Url, error: &ureq::Error) -> NoAnswer {
+        let origin = url.origin().ascii_serialization();
+        let why = match error {
+            ureq::Error::Other(inner) => match inner.downcast_ref::<Unreachable>() {
+                Some(unreachable) => return unreachable.clone().into_fail(key).into(),
+                None => format!("{origin} gave no proper answer"),
+            },
+            // These may hold the address.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => return impossible().into(),
+            ureq::Error::Io(error) if is_cancelled(error) => error.to_string(),
+            ureq::Error::Io(error) => {
+                let host = url.host_str().unwrap_or_default();
+                let unreachable =
+                    Unreachable::from_io(error, host, url.port_or_known_default().unwrap_or_default());
+                if key(unreachable.cause()).is_some() {
+                    return unreachable.into_fail(key).into();
+                }
+                match unreachable.cause() {
+                    Cause::Silent => format!("{origin} did not answer in time"),
+                    _ => format!("the connection to {origin} broke: {error}"),
+                }
+            }
+            other => format!("{origin} gave no proper answer: {other}"),
         };
-        match remaining.checked_sub(RESERVE).filter(|left| !left.is_zero()) {
-            Some(left) => Ok(left.min(self.timeout)),
-            None => Err(Fail::retry(
-                "no time was left for the next request; raise the sink's timeout",
-            )),
+        match self.exchange.sent() {
+            Sent::All => NoAnswer::Unanswered {
+                why,
+                closed: is_closed(error),
+            },
+            Sent::Part => NoAnswer::Interrupted(Fail::retry(why)),
+            Sent::Nothing => Fail::retry(why).into(),
         }
     }
 }
 
-impl Answer {
-    /// Whether it says that all is done.
-    pub(crate) fn judge(&self) -> Result<(), Fail> {
-        let told: String = self
-            .text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(TOLD_CHARS)
-            .collect();
-        judge(self.status, self.retry_after.as_deref(), &told, SystemTime::now())
+/// Whether an error is that the other side closed the connection.
+fn is_closed(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error {
+        ureq::Error::Io(error) => matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof),
+        _ => false,
     }
+}
 
-    /// A failure that passes, not before what the server says.
-    pub(crate) fn later(&self, why: String) -> Fail {
-        let too_many = judge(429, self.retry_after.as_deref(), "", SystemTime::now());
-        let wait = too_many.err().and_then(|fail| fail.retry_after());
-        let fail = Fail::retry(why);
-        match wait {
-            Some(wait) => fail.after(wait),
-            None => fail,
-        }
+/// Which key is to blame for what keeps from a server.
+fn key(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::NotTls | Cause::OtherName => Some("/url"),
+        Cause::Authority | Cause::Certificate => Some("/ca_file"),
+        Cause::ClientCertificate => Some("/cert_file"),
+        _ => None,
     }
+}
 
-    /// Whether the server is there, whatever it says of a question that it may not know.
-    pub(crate) fn reachable(&self) -> Result<(), Fail> {
-        if self.status < 500 || self.status == 501 {
-            return Ok(());
-        }
-        self.judge()
-    }
-
-    /// What it says, as JSON. `Null` if it is none.
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
+/// The encryption that the configuration asks for.
+fn client_config(config: &Config) -> Result<Option<Arc<ClientConfig>>, Fail> {
+    let files = tls::Files {
+        ca_file: config.ca_file.as_deref(),
+        cert_file: config.cert_file.as_deref(),
+        key_file: config.key_file.as_deref(),
+    };
+    match config.url.scheme() {
+        "https" => files.client_config().map(Some),
+        _ => Ok(None),
     }
 }
 
 /// Where a redirect leads to, with method and body as they were.
 fn follow(from: &Url, answer: &Answer, left: u32) -> Result<Url, Fail> {
     let status = answer.status;
-    let to = answer.location.as_deref().and_then(|to| from.join(to).ok());
+    let wrong = |why: &dyn std::fmt::Display| {
+        Fail::misconfigured("/url", format_args!("the server answered {status} and {why}"))
+    };
+    let to = answer.location().and_then(|to| from.join(to).ok());
     let Some(to) = to else {
-        return Err(Fail::permanent(format_args!(
-            "the server answered {status} and says not where to go"
-        )));
+        return Err(wrong(&"does not say where to go"));
     };
     let origin = to.origin().ascii_serialization();
     if left == 0 {
-        return Err(Fail::permanent(format_args!(
-            "the server answered {status} and leads to {origin}; write that address into `url`, or set `redirects`"
+        return Err(wrong(&format_args!(
+            "leads to {origin}; write that address into `url`, or set `redirects`"
         )));
     }
-    // What is secret goes to nobody whom the site has not named, and to nobody in the clear.
+    // What is secret goes to no server that the site has not named, and to none in the clear.
     let safe = to.host_str() == from.host_str() && (to.scheme() == "https" || from.scheme() == "http");
     if !safe || status == 303 {
-        return Err(Fail::permanent(format_args!(
-            "the server answered {status} and leads to {origin}, where a message may not follow; correct `url`"
+        return Err(wrong(&format_args!(
+            "leads to {origin}, where a message may not follow; correct `url`"
         )));
     }
     Ok(to)
-}
-
-fn limited<S: ureq::AsSendBody>(agent: &Agent, request: HttpRequest<S>, timeout: Duration) -> HttpRequest<S> {
-    agent
-        .configure_request(request)
-        .timeout_global(Some(timeout))
-        .build()
 }
 
 fn value_of<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -282,33 +354,4 @@ fn value_of<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 
 fn impossible() -> Fail {
     Fail::permanent("the request cannot be written; look at `url` and `headers`")
-}
-
-/// Nothing was answered, which may pass. The address is told without its path, which may be secret.
-fn explain(url: &Url, error: &ureq::Error) -> Fail {
-    let origin = url.origin().ascii_serialization();
-    Fail::retry(match error {
-        ureq::Error::HostNotFound => {
-            format!("the name in {origin} was not found; look at the name, and at the network")
-        }
-        ureq::Error::Timeout(_) => format!("{origin} did not answer in time"),
-        ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
-            format!("{origin} takes no connections ({e}); does the service run?")
-        }
-        ureq::Error::Io(e) if e.kind() == ErrorKind::PermissionDenied => {
-            format!("not allowed to connect to {origin} ({e}); grant its port under [sink.sandbox]")
-        }
-        ureq::Error::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-            distrust(&origin, e)
-        }
-        ureq::Error::Io(e) => format!("the connection to {origin} broke: {e}"),
-        ureq::Error::Rustls(e) => distrust(&origin, e),
-        // These may hold the address.
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => return impossible(),
-        other => format!("{origin} gave no proper answer: {other}"),
-    })
-}
-
-fn distrust(origin: &str, error: &dyn std::error::Error) -> String {
-    format!("no trust between {origin} and here ({error}); look at `ca_file`, `cert_file` and the clock")
 }

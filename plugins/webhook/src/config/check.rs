@@ -4,6 +4,7 @@ use ureq::http::{HeaderName, HeaderValue, header};
 use watchpost_sink::Fail;
 
 use super::{Body, Config, Method, Picture, Preset};
+use crate::presets::Wanted;
 
 /// Headers that follow from the request itself.
 const OWN_HEADERS: [HeaderName; 4] = [
@@ -151,29 +152,22 @@ impl Config {
 
     fn check_preset(&self, preset: Preset) -> Result<(), Fail> {
         let token = self.token.is_some() || self.token_file.is_some();
-        let (wants_token, wants_to) = match preset {
-            Preset::Telegram | Preset::Pushover | Preset::Matrix => (true, Some(true)),
-            Preset::Gotify => (true, Some(false)),
-            Preset::Ntfy => (false, Some(true)),
-            Preset::Slack => (false, Some(token)),
-            Preset::Discord | Preset::Teams => (false, Some(false)),
-            Preset::Apprise => (false, None),
-        };
-        if wants_token && !token {
+        let wants = preset.service().wants(token);
+        if wants.token == Wanted::Yes && !token {
             return bad(
                 "/token_file",
                 "this service wants a token; name the file that holds it",
             );
         }
-        if !wants_token && token && !preset.bears_token() {
+        if wants.token == Wanted::No && token {
             return bad(
                 "/token",
                 "this service has its secret in `url` and wants no token",
             );
         }
-        match (wants_to, self.to.as_deref()) {
-            (Some(true), None | Some("")) => bad("/to", "it has to say who the message is for"),
-            (Some(false), Some(_)) => bad(
+        match (wants.to, self.to.as_deref()) {
+            (Wanted::Yes, None | Some("")) => bad("/to", "it has to say who the message is for"),
+            (Wanted::No, Some(_)) => bad(
                 "/to",
                 "the address alone says where this message goes; leave it out",
             ),

@@ -12,90 +12,115 @@ mod slack;
 mod teams;
 mod telegram;
 
-use serde_json::Value;
+use std::cell::RefCell;
+
 use ureq::http::Method;
 use url::Url;
+use watchpost_sink::picture::{Limits, Refused};
 use watchpost_sink::{Call, Fail};
 
-use crate::Errand;
 use crate::config::{Config, Preset};
+use crate::context::DeliveryContext;
 use crate::credentials::Credentials;
-use crate::message::{Limits, Message};
-use crate::send::{Answer, Courier, Request};
+use crate::message::Message;
+use crate::send::{HttpSender, NoAnswer, Request};
+
+/// A kind of service.
+pub(crate) trait Service: Sync {
+    /// What has to be configured for it, where there is a token or none.
+    fn wants(&self, token: bool) -> Wants;
+
+    /// What it takes of a picture.
+    fn limits(&self, site: &Site) -> Limits;
+
+    /// Sends it a message.
+    fn send(&self, site: &Site, message: &Message<'_>, context: &DeliveryContext<'_>) -> Result<(), Refused>;
+
+    /// Asks something that is shown to no one.
+    fn probe(&self, site: &Site, http: &HttpSender, call: &Call<'_>) -> Result<(), Fail>;
+}
+
+/// What a service has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// `token` or `token_file`.
+    pub(crate) token: Wanted,
+    /// Whether the token goes as `Authorization: Bearer`.
+    pub(crate) bearer: bool,
+    /// `to`.
+    pub(crate) to: Wanted,
+}
+
+/// Whether a key has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Yes,
+    Maybe,
+    No,
+}
+
+impl Preset {
+    /// The service that it stands for.
+    pub(crate) fn service(self) -> &'static dyn Service {
+        match self {
+            Self::Ntfy => &ntfy::Ntfy,
+            Self::Telegram => &telegram::Telegram,
+            Self::Slack => &slack::Slack,
+            Self::Discord => &discord::Discord,
+            Self::Gotify => &gotify::Gotify,
+            Self::Pushover => &pushover::Pushover,
+            Self::Matrix => &matrix::Matrix,
+            Self::Apprise => &apprise::Apprise,
+            Self::Teams => &teams::Teams,
+        }
+    }
+}
 
 /// One service, as the site has it.
-#[derive(Debug)]
-pub(crate) struct Service {
-    preset: Preset,
+pub(crate) struct Site {
+    service: &'static dyn Service,
     url: Url,
     to: String,
     token: Option<String>,
     instance: String,
-    /// The alert of which the picture was uploaded last, and where to, so that a retry does not do it again.
-    uploaded: Option<(String, String)>,
+    /// The picture that was uploaded last, and where to, so that a retry does not do it again.
+    uploaded: RefCell<Option<Uploaded>>,
 }
 
-impl Service {
+/// Where a picture is that a message will refer to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Uploaded {
+    alert: String,
+    bytes: usize,
+    place: String,
+}
+
+impl Site {
     /// The service of the configuration's preset.
     pub(crate) fn new(config: &Config, credentials: &Credentials, instance: &str) -> Option<Self> {
         Some(Self {
-            preset: config.preset?,
+            service: config.preset?.service(),
             url: config.url.clone(),
             to: config.to.clone().unwrap_or_default(),
             token: credentials.token().map(str::to_owned),
             instance: instance.to_owned(),
-            uploaded: None,
+            uploaded: RefCell::new(None),
         })
     }
 
     /// What it takes of a picture.
     pub(crate) fn limits(&self) -> Limits {
-        match self.preset {
-            Preset::Ntfy => ntfy::PICTURE,
-            Preset::Telegram => telegram::PICTURE,
-            Preset::Slack if self.token.is_none() => NO_PICTURE,
-            Preset::Slack => slack::PICTURE,
-            Preset::Discord => discord::PICTURE,
-            Preset::Gotify => NO_PICTURE,
-            Preset::Pushover => pushover::PICTURE,
-            Preset::Matrix => matrix::PICTURE,
-            Preset::Apprise => apprise::PICTURE,
-            Preset::Teams => teams::PICTURE,
-        }
+        self.service.limits(self)
     }
 
-    /// Tells it.
-    pub(crate) fn tell(&mut self, message: &Message<'_>, errand: &Errand<'_>) -> Result<(), Fail> {
-        match self.preset {
-            Preset::Ntfy => ntfy::tell(self, message, errand),
-            Preset::Telegram => telegram::tell(self, message, errand),
-            Preset::Slack => slack::tell(self, message, errand),
-            Preset::Discord => discord::tell(self, message, errand),
-            Preset::Gotify => gotify::tell(self, message, errand),
-            Preset::Pushover => pushover::tell(self, message, errand),
-            Preset::Matrix => matrix::tell(self, message, errand),
-            Preset::Apprise => apprise::tell(self, message, errand),
-            Preset::Teams => teams::tell(self, message, errand),
-        }
+    /// Sends it a message.
+    pub(crate) fn send(&self, message: &Message<'_>, context: &DeliveryContext<'_>) -> Result<(), Refused> {
+        self.service.send(self, message, context)
     }
 
-    /// Asks something that nobody gets to see.
-    pub(crate) fn probe(&self, courier: &Courier, call: &Call<'_>) -> Result<(), Fail> {
-        let get = |path: &[&str]| Request::new(Method::GET, self.at(path));
-        match self.preset {
-            Preset::Ntfy => courier.deliver(&get(&["v1", "health"]), call).map(drop),
-            Preset::Telegram => telegram::probe(self, courier, call),
-            Preset::Slack => slack::probe(self, courier, call),
-            Preset::Discord => courier.deliver(&get(&[]), call).map(drop),
-            Preset::Gotify => courier.deliver(&get(&["health"]), call).map(drop),
-            Preset::Pushover => pushover::probe(self, courier, call),
-            Preset::Matrix => {
-                let request = get(&["_matrix", "client", "v3", "account", "whoami"]);
-                courier.deliver(&request, call).map(drop)
-            }
-            Preset::Apprise => courier.deliver(&get(&["status"]), call).map(drop),
-            Preset::Teams => reachable(self, courier, call),
-        }
+    /// Asks something that is shown to no one.
+    pub(crate) fn probe(&self, http: &HttpSender, call: &Call<'_>) -> Result<(), Fail> {
+        self.service.probe(self, http, call)
     }
 
     /// An address below the service's own.
@@ -107,31 +132,27 @@ impl Service {
         url
     }
 
+    fn get(&self, path: &[&str]) -> Request {
+        Request::new(Method::GET, self.at(path))
+    }
+
     fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
+    }
+
+    /// Whether anything answers at the address; whatever it says of a question it may not know.
+    fn reachable(&self, http: &HttpSender, call: &Call<'_>) -> Result<(), Fail> {
+        let request = Request::new(Method::OPTIONS, self.url.clone());
+        http.send(&request, call)
+            .map_err(NoAnswer::into_fail)?
+            .reachable()
     }
 }
 
 /// For services that take no picture.
 const NO_PICTURE: Limits = Limits::bytes(0);
 
-/// Whether anything answers at the address; whatever it says of a question it may not know.
-fn reachable(service: &Service, courier: &Courier, call: &Call<'_>) -> Result<(), Fail> {
-    let request = Request::new(Method::OPTIONS, service.url.clone());
-    courier.send(&request, call)?.reachable()
-}
-
 /// One of each character, for limits in characters.
 fn one(_: char) -> usize {
     1
-}
-
-/// A failure in an answer of 200: one of `passing` is worth another try.
-fn refused(answer: &Answer, what: &Value, passing: &[&str]) -> Fail {
-    let what = what.as_str().unwrap_or("something that is not understood");
-    let why = format!("the service answered {what}");
-    if passing.contains(&what) {
-        return answer.later(why);
-    }
-    Fail::permanent(why)
 }

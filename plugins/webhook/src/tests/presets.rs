@@ -180,7 +180,9 @@ fn slack_gets_the_picture_as_a_file_or_a_text_without() {
 
     for (error, outcome) in [
         ("ratelimited", Outcome::Retry),
-        ("channel_not_found", Outcome::Permanent),
+        ("channel_not_found", Outcome::Retry),
+        ("invalid_auth", Outcome::Retry),
+        ("invalid_blocks", Outcome::Permanent),
     ] {
         server.answer(HttpAnswer::status(200).body(json!({ "ok": false, "error": error }).to_string()));
         assert_eq!(
@@ -203,7 +205,7 @@ fn slack_gets_the_picture_as_a_file_or_a_text_without() {
 }
 
 #[test]
-fn discord_gets_the_picture_beside_a_message_that_calls_nobody() {
+fn discord_gets_the_picture_beside_a_message_that_calls_no_one() {
     let config =
         json!({ "preset": "discord", "path": "/api/webhooks/1/x", "fields": { "username": "Gate" } });
     let request = told(json!({}), config.clone(), &endless(true)).remove(0);
@@ -267,7 +269,7 @@ fn pushover_gets_an_attachment() {
         Outcome::Permanent
     );
     assert!(sink.probe().is_err());
-    assert_eq!(server.take()[1].target, "/1/users/validate.json");
+    assert_eq!(server.take()[2].target, "/1/users/validate.json");
 }
 
 #[test]
@@ -329,11 +331,11 @@ fn apprise_gets_attachments_and_its_strange_answers_are_understood() {
     let server = HttpServer::start().unwrap();
     let mut sink = bench(&at(&server, config));
     for (status, outcome) in [
-        (204, Outcome::Permanent),
+        (204, Outcome::Retry),
         (424, Outcome::Retry),
         (400, Outcome::Permanent),
     ] {
-        server.answer(HttpAnswer::status(status));
+        server.script(move |_| HttpAnswer::status(status));
         assert_eq!(
             sink.deliver(&pictured()).unwrap_err().outcome(),
             outcome,

@@ -27,7 +27,8 @@ fn only_the_named_authority_is_trusted() {
         .unwrap_err();
     assert_eq!(fail.outcome(), Outcome::Retry);
     assert!(
-        fail.to_string().contains("no trust between https://localhost"),
+        fail.to_string()
+            .contains("/ca_file: the certificate of localhost"),
         "{fail}"
     );
     // The right authority, but not for this name.
@@ -38,6 +39,26 @@ fn only_the_named_authority_is_trusted() {
             .is_err()
     );
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_certificate_of_the_usual_one_liner_is_trusted_where_it_is_named() {
+    let dir = TempDir::new().unwrap();
+    let own = Authority::self_signed(dir.path(), "localhost").unwrap();
+    let server = HttpServer::start_tls(&own, None).unwrap();
+    bench(&json!({ "url": server.url(), "ca_file": own.ca() }))
+        .deliver(&alert("7"))
+        .unwrap();
+    let other = TempDir::new().unwrap();
+    let other = authority(&other);
+    let fail = bench(&json!({ "url": server.url(), "ca_file": other.ca() }))
+        .deliver(&alert("7"))
+        .unwrap_err();
+    let fail = fail.to_string();
+    assert!(
+        fail.contains("name this very certificate") && !fail.contains("OtherError"),
+        "{fail}"
+    );
 }
 
 #[test]
@@ -70,7 +91,7 @@ fn files_that_hold_something_else_are_named() {
         ),
         (
             json!({ "url": url, "cert_file": "/nowhere", "key_file": ours.key() }),
-            "/cert_file: /nowhere cannot be read",
+            "/cert_file: /nowhere: No such file",
         ),
     ] {
         let error = Bench::<Webhook>::create(&config.to_string(), dir.path()).unwrap_err();
