@@ -39,6 +39,7 @@ pub use load::{Variables, load, load_with};
 pub use loaded::Loaded;
 pub use location::Location;
 pub use nearest::nearest;
+pub use pace::Pace;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
@@ -47,5 +48,4 @@ pub use settings::{
     RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
     WebSettings,
 };
-pub use pace::Pace;
 pub use watchpost_units::{ByteSize, TimeSpan};
