@@ -41,6 +41,7 @@ timeout = "2h"
 until_dismissed = true
 [sink.sandbox]
 write = ["/dev/gpiochip0"]
+acknowledge = true
 [sink.config]
 chip = "gpiochip0"
 line = "HORN"

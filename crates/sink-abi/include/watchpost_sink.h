@@ -170,12 +170,14 @@ typedef struct wp_host {
     const void *(*extension)(const struct wp_host *host, const char *id);
 } wp_host;
 
-/* The host's extension of this name: a person has acknowledged an alert at the sink, for instance by a button. */
+/* The host's extension of this name: a person has acknowledged an alert at the sink, for instance by a button.
+ * NULL unless the site grants it: `[sink.sandbox] acknowledge = true`. */
 #define WP_ACKNOWLEDGE "watchpost.acknowledge/1"
 typedef struct wp_acknowledge {
     uint32_t struct_size;
     uint32_t reserved; /* 0 */
-    /* Acknowledges the alert of this call, which has to be in flight, and returns. Any thread. */
+    /* Acknowledges the alert of this call, which has to be in flight, and returns. The first time counts; for any
+     * other call nothing happens. Any thread. */
     void (*acknowledge)(const struct wp_host *host, uint64_t call_id);
 } wp_acknowledge;
 
@@ -198,7 +200,7 @@ typedef struct wp_plugin {
      *   { "schema":  <JSON Schema of the configuration>,
      *     "example": <a configuration that works>,
      *     "needs":   { "read": [paths], "write": [paths], "connect": ["host:port"], "devices": [paths],
-     *                  "exec": [paths], "unix_sockets": [paths] } }
+     *                  "exec": [paths], "unix_sockets": [paths], "acknowledge": [keys] } }
      * of which every key may be missing. `needs` is shown to the operator and grants nothing. Optional. */
     int32_t (*describe)(wp_reply *reply);
 

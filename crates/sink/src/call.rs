@@ -36,8 +36,8 @@ impl Call<'_> {
         Some(Duration::from_nanos(self.raw.deadline_ns.saturating_sub(now)))
     }
 
-    /// Tells Watchpost that a person has taken this alert, for instance at a button: it is acknowledged. The call goes
-    /// on. Whether Watchpost knows how; one that is older than this crate may not.
+    /// Reports that a person has acknowledged this alert, for instance at a button. The call goes on, and what comes after
+    /// the first report of a call counts for nothing. `false`: the site has not granted it (`[sink.sandbox] acknowledge`).
     pub fn acknowledge(&self) -> bool {
         self.host.acknowledge(self.raw.call_id)
     }

@@ -34,6 +34,9 @@ pub struct Needs {
     /// Local (Unix) sockets it connects to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unix_sockets: Vec<String>,
+    /// What it acknowledges alerts by, such as a button.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acknowledge: Vec<String>,
 }
 
 impl Description {

@@ -7,6 +7,7 @@ mod ending;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -14,24 +15,33 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
-use watchpost_sinkhost_protocol::limits::{CANCEL_GRACE, DROP_GRACE};
+use watchpost_sinkhost_protocol::limits::{
+    BEGIN_TIMEOUT, CANCEL_GRACE, DROP_GRACE, KILL_GRACE, MAX_INFO_BYTES, MAX_REPLY_BYTES,
+};
 use watchpost_sinkhost_protocol::sandbox::Enforced;
 use watchpost_sinkhost_protocol::{
-    DecodeError, FIRST_OWN_CALL, Incoming, LogLevel, Note, Outcome, Outgoing, PluginInfo, Receiver, Stage,
-    ToChild, ToParent, decode_to_parent, encode_to_child,
+    DecodeError, FIRST_OWN_CALL, Incoming, LogLevel, LogLimit, Note, Outcome, Outgoing, PluginInfo, Receiver,
+    Stage, Task, ToChild, ToParent, decode_to_parent, encode_to_child,
 };
 
 use crate::answer::Answer;
-use crate::calls::{Calls, DeadlineAction, UnknownCall, after_deadline};
+use crate::calls::{Calls, DeadlineAction, after_deadline};
 use crate::journal::Journal;
+use crate::liveness::{Liveness, LivenessAction};
 use crate::outbox::Outbox;
 use crate::output::Output;
+use crate::phase::Phase;
+use crate::process::Process;
 use crate::request::{Command, Queued, Request};
-use crate::spawn::{Process, Spawned};
+use crate::spawn::Spawned;
+use crate::text::{one_line, plain_info, plain_notes};
+use crate::violation::{Violation, check_size};
 use crate::{Event, ExitKind};
 
 /// Packets taken before other things get their turn.
 const PACKETS_A_TURN: usize = 64;
+/// Bytes of messages taken before other things get their turn.
+const BYTES_A_TURN: usize = 2 * MAX_REPLY_BYTES;
 
 /// The task's state.
 #[derive(Debug)]
@@ -50,14 +60,33 @@ pub(crate) struct Driver {
     stage: Stage,
     info: Option<PluginInfo>,
     enforced: Enforced,
-    /// Whether `Loaded` is all that was asked for.
-    inspecting: bool,
+    /// Which message is in turn.
+    phase: Phase,
+    /// `None` until it runs: its start has a time of its own.
+    liveness: Option<Liveness>,
+    /// What its log may amount to; the child keeps a lower limit.
+    log_limit: LogLimit,
+    /// Whether the site lets it acknowledge alerts.
+    may_acknowledge: bool,
     calls: Calls<Request>,
     outbox: Outbox,
     socket_open: bool,
     stopping: Option<Stopping>,
-    /// Set when the process was killed: why.
-    killed: Option<ExitKind>,
+    /// Set when the process was killed: why, and when.
+    killed: Option<(ExitKind, Instant)>,
+}
+
+/// The task's ends of what leads to its caller.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// What is asked of the task.
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    /// How many calls are not over.
+    pub(crate) queued: Queued,
+    /// What happens.
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    /// What becomes of the start.
+    pub(crate) answer: oneshot::Sender<Answer>,
 }
 
 /// The child is expected to leave.
@@ -85,17 +114,21 @@ impl Driver {
     pub(crate) fn new(
         child: Spawned,
         startup: Duration,
-        inspecting: bool,
-        commands: mpsc::UnboundedReceiver<Command>,
-        queued: Queued,
-        events: mpsc::UnboundedSender<Event>,
-        answer: oneshot::Sender<Answer>,
+        task: &Task,
+        may_acknowledge: bool,
+        caller: Caller,
     ) -> Self {
+        let Caller {
+            commands,
+            queued,
+            events,
+            answer,
+        } = caller;
         let now = Instant::now();
         Self {
             process: child.process,
             socket: child.socket,
-            receiver: Receiver::new(),
+            receiver: Receiver::new(MAX_REPLY_BYTES),
             stdout: Output::new(child.stdout),
             stderr: Output::new(child.stderr),
             commands,
@@ -105,7 +138,10 @@ impl Driver {
             stage: Stage::Starting,
             info: None,
             enforced: Enforced::default(),
-            inspecting,
+            phase: Phase::new(task),
+            liveness: None,
+            log_limit: LogLimit::of_parent(now.into_std()),
+            may_acknowledge,
             calls: Calls::starting(now, startup),
             outbox: Outbox::default(),
             socket_open: true,
@@ -122,16 +158,16 @@ impl Driver {
             // Whatever is ready all the time, the others on this thread get their turn, and deadlines are checked.
             consume_budget().await;
             match self.wait().await {
-                Wake::Exited => return self.finish(),
-                Wake::Readable => self.read_socket(),
+                Wake::Exited => return self.finish().await,
+                Wake::Readable => self.read_socket(false),
                 Wake::Try => self.check_deadlines(Instant::now()),
                 Wake::Stdout => {
                     let lines = self.stdout.read(Instant::now());
-                    self.journal.log_all(LogLevel::Info, lines);
+                    self.journal.log_all(LogLevel::Info, &lines);
                 }
                 Wake::Stderr => {
                     let lines = self.stderr.read(Instant::now());
-                    self.journal.log_all(LogLevel::Warn, lines);
+                    self.journal.log_all(LogLevel::Warn, &lines);
                 }
                 Wake::Command(command) => self.handle_command(command),
             }
@@ -140,6 +176,8 @@ impl Driver {
 
     async fn wait(&mut self) -> Wake {
         let deadline = self.next_deadline();
+        // What does not die is left behind.
+        let killed = self.killed.is_some();
         let listening = self.stopping.is_none();
         // A closed socket is always writable, and nothing is sent over it any more.
         let reading = self.socket_open;
@@ -154,34 +192,53 @@ impl Driver {
         } = self;
         tokio::select! {
             () = process.exited() => Wake::Exited,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if killed => Wake::Exited,
             _ = socket.readable(), if reading => Wake::Readable,
             _ = socket.writable(), if writing => Wake::Try,
             () = stdout.ready() => Wake::Stdout,
             () = stderr.ready() => Wake::Stderr,
             command = commands.recv(), if listening => Wake::Command(command),
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::Try,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && !killed => Wake::Try,
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        if self.killed.is_some() {
-            return None;
+        if let Some((_, at)) = &self.killed {
+            return Some(*at + KILL_GRACE);
         }
         let stop = self
             .stopping
             .as_ref()
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
         let pause = self.outbox.pause_until().filter(|_| self.socket_open);
-        [self.calls.next_deadline(), stop, pause]
-            .into_iter()
-            .flatten()
-            .min()
+        let liveness = self.liveness.as_ref().filter(|_| self.stopping.is_none());
+        [
+            self.calls.next_deadline(),
+            stop,
+            pause,
+            liveness.map(Liveness::next),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn check_deadlines(&mut self, now: Instant) {
+        // A stall of this process is not the child's: what it has sent meanwhile counts first.
+        self.read_socket(true);
         match self.calls.check_deadline(now) {
             Some(DeadlineAction::Cancel(call_id)) => self.send_urgently(&ToChild::Cancel { call_id }),
             Some(DeadlineAction::Kill) => self.kill(ExitKind::TimedOut),
+            Some(DeadlineAction::NotBegun(call_id)) => {
+                let why = format!("it did not begin call {call_id} within {BEGIN_TIMEOUT:?}");
+                self.kill(ExitKind::ProtocolViolation(why));
+            }
+            None => {}
+        }
+        let liveness = self.liveness.as_mut().filter(|_| self.stopping.is_none());
+        match liveness.and_then(|liveness| liveness.check(now)) {
+            Some(LivenessAction::Ping) => self.send_urgently(&ToChild::Ping),
+            Some(LivenessAction::Kill(silent)) => self.kill(ExitKind::Unresponsive(silent)),
             None => {}
         }
         let Some(stopping) = &mut self.stopping else {
@@ -206,10 +263,14 @@ impl Driver {
         match command {
             Some(Command::Call(call, request)) => self.calls.push(call, request),
             Some(Command::Cancel { call_id }) if self.calls.cancel_waiting(call_id) => {
-                let notes = vec![Note::new("cancelled before it began")];
+                let notes = Arc::new([Note::new("cancelled before it began")]);
                 self.emit_done(call_id, Outcome::Retry { after: None }, notes);
             }
-            Some(Command::Cancel { call_id }) => self.send_urgently(&ToChild::Cancel { call_id }),
+            Some(Command::Cancel { call_id }) if self.calls.cancel_dispatched(call_id) => {
+                self.send_urgently(&ToChild::Cancel { call_id });
+            }
+            // It is over, or its outcome is on the way.
+            Some(Command::Cancel { .. }) => {}
             Some(Command::Stop { grace }) => self.stop(grace),
             None => self.stop(DROP_GRACE),
         }
@@ -217,6 +278,7 @@ impl Driver {
 
     fn stop(&mut self, grace: Duration) {
         if self.stopping.is_none() {
+            self.calls.stop();
             let (now, last) = (Instant::now(), CANCEL_GRACE.min(grace / 2));
             self.stopping = Some(Stopping {
                 requested: true,
@@ -230,7 +292,7 @@ impl Driver {
     fn kill(&mut self, why: ExitKind) {
         if self.killed.is_none() {
             self.process.kill();
-            self.killed = Some(why);
+            self.killed = Some((why, Instant::now()));
         }
     }
 
@@ -262,19 +324,18 @@ impl Driver {
                 return None;
             }
             loop {
-                let request = calls.dispatch()?;
+                let request = calls.dispatch(Instant::now())?;
                 let call_id = request.call_id();
                 match request.into_packet() {
                     Ok(packet) => return Some(packet),
                     Err(error) => {
-                        // It was dispatched an instant ago, so it is known.
-                        let _ = calls.done(&[call_id]);
+                        calls.undispatch(call_id);
                         queued.leave();
-                        let notes = vec![Note::new(format!("cannot be sent to the plugin: {error}"))];
+                        let note = Note::new(format!("cannot be sent to the plugin: {error}"));
                         journal.emit(Event::Done {
                             call_id,
                             outcome: Outcome::Retry { after: None },
-                            notes,
+                            notes: Arc::new([note]),
                         });
                     }
                 }
@@ -282,12 +343,24 @@ impl Driver {
         });
     }
 
-    fn read_socket(&mut self) {
+    /// Takes what has come. The reactor may not have noticed yet that there is something; `past_reactor` looks anyway.
+    fn read_socket(&mut self, past_reactor: bool) {
+        let mut bytes = 0;
         for _ in 0..PACKETS_A_TURN {
+            if !self.socket_open || bytes > BYTES_A_TURN {
+                return;
+            }
             let Self { socket, receiver, .. } = self;
-            match socket.try_io(Interest::READABLE, |fd| receiver.receive(fd)) {
+            let received = if past_reactor {
+                receiver.receive(socket.get_ref())
+            } else {
+                socket.try_io(Interest::READABLE, |fd| receiver.receive(fd))
+            };
+            match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 received => {
+                    let packet = received.as_ref().ok().and_then(Option::as_ref);
+                    bytes += packet.map_or(0, |packet| packet.message.len());
                     if !self.take(received) {
                         return;
                     }
@@ -299,24 +372,14 @@ impl Driver {
     /// Takes what was received; `false` when nothing more will come.
     fn take(&mut self, received: io::Result<Option<Incoming>>) -> bool {
         let wrong = match received {
-            Ok(Some(packet)) => match decode_to_parent(&packet.message) {
-                Ok(message) => match self.handle_message(message) {
-                    Ok(()) => return true,
-                    Err(UnknownCall(call_id)) => {
-                        format!("it reports on call {call_id}, which it does not have")
-                    }
-                },
-                Err(DecodeError::OtherRelease { .. })
-                    if self.stage == Stage::Starting && self.answer.is_some() =>
-                {
-                    self.answer(Answer::OtherRelease);
-                    "it is of another release".into()
-                }
-                Err(malformed) => malformed.to_string(),
+            Ok(Some(packet)) => match self.take_packet(packet) {
+                Ok(()) => return true,
+                Err(wrong) => wrong,
             },
             Ok(None) => {
                 // It is about to exit; but if the plugin has closed the socket, it never will.
                 self.socket_open = false;
+                self.calls.stop();
                 let kill_at = Instant::now() + DROP_GRACE;
                 self.stopping.get_or_insert(Stopping {
                     requested: false,
@@ -334,25 +397,54 @@ impl Driver {
         false
     }
 
-    fn handle_message(&mut self, message: ToParent) -> Result<(), UnknownCall> {
+    /// Takes a packet, or says what is wrong with it. Nothing in it is believed: it may come from the plugin.
+    fn take_packet(&mut self, packet: Incoming) -> Result<(), String> {
+        if !packet.fds.is_empty() {
+            return Err(Violation::Files(packet.fds.len()).to_string());
+        }
+        let message = match decode_to_parent(&packet.message) {
+            Ok(message) => message,
+            Err(DecodeError::OtherRelease { .. })
+                if self.stage == Stage::Starting && self.answer.is_some() =>
+            {
+                self.answer(Answer::OtherRelease);
+                return Err("it is of another release".into());
+            }
+            Err(malformed) => return Err(malformed.to_string()),
+        };
+        if let Some(liveness) = &mut self.liveness {
+            liveness.heard(Instant::now());
+        }
+        let checked = check_size(&message).and_then(|()| self.phase.advance(&message));
+        checked
+            .and_then(|()| self.handle_message(message))
+            .map_err(|violation| violation.to_string())
+    }
+
+    fn handle_message(&mut self, message: ToParent) -> Result<(), Violation> {
         match message {
             ToParent::Reached(stage) => self.stage = stage,
             ToParent::Confined(enforced) => self.enforced = enforced,
-            ToParent::Unconfined(reason) => self.answer(Answer::Unconfined(reason)),
-            ToParent::Unloadable(fault) => self.answer(Answer::Unloadable(fault)),
-            ToParent::Loaded(info, description) if self.inspecting => {
-                let enforced = std::mem::take(&mut self.enforced);
-                self.answer(Answer::Ready(info, description, enforced));
+            ToParent::Unconfined(reason) => {
+                let reason = one_line(&reason, reason.len());
+                self.answer(Answer::Unconfined(reason));
             }
-            ToParent::Loaded(info, _) => self.info = Some(*info),
-            ToParent::Answer(Outcome::Ok, _) => {
-                self.calls.started();
-                if let Some(info) = self.info.take() {
-                    let enforced = std::mem::take(&mut self.enforced);
-                    self.answer(Answer::Ready(Box::new(info), None, enforced));
+            ToParent::Unloadable(fault) => self.answer(Answer::Unloadable(fault)),
+            ToParent::Loaded(info, description) => {
+                let info = plain_info(*info, MAX_INFO_BYTES);
+                if let Some(description) = description {
+                    self.ready(info, Some(description));
+                } else if self.stage == Stage::Describing {
+                    self.ready(info, None);
+                } else {
+                    self.info = Some(info);
                 }
             }
-            ToParent::Answer(outcome, notes) => self.answer(Answer::Refused(outcome, notes)),
+            ToParent::Answer(Outcome::Ok, _) => self.started(),
+            ToParent::Answer(outcome, notes) => {
+                let notes = plain_notes(notes).to_vec();
+                self.answer(Answer::Refused(outcome, notes));
+            }
             ToParent::Begun { call_id } => {
                 self.calls.begun(call_id, Instant::now())?;
                 if call_id < FIRST_OWN_CALL {
@@ -364,20 +456,46 @@ impl Driver {
                 outcome,
                 notes,
             } => {
-                let late = self.calls.done(&call_ids)?;
+                let overdue = self.calls.done(&call_ids, outcome, Instant::now())?;
+                let notes = plain_notes(notes);
                 for call_id in call_ids {
-                    let outcome = if late == Some(call_id) {
+                    let outcome = if overdue == Some(call_id) {
                         after_deadline(outcome)
                     } else {
                         outcome
                     };
-                    self.emit_done(call_id, outcome, notes.clone());
+                    self.emit_done(call_id, outcome, Arc::clone(&notes));
                 }
             }
-            ToParent::Acknowledged { call_id } => self.journal.emit(Event::Acknowledged { call_id }),
-            ToParent::Log(level, line) => self.journal.log(level, line),
+            ToParent::Acknowledged { call_id } => {
+                if !self.may_acknowledge {
+                    return Err(Violation::AcknowledgeNotGranted);
+                }
+                self.calls.acknowledged(call_id)?;
+                self.journal.emit(Event::Acknowledged { call_id });
+            }
+            ToParent::Log(level, line) => {
+                let admitted = self.log_limit.admit(Instant::now().into_std(), line.len());
+                admitted.ok_or(Violation::LogFlood)?;
+                self.journal.log(level, &line);
+            }
+            ToParent::Pong => self.liveness.as_mut().map_or(Ok(()), Liveness::answered)?,
         }
         Ok(())
+    }
+
+    /// The instance is created, or the configuration is right.
+    fn started(&mut self) {
+        let now = Instant::now();
+        let Some(info) = self.info.take() else { return };
+        self.calls.started(now, info.flushes);
+        self.liveness = self.phase.is_running().then(|| Liveness::new(now));
+        self.ready(info, None);
+    }
+
+    fn ready(&mut self, info: PluginInfo, description: Option<String>) {
+        let enforced = std::mem::take(&mut self.enforced);
+        self.answer(Answer::Ready(Box::new(info), description, enforced));
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -388,7 +506,7 @@ impl Driver {
         }
     }
 
-    fn emit_done(&mut self, call_id: u64, outcome: Outcome, notes: Vec<Note>) {
+    fn emit_done(&mut self, call_id: u64, outcome: Outcome, notes: Arc<[Note]>) {
         self.queued.leave();
         self.journal.emit(Event::Done {
             call_id,

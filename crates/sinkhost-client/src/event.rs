@@ -1,6 +1,8 @@
 //! What happens in or to a child, as its caller sees it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use watchpost_sinkhost_protocol::{LogLevel, Note, Outcome};
 
@@ -19,9 +21,10 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
         /// What the plugin, or the host, had to say about it.
-        notes: Vec<Note>,
+        notes: Arc<[Note]>,
     },
-    /// A person has acknowledged the alert of this call at the sink (a button at the siren). The call goes on.
+    /// A person has acknowledged the alert of this call at the sink (a button at the siren). The call goes on. Comes at most
+    /// once for each call, and only from a plugin with the grant.
     Acknowledged {
         /// The call's number, as given.
         call_id: u64,
@@ -59,8 +62,12 @@ pub enum ExitKind {
     Signal(i32),
     /// It was killed because a call outlived its deadline.
     TimedOut,
+    /// It was killed because it gave no sign of life for this long, not even from the host's own thread: it was stopped.
+    Unresponsive(Duration),
     /// It was asked to stop, did not within its grace period, and was killed.
     StopTimedOut,
+    /// It was killed and has not died: it waits in the kernel, for a disk or a device. It may die later.
+    Unkillable,
     /// It was killed because it sent what no child of this release sends.
     ProtocolViolation(String),
 }
@@ -75,6 +82,10 @@ impl fmt::Display for ExitKind {
                 None => write!(f, "was killed by signal {number}"),
             },
             Self::TimedOut => f.write_str("was killed because it missed its deadline"),
+            Self::Unresponsive(silent) => {
+                write!(f, "was killed because it gave no sign of life for {silent:.0?}")
+            }
+            Self::Unkillable => f.write_str("was killed and did not die, for it waits in the kernel"),
             Self::StopTimedOut => f.write_str("was killed because it did not stop in time"),
             Self::ProtocolViolation(reason) => {
                 write!(f, "was killed because it violated the protocol ({reason})")

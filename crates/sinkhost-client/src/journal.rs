@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use watchpost_sinkhost_protocol::limits::TAIL_LINES;
+use watchpost_sinkhost_protocol::limits::{MAX_LINE_BYTES, TAIL_LINES};
 use watchpost_sinkhost_protocol::{LogLevel, LogLimit};
 
 use crate::Event;
+use crate::text::one_line;
 
 /// The way to the caller.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Journal {
         let _ = self.events.send(event);
     }
 
-    pub(crate) fn log(&mut self, level: LogLevel, text: String) {
+    pub(crate) fn log(&mut self, level: LogLevel, text: &str) {
+        let text = one_line(text, MAX_LINE_BYTES);
         if let Some(tail) = &mut self.tail {
             if tail.len() == TAIL_LINES {
                 tail.pop_front();
@@ -45,8 +47,8 @@ impl Journal {
         }
     }
 
-    pub(crate) fn log_all(&mut self, level: LogLevel, lines: Vec<String>) {
-        lines.into_iter().for_each(|line| self.log(level, line));
+    pub(crate) fn log_all(&mut self, level: LogLevel, lines: &[String]) {
+        lines.iter().for_each(|line| self.log(level, line));
     }
 
     /// The start is over, and with it the need for its last lines.

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_QUEUED, MAX_TEXT_BYTES};
-use watchpost_sinkhost_protocol::{Outgoing, ToChild, encode_to_child};
+use watchpost_sinkhost_protocol::{AlertDoc, Outgoing, ToChild, encode_to_child};
 
 use crate::Job;
-use crate::calls::Call;
+use crate::calls::{Call, CallKind};
+use crate::text::one_line;
 
 /// From the handle to the task.
 #[derive(Debug)]
@@ -39,16 +40,8 @@ impl Request {
     /// What the bookkeeping needs of it.
     pub(crate) fn call(&self) -> Call {
         match self {
-            Self::Deliver(job) => Call {
-                id: job.call_id,
-                timeout: job.timeout,
-                frames: job.frames.len(),
-            },
-            Self::Probe { call_id, timeout } => Call {
-                id: *call_id,
-                timeout: *timeout,
-                frames: 0,
-            },
+            Self::Deliver(job) => Call::new(job.call_id, job.timeout, job.frames.len(), CallKind::Deliver),
+            Self::Probe { call_id, timeout } => Call::new(*call_id, *timeout, 0, CallKind::Probe),
         }
     }
 
@@ -66,7 +59,7 @@ impl Request {
                     .iter()
                     .map(|frame| (frame.meta().clone(), frame.len()))
                     .collect();
-                let alert = Cow::Borrowed(&*alert);
+                let alert = with_title_of_one_line(&alert);
                 let message = ToChild::Deliver {
                     call_id,
                     attempt,
@@ -81,6 +74,18 @@ impl Request {
             }
         }
     }
+}
+
+/// The contract promises plugins a title of one line; what a camera's name makes of it is not in our hand.
+fn with_title_of_one_line(alert: &AlertDoc) -> Cow<'_, AlertDoc> {
+    let title = one_line(&alert.title, alert.title.len());
+    if title == alert.title {
+        return Cow::Borrowed(alert);
+    }
+    Cow::Owned(AlertDoc {
+        title,
+        ..alert.clone()
+    })
 }
 
 /// How many calls have been taken and are not over, counted on both sides of the channel.

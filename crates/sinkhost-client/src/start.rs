@@ -9,7 +9,8 @@ use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants};
 use watchpost_sinkhost_protocol::{PluginInfo, Stage, Task, ToChild};
 
 use crate::answer::Answer;
-use crate::driver::Driver;
+use crate::driver::{Caller, Driver};
+use crate::family::Mark;
 use crate::request::{Command, Queued};
 use crate::spawn::spawn;
 use crate::{Error, Event, ExitKind, file};
@@ -49,7 +50,9 @@ pub(crate) async fn start(
         path: plugin.to_owned(),
         fault,
     })?;
-    let child = spawn(host_binary, label).map_err(|source| Error::Spawn {
+    // Without the grant it cannot start any.
+    let mark = grants.exec.then(Mark::new);
+    let child = spawn(host_binary, label, mark).map_err(|source| Error::Spawn {
         path: host_binary.to_owned(),
         source,
     })?;
@@ -58,19 +61,18 @@ pub(crate) async fn start(
     let (emitted, events) = mpsc::unbounded_channel();
     let (asked, answer) = oneshot::channel();
     let queued = Queued::default();
-    let inspecting = task == Task::Inspect;
-    let driver = Driver::new(
-        child,
-        timeout,
-        inspecting,
-        received,
-        queued.clone(),
-        emitted,
-        asked,
-    );
+    let acknowledge = grants.acknowledge;
+    let caller = Caller {
+        commands: received,
+        queued: queued.clone(),
+        events: emitted,
+        answer: asked,
+    };
+    let driver = Driver::new(child, timeout, &task, acknowledge, caller);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
         grants,
+        mark: mark.map(Mark::number),
         task,
     };
     let task = tokio::spawn(driver.run(load));

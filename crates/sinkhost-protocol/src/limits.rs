@@ -17,6 +17,15 @@ pub const WINDOW: usize = 128;
 pub const WINDOW_FRAMES: usize = 256;
 /// What a call has between being cancelled and its process being killed.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// What a killed process has for dying before it is left behind.
+pub const KILL_GRACE: Duration = Duration::from_secs(3);
+/// What a child that runs nothing has for beginning what it was given. It begins at once; this is for a machine that is
+/// very busy.
+pub const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a running child that has sent nothing is asked for a sign of life. Each question is a wake-up or two.
+pub const PING_EVERY: Duration = Duration::from_secs(5);
+/// What the child's own thread has for the answer. With [`PING_EVERY`]: a child that is stopped is found within 10 s.
+pub const PONG_TIMEOUT: Duration = Duration::from_secs(4);
 /// What a child has for leaving when its handle is dropped, or its parent has died.
 pub const DROP_GRACE: Duration = Duration::from_secs(2);
 /// What a plugin has for loading, describing itself and checking a configuration.
@@ -28,14 +37,22 @@ pub const FLUSH_AFTER: Duration = Duration::from_millis(20);
 /// Bytes of a message that go into the packet itself; a longer one takes a memfd. A packet must fit into the
 /// socket's buffer, 208 KiB by default and for all packets in flight.
 pub const MAX_INLINE_BYTES: usize = 32 << 10;
-/// Bytes of any message. The largest part of one is an alert's JSON.
+/// Bytes of a message to a child. The largest part of one is an alert's JSON.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Bytes of a message from a child: a description, or the notes of a call.
+pub const MAX_REPLY_BYTES: usize = 2 << 20;
 /// Bytes of an alert's texts together, its JSON among them.
 pub const MAX_TEXT_BYTES: usize = MAX_MESSAGE_BYTES / 2;
 /// Notes a plugin may leave in one reply.
 pub const MAX_NOTES: usize = 64;
 /// Bytes of a note.
 pub const MAX_NOTE_BYTES: usize = 8 << 10;
+/// Bytes of a note that are kept for the operator, and of all notes of a call together.
+pub const MAX_KEPT_NOTE_BYTES: usize = 2 << 10;
+/// See [`MAX_KEPT_NOTE_BYTES`].
+pub const MAX_KEPT_NOTES_BYTES: usize = 8 << 10;
+/// Bytes of a plugin's own name, version and the like.
+pub const MAX_INFO_BYTES: usize = 1 << 10;
 /// Bytes of a description.
 pub const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
 /// Lines of log that pass at once, and each second after.

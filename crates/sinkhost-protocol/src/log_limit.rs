@@ -11,6 +11,8 @@ pub struct LogLimit {
     bytes: f64,
     refilled: Instant,
     suppressed: u64,
+    /// A multiple of the child's own limit.
+    slack: u32,
 }
 
 impl LogLimit {
@@ -22,6 +24,19 @@ impl LogLimit {
             bytes: LOG_BURST_BYTES.into(),
             refilled: now,
             suppressed: 0,
+            slack: 1,
+        }
+    }
+
+    /// The limit that no child breaks that keeps its own: what was admitted by then may arrive late and at once, and with
+    /// each line may come another about those left out.
+    #[must_use]
+    pub fn of_parent(now: Instant) -> Self {
+        Self {
+            lines: f64::from(LOG_BURST_LINES) * 3.0,
+            bytes: f64::from(LOG_BURST_BYTES) * 3.0,
+            slack: 3,
+            ..Self::new(now)
         }
     }
 
@@ -30,8 +45,10 @@ impl LogLimit {
     pub fn admit(&mut self, now: Instant, len: usize) -> Option<u64> {
         let seconds = now.saturating_duration_since(self.refilled).as_secs_f64();
         self.refilled = now;
-        let refill =
-            |level: f64, rate: u32, burst: u32| (level + seconds * f64::from(rate)).min(burst.into());
+        let slack = f64::from(self.slack);
+        let refill = |level: f64, rate: u32, burst: u32| {
+            (level + seconds * f64::from(rate) * slack).min(f64::from(burst) * slack)
+        };
         self.lines = refill(self.lines, LOG_LINES_PER_SECOND, LOG_BURST_LINES);
         self.bytes = refill(self.bytes, LOG_BYTES_PER_SECOND, LOG_BURST_BYTES);
         let len = len as f64;
@@ -72,6 +89,31 @@ mod tests {
         assert_eq!(passed, LOG_BURST_LINES as usize);
         assert_eq!(limit.admit(start + PAUSE, 10), Some(10_000 - passed as u64));
         assert_eq!(limit.admit(start + PAUSE * 2, 10), Some(0));
+    }
+
+    /// A flood that the child cuts, with a sentence about what it left out before each line, and the parent stalled.
+    #[test]
+    fn the_parent_never_refuses_what_the_child_has_admitted() {
+        let start = Instant::now();
+        let (mut child, mut parent) = (LogLimit::new(start), LogLimit::of_parent(start));
+        for tick in 0..3_000 {
+            let now = start + Duration::from_millis(100) * tick;
+            for _ in 0..20 {
+                let Some(suppressed) = child.admit(now, 100) else {
+                    continue;
+                };
+                // What was sent in a second arrives at its end.
+                let arrived = start + Duration::from_secs(1) * (tick / 10 + 1);
+                if suppressed > 0 {
+                    assert!(
+                        parent
+                            .admit(arrived, LogLimit::sentence(suppressed).len())
+                            .is_some()
+                    );
+                }
+                assert!(parent.admit(arrived, 100).is_some());
+            }
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum ToChild<'a> {
         plugin: String,
         /// What the process may do from then on.
         grants: Grants,
+        /// What it and the processes it starts can be known by, if it may start any.
+        mark: Option<u32>,
         /// What to do with it.
         task: Task,
     },
@@ -66,6 +68,8 @@ pub enum ToChild<'a> {
         /// The hub's number, or the child's own.
         call_id: u64,
     },
+    /// Give a sign of life. The thread that receives answers, whatever the plugin does.
+    Ping,
     /// Finish the call in flight, destroy the instance and leave.
     Stop,
 }
@@ -131,6 +135,27 @@ pub enum ToParent {
     },
     /// A line for the log.
     Log(LogLevel, String),
+    /// The answer to a ping.
+    Pong,
+}
+
+impl ToParent {
+    /// The message in a word or two, for a sentence that begins with "it reports".
+    #[must_use]
+    pub fn subject(&self) -> &'static str {
+        match self {
+            Self::Reached(_) => "a step of its start",
+            Self::Confined(_) | Self::Unconfined(_) => "its sandbox",
+            Self::Unloadable(_) => "a plugin that cannot be loaded",
+            Self::Loaded(..) => "a loaded plugin",
+            Self::Answer(..) => "the outcome of its start",
+            Self::Begun { .. } => "the beginning of a call",
+            Self::Done { .. } => "the end of a call",
+            Self::Acknowledged { .. } => "an acknowledgement",
+            Self::Log(..) => "a log line",
+            Self::Pong => "a sign of life",
+        }
+    }
 }
 
 /// Why bytes are no message.

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
+use rustix::fs::{SealFlags, fcntl_get_seals};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -16,7 +17,7 @@ use rustix::net::{
 
 use crate::FrameFd;
 use crate::frame::sealed_memfd;
-use crate::limits::{MAX_FRAMES, MAX_INLINE_BYTES, MAX_MESSAGE_BYTES};
+use crate::limits::{MAX_FRAMES, MAX_INLINE_BYTES};
 
 /// First byte of a packet whose message follows in it.
 const INLINE: u8 = 0;
@@ -89,20 +90,16 @@ pub struct Incoming {
 #[derive(Debug)]
 pub struct Receiver {
     buffer: Box<[u8]>,
-}
-
-impl Default for Receiver {
-    fn default() -> Self {
-        Self::new()
-    }
+    max_bytes: usize,
 }
 
 impl Receiver {
-    /// Allocates the buffer.
+    /// Allocates the buffer. A message of more than `max_bytes` is an error.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(max_bytes: usize) -> Self {
         Self {
             buffer: vec![0; PACKET_BYTES].into_boxed_slice(),
+            max_bytes,
         }
     }
 
@@ -135,7 +132,7 @@ impl Receiver {
                 fds,
             })),
             Some((&SPILLED, [])) if !fds.is_empty() => {
-                let message = read_spilled(fds.remove(0))?;
+                let message = read_spilled(fds.remove(0), self.max_bytes)?;
                 Ok(Some(Incoming { message, fds }))
             }
             Some(_) => Err(invalid("a packet of an unknown kind")),
@@ -143,10 +140,15 @@ impl Receiver {
     }
 }
 
-fn read_spilled(memfd: OwnedFd) -> io::Result<Vec<u8>> {
+/// Reads a message that takes memory of its own. Only that is read: any other file could make its reader wait.
+fn read_spilled(memfd: OwnedFd, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let sealed = SealFlags::WRITE | SealFlags::SHRINK;
+    if !fcntl_get_seals(&memfd).is_ok_and(|seals| seals.contains(sealed)) {
+        return Err(invalid("a message in a file that is no sealed memory"));
+    }
     let file = File::from(memfd);
     match usize::try_from(file.metadata()?.len()) {
-        Ok(len) if len <= MAX_MESSAGE_BYTES => {
+        Ok(len) if len <= max_bytes => {
             let mut message = vec![0; len];
             file.read_exact_at(&mut message, 0)?;
             Ok(message)
@@ -174,7 +176,7 @@ mod tests {
     #[test]
     fn small_and_large_messages_arrive_as_they_were_sent() {
         let (near, far) = pair();
-        let mut receiver = Receiver::new();
+        let mut receiver = Receiver::new(3 << 20);
         for len in [1, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, 3 << 20] {
             let message: Vec<u8> = (0..len).map(|index| (index % 253) as u8).collect();
             Outgoing::new(message.clone(), Vec::new())
@@ -204,7 +206,7 @@ mod tests {
             .unwrap()
             .send(&near)
             .unwrap();
-        let arrived = Receiver::new().receive(&far).unwrap().unwrap();
+        let arrived = Receiver::new(100_000).receive(&far).unwrap().unwrap();
         assert_eq!(arrived.message.len(), 100_000);
         let first_bytes: Vec<u8> = arrived
             .fds
@@ -222,6 +224,30 @@ mod tests {
     fn a_packet_of_another_kind_is_refused() {
         let (near, far) = pair();
         rustix::net::send(&near, &[9, 9], SendFlags::empty()).unwrap();
-        assert!(Receiver::new().receive(&far).is_err());
+        assert!(Receiver::new(1).receive(&far).is_err());
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_refused() {
+        let (near, far) = pair();
+        Outgoing::new(vec![7; 100_000], Vec::new())
+            .unwrap()
+            .send(&near)
+            .unwrap();
+        let refused = Receiver::new(99_999).receive(&far).unwrap_err();
+        assert_eq!(refused.to_string(), "a message is too large");
+    }
+
+    #[test]
+    fn a_message_in_a_file_is_refused_unread() {
+        let (near, far) = pair();
+        let mut packet = Outgoing::new(vec![7; 100_000], Vec::new()).unwrap();
+        packet.spilled = Some(File::open("/dev/zero").unwrap().into());
+        packet.send(&near).unwrap();
+        let refused = Receiver::new(100_000).receive(&far).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "a message in a file that is no sealed memory"
+        );
     }
 }

@@ -82,6 +82,7 @@ impl Sink for Gpio {
         });
         let needs = Needs {
             devices: vec!["config.chip".to_owned()],
+            acknowledge: vec!["config.button".to_owned()],
             ..Needs::default()
         };
         Description::default().example(example).needs(needs)

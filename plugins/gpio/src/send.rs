@@ -58,7 +58,7 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     }
     let Some(sounding) = sink.siren.plan(received, now) else {
         if sink.siren.is_silenced() {
-            call.acknowledge();
+            acknowledge(sink, call);
         }
         return Ok(());
     };
@@ -80,10 +80,18 @@ pub(crate) fn deliver(sink: &mut Gpio, alert: &Alert<'_>, call: &Call<'_>) -> Re
     let ending = sound(sink, alert.id(), sounding, || call.cancelled())?;
     let silenced = ending == Ending::Silenced;
     if silenced {
-        call.acknowledge();
+        acknowledge(sink, call);
     }
     sink.siren.ended(sounding, Instant::now(), silenced);
     Ok(())
+}
+
+/// Reports that a person has pressed the button.
+fn acknowledge(sink: &Gpio, call: &Call<'_>) {
+    if !call.acknowledge() {
+        let hint = "the button silences the siren only: to acknowledge the alert takes `acknowledge = true` in its [sink.sandbox]";
+        sink.host.log(Level::Warn, hint);
+    }
 }
 
 /// Why the siren stays silent for such an alert.

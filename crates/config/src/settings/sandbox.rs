@@ -31,6 +31,8 @@ pub struct SandboxSettings {
     pub unix_sockets: bool,
     /// Whether it may start programs: those of the system and those in `read`. They run in the same sandbox.
     pub exec: bool,
+    /// Whether it may acknowledge the alerts it is given, for instance by a button at the siren: once for each delivery.
+    pub acknowledge: bool,
     /// How much memory of its own it may have. More is refused.
     pub memory: ByteSize,
     /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
@@ -83,6 +85,7 @@ impl Default for SandboxSettings {
             listen: Ports::default(),
             unix_sockets: false,
             exec: false,
+            acknowledge: false,
             memory: ByteSize(256 << 20),
             open_files: 512,
             user: None,

@@ -24,7 +24,7 @@ fn grants_are_read() {
     assert_eq!(sandbox.listen, Ports::ANY);
     assert_eq!(sandbox.memory, ByteSize(64 << 20));
     assert_eq!(sandbox.user.as_deref(), Some("mail"));
-    assert!(!sandbox.exec && !sandbox.unix_sockets && !sandbox.require);
+    assert!(!sandbox.exec && !sandbox.unix_sockets && !sandbox.acknowledge && !sandbox.require);
 }
 
 #[test]

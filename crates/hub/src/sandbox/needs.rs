@@ -48,6 +48,8 @@ pub enum Access {
     Exec(PathBuf),
     /// A local socket to connect to.
     UnixSocket(PathBuf),
+    /// To acknowledge the alerts it is given.
+    Acknowledge,
 }
 
 /// What the plugin says it needs with this configuration.
@@ -77,6 +79,11 @@ pub fn needs(info: &PluginInfo, config: &Value) -> Vec<Need> {
                 }
                 found.push(Need::new(access(path), entry));
             }
+        }
+    }
+    for entry in entries("acknowledge") {
+        if is_set(entry, config) {
+            found.push(Need::new(Access::Acknowledge, entry));
         }
     }
     for entry in entries("connect") {
@@ -111,6 +118,7 @@ impl Need {
             Access::ConnectSomewhere => sandbox.connect != Ports::default(),
             Access::Exec(_) => sandbox.exec,
             Access::UnixSocket(_) => sandbox.unix_sockets,
+            Access::Acknowledge => sandbox.acknowledge,
         }
     }
 }
@@ -124,8 +132,17 @@ impl fmt::Display for Access {
             Self::ConnectSomewhere => f.write_str("connect to a port it does not name"),
             Self::Exec(path) => write!(f, "start {}", path.display()),
             Self::UnixSocket(path) => write!(f, "connect to the local socket {}", path.display()),
+            Self::Acknowledge => f.write_str("acknowledge alerts"),
         }
     }
+}
+
+/// Whether an entry stands for something: a key that is not set needs nothing.
+fn is_set(entry: &str, config: &Value) -> bool {
+    let key = entry
+        .strip_prefix(KEY)
+        .map(|keys| format!("/{}", keys.replace('.', "/")));
+    key.is_none_or(|pointer| config.pointer(&pointer).is_some_and(|value| !value.is_null()))
 }
 
 /// Addresses or bare ports that an entry of `connect` stands for.
@@ -242,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn acknowledging_is_needed_with_what_it_is_for() {
+        let needs = json!({ "acknowledge": ["config.button"] });
+        check(
+            needs.clone(),
+            json!({ "button": { "line": 4 } }),
+            &["acknowledge alerts (config.button)"],
+        );
+        check(needs, json!({}), &[]);
+    }
+
+    #[test]
     fn ports_are_found_wherever_they_stand() {
         for (entry, expected) in [
             ("mail.example.org:587", "connect to port 587"),
@@ -285,6 +313,7 @@ mod tests {
             (Access::Connect(25), false),
             (Access::Exec("/bin/sh".into()), false),
             (Access::UnixSocket("/run/x.sock".into()), true),
+            (Access::Acknowledge, false),
         ] {
             assert_eq!(
                 Need::new(access.clone(), "").is_granted(&sandbox),

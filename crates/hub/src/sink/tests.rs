@@ -72,7 +72,7 @@ impl Shared {
     /// Ends the child's oldest call.
     fn end(&self, outcome: Outcome) {
         let (call_id, _) = self.lock().calls.remove(0);
-        let notes = vec![Note::new("451 busy")];
+        let notes = Arc::from([Note::new("451 busy")]);
         self.emit(Event::Done {
             call_id,
             outcome,

@@ -1,6 +1,7 @@
 //! The task's last act: what a dead child has left is read, the process reaped, and every open call accounted for.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use watchpost_sinkhost_protocol::{LogLevel, Note, Outcome};
@@ -12,7 +13,7 @@ use crate::{Event, Exit, ExitKind};
 
 impl Driver {
     /// Takes what the dead child has left, reaps it and accounts for its calls.
-    pub(crate) fn finish(mut self) -> ExitKind {
+    pub(crate) async fn finish(mut self) -> ExitKind {
         while self.socket_open {
             match self.receiver.receive(self.socket.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -22,10 +23,10 @@ impl Driver {
             }
         }
         let now = Instant::now();
-        let how = self.how_it_ended();
+        let how = self.how_it_ended().await;
         let (stdout, stderr) = (self.stdout.finish(now), self.stderr.finish(now));
-        self.journal.log_all(LogLevel::Info, stdout);
-        self.journal.log_all(LogLevel::Warn, stderr);
+        self.journal.log_all(LogLevel::Info, &stdout);
+        self.journal.log_all(LogLevel::Warn, &stderr);
         self.journal.end_log();
 
         let (stage, output) = (self.stage, self.journal.take_tail());
@@ -38,10 +39,10 @@ impl Driver {
         how
     }
 
-    fn how_it_ended(&mut self) -> ExitKind {
-        match (self.process.reap(), self.killed.take(), &self.stopping) {
+    async fn how_it_ended(&mut self) -> ExitKind {
+        match (self.process.end().await, self.killed.take(), &self.stopping) {
             // Only a kill that was needed counts: it may have left by itself just before.
-            (ExitKind::Signal(9), Some(why), _) => why,
+            (ExitKind::Signal(9), Some((why, _)), _) => why,
             (ExitKind::Code(0), _, Some(Stopping { requested: true, .. })) => ExitKind::Stopped,
             (how, _, _) => how,
         }
@@ -58,9 +59,9 @@ impl Driver {
         let Self { calls, journal, .. } = self;
         let closed = calls.close(how == ExitKind::TimedOut);
         for call_id in closed.timed_out {
-            let notes = vec![Note::new(
+            let notes = Arc::new([Note::new(
                 "not done by its deadline, nor when cancelled; its process was killed",
-            )];
+            )]);
             journal.emit(Event::Done {
                 call_id,
                 outcome: Outcome::TimedOut,

@@ -172,7 +172,7 @@ impl Running {
                     call_id,
                     outcome,
                     notes,
-                }) => return (call_id, outcome, notes),
+                }) => return (call_id, outcome, notes.to_vec()),
                 Some(Event::Begun { .. } | Event::Log { .. }) => {}
                 other => panic!("{other:?} instead of an outcome"),
             }

@@ -45,6 +45,8 @@ pub struct Grants {
     /// Whether other programs may be started. Those in the system's directories and in `read` can then be run. They
     /// live in the same sandbox.
     pub exec: bool,
+    /// Whether the plugin may report that a person has acknowledged an alert, once a call.
+    pub acknowledge: bool,
     /// Most bytes of private memory (heap, stacks, private writable mappings: `RLIMIT_DATA`); more is a failed
     /// allocation. Pictures from the hub are shared memory and do not count. `None`: no limit.
     pub memory_bytes: Option<u64>,
@@ -110,6 +112,7 @@ impl Default for Grants {
             bind_tcp: Ports::default(),
             unix_sockets: false,
             exec: false,
+            acknowledge: false,
             memory_bytes: Some(DEFAULT_MEMORY_BYTES),
             open_files: Some(DEFAULT_OPEN_FILES),
             processes: None,

@@ -21,6 +21,10 @@ pub(super) struct Current {
     /// Read by the plugin from any thread, so it is apart from the lock.
     cancelled: AtomicU64,
     cancel: Option<CancelFn>,
+    /// Whether the site lets this plugin acknowledge alerts.
+    may_acknowledge: bool,
+    /// The call whose alert may be acknowledged. Apart from `running`, which is held while the plugin's `cancel` runs.
+    to_acknowledge: Mutex<Option<u64>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +41,7 @@ struct Running {
 unsafe impl Send for Running {}
 
 impl Current {
-    pub(super) fn new(cancel: Option<CancelFn>) -> Self {
+    pub(super) fn new(cancel: Option<CancelFn>, may_acknowledge: bool) -> Self {
         let running = Mutex::new(Running {
             call_id: NONE,
             begun: false,
@@ -47,6 +51,8 @@ impl Current {
             running,
             cancelled: AtomicU64::new(NONE),
             cancel,
+            may_acknowledge,
+            to_acknowledge: Mutex::new(None),
         }
     }
 
@@ -66,11 +72,13 @@ impl Current {
             begun: true,
             instance,
         };
+        *self.lock_to_acknowledge() = Some(call_id).filter(|id| self.may_acknowledge && *id < FIRST_OWN_CALL);
         !self.is_cancelled(call_id)
     }
 
     /// The call is over, and so is a cancel that overlapped it.
     pub(super) fn end(&self) {
+        *self.lock_to_acknowledge() = None;
         self.lock().call_id = NONE;
     }
 
@@ -92,9 +100,27 @@ impl Current {
         }
     }
 
+    /// Whether the plugin may acknowledge at all.
+    pub(super) fn may_acknowledge(&self) -> bool {
+        self.may_acknowledge
+    }
+
+    /// Has `send` report that the alert of this call is acknowledged: once a call, and while it is in flight, so that the
+    /// parent hears of it before it hears of the call's end.
+    pub(super) fn acknowledge(&self, call_id: u64, send: impl FnOnce()) {
+        let mut to_acknowledge = self.lock_to_acknowledge();
+        if to_acknowledge.take_if(|id| *id == call_id).is_some() {
+            send();
+        }
+    }
+
     /// Whether this call was cancelled.
     pub(super) fn is_cancelled(&self, call_id: u64) -> bool {
         call_id != NONE && self.cancelled.load(Ordering::Acquire) == call_id
+    }
+
+    fn lock_to_acknowledge(&self) -> MutexGuard<'_, Option<u64>> {
+        self.to_acknowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {

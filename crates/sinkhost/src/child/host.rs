@@ -69,13 +69,17 @@ unsafe extern "C" fn cancelled(host: *const abi::Host, call_id: u64) -> i32 {
         .into()
 }
 
-unsafe extern "C" fn extension(_host: *const abi::Host, id: *const c_char) -> *const c_void {
+unsafe extern "C" fn extension(host: *const abi::Host, id: *const c_char) -> *const c_void {
+    // SAFETY: the header says that the plugin passes the host it got.
+    let Some(private) = (unsafe { private_of(host) }) else {
+        return ptr::null();
+    };
     if id.is_null() {
         return ptr::null();
     }
     // SAFETY: not null, and the header says that the plugin passes a C string.
     match unsafe { CStr::from_ptr(id) } {
-        id if id == abi::ACKNOWLEDGE => (&raw const ACKNOWLEDGE).cast(),
+        id if id == abi::ACKNOWLEDGE && private.current.may_acknowledge() => (&raw const ACKNOWLEDGE).cast(),
         _ => ptr::null(),
     }
 }
@@ -89,6 +93,7 @@ static ACKNOWLEDGE: abi::Acknowledge = abi::Acknowledge {
 unsafe extern "C" fn acknowledge(host: *const abi::Host, call_id: u64) {
     // SAFETY: the header says that the plugin passes the host it got.
     if let Some(private) = unsafe { private_of(host) } {
-        private.port.send(&ToParent::Acknowledged { call_id });
+        let send = || private.port.send(&ToParent::Acknowledged { call_id });
+        private.current.acknowledge(call_id, send);
     }
 }

@@ -165,6 +165,7 @@ fn handle_message(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inb
         ToChild::Cancel { call_id } => inbox.current.cancel(Some(call_id)),
         // A second plugin in one process is what this process is there to prevent.
         ToChild::Load { .. } => {}
+        ToChild::Ping => port.send(&ToParent::Pong),
         ToChild::Stop => inbox.stop(),
     }
 }

@@ -18,6 +18,7 @@ mod work;
 
 use std::path::Path;
 
+use watchpost_sinkhost_protocol::limits::MAX_MESSAGE_BYTES;
 use watchpost_sinkhost_protocol::{Note, Outcome, Receiver, Stage, Task, ToChild, ToParent};
 
 use crate::scan::scan;
@@ -40,15 +41,26 @@ pub fn main() -> ! {
         ));
         streams::leave(NOT_BY_HAND);
     };
+    // A session of its own, without a terminal: neither Ctrl-C nor a group of the hub's reaches in or out. It fails for
+    // what leads a group already, which a program that Watchpost starts does not.
+    let _ = rustix::process::setsid();
     streams::line_buffer_stdout();
     let port: &'static Port = Box::leak(Box::new(Port::new(socket)));
     // Before anything is understood: a parent of another release sees it by this.
     port.send(&ToParent::Reached(Stage::Starting));
-    let mut receiver = Receiver::new();
+    let mut receiver = Receiver::new(MAX_MESSAGE_BYTES);
     match port.receive(&mut receiver) {
-        Some((ToChild::Load { plugin, grants, task }, _)) => {
-            if sandbox::enter(port, &grants) {
-                serve(port, receiver, Path::new(&plugin), task);
+        Some((
+            ToChild::Load {
+                plugin,
+                grants,
+                mark,
+                task,
+            },
+            _,
+        )) => {
+            if sandbox::enter(port, &grants, mark) {
+                serve(port, receiver, Path::new(&plugin), grants.acknowledge, task);
             }
         }
         Some(_) | None => streams::leave(1),
@@ -56,7 +68,7 @@ pub fn main() -> ! {
     streams::leave(0)
 }
 
-fn serve(port: &'static Port, receiver: Receiver, path: &Path, task: Task) {
+fn serve(port: &'static Port, receiver: Receiver, path: &Path, acknowledge: bool, task: Task) {
     port.send(&ToParent::Reached(Stage::Loading));
     let plugin = match scan(path).and_then(|()| Plugin::load(path)) {
         Ok(plugin) => plugin,
@@ -85,7 +97,7 @@ fn serve(port: &'static Port, receiver: Receiver, path: &Path, task: Task) {
         } => {
             port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
             port.send(&ToParent::Reached(Stage::Creating));
-            let current: &'static Current = Box::leak(Box::new(Current::new(plugin.cancel())));
+            let current: &'static Current = Box::leak(Box::new(Current::new(plugin.cancel(), acknowledge)));
             let inbox: &'static Inbox = Box::leak(Box::new(Inbox::new(current)));
             if let Err(error) = inbox::listen(port, receiver, inbox) {
                 let note = Note::new(format!("cannot start a thread: {error}"));

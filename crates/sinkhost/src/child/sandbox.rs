@@ -9,8 +9,8 @@ use super::port::Port;
 use crate::sandbox::apply;
 
 /// Confines the process to `grants` and reports to the parent. `false`: it could not be, and is of no use.
-pub(super) fn enter(port: &Port, grants: &Grants) -> bool {
-    match apply(grants, &[port.socket()]) {
+pub(super) fn enter(port: &Port, grants: &Grants, mark: Option<u32>) -> bool {
+    match apply(grants, mark, &[port.socket()]) {
         Ok(enforced) => {
             port.send(&ToParent::Confined(enforced));
             true

@@ -18,8 +18,9 @@ pub enum SandboxError {
     /// A granted path cannot be opened.
     #[error(
         "the sandbox grants `{}` under `{list}`, which cannot be reached: {source}; create it, plug it in, or take it \
-         out of `{list}`",
-        path.display()
+         out of `{list}`{}",
+        path.display(),
+        hint(source)
     )]
     Path {
         /// The path.
@@ -62,4 +63,12 @@ pub enum SandboxError {
         /// What is missing.
         gaps: Vec<Gap>,
     },
+}
+
+/// A link is followed only where the plugin cannot have put it.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ELOOP) => "; a link within a directory that is granted under `write` is not followed",
+        _ => "",
+    }
 }

@@ -1,12 +1,14 @@
 //! Files and TCP ports, by Landlock. Knows which of the system's files no program can do without.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
-    PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
-    make_bitflags,
+    PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope, make_bitflags,
 };
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat};
+use rustix::io::Errno;
 use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, LIBRARIES, PROGRAMS, Part, Ports};
 
 use super::SandboxError;
@@ -75,10 +77,10 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
     }
     rules = allow_if_there(rules, Path::new("/dev/null"), read | writing())?;
     for path in &grants.read {
-        rules = allow(rules, path, "read", read | run)?;
+        rules = allow(rules, path, &grants.write, "read", read | run)?;
     }
     for path in &grants.write {
-        rules = allow(rules, path, "write", read | writing())?;
+        rules = allow(rules, path, &grants.write, "write", read | writing())?;
     }
     for (ports, access) in tcp(grants) {
         if let Ports::Only(ports) = ports {
@@ -180,8 +182,8 @@ fn allow_if_there(
     path: &Path,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, SandboxError> {
-    match PathFd::new(path) {
-        Ok(fd) => add(rules, fd, path, access),
+    match open(path, &[]) {
+        Ok(fd) => add(rules, fd, access),
         Err(_) => Ok(rules),
     }
 }
@@ -190,32 +192,45 @@ fn allow_if_there(
 fn allow(
     rules: RulesetCreated,
     path: &Path,
+    writable: &[PathBuf],
     list: &'static str,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, SandboxError> {
-    match PathFd::new(path) {
-        Ok(fd) => add(rules, fd, path, access),
-        Err(PathFdError::OpenCall { source, .. }) => Err(SandboxError::Path {
+    match open(path, writable) {
+        Ok(fd) => add(rules, fd, access),
+        Err(source) => Err(SandboxError::Path {
             path: path.into(),
             list,
-            source,
-        }),
-        Err(error) => Err(SandboxError::Path {
-            path: path.into(),
-            list,
-            source: std::io::Error::other(error.to_string()),
+            source: source.into(),
         }),
     }
 }
 
+/// Opens a path to make a rule of it. What lies within a directory that the plugin may write to is reached from that
+/// directory without following links: the plugin may have put one there, to have its next start grant it the target.
+fn open(path: &Path, writable: &[PathBuf]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let within = writable
+        .iter()
+        .filter_map(|dir| Some((dir, path.strip_prefix(dir).ok()?)))
+        .filter(|(_, rest)| !rest.as_os_str().is_empty())
+        .min_by_key(|(dir, _)| dir.as_os_str().len());
+    let Some((dir, rest)) = within else {
+        return rustix::fs::open(path, flags, Mode::empty());
+    };
+    let dir = rustix::fs::open(dir, flags, Mode::empty())?;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
+    rustix::fs::openat2(dir, rest, flags, Mode::empty(), resolve)
+}
+
 fn add(
     rules: RulesetCreated,
-    fd: PathFd,
-    path: &Path,
+    fd: OwnedFd,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, SandboxError> {
     // A rule on a file may hold only what one can do to a file.
-    let access = if path.is_dir() {
+    let is_dir = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    let access = if is_dir {
         access
     } else {
         access & AccessFs::from_file(NEWEST)

@@ -13,9 +13,12 @@ const OOM_SCORE_ADJ: &str = "500";
 ///
 /// Memory is bounded by `RLIMIT_DATA`, not `RLIMIT_AS`: the latter counts address space that is merely reserved
 /// (64 MiB an allocator's arena, gigabytes for some runtimes) and the pictures mapped from the hub.
-pub(super) fn set(grants: &Grants) -> Result<(), SandboxError> {
+///
+/// The mark is the limit on message queues, of which no sandboxed process can make any, and which none can change.
+pub(super) fn set(grants: &Grants, mark: Option<u32>) -> Result<(), SandboxError> {
     // A dump of memory may hold passwords and pictures, and fills the disk at every crash.
     limit(Resource::Core, "core dumps", Some(0))?;
+    limit(Resource::Msgqueue, "message queues in bytes", mark.map(u64::from))?;
     limit(Resource::Data, "memory in bytes", grants.memory_bytes)?;
     limit(Resource::Nofile, "open files", grants.open_files)?;
     limit(Resource::Nproc, "tasks of the user", grants.processes)

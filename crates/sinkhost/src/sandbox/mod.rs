@@ -33,17 +33,19 @@ pub use error::SandboxError;
 
 /// Sandboxes the calling process. There is no way back.
 ///
+/// `mark` is what this process and those it starts can be known by, whatever they do; without it they have none.
+///
 /// To be called once, first thing in a fresh process: every descriptor but standard input, output and error and those
 /// in `keep` is closed, whoever opened it, and a second thread would stay outside (an error). A process for which this
 /// failed is half sandboxed and of no use: end it.
-pub fn apply(grants: &Grants, keep: &[BorrowedFd<'_>]) -> Result<Enforced, SandboxError> {
+pub fn apply(grants: &Grants, mark: Option<u32>, keep: &[BorrowedFd<'_>]) -> Result<Enforced, SandboxError> {
     let mut enforced = Enforced::default();
     require_single_thread()?;
     // Before the file rules, which do not bind what is open already.
     enforced.note(Part::Descriptors, descriptors::close_all_but(keep));
     // While /proc/self still belongs to this user and may be written to.
     enforced.note(Part::OomScore, limits::die_first());
-    limits::set(grants)?;
+    limits::set(grants, mark)?;
     enforced.holds(Part::Limits);
     privileges::drop(grants.user.as_ref())?;
     enforced.holds(Part::Privileges);

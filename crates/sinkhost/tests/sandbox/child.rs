@@ -33,7 +33,7 @@ pub(crate) fn run() -> ! {
     let words: Vec<&str> = deed.split(' ').collect();
     kernel::forget(&var(KERNEL_LACKS));
     prepare(&words);
-    match sandbox::apply(&grants, &[]) {
+    match sandbox::apply(&grants, None, &[]) {
         Ok(enforced) => say(&enforced.to_string()),
         Err(error) => {
             say(&error.to_string());

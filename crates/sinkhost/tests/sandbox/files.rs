@@ -11,6 +11,10 @@ use crate::support::{child, deed, grants, trial};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
+            "files::a_link_the_plugin_could_place_is_not_followed",
+            a_link_the_plugin_could_place_is_not_followed,
+        ),
+        trial(
             "files::the_state_dir_is_the_plugin's",
             the_state_dir_is_the_plugins,
         ),
@@ -180,4 +184,42 @@ fn symbolic_links_do_not_lead_out() {
         deed(&grants(&own), &format!("read {}/link", own.display())),
         "EACCES"
     );
+}
+
+/// The plugin replaces a file that it is granted by a link, and is started again.
+fn a_link_the_plugin_could_place_is_not_followed() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (key, secret) = (dir.path().join("key"), outside.path().join("secret"));
+    std::fs::write(&secret, "x").unwrap();
+    std::fs::write(&key, "x").unwrap();
+    let granted = Grants {
+        read: vec![key.clone()],
+        ..grants(dir.path())
+    };
+    let read = format!("read {}", secret.display());
+    assert_eq!(deed(&granted, &read), "EACCES");
+
+    std::fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink(&secret, &key).unwrap();
+    let said = child(&granted, &read);
+    assert!(
+        said.report.contains("a link within a directory") && said.deed.is_empty(),
+        "{said:?}"
+    );
+
+    // A directory on the way to it may be a link too.
+    std::fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("sub")).unwrap();
+    let granted = Grants {
+        read: vec![dir.path().join("sub/secret")],
+        ..grants(dir.path())
+    };
+    assert_eq!(child(&granted, &read).deed, "");
+    // One that only the site can have placed is followed.
+    let granted = Grants {
+        read: vec![dir.path().join("sub/secret")],
+        ..grants(outside.path().join("other"))
+    };
+    std::fs::create_dir(outside.path().join("other")).unwrap();
+    assert_eq!(deed(&granted, &read), "ok");
 }

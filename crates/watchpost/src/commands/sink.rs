@@ -107,6 +107,8 @@ fn table(granted: &SandboxSettings, needs: &[Need]) -> String {
     switch(&mut text, "unix_sockets", sockets, granted.unix_sockets);
     let programs = why(needs, |access| matches!(access, Access::Exec(_)));
     switch(&mut text, "exec", programs, granted.exec);
+    let acknowledge = why(needs, |access| matches!(access, Access::Acknowledge));
+    switch(&mut text, "acknowledge", acknowledge, granted.acknowledge);
     rest(&mut text, granted);
     text
 }

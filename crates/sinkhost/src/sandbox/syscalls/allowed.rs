@@ -152,7 +152,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "sched_yield",
     "set_robust_list",
     "set_tid_address",
-    "setrlimit",
     "sigaltstack",
     "wait4",
     "waitid",

@@ -42,6 +42,7 @@ const FCNTL: &[i32] = &[
     libc::F_OFD_SETLK,
     libc::F_OFD_SETLKW,
     libc::F_DUPFD_CLOEXEC,
+    libc::F_GET_SEALS,
 ];
 /// `prctl` on the calling thread alone.
 const PRCTL: &[i32] = &[
@@ -107,6 +108,9 @@ const IOCTL_DEVICES: &[u64] = &[
 /// `personality` that only asks.
 const PERSONALITY_ASK: u64 = 0xffff_ffff;
 
+/// The limit by which the parent knows this process and those it starts: that on message queues.
+const MARK: u64 = libc::RLIMIT_MSGQUEUE as u64;
+
 /// The rules for these grants.
 pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, BackendError> {
     let mut rules = Rules::new();
@@ -119,8 +123,8 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
     for (call, argument) in [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)] {
         rules.insert(call, vec![rule([without(argument, MSG_FASTOPEN)])?]);
     }
-    // Limits of another process of this user, the hub for one.
-    rules.insert("prlimit64", any_of(0, [0, here.pid])?);
+    rules.insert("setrlimit", vec![rule([unequal(0, MARK)])?]);
+    rules.insert("prlimit64", own_limits(here.pid)?);
     rules.insert("setpriority", vec![rule([equal(0, 0), equal(1, 0)])?]);
     for call in [
         "sched_setaffinity",
@@ -141,6 +145,17 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
         for call in ["kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"] {
             rules.insert(call, vec![rule([equal(0, here.pid)])?]);
         }
+    }
+    Ok(rules)
+}
+
+/// Not those of another process of this user, the hub for one; and not the one that it is known by, which it may read.
+fn own_limits(pid: u64) -> Result<Vec<SeccompRule>, BackendError> {
+    let mut rules = Vec::new();
+    for own in [0, pid] {
+        rules.push(rule([equal(0, own), unequal(1, MARK)])?);
+        let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0);
+        rules.push(rule([equal(0, own), no_new_limit])?);
     }
     Ok(rules)
 }
@@ -211,6 +226,10 @@ fn rule<const N: usize>(conditions: [Condition; N]) -> Result<SeccompRule, Backe
 
 fn equal(argument: u8, value: u64) -> Condition {
     condition(argument, SeccompCmpOp::Eq, value)
+}
+
+fn unequal(argument: u8, value: u64) -> Condition {
+    condition(argument, SeccompCmpOp::Ne, value)
 }
 
 /// All of these bits.

@@ -319,6 +319,12 @@ fn signals_and_limits_reach_this_process_only() {
     for grants in [Grants::default(), exec()] {
         check(&grants, "prlimit64", &[0, 7], Done);
         check(&grants, "prlimit64", &[OTHER, 7], NotPermitted);
+        // The mark can be read and not be changed.
+        check(&grants, "prlimit64", &[0, 12, 0], Done);
+        check(&grants, "prlimit64", &[0, 12, 1 << 40], NotPermitted);
+        check(&grants, "prlimit64", &[OWN, 12, 0x1000], NotPermitted);
+        check(&grants, "setrlimit", &[12], NotPermitted);
+        check(&grants, "setrlimit", &[7], Done);
         for name in [
             "sched_setaffinity",
             "sched_setscheduler",
@@ -344,6 +350,8 @@ fn commands_of_fcntl_prctl_and_ioctl_are_listed() {
         for (command, answer) in [
             (libc::F_SETFD, Done),
             (libc::F_OFD_SETLK, Done),
+            // By which the host itself looks at the memory it is sent.
+            (libc::F_GET_SEALS, Done),
             (libc::F_SETOWN, NotPermitted),
             (15, NotPermitted), // F_SETOWN_EX
             (F_SETSIG, NotPermitted),

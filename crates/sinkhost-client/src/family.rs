@@ -1,0 +1,105 @@
+//! The processes that a child has started, found by a mark that they can neither shed nor forge.
+//!
+//! A plugin that may start programs may have them leave its group, its session and their parent. What they inherit and
+//! cannot change is a resource limit: the one on POSIX message queues, which no sandboxed process can make, and which
+//! the filter of system calls lets none of them set.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, PidfdFlags, Resource, Signal, getrlimit, pidfd_open, pidfd_send_signal};
+
+/// The largest mark; the limit on message queues is 819200 by default, and a mark has to be below it.
+const LAST_MARK: u32 = 800_000;
+
+/// The mark of one child's processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u32);
+
+impl Mark {
+    /// A mark that no living process has.
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Two hubs of one machine begin at different places.
+        let start = std::process::id().wrapping_mul(7919);
+        let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        // A mark can only be put on that is below the limit there is.
+        let limit = getrlimit(Resource::Msgqueue).maximum.unwrap_or(LAST_MARK.into());
+        let last = u32::try_from(limit).map_or(LAST_MARK, |limit| limit.clamp(1, LAST_MARK));
+        Self(1 + number % last)
+    }
+
+    /// Its number, for the child to put on.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Kills what lives with this mark, apart from `main`. Says whether there was anything: what was about to start a
+    /// process may have started it, so ask again.
+    pub(crate) fn kill_all(self, main: Pid) -> bool {
+        let mut found = false;
+        for pid in processes().filter(|pid| *pid != main && self.is_on(*pid)) {
+            // A number may have become another process's, so it is held before it is looked at again.
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+                continue;
+            };
+            if self.is_on(pid) {
+                found = true;
+                let _ = pidfd_send_signal(&process, Signal::KILL);
+            }
+        }
+        found
+    }
+
+    /// Whether a process that is not dead has it.
+    fn is_on(self, pid: Pid) -> bool {
+        let read =
+            |file: &str| fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_pid())).unwrap_or_default();
+        hard_limit(&read("limits")) == Some(self.0) && !is_dead(&read("stat"))
+    }
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+}
+
+/// The hard limit on message queues in a `/proc/PID/limits`.
+fn hard_limit(limits: &str) -> Option<u32> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max msgqueue size"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether a `/proc/PID/stat` is of a process that only waits to be reaped. The name before the state may hold anything.
+fn is_dead(stat: &str) -> bool {
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, None | Some('Z' | 'X'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_is_read_as_the_kernel_writes_it() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max cpu time              unlimited            unlimited            seconds   \n\
+                      Max msgqueue size         4711                 4711                 bytes     \n";
+        assert_eq!(hard_limit(limits), Some(4711));
+        assert_eq!(hard_limit(&limits.replace("4711", "unlimited")), None);
+        let own = fs::read_to_string("/proc/self/limits").unwrap();
+        assert!(own.contains("Max msgqueue size"), "{own}");
+    }
+
+    #[test]
+    fn the_dead_are_told_from_the_living() {
+        assert!(!is_dead("12 (sh) S 1 12 12"));
+        assert!(!is_dead("12 (a) Z) R 1 12 12"));
+        assert!(is_dead("12 (sh) Z 1 12 12"));
+        assert!(is_dead(""));
+    }
+}

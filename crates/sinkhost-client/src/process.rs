@@ -1,0 +1,154 @@
+//! A child's process: watched, killed with all that it has started, reaped. Knows nothing of plugins.
+#![allow(unsafe_code, reason = "tokio asks for a promise about descriptors it watches")]
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
+
+use crate::ExitKind;
+use crate::family::Mark;
+
+/// How often what a child has started is looked for after its end. Each look kills what it finds.
+const SWEEPS: u32 = 50;
+/// Between two looks.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// How long a process that is dropped is waited for.
+const DROP_WAIT: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// Killed processes that were not dead when they were last looked at: they wait in the kernel.
+static LINGERING: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+
+/// A child process that is reaped when this is dropped, if it was not before.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: Pid,
+    /// `None` once it is reaped or given to the lingering ones.
+    pidfd: Option<AsyncFd<OwnedFd>>,
+    /// Of a child that may start programs.
+    mark: Option<Mark>,
+}
+
+impl Process {
+    /// Takes over a process that was just started.
+    pub(crate) fn new(pid: Pid, mark: Option<Mark>) -> io::Result<Self> {
+        reap_lingering();
+        let watched = pidfd_open(pid, PidfdFlags::empty())
+            .map_err(io::Error::from)
+            .and_then(|pidfd| watch(pidfd, Interest::READABLE));
+        match watched {
+            Ok(pidfd) => Ok(Self {
+                pid,
+                pidfd: Some(pidfd),
+                mark,
+            }),
+            Err(error) => {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                Err(error)
+            }
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.pid.as_raw_pid().unsigned_abs()
+    }
+
+    /// Waits until it is dead. It stays to be reaped.
+    pub(crate) async fn exited(&self) {
+        match &self.pidfd {
+            // The kernel reports an error only for a descriptor that is not watched, and this one is.
+            Some(pidfd) => drop(pidfd.readable().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Kills it, by the descriptor that no number can be mistaken for, and what is in its group.
+    pub(crate) fn kill(&self) {
+        let Some(pidfd) = &self.pidfd else { return };
+        // Both fail only when no process is left to kill. The group's number is taken while this one is not reaped.
+        let _ = pidfd_send_signal(pidfd.get_ref(), Signal::KILL);
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+
+    /// Reaps it if it is dead, kills what it has started, and says how it ended. A process that is killed and does not
+    /// die waits in the kernel, for a disk or a device; nothing can end that wait, and this does not share it.
+    pub(crate) async fn end(&mut self) -> ExitKind {
+        self.kill();
+        let how = self.reap();
+        if let Some(mark) = self.mark {
+            for _ in 0..SWEEPS {
+                if !mark.kill_all(self.pid) {
+                    break;
+                }
+                sleep(SWEEP_PAUSE).await;
+            }
+        }
+        how
+    }
+
+    fn reap(&mut self) -> ExitKind {
+        let taken_by_other =
+            || ExitKind::ProtocolViolation("its exit status was taken by other code of this process".into());
+        let Some(pidfd) = self.pidfd.take() else {
+            return taken_by_other();
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let pidfd = pidfd.into_inner();
+        let status = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options));
+        match status {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => ExitKind::Code(code),
+                (None, Some(signal)) => ExitKind::Signal(signal),
+                (None, None) => ExitKind::ProtocolViolation("its exit status is of no known kind".into()),
+            },
+            Ok(None) => {
+                lingering().push(pidfd);
+                ExitKind::Unkillable
+            }
+            Err(_) => taken_by_other(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(pidfd) = &self.pidfd {
+            let mut fds = [PollFd::new(pidfd.get_ref(), PollFlags::IN)];
+            let _ = poll(&mut fds, Some(&DROP_WAIT));
+            self.reap();
+        }
+        if let Some(mark) = self.mark {
+            mark.kill_all(self.pid);
+        }
+    }
+}
+
+/// Reaps those that have died since.
+fn reap_lingering() {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    lingering().retain(|pidfd| matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(None)));
+}
+
+fn lingering() -> std::sync::MutexGuard<'static, Vec<OwnedFd>> {
+    LINGERING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has the reactor watch a descriptor.
+pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is one descriptor, open until it is dropped, which `AsyncFd` does after deregistering.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
+}
