@@ -225,3 +225,32 @@ fn a_secret_that_everybody_can_read_is_warned_of() -> Result<()> {
     assert_eq!(found.code, Some(0));
     Ok(())
 }
+
+#[test]
+fn a_hub_that_runs_an_older_configuration_is_said_to() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let hub = setup(&backend, &[login(&backend, backend.ready("password")?)?])?.start()?;
+    hub.until("connected", PATIENCE, |status| {
+        status["connections"][0]["state"] == "connected"
+    })?;
+    let file = hub.setup().config_path();
+    let text = fs::read_to_string(&file)?;
+    fs::write(
+        &file,
+        text.replace("\"shop\"", "\"store\"")
+            .replace("name = \"archive\"", "name = \"files\""),
+    )?;
+    let found = doctor(hub.setup())?;
+    assert!(
+        found
+            .is("store: WebSocket", "warn")?
+            .contains("older configuration, without this connection")
+    );
+    assert!(
+        found
+            .is("sink files: delivery", "warn")?
+            .contains("older configuration, without this sink")
+    );
+    assert!(!found.text.contains("another client"), "it is the hub itself");
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! What the outside can ask of a running hub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +8,9 @@ use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
+use watchpost_store::{Reader, StoreError, StoredAlert};
 
+use crate::alerts::{self, AlertPage, AlertQuery};
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
 use crate::source::inbound::InboundHandle;
@@ -45,15 +46,6 @@ pub enum AskError {
     /// The hub is stopping.
     #[error("the hub is stopping")]
     Gone,
-}
-
-/// Which alerts to list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AlertQuery {
-    /// How many at most; `None` means as many as the live list has.
-    pub limit: Option<u32>,
-    /// Those that were dismissed or cleared too.
-    pub dismissed_too: bool,
 }
 
 /// An alert as lists show it. Its JSON is the alert's with a few fields more.
@@ -135,25 +127,24 @@ impl HubHandle {
         })
     }
 
-    /// Alerts, newest first.
+    /// A page of alerts, newest first, and how many more there are.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertEntry>, AskError> {
-        let limit = query.limit.unwrap_or(self.0.recent);
-        let alerts = self
-            .read(move |reader| {
-                if query.dismissed_too {
-                    reader.list(&Filter {
-                        limit,
-                        ..Filter::default()
-                    })
-                } else {
-                    reader.live(limit)
-                }
-            })
-            .await?;
-        Ok(alerts.into_iter().map(AlertEntry::from).collect())
+    pub async fn alerts(&self, query: AlertQuery) -> Result<AlertPage, AskError> {
+        let limit = query.limit.unwrap_or(self.0.recent) as usize;
+        self.read(move |reader| alerts::page(reader, &query, limit)).await
+    }
+
+    /// Names of the sinks there are: those that run, and those that the store remembers deliveries to.
+    ///
+    /// # Errors
+    /// When the hub is stopping or the store cannot be read.
+    pub async fn sink_names(&self) -> Result<BTreeSet<String>, AskError> {
+        let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
+        let counts = self.read(|reader| reader.counts()).await?;
+        let running = reports.sinks.into_iter().map(|sink| sink.name);
+        Ok(running.chain(counts.deliveries.into_keys()).collect())
     }
 
     /// One alert; `None` when there is none of that id.

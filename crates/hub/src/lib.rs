@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod app;
 mod clock;
 mod deliveries;
@@ -23,9 +24,10 @@ mod store;
 mod supervisor;
 mod watchdog;
 
+pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Hub, StartError};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
-pub use handle::{AlertEntry, AlertQuery, AskError, DeliveryEntry, HubHandle, Stopped};
+pub use handle::{AlertEntry, AskError, DeliveryEntry, HubHandle, Stopped};
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
 pub use sandbox::{Access, Need, needs};

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
+use crate::out;
+
 /// Columns of an error report.
 const REPORT_WIDTH: usize = 110;
 
@@ -19,5 +21,52 @@ pub(crate) fn say(error: &dyn Diagnostic) {
     let _ = GraphicalReportHandler::new_themed(theme)
         .with_width(REPORT_WIDTH)
         .render_report(&mut text, error);
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", escaped_but_colours(&text));
+}
+
+/// The report with its own colours and line ends; everything else that a terminal would obey is escaped, since a plugin's
+/// words may stand in it.
+fn escaped_but_colours(report: &str) -> String {
+    let mut safe = String::with_capacity(report.len());
+    let mut rest = report;
+    while let Some(c) = rest.chars().next() {
+        let length = match colour_length(rest) {
+            0 if c == '\n' => 1,
+            0 => {
+                safe.push_str(&out::escaped(&rest[..c.len_utf8()]));
+                rest = &rest[c.len_utf8()..];
+                continue;
+            }
+            length => length,
+        };
+        safe.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    safe
+}
+
+/// The length of the colour sequence (SGR, as in `ESC [ 1 ; 31 m`) that a text begins with, or 0.
+fn colour_length(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else {
+        return 0;
+    };
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+    match end {
+        Some(end) if parameters[end..].starts_with('m') => 2 + end + 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped_but_colours;
+
+    #[test]
+    fn colours_stay_and_commands_do_not() {
+        let report = "\u{1b}[1;31mred\u{1b}[0m ü\n\u{1b}[2Jgone\u{7}";
+        assert_eq!(
+            escaped_but_colours(report),
+            "\u{1b}[1;31mred\u{1b}[0m ü\n\\u{1b}[2Jgone\\u{7}"
+        );
+    }
 }

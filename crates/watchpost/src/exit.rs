@@ -1,7 +1,9 @@
 //! Exit codes, the same for every command, and the last word on an error.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
+
+use crate::out;
 
 /// It did not work; standard error says why.
 const FAILED: u8 = 1;
@@ -25,7 +27,7 @@ pub(crate) enum Failure {
     /// The configuration is wrong. Everything has been said already, with places.
     #[error("{0}")]
     Config(String),
-    /// Nobody answers.
+    /// No hub answers.
     #[error("{0}")]
     NotRunning(String),
 }
@@ -39,11 +41,23 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
         // The reader of our output had enough, as `head` does.
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "watchpost: {error:#}");
+    out::error(&format!("watchpost: {}", chain(&error)));
     ExitCode::from(match error.downcast_ref() {
         Some(Failure::Config(_)) => CONFIG,
         Some(Failure::NotRunning(_)) => NOT_RUNNING,
         None => FAILED,
+    })
+}
+
+/// The error and its causes. Some errors repeat their cause in their own text; it is not said twice.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.is_empty() {
+            true => cause,
+            false if text.contains(&cause) => text,
+            false => format!("{text}: {cause}"),
+        }
     })
 }
 
@@ -52,4 +66,21 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}")]
+        struct Listen {
+            source: io::Error,
+        }
+        let source = io::Error::other("no room");
+        let error = anyhow::Error::from(Listen { source }).context("control socket");
+        assert_eq!(super::chain(&error), "control socket: cannot listen: no room");
+    }
 }

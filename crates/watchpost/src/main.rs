@@ -11,6 +11,7 @@ mod logging;
 mod out;
 mod siblings;
 mod target;
+mod values;
 
 use std::process::ExitCode;
 

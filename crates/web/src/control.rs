@@ -2,8 +2,8 @@
 //!
 //! | route | answer |
 //! |---|---|
-//! | `GET /v1/status` | [`watchpost_hub::HubStatus`] |
-//! | `GET /v1/alerts?limit=&all=` | the live list, or with `all=true` every alert, newest first |
+//! | `GET /v1/status` | [`Status`] |
+//! | `GET /v1/alerts?limit=&all=&before=&camera=&kind=&severity=&since=&until=` | [`watchpost_hub::AlertPage`] of the live list, or with `all=true` of every alert |
 //! | `GET /v1/alerts/{id}` | one alert with its deliveries |
 //! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
 //! | `POST /v1/alerts/{id}/dismiss` | takes it off the live list |
@@ -19,14 +19,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use serde::Deserialize;
 use watchpost_core::AlertId;
 use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle};
 
-use crate::Problem;
+use crate::{Problem, Program, Status};
 
 /// Name of the socket in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -47,12 +47,16 @@ pub struct ControlError {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve_control(hub: HubHandle, data_dir: &Path) -> Result<Server, ControlError> {
+pub fn serve_control(
+    hub: HubHandle,
+    program: Arc<dyn Program>,
+    data_dir: &Path,
+) -> Result<Server, ControlError> {
     let path = data_dir.join(SOCKET_NAME);
-    listen(&path, hub).map_err(|source| ControlError { path, source })
+    listen(&path, hub, program).map_err(|source| ControlError { path, source })
 }
 
-fn listen(path: &Path, hub: HubHandle) -> io::Result<Server> {
+fn listen(path: &Path, hub: HubHandle, program: Arc<dyn Program>) -> io::Result<Server> {
     // Made under another name first, so that no client finds it before its mode is right.
     let temp_path = path.with_extension("new");
     match fs::remove_file(&temp_path) {
@@ -62,7 +66,7 @@ fn listen(path: &Path, hub: HubHandle) -> io::Result<Server> {
     let listener = UnixListener::bind(&temp_path)?;
     fs::set_permissions(&temp_path, Permissions::from_mode(0o600))?;
     fs::rename(&temp_path, path)?;
-    let app = move || App::new().configure(|routes| configure(routes, hub.clone()));
+    let app = move || App::new().configure(|routes| configure(routes, hub.clone(), Arc::clone(&program)));
     Ok(HttpServer::new(app)
         .workers(1)
         .disable_signals()
@@ -70,9 +74,10 @@ fn listen(path: &Path, hub: HubHandle) -> io::Result<Server> {
         .run())
 }
 
-fn configure(routes: &mut web::ServiceConfig, hub: HubHandle) {
+fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn Program>) {
     routes
         .app_data(web::Data::new(hub))
+        .app_data(web::Data::from(program))
         .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
         .app_data(web::PathConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
         .route("/v1/status", web::get().to(status))
@@ -91,25 +96,16 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle) {
 
 type Hub = web::Data<HubHandle>;
 
-async fn status(hub: Hub) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(hub.status().await?))
+async fn status(hub: Hub, program: web::Data<dyn Program>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(Status {
+        hub: hub.status().await?,
+        program: program.status(),
+    }))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    limit: Option<u32>,
-    #[serde(default)]
-    all: bool,
-}
-
-async fn alerts(hub: Hub, query: web::Query<ListQuery>) -> Result<HttpResponse, Problem> {
+async fn alerts(hub: Hub, query: web::Query<AlertQuery>) -> Result<HttpResponse, Problem> {
     check_limit(query.limit)?;
-    let query = AlertQuery {
-        limit: query.limit,
-        dismissed_too: query.all,
-    };
-    Ok(HttpResponse::Ok().json(hub.alerts(query).await?))
+    Ok(HttpResponse::Ok().json(hub.alerts(query.into_inner()).await?))
 }
 
 async fn alert(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
@@ -144,15 +140,32 @@ async fn clear(hub: Hub) -> Result<HttpResponse, Problem> {
 
 async fn deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
     check_limit(query.limit)?;
+    check_sink(&hub, &query).await?;
     Ok(HttpResponse::Ok().json(hub.deliveries(query.into_inner()).await?))
 }
 
 async fn retry_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
+    check_sink(&hub, &query).await?;
     Ok(HttpResponse::Ok().json(hub.retry_deliveries(query.into_inner()).await?))
 }
 
 async fn drop_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
+    check_sink(&hub, &query).await?;
     Ok(HttpResponse::Ok().json(hub.drop_deliveries(query.into_inner()).await?))
+}
+
+/// A name that no sink has is a typing error, and not a sink without deliveries.
+async fn check_sink(hub: &Hub, query: &DeliveryQuery) -> Result<(), Problem> {
+    let Some(name) = &query.sink else { return Ok(()) };
+    let names = hub.sink_names().await?;
+    if names.contains(name) {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    Err(Problem::bad_request(match names.is_empty() {
+        true => format!("there is no sink `{name}`: the hub has none"),
+        false => format!("there is no sink `{name}`; there are {}", names.join(", ")),
+    }))
 }
 
 fn check_limit(limit: Option<u32>) -> Result<(), Problem> {

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use watchpost_core::{Alert, AlertId, Camera, Picture};
-use watchpost_hub::AlertEntry;
+use watchpost_core::{Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis};
+use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
 
 use crate::client::HubClient;
-use crate::out;
 use crate::target::Target;
+use crate::{out, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct AlertsArgs {
@@ -34,6 +33,8 @@ enum AlertsCommand {
         /// Dismissed and cleared ones too.
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        which: Which,
     },
     /// Show one alert and what became of its deliveries.
     Show {
@@ -52,11 +53,27 @@ enum AlertsCommand {
     Clear,
 }
 
-/// What is asked for.
-#[derive(Serialize)]
-struct ListQuery {
-    limit: Option<u32>,
-    all: bool,
+/// Which alerts: those that meet every condition given.
+#[derive(Clone, Debug, Args)]
+struct Which {
+    /// Those of the camera of this name, or whose id begins like this.
+    #[arg(long, value_name = "CAMERA")]
+    camera: Option<String>,
+    /// Those received at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    since: Option<UnixMillis>,
+    /// Those received before this time.
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    until: Option<UnixMillis>,
+    /// Those of this kind: anomaly, owl_eye, notice or hub.
+    #[arg(long, value_parser = values::word::<AlertKind>)]
+    kind: Option<AlertKind>,
+    /// Those that matter as much or more: low, medium, high or critical.
+    #[arg(long, value_parser = values::word::<Severity>)]
+    severity: Option<Severity>,
+    /// Those older than this one: the last of the page before.
+    #[arg(long, value_name = "ALERT")]
+    before: Option<AlertId>,
 }
 
 pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
@@ -64,35 +81,67 @@ pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {
-            AlertsCommand::List { limit, all } => list(&hub, *limit, *all, args.json).await,
+            AlertsCommand::List { limit, all, which } => {
+                list(&hub, &which.query(*limit, *all), args.json).await
+            }
             AlertsCommand::Show { id, picture } => show(&hub, *id, picture.as_deref(), args.json).await,
-            AlertsCommand::Dismiss { id } => hub.post(&format!("/v1/alerts/{id}/dismiss")).await,
-            AlertsCommand::Clear => hub.post("/v1/alerts/clear").await,
+            AlertsCommand::Dismiss { id } => {
+                hub.post(&format!("/v1/alerts/{id}/dismiss")).await?;
+                Ok(out::line(format_args!("alert {id} is dismissed"))?)
+            }
+            AlertsCommand::Clear => {
+                hub.post("/v1/alerts/clear").await?;
+                Ok(out::line("the live list is empty")?)
+            }
         }
     })
 }
 
-async fn list(hub: &HubClient, limit: Option<u32>, all: bool, json: bool) -> anyhow::Result<()> {
-    let entries: Vec<AlertEntry> = hub.get_with("/v1/alerts", &ListQuery { limit, all }).await?;
-    for entry in &entries {
-        if json {
-            out::json(entry)?;
-            continue;
+impl Which {
+    fn query(&self, limit: Option<u32>, all: bool) -> AlertQuery {
+        AlertQuery {
+            limit,
+            all,
+            before: self.before,
+            camera: self.camera.clone(),
+            kind: self.kind,
+            severity: self.severity,
+            since: self.since,
+            until: self.until,
         }
-        let alert = &entry.alert;
-        let late = if alert.late { "  (late)" } else { "" };
-        let dismissed = if entry.dismissed { "  (dismissed)" } else { "" };
-        out::line(format_args!(
-            "{}  {}  {:8}  {}: {}{late}{dismissed}",
-            alert.id,
-            alert.happened_at(),
-            alert.severity,
+    }
+}
+
+async fn list(hub: &HubClient, query: &AlertQuery, json: bool) -> anyhow::Result<()> {
+    let page: AlertPage = hub.get_with("/v1/alerts", query).await?;
+    if json {
+        return page.alerts.iter().try_for_each(out::json);
+    }
+    let Some(last) = page.alerts.last() else {
+        return Ok(out::line("no alerts")?);
+    };
+    out::fitted(format_args!(
+        "{:16}  {:19}  {:8}  {}",
+        "ALERT", "HAPPENED (UTC)", "SEVERITY", "CONNECTION: TITLE"
+    ))?;
+    for AlertEntry { alert, dismissed, .. } in &page.alerts {
+        let dismissed = if *dismissed { "(dismissed) " } else { "" };
+        let late = if alert.late { "(late) " } else { "" };
+        out::fitted(format_args!(
+            "{:16}  {}  {:8}  {dismissed}{late}{}: {}",
+            alert.id.to_string(),
+            values::table_time(alert.happened_at()),
+            alert.severity.to_string(),
             alert.connection,
             alert.title
         ))?;
     }
-    if entries.is_empty() && !json {
-        out::line("no alerts")?;
+    if page.more > 0 || page.at_least {
+        let at_least = if page.at_least { "at least " } else { "" };
+        let (more, id) = (page.more, last.alert.id);
+        out::line(format_args!(
+            "{at_least}{more} more: add `--before {id}` for the next"
+        ))?;
     }
     Ok(())
 }
@@ -133,7 +182,9 @@ async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) 
         return out::json(&entry);
     }
     let alert = &entry.alert;
-    out::line(format_args!("{}\n{}\n", alert.title, alert.text))?;
+    out::line(&alert.title)?;
+    out::lines(&alert.text)?;
+    out::line("")?;
     let picture = match &alert.picture {
         Picture::Jpeg { bytes, width, height } => format!("{width}x{height}, {bytes} bytes"),
         Picture::Missing(why) => format!("none: {why}"),
@@ -156,8 +207,10 @@ async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) 
             .map(|error| format!(": {error}"))
             .unwrap_or_default();
         out::line(format_args!(
-            "{:12}{} after {} attempts{error}",
-            delivery.sink, delivery.state, delivery.attempts
+            "{:12}{} after {}{error}",
+            delivery.sink,
+            delivery.state,
+            out::count(delivery.attempts.into(), "attempt")
         ))?;
     }
     Ok(())

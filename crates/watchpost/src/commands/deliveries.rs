@@ -1,19 +1,13 @@
 //! `watchpost deliveries`: what became of the alerts at the sinks, and having it made good.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use actix_rt::System;
 use clap::{Args, Subcommand};
-use serde::Deserialize as _;
-use serde::de::IntoDeserializer as _;
-use serde::de::value::Error;
-use watchpost_config::TimeSpan;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};
 use watchpost_hub::{Changed, DeliveryQuery, DeliveryRecord};
 
 use crate::client::HubClient;
-use crate::out;
 use crate::target::Target;
+use crate::{out, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct DeliveriesArgs {
@@ -62,13 +56,13 @@ struct Which {
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
     /// Those in this state: pending, delivered, dead (dead-lettered or dropped) or expired.
-    #[arg(long, value_parser = state)]
+    #[arg(long, value_parser = values::word::<DeliveryState>)]
     state: Option<DeliveryState>,
     /// Those of alerts that came in at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     since: Option<UnixMillis>,
     /// Those of alerts that came in before this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     until: Option<UnixMillis>,
 }
 
@@ -103,28 +97,29 @@ async fn list(hub: &HubClient, which: &Which, limit: Option<u32>, json: bool) ->
         ..which.query()
     };
     let found: Vec<DeliveryRecord> = hub.get_with("/v1/deliveries", &query).await?;
-    for delivery in &found {
-        if json {
-            out::json(delivery)?;
-            continue;
-        }
-        let DeliveryRecord {
-            alert,
-            sink,
-            state,
-            attempts,
-            ..
-        } = delivery;
-        let error = delivery.error.as_deref().unwrap_or_default();
-        let state = state.to_string();
-        out::line(
-            format_args!("{alert}  {sink:12}  {state:9}  {attempts:3}  {error}")
-                .to_string()
-                .trim_end(),
-        )?;
+    if json {
+        return found.iter().try_for_each(out::json);
     }
-    if found.is_empty() && !json {
-        out::line("no deliveries")?;
+    if found.is_empty() {
+        return Ok(out::line("no deliveries")?);
+    }
+    out::fitted(format_args!(
+        "{:16}  {:12}  {:9}  {:8}  {}",
+        "ALERT", "SINK", "STATE", "ATTEMPTS", "NEXT OR ENDED (UTC)"
+    ))?;
+    for delivery in &found {
+        let time = delivery.finished_at.or(delivery.due_at).map(values::table_time);
+        out::fitted(format_args!(
+            "{:16}  {:12}  {:9}  {:8}  {}",
+            delivery.alert.to_string(),
+            delivery.sink,
+            delivery.state.to_string(),
+            delivery.attempts,
+            time.unwrap_or_default(),
+        ))?;
+        if let Some(error) = &delivery.error {
+            out::fitted(format_args!("{:18}{error}", ""))?;
+        }
     }
     Ok(())
 }
@@ -175,12 +170,8 @@ async fn change(
     if json {
         return out::json(&changed);
     }
-    let noun = if changed.changed == 1 {
-        "delivery"
-    } else {
-        "deliveries"
-    };
-    Ok(out::line(format_args!("{} {noun} {done}", changed.changed))?)
+    let deliveries = out::count(changed.changed, "delivery");
+    Ok(out::line(format_args!("{deliveries} {done}"))?)
 }
 
 impl Which {
@@ -193,47 +184,5 @@ impl Which {
             until: self.until,
             limit: None,
         }
-    }
-}
-
-fn state(word: &str) -> Result<DeliveryState, String> {
-    let states = [
-        DeliveryState::Pending,
-        DeliveryState::Delivered,
-        DeliveryState::Dead,
-        DeliveryState::Expired,
-    ];
-    states
-        .into_iter()
-        .find(|state| state.to_string() == word)
-        .ok_or_else(|| "write pending, delivered, dead or expired".to_owned())
-}
-
-/// Reads a point in time, or a span before now.
-fn time(text: &str) -> Result<UnixMillis, String> {
-    if let Ok(span) = text.parse::<TimeSpan>() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(UnixMillis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)) - span.into());
-    }
-    let deserializer: serde::de::value::StrDeserializer<'_, Error> = text.into_deserializer();
-    UnixMillis::deserialize(deserializer)
-        .map_err(|_| "write a time such as 2026-11-23T18:00:00Z, or a span before now such as 2h".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_points_or_spans_before_now() {
-        assert_eq!(
-            time("2026-11-23T01:16:30.521Z").unwrap().to_string(),
-            "2026-11-23T01:16:30.521Z"
-        );
-        let (hour, two) = (time("1h").unwrap(), time("2h").unwrap());
-        assert!((3_590_000..3_610_000).contains(&(hour.0 - two.0)));
-        assert!(time("yesterday").unwrap_err().contains("2h"));
-        assert_eq!(state("dead"), Ok(DeliveryState::Dead));
-        assert!(state("lost").is_err());
     }
 }

@@ -1,30 +1,48 @@
 //! `watchpost run`: the hub as a service.
 
+use std::sync::Arc;
+
 use actix_rt::System;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use watchpost_hub::Hub;
-use watchpost_web::{serve_control, serve_inbound};
+use watchpost_web::{Program, ProgramStatus, serve_control, serve_inbound};
 
+use crate::logging::Log;
+use crate::siblings;
 use crate::target::Target;
-use crate::{logging, siblings};
 
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
     let hub = &loaded.settings.hub;
-    logging::start(&hub.log, hub.log_format).with_context(|| format!("[hub] log = \"{}\"", hub.log))?;
-    System::new().block_on(serve(loaded))
+    let log = Log::start(&hub.log, hub.log_format).context("[hub] log")?;
+    let outcome = System::new().block_on(serve(loaded, log.clone()));
+    log.flush();
+    outcome
 }
 
-async fn serve(loaded: watchpost_config::Loaded) -> anyhow::Result<()> {
+/// What the control socket is shown of this program.
+struct Service {
+    log: Log,
+}
+
+impl Program for Service {
+    fn status(&self) -> ProgramStatus {
+        ProgramStatus {
+            lost_log_lines: self.log.lost_lines(),
+        }
+    }
+}
+
+async fn serve(loaded: watchpost_config::Loaded, log: Log) -> anyhow::Result<()> {
     // Before anything else, so that no signal finds us half started.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let data_dir = loaded.settings.hub.data_dir.clone();
     let listen = loaded.settings.web.listen;
     let hub = Hub::start(loaded.settings, siblings::sinkhost_binary()?)?;
-    let control = serve_control(hub.clone(), &data_dir)?;
+    let control = serve_control(hub.clone(), Arc::new(Service { log }), &data_dir)?;
     let control_handle = control.handle();
     actix_rt::spawn(control);
     if !hub.inbound().is_empty() {

@@ -64,8 +64,7 @@ fn grant(target: &Target, name: &str) -> anyhow::Result<()> {
         ),
     );
     text += &table(&sink.sandbox, &needs);
-    out::line(text.trim_end())?;
-    Ok(())
+    Ok(out::lines(&text)?)
 }
 
 /// The table that grants the needs, and what is granted already.

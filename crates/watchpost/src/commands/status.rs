@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_rt::System;
 use clap::Args;
 use watchpost_core::{DeliveryState, Feed};
-use watchpost_hub::{ConnectionReport, ConnectionState, HubStatus, SinkReport, SinkState};
+use watchpost_hub::{ConnectionReport, ConnectionState, SinkReport, SinkState};
+use watchpost_web::Status;
 
 use crate::client::HubClient;
 use crate::out;
@@ -20,22 +21,30 @@ pub(crate) struct StatusArgs {
 
 pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     let data_dir = target.data_dir()?;
-    let status: HubStatus = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
+    let status: Status = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
     if args.json {
         return out::json(&status);
     }
+    let Status { hub: status, program } = status;
     out::line(format_args!(
         "watchpost {}, process {}, since {}",
         status.version, status.pid, status.started_at
     ))?;
+    if program.lost_log_lines > 0 {
+        let lines = out::count(program.lost_log_lines, "line");
+        out::line(format_args!(
+            "{lines} of the log lost: standard error did not take them"
+        ))?;
+    }
     for connection in &status.connections {
         show_connection(connection)?;
     }
     let store = &status.store;
+    out::line("")?;
     out::line(format_args!(
-        "\nstore: {}, {} alerts, {} of pictures",
+        "store: {}, {}, {} of pictures",
         store.trouble.as_deref().unwrap_or("ok"),
-        store.alerts,
+        out::count(store.alerts, "alert"),
         watchpost_config::ByteSize(store.picture_bytes),
     ))?;
     if let Some(opened) = &store.opened {
@@ -70,7 +79,9 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
         ConnectionState::Closing => "closing".to_owned(),
         ConnectionState::Stopped => "stopped".to_owned(),
     };
-    out::line(format_args!("\nconnection {name}: {state}\n  {url}"))?;
+    out::line("")?;
+    out::line(format_args!("connection {name}: {state}"))?;
+    out::line(format_args!("  {url}"))?;
     if let Some(failure) = &connection.last_failure {
         out::line(format_args!("  {} {}", failure.at, failure.what))?;
         if let Some(hint) = &failure.hint {
@@ -88,8 +99,12 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
     }
     let unreadable = counters.link.as_ref().map_or(0, |link| link.unparseable);
     out::line(format_args!(
-        "  alerts: {} received, {} stored, {} acknowledged, {} dropped; {} unreadable messages",
-        counters.received, counters.stored, counters.acknowledged, counters.dropped, unreadable
+        "  alerts: {} received, {} stored, {} acknowledged, {} dropped; {}",
+        counters.received,
+        counters.stored,
+        counters.acknowledged,
+        counters.dropped,
+        out::count(unreadable, "unreadable message")
     ))?;
     Ok(())
 }
@@ -103,7 +118,8 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
         SinkState::Stopped => "stopped",
     };
     let count = |state| sink.deliveries.get(&state).copied().unwrap_or(0);
-    out::line(format_args!("\nsink {} ({}): {state}", sink.name, sink.plugin))?;
+    out::line("")?;
+    out::line(format_args!("sink {} ({}): {state}", sink.name, sink.plugin))?;
     for gap in &sink.sandbox_gaps {
         out::line(format_args!("  its sandbox lacks {gap}"))?;
     }
@@ -117,12 +133,12 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
         out::line(format_args!("  cannot deliver since {since}; tried next {next}"))?;
     }
     out::line(format_args!(
-        "  {} delivered, {} pending, {} dead, {} expired; {} crashes",
+        "  {} delivered, {} pending, {} dead, {} expired; {}",
         count(DeliveryState::Delivered),
         count(DeliveryState::Pending),
         count(DeliveryState::Dead),
         count(DeliveryState::Expired),
-        sink.crashes
+        out::count(sink.crashes.into(), "crash")
     ))?;
     Ok(())
 }

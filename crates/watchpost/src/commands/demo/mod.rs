@@ -17,7 +17,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use watchpost_config::TimeSpan;
 use watchpost_core::{AlertId, DeliveryState, Picture};
-use watchpost_hub::{AlertEntry, HubStatus};
+use watchpost_hub::{AlertEntry, AlertPage, HubStatus};
 
 use self::child::ChildProcess;
 use self::simulator::Simulator;
@@ -86,11 +86,9 @@ async fn show(args: &DemoArgs) -> anyhow::Result<Totals> {
     let backend = Simulator::start(&args.simulator)?;
     let dir = directory(args.dir.as_deref())?;
     let hub = HubProcess::start(&dir, &backend, args.plugin_dir.as_deref())?;
-    out::line(format_args!(
-        "pictures: {}\nlog:      {}\n",
-        hub.archive.display(),
-        hub.log.display()
-    ))?;
+    out::line(format_args!("pictures: {}", hub.archive.display()))?;
+    out::line(format_args!("log:      {}", hub.log.display()))?;
+    out::line("")?;
     hub.wait_until_up().await?;
 
     let end = args.duration.map(|time| Instant::now() + Duration::from(time));
@@ -138,10 +136,11 @@ struct Printer {
 
 impl Printer {
     async fn print_new(&mut self, hub: &HubProcess) -> anyhow::Result<()> {
-        let mut entries: Vec<AlertEntry> = hub
+        let page: AlertPage = hub
             .client
             .get(&format!("/v1/alerts?all=true&limit={LOOK_LIMIT}"))
             .await?;
+        let mut entries = page.alerts;
         entries.retain(|entry| entry.alert.id > self.last);
         entries.reverse();
         for AlertEntry { alert, .. } in &entries {

@@ -4,15 +4,14 @@ use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
 use actix_rt::net::TcpStream;
-use serde::Serialize;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, Feed, Secret, UnixMillis};
 use watchpost_hub::visionguard::{Api, Slot, diagnose};
-use watchpost_hub::{AlertEntry, ConnectionReport, ConnectionState};
+use watchpost_hub::{AlertEntry, AlertPage, AlertQuery, ConnectionReport, ConnectionState, HubStatus};
 use watchpost_visionguard::{Backend, Claims};
 
-use super::Report;
+use super::{OLDER_CONFIGURATION, Report, Running};
 use crate::client::HubClient;
 
 /// Clocks that differ by more are worth a word, in milliseconds: times of alerts are compared by people.
@@ -30,18 +29,9 @@ struct Identity {
     token: Secret,
 }
 
-pub(super) async fn check(
-    report: &mut Report,
-    settings: &ConnectionSettings,
-    running: Option<&ConnectionReport>,
-    hub: &HubClient,
-) {
+pub(super) async fn check(report: &mut Report, settings: &ConnectionSettings, hub: &HubClient) {
     let Some(url) = &settings.url else {
-        let posted = running.map_or(0, |running| running.counters.stored);
-        return report.pass(
-            "inbound",
-            format!("{posted} alerts were posted since the hub started"),
-        );
+        return inbound(report, settings, hub).await;
     };
     let backend = match Backend::parse(url) {
         Ok(backend) => backend,
@@ -66,17 +56,68 @@ pub(super) async fn check(
     if !accepted(report, &api, &identity).await {
         return;
     }
-    let connected = running.filter(|running| running.state == ConnectionState::Connected);
-    let free = slot(report, &api, &identity, connected).await;
-    match (running, free) {
-        (Some(running), _) => of_the_running(report, running),
-        (None, true) => handshake(report, &api, &identity).await,
-        (None, false) => report.skip(
-            "WebSocket",
-            "not tried, because it would take the alerts from the client that has them",
+    // Asked as late as this: its figures are compared with those that the backend has now.
+    let status: Option<HubStatus> = hub.get("/v1/status").await.ok();
+    let running = running(status.as_ref(), settings);
+    let known = match running {
+        Running::Known(running) => {
+            let connected = (running.state == ConnectionState::Connected).then_some(running);
+            slot(report, &api, &identity, connected).await;
+            of_the_running(report, running);
+            Some(hub)
+        }
+        // Whoever is connected as this user may be the hub itself.
+        Running::Unknown => {
+            report.warn(
+                "WebSocket",
+                "the running hub has an older configuration, without this connection",
+                OLDER_CONFIGURATION,
+            );
+            None
+        }
+        Running::NoHub => {
+            if slot(report, &api, &identity, None).await {
+                handshake(report, &api, &identity).await;
+            } else {
+                report.skip(
+                    "WebSocket",
+                    "not tried, because it would take the alerts from the client that has them",
+                );
+            }
+            None
+        }
+    };
+    list(report, settings, &api, &identity, known).await;
+}
+
+fn running<'a>(
+    status: Option<&'a HubStatus>,
+    settings: &ConnectionSettings,
+) -> Running<'a, ConnectionReport> {
+    Running::of(status, |status| {
+        let mut connections = status.connections.iter();
+        connections.find(|running| running.name == settings.name)
+    })
+}
+
+/// A connection that others post alerts to.
+async fn inbound(report: &mut Report, settings: &ConnectionSettings, hub: &HubClient) {
+    let status: Option<HubStatus> = hub.get("/v1/status").await.ok();
+    match running(status.as_ref(), settings) {
+        Running::NoHub => report.skip("inbound", "the hub does not run, so nothing can be posted"),
+        Running::Unknown => report.warn(
+            "inbound",
+            "the running hub has an older configuration, without this connection",
+            OLDER_CONFIGURATION,
         ),
+        Running::Known(running) => {
+            let posted = running.counters.stored;
+            report.pass(
+                "inbound",
+                format!("{posted} alerts were posted since the hub started"),
+            );
+        }
     }
-    list(report, settings, &api, &identity, running.map(|_| hub)).await;
 }
 
 fn failed(report: &mut Report, check: &str, failure: &ConnectFailure) {
@@ -322,12 +363,6 @@ async fn handshake(report: &mut Report, api: &Api, identity: &Identity) {
     }
 }
 
-#[derive(Serialize)]
-struct Newest {
-    limit: u32,
-    all: bool,
-}
-
 /// Whether what the backend records arrives.
 async fn list(
     report: &mut Report,
@@ -353,11 +388,13 @@ async fn list(
     }
     let known: Option<Vec<AlertEntry>> = match hub {
         Some(hub) => {
-            let query = Newest {
-                limit: 1_000,
+            let query = AlertQuery {
+                limit: Some(1_000),
                 all: true,
+                ..AlertQuery::default()
             };
-            hub.get_with("/v1/alerts", &query).await.ok()
+            let page = hub.get_with::<AlertPage>("/v1/alerts", &query).await;
+            page.ok().map(|page| page.alerts)
         }
         None => None,
     };

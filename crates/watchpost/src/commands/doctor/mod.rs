@@ -49,6 +49,29 @@ struct Line {
     hint: Option<String>,
 }
 
+/// What is checked, as the running hub has it.
+#[derive(Clone, Copy, Debug)]
+enum Running<'a, T> {
+    /// No hub runs.
+    NoHub,
+    /// It runs without it: by an older configuration.
+    Unknown,
+    /// It runs with it.
+    Known(&'a T),
+}
+
+/// What to do about [`Running::Unknown`].
+const OLDER_CONFIGURATION: &str = "Restart the hub: it then runs by the configuration as it is now.";
+
+impl<'a, T> Running<'a, T> {
+    fn of(status: Option<&'a HubStatus>, find: impl FnOnce(&'a HubStatus) -> Option<&'a T>) -> Self {
+        match status {
+            None => Self::NoHub,
+            Some(status) => find(status).map_or(Self::Unknown, Self::Known),
+        }
+    }
+}
+
 /// All lines so far, under headings.
 #[derive(Debug, Default)]
 struct Report {
@@ -102,11 +125,7 @@ pub(crate) fn run(target: &Target, args: &DoctorArgs) -> anyhow::Result<()> {
         machine::check(&mut report, &loaded, status.as_ref());
         for connection in &settings.connection {
             report.begin(&connection.name);
-            let running = status.as_ref().and_then(|status| {
-                let mut connections = status.connections.iter();
-                connections.find(|running| running.name == connection.name)
-            });
-            connection::check(&mut report, connection, running, &hub).await;
+            connection::check(&mut report, connection, &hub).await;
         }
         sinks::check(&mut report, settings, &host_binary, status.as_ref()).await;
         report
@@ -140,10 +159,11 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
             out::line(format_args!("      {hint}"))?;
         }
     }
+    out::line("")?;
     out::line(format_args!(
-        "\n{} passed, {} warnings, {} failed, {} skipped",
+        "{} passed, {}, {} failed, {} skipped",
         report.count(Finding::Pass),
-        report.count(Finding::Warn),
+        out::count(report.count(Finding::Warn) as u64, "warning"),
         report.count(Finding::Fail),
         report.count(Finding::Skip),
     ))?;

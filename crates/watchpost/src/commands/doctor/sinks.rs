@@ -5,7 +5,7 @@ use std::path::Path;
 use watchpost_config::Settings;
 use watchpost_hub::{HubStatus, SinkState, check_plugin, find_plugin};
 
-use super::Report;
+use super::{OLDER_CONFIGURATION, Report, Running};
 
 pub(super) async fn check(
     report: &mut Report,
@@ -27,10 +27,22 @@ pub(super) async fn check(
                 "`watchpost check` shows the place in the configuration.",
             ),
         }
-        let running = status.and_then(|status| status.sinks.iter().find(|running| running.name == sink.name));
-        let Some(running) = running else {
-            report.skip("delivery", "the hub does not run, so nothing is delivered");
-            continue;
+        let running = match Running::of(status, |status| {
+            status.sinks.iter().find(|running| running.name == sink.name)
+        }) {
+            Running::Known(running) => running,
+            Running::NoHub => {
+                report.skip("delivery", "the hub does not run, so nothing is delivered");
+                continue;
+            }
+            Running::Unknown => {
+                report.warn(
+                    "delivery",
+                    "the running hub has an older configuration, without this sink",
+                    OLDER_CONFIGURATION,
+                );
+                continue;
+            }
         };
         let error = running
             .last_error

@@ -1,0 +1,127 @@
+//! The log: to standard error, which a service manager collects. Logging never panics and never waits: what standard
+//! error does not take is dropped and counted.
+
+mod queue;
+mod style;
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::Level;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use watchpost_config::LogFormat;
+
+use self::queue::LineQueue;
+use self::style::{Prefixed, Style};
+
+/// What libraries say that is of no use to an operator. The site's own filter may ask for it again.
+const QUIETER: &str = "actix_server=warn";
+
+/// The running log.
+#[derive(Clone)]
+pub(crate) struct Log {
+    queue: LineQueue,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Why logging cannot start or change.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    /// The filter is not understood.
+    #[error(
+        "`{filter}` is no log filter: {source}. Write a level, error to trace, or one a crate, such as `warn,watchpost_hub=debug`."
+    )]
+    Filter {
+        /// The filter as written.
+        filter: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// Standard error cannot be used, or no thread started.
+    #[error("cannot log to standard error: {0}")]
+    Start(#[from] io::Error),
+}
+
+impl Log {
+    /// Starts logging with a filter such as `info` or `warn,watchpost_hub=debug`.
+    ///
+    /// # Errors
+    /// When the filter cannot be understood or the writing thread not started.
+    pub(crate) fn start(filter: &str, format: LogFormat) -> Result<Self, LogError> {
+        let style = Style::of_stderr(format);
+        let queue = LineQueue::start(style)?;
+        let (filter, handle) = reload::Layer::new(parse(filter)?);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(queue.clone())
+            .with_target(false)
+            .log_internal_errors(false);
+        let layer: Box<dyn Layer<_> + Send + Sync> = match style {
+            Style::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+            Style::Json => layer.json().boxed(),
+            Style::Journal => layer
+                .with_ansi(false)
+                .without_time()
+                .map_event_format(Prefixed)
+                .boxed(),
+            Style::JournalJson => layer.json().map_event_format(Prefixed).boxed(),
+        };
+        tracing_subscriber::registry().with(filter).with(layer).init();
+        log_panics(queue.clone(), style);
+        Ok(Self {
+            queue,
+            filter: handle,
+        })
+    }
+
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    /// When the filter cannot be understood.
+    pub(crate) fn set_filter(&self, filter: &str) -> Result<(), LogError> {
+        // Fails only when there is no subscriber any more, and then there is no log to filter.
+        let _ = self.filter.reload(parse(filter)?);
+        Ok(())
+    }
+
+    /// Lines dropped since the start.
+    pub(crate) fn lost_lines(&self) -> u64 {
+        self.queue.lost_lines()
+    }
+
+    /// Gives what is queued a moment to be written: before the process ends.
+    pub(crate) fn flush(&self) {
+        self.queue.flush();
+    }
+}
+
+/// Whether a filter can be used.
+///
+/// # Errors
+/// When it cannot be understood.
+pub(crate) fn check_filter(filter: &str) -> Result<(), LogError> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::builder()
+        .parse(format!("{QUIETER},{filter}"))
+        .map_err(|source| LogError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })
+}
+
+/// A panic is a bug that ends one actor. It must be in the log, and not only on an unattended terminal.
+///
+/// The line goes to the queue directly: the panic may have come from inside the subscriber.
+fn log_panics(queue: LineQueue, style: Style) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        let text = format!("bug: {panic}. Please report it.\n{backtrace}");
+        queue.push(style.line(Level::ERROR, &text));
+        // The process may be about to end with this panic.
+        queue.flush();
+    }));
+}

@@ -1,0 +1,115 @@
+//! How a line of the log looks: for people, for programs, or for systemd's journal.
+
+use std::fmt;
+use std::io;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+use watchpost_config::LogFormat;
+use watchpost_core::UnixMillis;
+
+/// The looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Time, level and text.
+    Text,
+    /// One JSON document a line.
+    Json,
+    /// As [`Style::Text`], with the priority that sd-daemon(3) defines and without the time, which the journal has itself.
+    Journal,
+    /// As [`Style::Json`], with the priority.
+    JournalJson,
+}
+
+impl Style {
+    /// What standard error wants. The journal is recognised as systemd.exec(5) says: `JOURNAL_STREAM` names the device and
+    /// inode of the stream that leads to it.
+    pub(super) fn of_stderr(format: LogFormat) -> Self {
+        let stream = std::env::var("JOURNAL_STREAM").ok();
+        let journal = stream.is_some_and(|stream| {
+            rustix::fs::fstat(io::stderr())
+                .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+        });
+        match (format, journal) {
+            (LogFormat::Text, false) => Self::Text,
+            (LogFormat::Json, false) => Self::Json,
+            (LogFormat::Text, true) => Self::Journal,
+            (LogFormat::Json, true) => Self::JournalJson,
+        }
+    }
+
+    /// A line that does not come from the subscriber, with its newline.
+    pub(super) fn line(self, level: Level, text: &str) -> Vec<u8> {
+        let now = UnixMillis::from(time::OffsetDateTime::now_utc());
+        let json = || {
+            serde_json::json!({
+                "timestamp": now.to_string(),
+                "level": level.as_str(),
+                "fields": {"message": text},
+            })
+        };
+        match self {
+            Self::Text => format!("{now} {level:>5} {text}\n"),
+            Self::Json => format!("{}\n", json()),
+            Self::Journal => prefixed(level, &format!("{level:>5} {text}")),
+            Self::JournalJson => prefixed(level, &json().to_string()),
+        }
+        .into_bytes()
+    }
+}
+
+/// Each line with its priority; systemd reads them line by line.
+fn prefixed(level: Level, text: &str) -> String {
+    // syslog(3): 3 error, 4 warning, 6 informational, 7 debug.
+    let priority = match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    };
+    text.lines().map(|line| format!("<{priority}>{line}\n")).collect()
+}
+
+/// A format whose lines carry their priority.
+pub(super) struct Prefixed<F>(pub(super) F);
+
+impl<S, N, F> FormatEvent<S, N> for Prefixed<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut text = String::new();
+        self.0.format_event(context, Writer::new(&mut text), event)?;
+        writer.write_str(&prefixed(*event.metadata().level(), &text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_for_the_journal_has_its_priority() {
+        let line = Style::Journal.line(Level::ERROR, "bug\nsecond");
+        assert_eq!(String::from_utf8(line).unwrap(), "<3>ERROR bug\n<3>second\n");
+        let line = String::from_utf8(Style::JournalJson.line(Level::INFO, "a\nb")).unwrap();
+        assert!(line.starts_with("<6>{") && line.lines().count() == 1, "{line}");
+    }
+
+    #[test]
+    fn a_line_for_programs_is_json() {
+        let line = String::from_utf8(Style::Json.line(Level::WARN, "x")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["fields"]["message"], "x");
+        assert_eq!(line["level"], "WARN");
+    }
+}
