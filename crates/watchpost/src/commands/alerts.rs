@@ -183,7 +183,7 @@ async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) 
     }
     let alert = &entry.alert;
     out::line(&alert.title)?;
-    out::lines(&alert.text)?;
+    out::line(&alert.text)?;
     out::line("")?;
     let picture = match &alert.picture {
         Picture::Jpeg { bytes, width, height } => format!("{width}x{height}, {bytes} bytes"),

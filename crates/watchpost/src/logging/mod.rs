@@ -10,7 +10,7 @@ use tracing::Level;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer};
 use watchpost_config::LogFormat;
 
 use self::queue::LineQueue;
@@ -23,10 +23,9 @@ const QUIETER: &str = "actix_server=warn";
 #[derive(Clone)]
 pub(crate) struct Log {
     queue: LineQueue,
-    filter: reload::Handle<EnvFilter, Registry>,
 }
 
-/// Why logging cannot start or change.
+/// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
     /// The filter is not understood.
@@ -52,7 +51,7 @@ impl Log {
     pub(crate) fn start(filter: &str, format: LogFormat) -> Result<Self, LogError> {
         let style = Style::of_stderr(format);
         let queue = LineQueue::start(style)?;
-        let (filter, handle) = reload::Layer::new(parse(filter)?);
+        let filter = parse(filter)?;
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(queue.clone())
             .with_target(false)
@@ -69,20 +68,7 @@ impl Log {
         };
         tracing_subscriber::registry().with(filter).with(layer).init();
         log_panics(queue.clone(), style);
-        Ok(Self {
-            queue,
-            filter: handle,
-        })
-    }
-
-    /// Logs by another filter from now on.
-    ///
-    /// # Errors
-    /// When the filter cannot be understood.
-    pub(crate) fn set_filter(&self, filter: &str) -> Result<(), LogError> {
-        // Fails only when there is no subscriber any more, and then there is no log to filter.
-        let _ = self.filter.reload(parse(filter)?);
-        Ok(())
+        Ok(Self { queue })
     }
 
     /// Lines dropped since the start.
@@ -94,14 +80,6 @@ impl Log {
     pub(crate) fn flush(&self) {
         self.queue.flush();
     }
-}
-
-/// Whether a filter can be used.
-///
-/// # Errors
-/// When it cannot be understood.
-pub(crate) fn check_filter(filter: &str) -> Result<(), LogError> {
-    parse(filter).map(drop)
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
