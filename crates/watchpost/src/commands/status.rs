@@ -138,7 +138,7 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
         count(DeliveryState::Pending),
         count(DeliveryState::Dead),
         count(DeliveryState::Expired),
-        out::count(sink.crashes.into(), "crash")
+        out::count(sink.crashes, "crash")
     ))?;
     Ok(())
 }
