@@ -219,7 +219,7 @@ fn a_secret_that_everybody_can_read_is_warned_of() -> Result<()> {
     let found = doctor(&setup(&backend, &[("login", Toml::Table(login))])?)?;
     assert!(
         found
-            .is("this machine: secrets", "warn")?
+            .is("this machine: configuration", "warn")?
             .contains("every user of this machine can read")
     );
     assert_eq!(found.code, Some(0));

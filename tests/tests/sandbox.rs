@@ -117,7 +117,7 @@ fn an_archive_without_its_grant_tells_the_cure_and_the_cure_works() -> Result<()
     let setup = hub.setup();
     let check = watchpost(&["check"], setup)?;
     let warning = said(&check);
-    assert!(check.status.success(), "{warning}");
+    assert_eq!(check.status.code(), Some(3), "{warning}");
     assert!(warning.contains("watchpost.toml:"), "no place: {warning}");
     assert!(
         warning.contains("which is not granted") && warning.contains("`watchpost sink grant archive`"),

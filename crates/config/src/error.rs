@@ -33,6 +33,22 @@ pub enum ConfigError {
         /// Why it cannot be read.
         problem: String,
     },
+    /// A variable sets nothing, because the keys in its name are not separated by two underscores.
+    #[error("environment variable {name} sets nothing: keys are separated by two underscores")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The name that is likely to be meant.
+        meant: String,
+    },
+    /// A file in `conf.d` is not read.
+    #[error("{path} is not read: its name does not end in .toml", path = .path.display())]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// The name with which it would be.
+        right: PathBuf,
+    },
 }
 
 /// All that is wrong with a configuration; at least one thing.
@@ -60,6 +76,11 @@ impl ConfigError {
             Self::Finding(finding) => Some(&finding.location),
             _ => None,
         }
+    }
+
+    /// Whether it is better corrected, but keeps nothing from working.
+    pub fn is_warning(&self) -> bool {
+        self.severity() == Some(Severity::Warning)
     }
 
     /// Errors are shown in the order of the files and of the lines in them.
@@ -156,6 +177,7 @@ impl Diagnostic for ConfigError {
     fn severity(&self) -> Option<Severity> {
         match self {
             Self::Finding(finding) => Some(finding.severity),
+            Self::NotRead { .. } => Some(Severity::Warning),
             _ => Some(Severity::Error),
         }
     }
@@ -164,6 +186,11 @@ impl Diagnostic for ConfigError {
         match self {
             Self::Unreadable { help, .. } => Some(Box::new(help)),
             Self::Finding(finding) => finding.help.as_ref().map(|help| Box::new(help) as _),
+            Self::Variable { meant, .. } => Some(Box::new(format!("write {meant}"))),
+            Self::NotRead { right, .. } => Some(Box::new(format!(
+                "call it {}, or move it elsewhere",
+                right.display()
+            ))),
             Self::Secret { .. } => None,
         }
     }

@@ -1,9 +1,8 @@
 //! The forms that strings must have, each with the words that teach it. It reads no file and knows no key.
 
-use url::{ParseError, Url};
 use watchpost_units::UnitError;
 
-use crate::{ByteSize, Pace, TimeSpan};
+use crate::{ByteSize, Pace, TimeSpan, address, log_filter};
 
 /// Longest name, in bytes: names become parts of file names, which end at 255.
 const MAX_NAME_BYTES: usize = 64;
@@ -22,8 +21,10 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
         "size" => quantity(text.parse::<ByteSize>()),
         "name" => name(text),
         "plugin" if !is_plugin_path(text) => name(text),
-        "address" => address(text),
+        "address" => address::backend(text),
         "listen" => listen(text),
+        "email" => email(text),
+        "log filter" => log_filter::check(text).map_err(|(problem, help)| violation(problem, help)),
         "user-id" => user_id(text),
         "path" => path(text),
         "absolute path" => absolute_path(text),
@@ -46,6 +47,7 @@ pub(crate) fn expected(format: &str) -> &'static str {
         "name" | "reference" => "a name in quotes",
         "address" => "an address in quotes, such as \"http://192.168.1.20:8000\"",
         "listen" => "an IP address and a port in quotes, such as \"127.0.0.1:8787\"",
+        "email" => "an e-mail address in quotes",
         "plugin" => "the name of a plugin in quotes, such as \"archive\"",
         _ => "a string in quotes",
     }
@@ -83,43 +85,29 @@ fn name(text: &str) -> Result<(), Violation> {
 }
 
 fn listen(text: &str) -> Result<(), Violation> {
+    let help = "expected such as `127.0.0.1:8787`, `0.0.0.0:8787` or `[::1]:8787`";
     match text.parse::<std::net::SocketAddr>() {
+        Ok(address) if address.port() == 0 => {
+            Err(violation("has the port 0, which nothing can connect to", help))
+        }
         Ok(_) => Ok(()),
-        Err(_) => Err(violation(
-            format!("is no IP address with a port: `{text}`"),
-            "expected such as `127.0.0.1:8787`, `0.0.0.0:8787` or `[::1]:8787`",
-        )),
+        Err(_) => Err(violation(format!("is no IP address with a port: `{text}`"), help)),
     }
 }
 
-fn address(text: &str) -> Result<(), Violation> {
-    let help = "expected http://, https://, ws:// or wss://, a host, and a port if it is not the usual one, such as `http://192.168.1.20:8000`";
-    let url = Url::parse(text).map_err(|e| match e {
-        ParseError::RelativeUrlWithoutBase => violation("does not begin with http:// or the like", help),
-        e => violation(format!("is not an address: {e}"), help),
-    })?;
-    if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
-        return Err(violation(format!("begins with `{}:`", url.scheme()), help));
+fn email(text: &str) -> Result<(), Violation> {
+    let help = "expected an address such as `hub@example.com`";
+    let bad = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';' | ':' | '"');
+    match text.split_once('@') {
+        None => Err(violation("has no `@`", help)),
+        Some((user, host)) if user.is_empty() || host.is_empty() || host.contains('@') => {
+            Err(violation("is not an e-mail address", help))
+        }
+        Some(_) => match text.chars().find(|c| bad(*c)) {
+            Some(c) => Err(violation(format!("contains {c:?}"), help)),
+            None => Ok(()),
+        },
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(violation(
-            "contains a user name or a password",
-            "leave them out: `user_id` and the token say who you are",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(violation(
-            "goes on after the path",
-            "leave out everything from `?` or `#` on; the token is set apart",
-        ));
-    }
-    if url.path().contains("/ws/alerts") {
-        return Err(violation(
-            "contains `/ws/alerts`",
-            "leave it out: it is added by the hub",
-        ));
-    }
-    Ok(())
 }
 
 fn user_id(text: &str) -> Result<(), Violation> {
@@ -137,8 +125,32 @@ fn user_id(text: &str) -> Result<(), Violation> {
 }
 
 fn path(text: &str) -> Result<(), Violation> {
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(violation("is empty", "expected a path"));
+    }
+    if text.trim() != text {
+        return Err(violation("begins or ends with a space", "remove it"));
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control()) {
+        return Err(violation(
+            format!("contains {c:?}"),
+            "expected a path without control characters",
+        ));
+    }
+    let windows = |text: &str| {
+        text.as_bytes().get(1) == Some(&b':') && text.starts_with(|c: char| c.is_ascii_alphabetic())
+    };
+    if windows(text) || text.starts_with("\\\\") {
+        return Err(violation(
+            "is a path of Windows",
+            "expected a path of this machine, such as `/srv/alerts`",
+        ));
+    }
+    if let Some(path) = text.strip_prefix("file://") {
+        return Err(violation(
+            "is an address and not a path",
+            format!("write `{path}`"),
+        ));
     }
     if text.starts_with('~') || text.contains("$") {
         return Err(violation(
@@ -172,11 +184,17 @@ fn variable(text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-fn violation(problem: impl Into<String>, help: impl Into<String>) -> Violation {
-    Violation {
-        problem: problem.into(),
-        help: help.into(),
+impl Violation {
+    pub(crate) fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            help: help.into(),
+        }
     }
+}
+
+fn violation(problem: impl Into<String>, help: impl Into<String>) -> Violation {
+    Violation::new(problem, help)
 }
 
 #[cfg(test)]
@@ -222,32 +240,30 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn email_addresses() {
         check(
-            "address",
+            "email",
             &[
-                "http://192.168.1.20:8000",
-                "wss://guard.example.org/base/",
-                "ftp://host",
-                "192.168.1.20:8000",
-                "guard.example.org",
-                "https://u:p@host",
-                "http://host/?token=x",
-                "http://host/ws/alerts/",
-                "http://",
+                "hub@example.com",
+                "hub",
+                "hub@",
+                "@host",
+                "a@b@c",
+                "Hub <hub@example.com>",
+                "mailto:a@b",
+                "a@b c",
                 "",
             ],
             expect![[r#"
-                "http://192.168.1.20:8000" ok
-                "wss://guard.example.org/base/" ok
-                "ftp://host" begins with `ftp:`
-                "192.168.1.20:8000" does not begin with http:// or the like
-                "guard.example.org" does not begin with http:// or the like
-                "https://u:p@host" contains a user name or a password
-                "http://host/?token=x" goes on after the path
-                "http://host/ws/alerts/" contains `/ws/alerts`
-                "http://" is not an address: empty host
-                "" does not begin with http:// or the like
+                "hub@example.com" ok
+                "hub" has no `@`
+                "hub@" is not an e-mail address
+                "@host" is not an e-mail address
+                "a@b@c" is not an e-mail address
+                "Hub <hub@example.com>" contains ' '
+                "mailto:a@b" contains ':'
+                "a@b c" contains ' '
+                "" has no `@`
             "#]],
         );
     }
@@ -267,14 +283,30 @@ mod tests {
         );
         check(
             "path",
-            &["/a", "a", "", "~/a", "$HOME/a"],
+            &[
+                "/a",
+                "a",
+                "",
+                "~/a",
+                "$HOME/a",
+                "/a ",
+                r"C:\Users\x",
+                r"\\server\share",
+                "file:///a",
+                "/a\tb",
+            ],
             expect![[r#"
-            "/a" ok
-            "a" ok
-            "" is empty
-            "~/a" is not expanded: there is no shell here
-            "$HOME/a" is not expanded: there is no shell here
-        "#]],
+                "/a" ok
+                "a" ok
+                "" is empty
+                "~/a" is not expanded: there is no shell here
+                "$HOME/a" is not expanded: there is no shell here
+                "/a " begins or ends with a space
+                "C:\\Users\\x" is a path of Windows
+                "\\\\server\\share" is a path of Windows
+                "file:///a" is an address and not a path
+                "/a\tb" contains '\t'
+            "#]],
         );
         check(
             "absolute path",

@@ -42,6 +42,10 @@ forms! {
     Address = { "type": "string", "format": "address" };
     /// An IP address and a port to listen on.
     Listen = { "type": "string", "format": "listen" };
+    /// An e-mail address.
+    Email = { "type": "string", "format": "email" };
+    /// Levels of the log, also for one part of the program.
+    LogFilter = { "type": "string", "format": "log filter" };
     /// A user's id, which stands in an address.
     UserId = { "type": "string", "format": "user-id" };
     /// The name of a plugin or the path of its file.

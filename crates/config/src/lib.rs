@@ -24,14 +24,22 @@ mod settings;
 mod load;
 mod reference;
 
+mod address;
 mod check;
 mod environment;
+mod files;
 mod formats;
 mod forms;
+mod inspect;
+mod log_filter;
 mod mask;
 mod names;
+mod plugin;
+mod rules;
 mod schema;
 mod source;
+mod syntax;
+mod text;
 mod tree;
 
 pub use error::{ConfigError, ConfigErrors, Finding};

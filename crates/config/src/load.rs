@@ -1,35 +1,24 @@
 //! Reads files and environment into settings, or into the list of all that is wrong with them.
 
-use std::ffi::OsStr;
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
 
 use serde_json::Value as Json;
-use toml::de::DeTable;
 
-use crate::check::{Checker, Findings};
+use crate::check::{At, Checker, Findings};
 use crate::environment::{self, PREFIX, SEPARATOR};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::loaded::Loaded;
 use crate::mask::is_secret_key;
 use crate::source::Sources;
-use crate::tree::{Node, Value, table_from_toml};
-use crate::{Settings, names};
+use crate::tree::Node;
+use crate::{Settings, files, names, rules};
 
 /// Environment variables, by name.
 pub type Variables = Vec<(String, String)>;
 
-/// The folder beside the main file whose files are merged into it.
-const FRAGMENTS: &str = "conf.d";
-
 /// Where systemd puts credentials, in the environment of the service.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
-
-/// More than any site needs; a larger file is another file, taken by mistake.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// Syntax errors shown of one file. The first is usually the cause of the others.
-const MAX_SYNTAX_ERRORS: usize = 3;
 
 /// Loads the configuration from a main file, the files of `conf.d` beside it, and the environment of this
 /// process.
@@ -37,7 +26,7 @@ const MAX_SYNTAX_ERRORS: usize = 3;
 /// # Errors
 /// All that is wrong with it, as far as it can be seen without loading a plugin.
 pub fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
-    let ours = |name: &str| name == CREDENTIALS || name.starts_with(&format!("{PREFIX}{SEPARATOR}"));
+    let ours = |name: &str| name == CREDENTIALS || name.starts_with(&format!("{PREFIX}_"));
     let mut variables = Variables::new();
     let mut errors = Vec::new();
     for (name, value) in env::vars_os() {
@@ -66,16 +55,13 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
     let mut sources = Sources::default();
     let mut errors = Vec::new();
     let mut tree = None;
-    for path in files(file).map_err(|e| ConfigErrors(vec![e]))? {
-        match read(&path, path == file) {
-            Ok(text) => {
-                let node = parse(&path, &text, &mut sources, &mut errors);
-                match &mut tree {
-                    None => tree = Some(node),
-                    Some(tree) => tree.merge(node),
-                }
-            }
-            Err(e) => errors.push(e),
+    for path in files::list(file).map_err(|e| ConfigErrors(vec![e]))? {
+        let Some(node) = files::read(&path, path == file, &mut sources, &mut errors) else {
+            continue;
+        };
+        match &mut tree {
+            None => tree = Some(node),
+            Some(tree) => tree.merge(node),
         }
     }
     let Some(mut tree) = tree.filter(|_| errors.is_empty()) else {
@@ -86,6 +72,11 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
         .find(|(name, _)| name == CREDENTIALS)
         .map(|(_, dir)| PathBuf::from(dir));
     let prefix = format!("{PREFIX}{SEPARATOR}");
+    let others = variables
+        .iter()
+        .map(|(name, _)| name.clone())
+        .filter(|name| name.starts_with(PREFIX) && !name.starts_with(&prefix))
+        .collect();
     let overlays = variables
         .into_iter()
         .filter(|(name, _)| name.starts_with(&prefix));
@@ -111,6 +102,7 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
             settings,
             tree,
             sources,
+            variables: others,
         }),
         None => Err(ConfigErrors(errors)),
     }
@@ -120,14 +112,16 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
 fn settings(json: Json, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigError>) -> Option<Settings> {
     match serde_path_to_error::deserialize::<_, Settings>(json) {
         Ok(settings) => {
-            for (pointer, problem, help) in names::values(&settings) {
-                errors.push(
-                    sources
-                        .finding(tree.locate(&pointer), problem)
-                        .label("here")
-                        .help(help)
-                        .into(),
-                );
+            for broken in rules::broken(&settings) {
+                let at = At::pointer(tree, &broken.pointer);
+                let of_table = broken.pointer.ends_with(|c: char| c.is_ascii_digit());
+                let message = if of_table {
+                    format!("{at} {}", broken.problem)
+                } else {
+                    format!("`{}` in {} {}", at.key(), at.parent(), broken.problem)
+                };
+                let finding = sources.finding(tree.locate(&broken.pointer), message);
+                errors.push(finding.label("here").help(broken.help).into());
             }
             errors.is_empty().then_some(settings)
         }
@@ -147,91 +141,6 @@ fn settings(json: Json, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigE
     }
 }
 
-/// The main file and the fragments beside it, in the order in which they are merged.
-fn files(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let folder = main.parent().unwrap_or(Path::new("")).join(FRAGMENTS);
-    let unreadable = |reason: io::Error| ConfigError::Unreadable {
-        path: folder.clone(),
-        reason,
-        help: "make the folder readable for the user that watchpost runs as".to_owned(),
-    };
-    let mut files = vec![main.to_owned()];
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(files),
-        Err(e) => return Err(unreadable(e)),
-    };
-    for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path.extension() == Some(OsStr::new("toml")) && !hidden {
-            files.push(path);
-        }
-    }
-    files[1..].sort();
-    Ok(files)
-}
-
-fn read(path: &Path, is_main: bool) -> Result<String, ConfigError> {
-    let unreadable = |reason: io::Error| {
-        let help = match reason.kind() {
-            io::ErrorKind::NotFound if is_main => {
-                "write one, or name another with `--config FILE`".to_owned()
-            }
-            io::ErrorKind::PermissionDenied => {
-                "make it readable for the user that watchpost runs as".to_owned()
-            }
-            _ => "expected a text file in TOML".to_owned(),
-        };
-        ConfigError::Unreadable {
-            path: path.to_owned(),
-            reason,
-            help,
-        }
-    };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
-        let problem = format!("it has {size} bytes, expected at most {MAX_FILE_BYTES}");
-        return Err(unreadable(io::Error::other(problem)));
-    }
-    let bytes = fs::read(path).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        unreadable(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("line {line} is not UTF-8 text"),
-        ))
-    })
-}
-
-fn parse(path: &Path, text: &str, sources: &mut Sources, errors: &mut Vec<ConfigError>) -> Node {
-    let source = sources.add_file(path, text);
-    let (table, mut syntax_errors) = DeTable::parse_recoverable(text);
-    syntax_errors.sort_by_key(|error| error.span().map(|span| span.start));
-    for error in syntax_errors.iter().take(MAX_SYNTAX_ERRORS) {
-        let origin = source.at(error.span().unwrap_or(0..0));
-        let (what, expected) = error
-            .message()
-            .split_once(", expected ")
-            .unwrap_or((error.message(), ""));
-        let finding = sources.finding(origin, format!("this is not TOML: {what}"));
-        errors.push(match expected {
-            "" => finding.label("here").into(),
-            _ => finding.label("here").help(format!("expected {expected}")).into(),
-        });
-    }
-    Node {
-        value: Value::Table(table_from_toml(table.get_ref(), source)),
-        origin: source.at(0..0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -243,7 +152,7 @@ mod tests {
     fn what_serde_refuses_has_its_place_and_shows_no_secret() {
         let text = "[hub]\nshutdown_grace = 5\n[[connection]]\ntoken = 12345\n";
         let (mut sources, mut errors) = (Sources::default(), Vec::new());
-        let tree = parse(Path::new("a.toml"), text, &mut sources, &mut errors);
+        let tree = files::parse(Path::new("a.toml"), text, &mut sources, &mut errors);
         let connection = json!({ "name": "a", "url": "b", "user_id": "c", "token": { "inline": 12345 } });
         for json in [
             json!({ "hub": { "shutdown_grace": 5 } }),

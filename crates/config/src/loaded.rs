@@ -1,11 +1,12 @@
 //! The configuration once it is loaded: the settings, and where each of them was written.
 
 use std::fmt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::check::At;
 use crate::location::Location;
-use crate::source::{Source, Sources};
+use crate::mask::HIDDEN;
+use crate::source::Sources;
 use crate::tree::Node;
 use crate::{ConfigError, SecretSource, Settings};
 
@@ -15,6 +16,8 @@ pub struct Loaded {
     pub settings: Settings,
     pub(crate) tree: Node,
     pub(crate) sources: Sources,
+    /// Names of variables that begin as ours do, but set nothing.
+    pub(crate) variables: Vec<String>,
 }
 
 impl Loaded {
@@ -52,64 +55,53 @@ impl Loaded {
         finding.label("here").help(help).warning().into()
     }
 
-    /// An error about the `[sink.config]` of the sink with this index, at a JSON pointer within it (empty for
-    /// the whole). Values in the message that stand behind keys such as `password` are hidden, for
-    /// validators like to quote.
-    pub fn sink_config_error(
-        &self,
-        sink: usize,
-        pointer: &str,
-        message: &str,
-        help: Option<String>,
-    ) -> ConfigError {
-        let config = format!("/sink/{sink}/config");
-        let secrets = self.tree.find(&config).map(Node::secrets).unwrap_or_default();
-        let hide = |text: String| {
-            secrets
-                .iter()
-                .fold(text, |text, secret| text.replace(secret, "***"))
+    /// What a plugin finds wrong with the `[sink.config]` of the sink with this index, at a JSON pointer within it (empty
+    /// for the whole). Values in the message that stand behind keys such as `password` are hidden, for validators like
+    /// to quote.
+    pub fn sink_config_error(&self, sink: usize, pointer: &str, message: &str) -> ConfigError {
+        let pointer = format!("/sink/{sink}/config{pointer}");
+        let at = At::pointer(&self.tree, &pointer);
+        let message = self.without_secrets(sink, message.to_owned());
+        let message = match at.keys().count() {
+            0..=2 => format!("{at}: {message}"),
+            _ => format!("`{}` in {}: {message}", at.key(), at.parent()),
         };
-        self.error_at(
-            &format!("{config}{pointer}"),
-            hide(message.to_owned()),
-            help.map(hide),
-        )
+        self.error_at(&pointer, message, None)
     }
 
-    /// Secrets that every user of the machine can read. The hub runs all the same.
-    pub fn warnings(&self) -> Vec<ConfigError> {
-        let mut warnings = Vec::new();
-        for (i, connection) in self.settings.connection.iter().enumerate() {
-            let token = connection.token.iter().map(|token| ("token".to_owned(), token));
-            let password = connection.login.iter();
-            let password = password.map(|login| ("login/password".to_owned(), &login.password));
-            let headers = connection.header.iter().enumerate();
-            let headers = headers.map(|(n, header)| (format!("header/{n}/secret"), &header.secret));
-            for (key, secret) in token.chain(password).chain(headers) {
-                warnings.extend(self.exposure(&format!("/connection/{i}/{key}"), secret));
-            }
-        }
-        warnings
+    /// The text without the secrets in the `[sink.config]` of this sink.
+    pub(crate) fn without_secrets(&self, sink: usize, text: String) -> String {
+        let config = self.tree.find(&format!("/sink/{sink}/config"));
+        let secrets = config.map(Node::secrets).unwrap_or_default();
+        secrets
+            .iter()
+            .fold(text, |text, secret| text.replace(secret, HIDDEN))
     }
 
-    fn exposure(&self, pointer: &str, secret: &SecretSource) -> Option<ConfigError> {
-        let origin = match secret {
-            SecretSource::Inline(_) => self.tree.locate(pointer),
-            SecretSource::File(_) => self.tree.locate(&format!("{pointer}_file")),
-            SecretSource::Env(_) => return None,
-        };
-        let problem = match (secret, self.sources.get(origin)) {
-            (SecretSource::Inline(_), Source::File { path, .. }) => {
-                let mode = std::fs::metadata(path).ok()?.mode();
-                let path = path.display();
-                (mode & crate::secret::READABLE_BY_ALL != 0).then(|| {
-                    format!("every user of this machine can read {path}, and there is a token in it")
-                })?
-            }
-            _ => secret.exposure()?,
-        };
-        let finding = self.sources.finding(origin, problem).label("this secret");
-        Some(finding.warning().into())
+    /// Where the value at a JSON pointer stands, in words: `` `dir` in [sink.config] of `archive` ``.
+    pub fn describe(&self, pointer: &str) -> String {
+        let at = At::pointer(&self.tree, pointer);
+        format!("`{}` in {}", at.key(), at.parent())
+    }
+
+    /// The secrets of our own settings, with the JSON pointers of their keys.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (String, &SecretSource)> {
+        let connections = self
+            .settings
+            .connection
+            .iter()
+            .enumerate()
+            .flat_map(|(i, connection)| {
+                let token = connection.token.iter().map(|token| ("token".to_owned(), token));
+                let password = connection.login.iter();
+                let password = password.map(|login| ("login/password".to_owned(), &login.password));
+                let headers = connection.header.iter().enumerate();
+                let headers = headers.map(|(n, header)| (format!("header/{n}/secret"), &header.secret));
+                let all = token.chain(password).chain(headers);
+                all.map(move |(key, secret)| (format!("/connection/{i}/{key}"), secret))
+            });
+        let monitor = self.settings.watchdog.iter();
+        connections.chain(monitor.map(|watchdog| ("/watchdog/ping_url".to_owned(), &watchdog.ping_url)))
     }
 }
 

@@ -20,12 +20,18 @@ const SECRET_SHORT_WORDS: [&str; 4] = ["key", "pass", "pwd", "auth"];
 /// Ends of keys that say where a secret is and do not hold one.
 const POINTER_ENDS: [&str; 4] = ["file", "env", "path", "dir"];
 
+/// The address of a monitor: whoever knows it can report that all is well.
+const MONITOR: &str = "ping_url";
+
 /// What a hidden secret begins with in the masked text; blanks follow.
 pub(crate) const HIDDEN: &str = "***";
 
 /// Whether what stands behind this key is likely to be a secret.
 pub(crate) fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase();
+    if key == MONITOR {
+        return true;
+    }
     let parts: Vec<&str> = key.split(['_', '-', '.']).collect();
     if parts.last().is_some_and(|last| POINTER_ENDS.contains(last)) {
         return false;
@@ -68,7 +74,8 @@ pub(crate) fn mask(text: &str) -> String {
         }
     };
     let in_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    for (equals, _) in text.match_indices('=') {
+    // A colon in JSON and in YAML, which are taken for TOML at times.
+    for (equals, _) in text.match_indices(['=', ':']) {
         let before = text[..equals].trim_end().trim_end_matches(['"', '\'']);
         let key = &before[before.trim_end_matches(in_key).len()..];
         let after = text[equals + 1..].trim_start_matches([' ', '\t']);
@@ -175,6 +182,8 @@ tokn = 's3cret
   "token" = "s3\"cret"
 login = { email = "a@b", password = "s3cret", extra = 1 }
 password = s3cret, s3cret
+  - password: s3cret
+{"login": {"password": "s3cret"}}
 # token = "s3cret"
 url = "https://user:s3cret@host/?token=s3cret"
 token_file = "shown"
@@ -200,6 +209,8 @@ last = true
               "token" = ***
             login = { email = "a@b", password = ***     , extra = 1 }
             password = ***
+              - password: ***
+            {"login": {"password": ***     }}
             # token = ***
             url = "https://***        @host/?token=***
             token_file = "shown"

@@ -114,7 +114,8 @@ fn type_of(schema: Schema<'_>) -> String {
         (Kind::Number, _) => format!("number{bounds}"),
         (Kind::Boolean, _) => "boolean".to_owned(),
         (Kind::Table, _) => "table".to_owned(),
-        (Kind::String, "" | "text" | "user-id") => "string".to_owned(),
+        (Kind::Any, _) => "any".to_owned(),
+        (Kind::String, "" | "text" | "user-id" | "log filter") => "string".to_owned(),
         (Kind::String, "reference") => "name".to_owned(),
         (Kind::String, form) => form.to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::{env, fmt, fs};
+use std::{env, fmt, fs, io};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -23,6 +23,23 @@ pub enum SecretSource {
     Env(String),
 }
 
+/// Why a secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretProblem {
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    #[error("it has {0} bytes, expected at most {MAX_SECRET_BYTES}")]
+    TooLarge(u64),
+    #[error("it is not set")]
+    Unset,
+    #[error("it is empty")]
+    Empty,
+    #[error("it is not text in UTF-8")]
+    NotText,
+    #[error("it has {0} lines, expected one")]
+    Lines(usize),
+}
+
 /// Bits of a file's mode that let every user of the machine read it.
 pub(crate) const READABLE_BY_ALL: u32 = 0o004;
 
@@ -30,33 +47,38 @@ pub(crate) const READABLE_BY_ALL: u32 = 0o004;
 const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 impl SecretSource {
-    /// The secret as it is now, without line ends at its end.
+    /// The secret as it is now, without line ends at its end and without a byte order mark.
     ///
     /// # Errors
-    /// When the file or the variable is missing, unreadable or empty; the error says which.
+    /// When the file or the variable is missing, unreadable, empty or no line of text; the error says which.
     pub fn read(&self) -> Result<Secret, ConfigError> {
-        let unreadable = |problem: String| ConfigError::Secret {
+        self.try_read().map_err(|problem| ConfigError::Secret {
             from: self.to_string(),
-            problem,
-        };
+            problem: problem.to_string(),
+        })
+    }
+
+    pub(crate) fn try_read(&self) -> Result<Secret, SecretProblem> {
         let text = match self {
             Self::Inline(secret) => return Ok(secret.clone()),
             Self::File(path) => {
-                let size = fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
-                if size > MAX_SECRET_BYTES {
-                    return Err(unreadable(format!(
-                        "it has {size} bytes, expected at most {MAX_SECRET_BYTES}"
-                    )));
+                let metadata = fs::metadata(path)?;
+                if metadata.is_dir() {
+                    return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
                 }
-                fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?
+                if metadata.len() > MAX_SECRET_BYTES {
+                    return Err(SecretProblem::TooLarge(metadata.len()));
+                }
+                decode(&fs::read(path)?)?
             }
             Self::Env(name) => env::var(name).map_err(|e| match e {
-                env::VarError::NotPresent => unreadable("it is not set".to_owned()),
-                env::VarError::NotUnicode(_) => unreadable("it is not UTF-8 text".to_owned()),
+                env::VarError::NotPresent => SecretProblem::Unset,
+                env::VarError::NotUnicode(_) => SecretProblem::NotText,
             })?,
         };
         match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(unreadable("it is empty".to_owned())),
+            text if text.trim().is_empty() => Err(SecretProblem::Empty),
+            text if text.contains(['\r', '\n']) => Err(SecretProblem::Lines(text.lines().count())),
             text => Ok(Secret::new(text)),
         }
     }
@@ -70,6 +92,29 @@ impl SecretSource {
             let path = path.display();
             format!("every user of this machine can read {path}: run `chmod o-rwx {path}`")
         })
+    }
+}
+
+/// The text of a file: UTF-8, or what Windows makes, with a byte order mark.
+fn decode(bytes: &[u8]) -> Result<String, SecretProblem> {
+    let wide = |of: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].chunks_exact(2).map(|pair| of([pair[0], pair[1]]));
+        char::decode_utf16(units)
+            .collect::<Result<String, _>>()
+            .map_err(|_| SecretProblem::NotText)
+    };
+    match bytes {
+        [0xFF, 0xFE, ..] => wide(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => wide(u16::from_be_bytes),
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+            let text = str::from_utf8(bytes).map_err(|_| SecretProblem::NotText)?;
+            if text.contains('\0') {
+                Err(SecretProblem::NotText)
+            } else {
+                Ok(text.to_owned())
+            }
+        }
     }
 }
 
@@ -120,6 +165,18 @@ mod tests {
         assert_eq!(source.read().unwrap().expose(), " two ");
         fs::write(&path, "\n").unwrap();
         assert!(source.read().unwrap_err().to_string().ends_with("it is empty"));
+        for (bytes, read) in [
+            (b"\xEF\xBB\xBFone\n".to_vec(), Some("one")),
+            (b"\xFF\xFEo\0n\0\xe9\0\r\0\n\0".to_vec(), Some("on\u{e9}")),
+            (b"\xFE\xFF\0o\0n\0e".to_vec(), Some("one")),
+            (b"caf\xe9".to_vec(), None),
+            (b"one\ntwo\n".to_vec(), None),
+            (b"  \n".to_vec(), None),
+        ] {
+            fs::write(&path, &bytes).unwrap();
+            let secret = source.read().ok();
+            assert_eq!(secret.as_ref().map(Secret::expose), read, "{bytes:?}");
+        }
         fs::write(&path, "x".repeat(65_537)).unwrap();
         assert!(
             source

@@ -32,7 +32,7 @@ pub(crate) enum Value {
     String(String),
     Integer(i64),
     /// An integer beyond 64 bits.
-    HugeInteger,
+    HugeInteger(String),
     Float(f64),
     Boolean(bool),
     Datetime(String),
@@ -56,7 +56,7 @@ impl Node {
         let value = match parsed.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-                .map_or(Value::HugeInteger, Value::Integer),
+                .map_or_else(|_| Value::HugeInteger(integer.to_string()), Value::Integer),
             DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(boolean) => Value::Boolean(*boolean),
             DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
@@ -148,7 +148,7 @@ impl Value {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::String(_) | Self::Untyped(_) => "a string",
-            Self::Integer(_) | Self::HugeInteger => "an integer",
+            Self::Integer(_) | Self::HugeInteger(_) => "an integer",
             Self::Float(_) => "a number with a fraction",
             Self::Boolean(_) => "a boolean",
             Self::Datetime(_) => "a date or time",

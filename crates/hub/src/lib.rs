@@ -29,7 +29,7 @@ pub use app::{Hub, StartError};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use handle::{AlertEntry, AskError, DeliveryEntry, HubHandle, Stopped};
 pub use live::LiveEvent;
-pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin};
+pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin, inspect_plugin, validate_plugin};
 pub use sandbox::{Access, Need, needs};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,

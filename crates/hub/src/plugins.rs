@@ -11,7 +11,7 @@ use crate::sandbox::{Access, needs};
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// No such file in any plugin directory.
-    #[error("there is no plugin `{name}`: {file} is in none of {}{}", list(.searched), suggestion(.nearest.as_deref()))]
+    #[error("there is no plugin `{name}`: {file} is in none of {}{}", list(.searched), suggestion(.nearest.as_deref(), .available))]
     NotFound {
         /// As the configuration names it.
         name: String,
@@ -21,6 +21,8 @@ pub enum PluginError {
         searched: Vec<PathBuf>,
         /// The most similar name that does exist.
         nearest: Option<String>,
+        /// All names that do.
+        available: Vec<String>,
     },
     /// It cannot be loaded.
     #[error(transparent)]
@@ -59,28 +61,30 @@ pub fn find_plugin(name: &str, plugin_dirs: &[PathBuf]) -> Result<PathBuf, Plugi
         file,
         searched: plugin_dirs.to_owned(),
         nearest: nearest(name, there.iter().map(String::as_str)).map(str::to_owned),
+        available: there,
     })
 }
 
-/// Loads a plugin in a child process, and has it check a configuration: first against the schema that it
-/// describes itself with, which finds every fault, then with its own judgement. For that it may read the files that the
-/// configuration names and that it says it reads.
+/// Loads a plugin in a child process and asks it what it is.
 ///
 /// # Errors
-/// What is wrong with either.
-pub async fn check_plugin(
+/// It cannot be loaded.
+pub async fn inspect_plugin(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, PluginError> {
+    Ok(watchpost_sinkhost_client::inspect(host_binary, plugin).await?)
+}
+
+/// Has a plugin check a configuration in a child process. For that it may read the files that the configuration names
+/// and that it says it reads.
+///
+/// # Errors
+/// What is wrong with the configuration, in the plugin's own judgement.
+pub async fn validate_plugin(
     host_binary: &Path,
     plugin: &Path,
+    info: &PluginInfo,
     config: &serde_json::Value,
-) -> Result<PluginInfo, PluginError> {
-    let info = watchpost_sinkhost_client::inspect(host_binary, plugin).await?;
-    if let Some(schema) = info.schema() {
-        let faults = schema_faults(schema, config);
-        if !faults.is_empty() {
-            return Err(PluginError::Config(faults));
-        }
-    }
-    let readable: Vec<PathBuf> = needs(&info, config)
+) -> Result<(), PluginError> {
+    let readable: Vec<PathBuf> = needs(info, config)
         .into_iter()
         .filter_map(|need| match need.access {
             Access::Read(path) if path.exists() && names(config, &path) => Some(path),
@@ -88,7 +92,7 @@ pub async fn check_plugin(
         })
         .collect();
     match watchpost_sinkhost_client::validate(host_binary, plugin, &config.to_string(), &readable).await {
-        Ok(()) => Ok(info),
+        Ok(()) => Ok(()),
         Err(watchpost_sinkhost_client::Error::Refused { notes, .. }) => {
             let fault = |note: watchpost_sinkhost_client::Note| PluginFault {
                 pointer: note.pointer,
@@ -98,6 +102,20 @@ pub async fn check_plugin(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Both of them one after the other.
+///
+/// # Errors
+/// What is wrong with the plugin or with the configuration.
+pub async fn check_plugin(
+    host_binary: &Path,
+    plugin: &Path,
+    config: &serde_json::Value,
+) -> Result<PluginInfo, PluginError> {
+    let info = inspect_plugin(host_binary, plugin).await?;
+    validate_plugin(host_binary, plugin, &info, config).await?;
+    Ok(info)
 }
 
 /// Whether the configuration has this path somewhere: what a plugin asks for by itself is not read for it.
@@ -110,20 +128,6 @@ fn names(config: &serde_json::Value, path: &Path) -> bool {
     }
 }
 
-fn schema_faults(schema: &serde_json::Value, config: &serde_json::Value) -> Vec<PluginFault> {
-    let fault = |pointer: String, message: String| PluginFault { pointer, message };
-    match jsonschema::validator_for(schema) {
-        Ok(validator) => validator
-            .iter_errors(config)
-            .map(|error| fault(error.instance_path().to_string(), error.to_string()))
-            .collect(),
-        Err(error) => vec![fault(
-            String::new(),
-            format!("the plugin's own schema is not valid: {error}"),
-        )],
-    }
-}
-
 /// Names of the plugins that are there.
 fn available(plugin_dirs: &[PathBuf]) -> Vec<String> {
     let entries = plugin_dirs
@@ -132,14 +136,21 @@ fn available(plugin_dirs: &[PathBuf]) -> Vec<String> {
         .flatten()
         .flatten();
     let (prefix, suffix) = ("libwatchpost_", ".so");
-    entries
+    let mut names: Vec<String> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter_map(|file| Some(file.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned()))
-        .collect()
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn list(dirs: &[PathBuf]) -> String {
-    let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    let shown = |dir: &PathBuf| match dir.is_dir() {
+        true => dir.display().to_string(),
+        false => format!("{} (which is no folder that is there)", dir.display()),
+    };
+    let dirs: Vec<String> = dirs.iter().map(shown).collect();
     if dirs.is_empty() {
         "`hub.plugin_dirs`, which is empty".to_owned()
     } else {
@@ -147,10 +158,12 @@ fn list(dirs: &[PathBuf]) -> String {
     }
 }
 
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest
-        .map(|name| format!(". Did you mean `{name}`?"))
-        .unwrap_or_default()
+fn suggestion(nearest: Option<&str>, available: &[String]) -> String {
+    match nearest {
+        Some(name) => format!(". Did you mean `{name}`?"),
+        None if available.is_empty() => ". There is no plugin at all".to_owned(),
+        None => format!(". There are {}", available.join(", ")),
+    }
 }
 
 fn faults(faults: &[PluginFault]) -> String {

@@ -7,6 +7,14 @@ use serde_json::{Value, json};
 use crate::Sink;
 
 /// What [`Sink::description`] gives.
+///
+/// The schema of the configuration goes with it. Two keywords of it mean something to `watchpost check`, which schemars
+/// writes with `#[schemars(extend(...))]`:
+///
+/// - `x-exclusive`, of the whole: a list of keys whose values together no two sinks of the plugin may share, such as
+///   `["dir"]`.
+/// - `x-lasts`, of a key: what stands behind it says how long a delivery takes, as a duration or as `on 10s` or `pulse
+///   500ms/500ms x 20`. The sink's `timeout` has to be longer by the keyword's value, such as `"2s"`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Description {
     example: Option<Value>,

@@ -11,6 +11,11 @@ use crate::{Alert, Fail, Severity};
 /// The name under which the one template of an environment is known.
 const NAME: &str = "template";
 
+/// What it is filled with.
+const NAMES: [&str; 11] = [
+    "id", "title", "text", "severity", "time", "when", "late", "camera", "site", "score", "alert",
+];
+
 /// Steps after which a template is stopped, so that none runs for ever.
 const FUEL: u64 = 1_000_000;
 
@@ -32,7 +37,8 @@ const FUEL: u64 = 1_000_000;
 /// | `score` | how abnormal it was, in words, such as `clearly abnormal (-1.23)` |
 /// | `alert` | all of its JSON document, as in `alert.camera.id` |
 ///
-/// A name that an alert does not have is an empty text: an alert must not fail for want of a detail.
+/// Another name is an error when the configuration is read. What `alert` does not have is an empty text: an alert must not
+/// fail for want of a detail.
 #[derive(Clone, Debug)]
 pub struct Template {
     source: String,
@@ -65,6 +71,7 @@ impl Template {
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| explain(&error))?;
+        known_names(&environment)?;
         Ok(Self {
             source: source.to_owned(),
             environment,
@@ -145,6 +152,29 @@ fn score(score: f64) -> String {
     format!("{words} ({score:.2})")
 }
 
+/// Whether the template uses no name but those it is filled with: a mistyped one would be an empty text for ever.
+fn known_names(environment: &Environment<'_>) -> Result<(), String> {
+    let template = environment.get_template(NAME).map_err(|error| explain(&error))?;
+    let mut unknown: Vec<String> = template
+        .undeclared_variables(false)
+        .into_iter()
+        .filter(|name| !NAMES.contains(&name.as_str()) && !is_built_in(environment, name))
+        .collect();
+    unknown.sort();
+    match unknown.first() {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "there is no `{name}` in it; there are {}, and in `alert` all of an alert's document, as in `alert.camera.id`",
+            NAMES.join(", ")
+        )),
+    }
+}
+
+/// Whether it is a function of the language, such as `range`.
+fn is_built_in(environment: &Environment<'_>, name: &str) -> bool {
+    environment.globals().any(|(global, _)| global == name)
+}
+
 /// One line: what is wrong, and in which line of the template.
 fn explain(error: &minijinja::Error) -> String {
     let what = error
@@ -200,13 +230,23 @@ mod tests {
 
     #[test]
     fn what_an_alert_lacks_is_empty() {
-        assert_eq!(rendered("[{{ alert.details.bbox.x }}{{ nothing.at.all }}]"), "[]");
+        assert_eq!(
+            rendered("[{{ alert.details.bbox.x }}{{ alert.nothing.at.all }}]"),
+            "[]"
+        );
     }
 
     #[test]
     fn faults_are_reported_with_their_line() {
         let why = Template::parse("good\n{{ bad").unwrap_err();
         assert!(why.contains("line 2"), "{why}");
+        let why = Template::parse("{{ title }} at {{ place }}").unwrap_err();
+        assert!(
+            why.contains("no `place`") && why.contains("alert.camera.id"),
+            "{why}"
+        );
+        let fine = "{% set n = 1 %}{% for a in range(3) %}{{ a + n }}{{ loop.index }}{% endfor %}{{ title | upper }}";
+        assert!(Template::parse(fine).is_ok());
         let why = serde_json::from_str::<Template>(r#""{% nonsense %}""#).unwrap_err();
         assert!(why.to_string().contains("it is no template"), "{why}");
     }

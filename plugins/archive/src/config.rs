@@ -10,6 +10,7 @@ use watchpost_sink::units::{ByteSize, TimeSpan, duration, size};
 /// Files every alert as a picture and a JSON document below a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-exclusive" = ["dir"]))]
 pub(crate) struct Config {
     /// The directory to file alerts in, as an absolute path. It is made if it does not exist.
     pub(crate) dir: PathBuf,

@@ -150,6 +150,39 @@ impl Config {
 
     /// What is wrong with it that the types cannot say.
     pub(crate) fn check(&self) -> Result<(), Fail> {
+        if let Some((host, port)) = self.server.rsplit_once(':')
+            && !host.contains(':')
+            && port.parse::<u16>().is_ok()
+        {
+            return Err(Fail::bad_config(
+                "/server",
+                format_args!(
+                    "`{}` has the port in it; write server = \"{host}\" and port = {port}",
+                    self.server
+                ),
+            ));
+        }
+        if self.port == 0 {
+            return Err(Fail::bad_config(
+                "/port",
+                "nothing can connect to port 0; mostly it is 587, 465 or 25",
+            ));
+        }
+        match (self.port, self.security) {
+            (465, Security::Starttls | Security::None) => {
+                return Err(Fail::bad_config(
+                    "/security",
+                    "servers take security = \"tls\" only on port 465; \"starttls\" is mostly on 587",
+                ));
+            }
+            (587, Security::Tls) => {
+                return Err(Fail::bad_config(
+                    "/security",
+                    "servers begin in the clear on port 587: write \"starttls\"; \"tls\" is mostly on 465",
+                ));
+            }
+            _ => {}
+        }
         if self.server.is_empty()
             || self
                 .server
@@ -376,16 +409,19 @@ mod tests {
             (r#","user":"u","password":"p","security":"none""#, "/security"),
             (r#","ca_file":"ca.pem""#, "/ca_file"),
             (r#","ehlo_name":"a b""#, "/ehlo_name"),
+            (r#","port":465"#, "/security"),
+            (r#","security":"tls""#, "/security"),
+            (r#","port":0"#, "/port"),
+            (r#","server":"mail.example:587""#, "/server"),
         ] {
-            let more = more.to_owned();
-            let json =
-                format!(r#"{{"server":"mail","port":587,"from":"a@b.example","to":["c@d.example"]{more}}}"#);
-            let json = if pointer == "/to" {
-                json.replacen(r#""to":["c@d.example"],"#, "", 1)
-            } else {
-                json
-            };
-            let config: Config = serde_json::from_str(&json).unwrap();
+            let mut json = serde_json::json!({
+                "server": "mail", "port": 587, "from": "a@b.example", "to": ["c@d.example"]
+            });
+            let more: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &more[1..])).unwrap();
+            for (key, value) in more.as_object().unwrap() {
+                json[key] = value.clone();
+            }
+            let config: Config = serde_json::from_value(json).unwrap();
             let fail = config.check().unwrap_err();
             let pointers: Vec<&str> = fail.notes().map(|(pointer, _)| pointer).collect();
             assert_eq!(pointers, [pointer], "{more}: {fail}");

@@ -15,6 +15,7 @@ const MAX_ON: Duration = Duration::from_secs(3600);
 /// Switches a siren or a relay on for every alert.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-exclusive" = ["chip", "line"]))]
 pub(crate) struct Config {
     /// The chip by its path, its name or its label: `"/dev/gpiochip0"`, `"gpiochip0"`, `"pinctrl-bcm2711"`. `gpiodetect`
     /// lists them.

@@ -12,6 +12,7 @@ use watchpost_sink::{Fail, Secret, Template};
 /// retained state.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-exclusive" = ["server", "client_id"]))]
 pub(crate) struct Config {
     /// The broker as `host:port`. The port is mostly 8883 with TLS and 1883 without.
     pub(crate) server: String,

@@ -36,7 +36,7 @@ pub(crate) struct Config {
     /// After this it stops, however often it was to sound. `"10m"` at most; the sink's own `timeout` has to be two
     /// seconds longer.
     #[serde(default = "ten_seconds", deserialize_with = "duration::read")]
-    #[schemars(with = "TimeSpan")]
+    #[schemars(with = "TimeSpan", extend("x-lasts" = "2s"))]
     max_duration: Duration,
     /// What is different for alerts of one severity.
     #[serde(default)]

@@ -1,6 +1,6 @@
-//! Compares the tree with the schema and finds everything that is wrong with keys, types, words and
-//! forms in one go. What it returns is what serde makes the settings of. It knows the schema's language
-//! and no single key.
+//! Compares the tree with a schema and finds everything that is wrong with keys, types, words and forms in one go:
+//! with ours, and with the one by which a plugin describes its `[sink.config]`. What it returns is what serde makes the
+//! settings of. It knows the schema's language and no single key.
 
 mod findings;
 mod keys;
@@ -15,11 +15,14 @@ use serde_json::{Map, Value as Json, json};
 use toml::de::DeValue;
 
 pub(crate) use self::findings::Findings;
-use self::place::At;
-use self::secret::{secret_of, spellings};
-use self::wording::{list, mismatch};
+pub(crate) use self::place::At;
+use self::secret::secret_of;
+pub(crate) use self::secret::spellings;
+pub(crate) use self::wording::list;
+use self::wording::mismatch;
 use crate::formats;
 use crate::location::Origin;
+use crate::mask::{HIDDEN, is_secret_key};
 use crate::nearest::nearest;
 use crate::schema::{self, Kind, Schema};
 use crate::tree::{Node, Table, Value};
@@ -34,32 +37,21 @@ pub(crate) struct Checker<'a> {
 impl Checker<'_> {
     /// Checks the whole configuration.
     pub(crate) fn root(&mut self, tree: &Node) -> Json {
-        self.value(
-            tree,
-            schema::root(),
-            &At {
-                path: String::new(),
-                many: false,
-            },
-        )
+        self.value(tree, schema::root(), &At::root())
     }
 
-    fn value(&mut self, node: &Node, schema: Schema<'_>, at: &At) -> Json {
+    /// Checks one value, and returns it as JSON; null where it is wrong.
+    pub(crate) fn value(&mut self, node: &Node, schema: Schema<'_>, at: &At) -> Json {
         let node = typed(node, schema);
         match (schema.kind(), &node.value) {
+            (Kind::Any, _) if schema.takes(&node.value) => self.free(&node),
             (Kind::Table, Value::Table(table)) => self.table(table, node.origin, schema, at),
-            (Kind::Array, Value::Array(items)) => {
-                let at = At {
-                    many: true,
-                    ..at.clone()
-                };
-                Json::Array(
-                    items
-                        .iter()
-                        .map(|item| self.value(item, schema.items(), &at))
-                        .collect(),
-                )
-            }
+            (Kind::Array, Value::Array(items)) => Json::Array(
+                items
+                    .iter()
+                    .map(|item| self.value(item, schema.items(), &at.element(item)))
+                    .collect(),
+            ),
             (Kind::Array, other) if schema.one_or_many() && !matches!(other, Value::Table(_)) => {
                 json!([self.value(&node, schema.items(), at)])
             }
@@ -67,10 +59,15 @@ impl Checker<'_> {
             (Kind::String, Value::String(text)) => self.string(text, node.origin, schema, at),
             (Kind::Boolean, Value::Boolean(boolean)) => json!(boolean),
             (Kind::Integer | Kind::Number, Value::Integer(integer)) => {
-                self.number(*integer as f64, json!(integer), node.origin, schema, at)
+                let number = integer.to_string();
+                self.number(*integer as f64, &number, json!(integer), node.origin, schema, at)
+            }
+            (Kind::Integer | Kind::Number, Value::HugeInteger(text)) => {
+                let number = if text.starts_with('-') { f64::MIN } else { f64::MAX };
+                self.number(number, text, Json::Null, node.origin, schema, at)
             }
             (Kind::Number, Value::Float(float)) if float.is_finite() => {
-                self.number(*float, json!(float), node.origin, schema, at)
+                self.number(*float, &float.to_string(), json!(float), node.origin, schema, at)
             }
             (_, found) => {
                 let finding = mismatch(self.found.sources, node.origin, found, schema, at);
@@ -81,7 +78,7 @@ impl Checker<'_> {
 
     fn table(&mut self, table: &Table, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
         let Some(properties) = schema.properties() else {
-            return self.free_table(table);
+            return self.any_keys(table, schema, at);
         };
         let mut done = Map::new();
         let mut meant = Vec::new();
@@ -92,7 +89,10 @@ impl Checker<'_> {
                     done.insert(key.clone(), value);
                 }
                 _ if secret_of(schema, key).is_some() => {}
-                _ => meant.extend(keys::unknown(&mut self.found, key, entry.key, schema, at)),
+                _ if schema.is_open() => {
+                    done.insert(key.clone(), self.free(&entry.node));
+                }
+                _ => meant.extend(keys::unknown(&mut self.found, key, entry, schema, at)),
             }
         }
         let mut missing = Vec::new();
@@ -116,31 +116,37 @@ impl Checker<'_> {
         Json::Object(done)
     }
 
+    /// A table whose keys are the site's own.
+    fn any_keys(&mut self, table: &Table, schema: Schema<'_>, at: &At) -> Json {
+        let values = schema.values();
+        let entry = |(key, entry): (&String, &crate::tree::Entry)| {
+            let value = match values {
+                Some(values) => self.value(&entry.node, values, &at.below(key)),
+                None => self.free(&entry.node),
+            };
+            (key.clone(), value)
+        };
+        Json::Object(table.iter().map(entry).collect())
+    }
+
     fn string(&mut self, text: &str, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
         let words = schema.words();
         if !words.is_empty() && !words.contains(&text) {
-            let message = format!("`{}` in {} cannot be `{text}`", at.key(), at.parent());
+            let shown = if is_secret_key(at.key()) { HIDDEN } else { text };
+            let message = format!("`{}` in {} cannot be `{shown}`", at.key(), at.parent());
             let help = match nearest(text, words.iter().copied()) {
                 Some(word) => format!("did you mean \"{word}\"? It is {}", list(&words, "or")),
                 None => format!("expected {}", list(&words, "or")),
             };
-            let finding = self
+            let finding = self.found.sources.finding(origin, message);
+            return self
                 .found
-                .sources
-                .finding(origin, message)
-                .label("not one of its words")
-                .help(help);
-            return self.found.report(finding);
+                .report(finding.label("not one of its words").help(help));
         }
         if let Err(violation) = formats::check(schema.format(), text) {
             let message = format!("`{}` in {} {}", at.key(), at.parent(), violation.problem);
-            let finding = self
-                .found
-                .sources
-                .finding(origin, message)
-                .label("here")
-                .help(violation.help);
-            return self.found.report(finding);
+            let finding = self.found.sources.finding(origin, message);
+            return self.found.report(finding.label("here").help(violation.help));
         }
         match schema.format() {
             "path" => json!(self.found.absolute(text, origin)),
@@ -149,36 +155,32 @@ impl Checker<'_> {
         }
     }
 
-    fn number(&mut self, number: f64, json: Json, origin: Origin, schema: Schema<'_>, at: &At) -> Json {
+    fn number(
+        &mut self,
+        number: f64,
+        shown: &str,
+        json: Json,
+        origin: Origin,
+        schema: Schema<'_>,
+        at: &At,
+    ) -> Json {
         let (least, most) = schema.bounds();
-        if least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most) {
+        let huge = json.is_null() && schema.kind() == Kind::Integer;
+        if !huge && least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most) {
             return json;
         }
         let help = match (least, most) {
             (Some(least), Some(most)) => format!("expected {least} to {most}"),
-            (Some(least), None) => format!("expected {least} or more"),
-            (_, most) => format!("expected at most {}", most.unwrap_or(f64::MAX)),
+            (Some(least), None) if number < least => format!("expected {least} or more"),
+            (_, None) => format!("expected at most {}", i64::MAX),
+            (_, Some(most)) => format!("expected at most {most}"),
         };
-        let message = format!("`{}` in {} cannot be {number}", at.key(), at.parent());
-        let finding = self
-            .found
-            .sources
-            .finding(origin, message)
-            .label("out of range")
-            .help(help);
-        self.found.report(finding)
+        let message = format!("`{}` in {} cannot be {shown}", at.key(), at.parent());
+        let finding = self.found.sources.finding(origin, message);
+        self.found.report(finding.label("out of range").help(help))
     }
 
-    /// A table that a plugin checks, as JSON: dates become strings.
-    fn free_table(&mut self, table: &Table) -> Json {
-        Json::Object(
-            table
-                .iter()
-                .map(|(key, entry)| (key.clone(), self.free(&entry.node)))
-                .collect(),
-        )
-    }
-
+    /// A table that is checked later, by a plugin, as JSON: dates become strings.
     fn free(&mut self, node: &Node) -> Json {
         match &node.value {
             Value::String(text) | Value::Datetime(text) => json!(text),
@@ -186,20 +188,21 @@ impl Checker<'_> {
             Value::Float(float) if float.is_finite() => json!(float),
             Value::Boolean(boolean) => json!(boolean),
             Value::Array(items) => Json::Array(items.iter().map(|item| self.free(item)).collect()),
-            Value::Table(table) => self.free_table(table),
+            Value::Table(table) => {
+                let entry =
+                    |(key, entry): (&String, &crate::tree::Entry)| (key.clone(), self.free(&entry.node));
+                Json::Object(table.iter().map(entry).collect())
+            }
             Value::Untyped(text) => {
                 parse(text, node.origin).map_or_else(|| json!(text), |node| self.free(&node))
             }
-            Value::HugeInteger | Value::Float(_) => {
+            Value::HugeInteger(_) | Value::Float(_) => {
                 let finding = self
                     .found
                     .sources
                     .finding(node.origin, "this number cannot be handed to a plugin");
-                self.found.report(
-                    finding
-                        .label("here")
-                        .help("expected a finite number, if whole of at most 64 bits"),
-                )
+                let help = "expected a finite number, if whole of at most 64 bits";
+                self.found.report(finding.label("here").help(help))
             }
         }
     }

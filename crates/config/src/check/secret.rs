@@ -97,7 +97,7 @@ pub(super) fn secret_of<'a>(schema: Schema<'a>, key: &str) -> Option<Schema<'a>>
 }
 
 /// The keys that stand for a property.
-pub(super) fn spellings(key: &str, property: Schema<'_>) -> Vec<String> {
+pub(crate) fn spellings(key: &str, property: Schema<'_>) -> Vec<String> {
     match property.format() {
         "secret" => SECRET_FORMS
             .iter()

@@ -95,7 +95,7 @@ pub enum ConnectionKind {
 #[serde(deny_unknown_fields)]
 pub struct LoginSettings {
     /// The account's e-mail address, with capital letters where it has them.
-    #[schemars(with = "forms::Text")]
+    #[schemars(with = "forms::Email")]
     pub email: String,
     /// Its password.
     pub password: SecretSource,
@@ -130,6 +130,7 @@ pub struct BackfillSettings {
     /// the list and have the time at which they happened; `max_age` of a sink counts from then.
     pub enabled: bool,
     /// The shops whose anomalies are wanted. Empty, those that the backend lists for the user.
+    #[schemars(with = "Vec<forms::Text>")]
     pub shop_ids: Vec<String>,
     /// How often the backend's list is compared with what came. `"auto"`: every 5 minutes while alerts come as they
     /// happen, and every 4 seconds while they come through the list only, as for an account that does not open the

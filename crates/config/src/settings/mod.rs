@@ -65,7 +65,7 @@ pub struct HubSettings {
     pub require_sandbox: bool,
     /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also for one part only, as in
     /// `info,watchpost_hub=debug`.
-    #[schemars(with = "forms::Text")]
+    #[schemars(with = "forms::LogFilter")]
     pub log: String,
     /// The form of the log.
     pub log_format: LogFormat,

@@ -332,35 +332,37 @@ fn a_credential_of_the_service_manager_comes_first() {
 
 #[test]
 fn secrets_that_everyone_can_read_are_warned_of() {
-    let warnings = |site: &Site| site.show_all(&site.loaded().warnings());
+    let warnings = |site: &Site| site.show_all(&site.inspected());
     let chmod =
         |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let site = Site::new(CONNECTION).file("token", "s3cret");
+    let site = Site::new(CONNECTION).file("token", "s3cret").with_data();
     chmod(&site.path("token"), 0o600);
     assert_eq!(warnings(&site), "");
     chmod(&site.path("token"), 0o644);
     expect![[r#"
         watchpost.toml:5:14
-          ⚠ every user of this machine can read token: run `chmod o-rwx token`
+          ⚠ `token_file` in [[connection]] `main` names token, which every user of this machine can read
            ╭─[watchpost.toml:5:14]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
          5 │ token_file = "token"
            ·              ───┬───
-           ·                 ╰── this secret
+           ·                 ╰── here
            ╰────
+          help: run `chmod o-rwx token`
     "#]]
     .assert_eq(&warnings(&site));
-    let site = Site::new(&CONNECTION.replace("token_file = \"token\"", "token = \"s3cret\""));
+    let site = Site::new(&CONNECTION.replace("token_file = \"token\"", "token = \"s3cret\"")).with_data();
     chmod(&site.path("watchpost.toml"), 0o644);
     expect![[r#"
         watchpost.toml:5:9
-          ⚠ every user of this machine can read watchpost.toml, and there is a token in it
+          ⚠ `token` in [[connection]] `main` is a secret, and every user of this machine can read watchpost.toml
            ╭─[watchpost.toml:5:9]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
          5 │ token = ***
            ·         ─┬─
-           ·          ╰── this secret
+           ·          ╰── here
            ╰────
+          help: run `chmod o-rwx watchpost.toml`, or put the secret into a file of its own
     "#]]
     .assert_eq(&warnings(&site));
     assert_eq!(

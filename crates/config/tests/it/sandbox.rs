@@ -46,7 +46,7 @@ fn wrong_grants_have_their_place() {
     .errors();
     expect![[r#"
         watchpost.toml:10:9
-          × `read` in [sink.sandbox] is relative
+          × `read` in [sink.sandbox] of `mail` is relative
             ╭─[watchpost.toml:10:9]
           9 │ [sink.sandbox]
          10 │ read = ["mail.pem"]
@@ -56,7 +56,7 @@ fn wrong_grants_have_their_place() {
             ╰────
           help: write the whole path, from `/` on: what is granted must be plain to see
         watchpost.toml:11:12
-          × `connect` in [sink.sandbox] cannot be 0
+          × `connect` in [sink.sandbox] of `mail` cannot be 0
             ╭─[watchpost.toml:11:12]
          10 │ read = ["mail.pem"]
          11 │ connect = [0, 587]
@@ -66,7 +66,7 @@ fn wrong_grants_have_their_place() {
             ╰────
           help: expected 1 to 65535
         watchpost.toml:12:10
-          × `listen` in [sink.sandbox] must be an array of numbers, such as [587], or "any", and is a string
+          × `listen` in [sink.sandbox] of `mail` must be an array of numbers, such as [587], or "any", and is a string
             ╭─[watchpost.toml:12:10]
          11 │ connect = [0, 587]
          12 │ listen = "all"
@@ -75,7 +75,7 @@ fn wrong_grants_have_their_place() {
          13 │ write = "/srv"
             ╰────
         watchpost.toml:13:9
-          × `write` in [sink.sandbox] must be an array, such as ["a", "b"], and is a string
+          × `write` in [sink.sandbox] of `mail` must be an array, such as ["a", "b"], and is a string
             ╭─[watchpost.toml:13:9]
          12 │ listen = "all"
          13 │ write = "/srv"
@@ -83,8 +83,9 @@ fn wrong_grants_have_their_place() {
             ·            ╰── a string
          14 │ open_files = 3
             ╰────
+          help: write ["/srv"]
         watchpost.toml:14:14
-          × `open_files` in [sink.sandbox] cannot be 3
+          × `open_files` in [sink.sandbox] of `mail` cannot be 3
             ╭─[watchpost.toml:14:14]
          13 │ write = "/srv"
          14 │ open_files = 3
@@ -94,7 +95,7 @@ fn wrong_grants_have_their_place() {
             ╰────
           help: expected 64 to 65536
         watchpost.toml:15:1
-          × unknown key `exce` in [sink.sandbox]
+          × unknown key `exce` in [sink.sandbox] of `mail`
             ╭─[watchpost.toml:15:1]
          14 │ open_files = 3
          15 │ exce = true
@@ -110,7 +111,7 @@ fn wrong_grants_have_their_place() {
 fn too_little_memory_is_refused() {
     expect![[r#"
         watchpost.toml:10:10
-          × `memory` cannot be 1MiB
+          × `memory` in [sink.sandbox] of `mail` cannot be 1MiB
             ╭─[watchpost.toml:10:10]
           9 │ [sink.sandbox]
          10 │ memory = "1MiB"

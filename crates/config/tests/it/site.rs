@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use miette::{Diagnostic as _, GraphicalReportHandler, GraphicalTheme};
 use tempfile::TempDir;
 use watchpost_config::{ConfigError, ConfigErrors, Loaded, Variables, load_with};
 
@@ -14,6 +14,26 @@ url = "http://192.168.1.20:8000"
 user_id = "550e8400-e29b-41d4-a716-446655440000"
 token_file = "token"
 "#;
+
+fn brief(error: &ConfigError) -> String {
+    let place = error
+        .location()
+        .map_or(String::new(), |place| format!("{place}: "));
+    let mark = if error.is_warning() { "warning: " } else { "" };
+    let mut text = format!("{place}{mark}{error}\n");
+    for label in error.labels().into_iter().flatten() {
+        let Some(source) = error.source_code() else {
+            continue;
+        };
+        let underlined = source.read_span(label.inner(), 0, 0).unwrap();
+        let underlined = String::from_utf8_lossy(underlined.data()).trim_end().to_owned();
+        text += &format!("  | {underlined} | {}\n", label.label().unwrap_or_default());
+    }
+    if let Some(help) = error.help() {
+        text += &format!("  {}\n", help.to_string().replace('\n', "\n  "));
+    }
+    text
+}
 
 /// A folder with configuration files.
 pub(crate) struct Site {
@@ -45,6 +65,36 @@ impl Site {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// A data directory that can be made.
+    pub(crate) fn with_data(self) -> Self {
+        let data = self.path("data").display().to_string();
+        self.variable("WATCHPOST__HUB__DATA_DIR", &data)
+    }
+
+    pub(crate) fn raw(self, name: &str, bytes: &[u8]) -> Self {
+        fs::write(self.path(name), bytes).unwrap();
+        self
+    }
+
+    /// What the inspection of the machine finds.
+    pub(crate) fn inspected(&self) -> Vec<ConfigError> {
+        self.loaded().inspect()
+    }
+
+    /// Each error in a few lines: place, message, what is underlined, advice.
+    pub(crate) fn brief(&self, errors: &[ConfigError]) -> String {
+        let text: String = errors.iter().map(brief).collect();
+        text.replace(&format!("{}/", self.dir.path().display()), "")
+    }
+
+    /// The same of what loading finds.
+    pub(crate) fn brief_errors(&self) -> String {
+        match self.load() {
+            Ok(_) => "NO ERROR\n".to_owned(),
+            Err(e) => self.brief(e.errors()),
+        }
     }
 
     pub(crate) fn load(&self) -> Result<Loaded, ConfigErrors> {

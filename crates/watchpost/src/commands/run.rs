@@ -17,6 +17,9 @@ pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
     let hub = &loaded.settings.hub;
     let log = Log::start(&hub.log, hub.log_format).context("[hub] log")?;
+    for finding in loaded.inspect() {
+        warn!("{}", finding.line());
+    }
     let outcome = System::new().block_on(serve(loaded, log.clone()));
     log.flush();
     outcome

@@ -118,7 +118,7 @@ sinks = "archve"
 "#,
         expect![[r#"
             watchpost.toml:5:1
-              × unknown key `tokn_file` in [[connection]]
+              × unknown key `tokn_file` in [[connection]] `main`
                ╭─[watchpost.toml:5:1]
              4 │ user_id = "u"
              5 │ tokn_file = "token"
@@ -128,7 +128,7 @@ sinks = "archve"
                ╰────
               help: did you mean `token_file`?
             watchpost.toml:10:11
-              × `timeout` in [[sink]] is not a duration: `30`
+              × `timeout` in [[sink]] `archive` is not a duration: `30`
                 ╭─[watchpost.toml:10:11]
               9 │ plugin = "archive"
              10 │ timeout = "30"
@@ -166,7 +166,7 @@ retry = { initial = "10m" }
 "#),
         expect![[r#"
             watchpost.toml:6:19
-              × `connect_timeout` cannot be zero
+              × `connect_timeout` in [[connection]] `main` cannot be zero
                ╭─[watchpost.toml:6:19]
              5 │ token_file = "token"
              6 │ connect_timeout = "0s"
@@ -176,7 +176,7 @@ retry = { initial = "10m" }
                ╰────
               help: expected some time, such as "1s"
             watchpost.toml:7:13
-              × `timeout` (1m) must be longer than `interval` (1m)
+              × `timeout` in [connection.heartbeat] of `main` (1m) must be longer than `interval` (1m)
                ╭─[watchpost.toml:7:13]
              6 │ connect_timeout = "0s"
              7 │ heartbeat = { interval = "60s" }
@@ -186,7 +186,7 @@ retry = { initial = "10m" }
                ╰────
               help: the answer to a ping needs time to come: twice the interval is good
             watchpost.toml:8:13
-              × `max` (30s) must not be shorter than `initial` (1m)
+              × `max` in [connection.reconnect] of `main` (30s) must not be shorter than `initial` (1m)
                ╭─[watchpost.toml:8:13]
              7 │ heartbeat = { interval = "60s" }
              8 │ reconnect = { initial = "1m" }
@@ -196,7 +196,7 @@ retry = { initial = "10m" }
                ╰────
               help: raise `max` or lower `initial`
             watchpost.toml:13:11
-              × `timeout` cannot be zero
+              × `timeout` in [[sink]] `x` cannot be zero
                 ╭─[watchpost.toml:13:11]
              12 │ plugin = "x"
              13 │ timeout = "0ms"
@@ -206,7 +206,7 @@ retry = { initial = "10m" }
                 ╰────
               help: expected some time, such as "1s"
             watchpost.toml:14:9
-              × `max` (5m) must not be shorter than `initial` (10m)
+              × `max` in [sink.retry] of `x` (5m) must not be shorter than `initial` (10m)
                 ╭─[watchpost.toml:14:9]
              13 │ timeout = "0ms"
              14 │ retry = { initial = "10m" }
@@ -231,7 +231,7 @@ max_size = "64MiB"
 "#),
         expect![[r#"
             watchpost.toml:7:17
-              × `intake_buffer` (4MiB) must not be less than `max_message` (8MiB)
+              × `intake_buffer` in [[connection]] `main` (4MiB) must not be less than `max_message` (8MiB)
                ╭─[watchpost.toml:7:17]
              6 │ max_message = "8MiB"
              7 │ intake_buffer = "4MiB"
@@ -241,7 +241,7 @@ max_size = "64MiB"
                ╰────
               help: one message of the largest size must fit
             watchpost.toml:10:12
-              × `max_size` leaves no room for two files of `segment_size`
+              × `max_size` in [store] leaves no room for two files of `segment_size`
                 ╭─[watchpost.toml:10:12]
               9 │ [store]
              10 │ max_size = "64MiB"
@@ -264,7 +264,7 @@ segment_size = "1KiB"
 "#),
         expect![[r#"
             watchpost.toml:8:16
-              × `segment_size` cannot be 1KiB
+              × `segment_size` in [store] cannot be 1KiB
                ╭─[watchpost.toml:8:16]
              7 │ [store]
              8 │ segment_size = "1KiB"

@@ -13,7 +13,7 @@ fn two_forms_of_one_secret() {
 "#),
         expect![[r#"
             watchpost.toml:6:1
-              × both `token_file` and `token_env` are given in [[connection]]
+              × both `token_file` and `token_env` are given in [[connection]] `main`
                ╭─[watchpost.toml:6:1]
              4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
              5 │ token_file = "token"
@@ -39,7 +39,7 @@ user_id = "u"
 "#,
         expect![[r#"
             watchpost.toml:4:1
-              × `token` in [[connection]] must be a string in quotes, and is an integer
+              × `token` in [[connection]] `main` must be a string in quotes, and is an integer
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
              4 │ token = ***
@@ -62,7 +62,7 @@ user_id = "u"
 "#,
         expect![[r#"
             watchpost.toml:4:1
-              × `token_env` in [[connection]] is not the name of an environment variable
+              × `token_env` in [[connection]] `main` is not the name of an environment variable
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
              4 │ token_env = ***
@@ -86,7 +86,7 @@ user_id = "u"
 "#,
         expect![[r#"
             watchpost.toml:4:1
-              × `token_file` in [[connection]] holds the secret itself
+              × `token_file` in [[connection]] `main` holds the secret itself
                ╭─[watchpost.toml:4:1]
              3 │ url = "http://h"
              4 │ token_file = ***
@@ -110,7 +110,7 @@ token_file = "token"
 "#,
         expect![[r#"
             watchpost.toml:3:7
-              × `url` in [[connection]] contains a user name or a password
+              × `url` in [[connection]] `main` contains a user name or a password
                ╭─[watchpost.toml:3:7]
              2 │ name = "main"
              3 │ url = "http://***         @192.168.1.20:8000"
@@ -118,7 +118,7 @@ token_file = "token"
                ·                          ╰── here
              4 │ user_id = "u"
                ╰────
-              help: leave them out: `user_id` and the token say who you are
+              help: leave them out: an account is given in [connection.login], with `email` and `password_file`
         "#]],
     );
 }

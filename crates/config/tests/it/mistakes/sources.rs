@@ -27,7 +27,7 @@ fn an_error_in_a_fragment_names_the_fragment() {
            ╰────
           help: give each its own name; the first is at conf.d/20-mail.toml:2:8
         conf.d/30-more.toml:4:1
-          × unknown key `plugn` in [[sink]]
+          × unknown key `plugn` in [[sink]] `mail`
            ╭─[conf.d/30-more.toml:4:1]
          3 │ name = "mail"
          4 │ plugn = "mail"
@@ -51,7 +51,7 @@ fn an_error_in_a_variable_names_the_variable() {
     assert!(!shown.contains("s3cret"));
     expect![[r#"
         watchpost.toml:5:1
-          × both `token` and `token_file` are given in [[connection]]
+          × both `token` and `token_file` are given in [[connection]] `main`
            ╭─[watchpost.toml:5:1]
          4 │ user_id = "550e8400-e29b-41d4-a716-446655440000"
          5 │ token_file = "token"
@@ -60,7 +60,7 @@ fn an_error_in_a_variable_names_the_variable() {
            ╰────
           help: leave `token_file` out, or `token` (environment variable WATCHPOST__CONNECTION__0__TOKEN)
         environment variable WATCHPOST__CONNECTION__0__HEARTBEAT__TIMEOUT
-          × environment variable `WATCHPOST__CONNECTION__0__HEARTBEAT__TIMEOUT`: `timeout` in [connection.heartbeat] is not a duration: `60`
+          × environment variable `WATCHPOST__CONNECTION__0__HEARTBEAT__TIMEOUT`: `timeout` in [connection.heartbeat] of `main` is not a duration: `60`
           help: a unit is missing, write "60s" for seconds
         environment variable WATCHPOST__HUB__LOGG
           × environment variable `WATCHPOST__HUB__LOGG`: unknown key `logg` in [hub]
@@ -85,9 +85,15 @@ fn files_that_cannot_be_read() {
     .assert_eq(&site.errors());
     std::fs::write(site.path("watchpost.toml"), b"[hub]\nlog = \"\xff\"\n").unwrap();
     expect![[r#"
-        nowhere
-          × cannot read watchpost.toml: line 2 is not UTF-8 text
-          help: expected a text file in TOML
+        watchpost.toml:2:8
+          × `ÿ` here is not in UTF-8: the file seems to be in Latin-1 or Windows-1252
+           ╭─[watchpost.toml:2:8]
+         1 │ [hub]
+         2 │ log = "ÿ"
+           ·        ┬
+           ·        ╰── here
+           ╰────
+          help: save it as UTF-8, or convert it: `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`
     "#]]
     .assert_eq(&site.errors());
     std::fs::write(site.path("watchpost.toml"), vec![b' '; (1 << 20) + 1]).unwrap();
@@ -127,14 +133,9 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
     let site = Site::new(&main);
     let loaded = site.loaded();
     let errors = [
-        loaded.sink_config_error(0, "/retention/keep/1", "1 is not of type \"string\"", None),
-        loaded.sink_config_error(
-            0,
-            "/password",
-            "\"s3cret\" is shorter than 8",
-            Some("not s3cret".to_owned()),
-        ),
-        loaded.sink_config_error(0, "", "\"from\" is a required property", None),
+        loaded.sink_config_error(0, "/retention/keep/1", "1 is not of type \"string\""),
+        loaded.sink_config_error(0, "/password", "\"s3cret\" is shorter than 8"),
+        loaded.sink_config_error(0, "", "\"from\" is a required property"),
         loaded.error_at(
             "/sink/0/timeout",
             "too short for this plugin",
@@ -145,7 +146,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
     assert!(!shown.contains("s3cret"));
     expect![[r#"
         watchpost.toml:14:47
-          × 1 is not of type "string"
+          × `keep` in [sink.config.retention] of `mail`: 1 is not of type "string"
             ╭─[watchpost.toml:14:47]
          13 │ password = ***
          14 │ retention = { max_size = "2Gib", keep = ["a", 1] }
@@ -153,7 +154,7 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
             ·                                               ╰── here
             ╰────
         watchpost.toml:13:12
-          × "***" is shorter than 8
+          × `password` in [sink.config] of `mail`: "***" is shorter than 8
             ╭─[watchpost.toml:13:12]
          12 │ host = 25
          13 │ password = ***
@@ -161,9 +162,8 @@ retention = { max_size = "2Gib", keep = ["a", 1] }
             ·             ╰── here
          14 │ retention = { max_size = "2Gib", keep = ["a", 1] }
             ╰────
-          help: not ***
         watchpost.toml:11:1
-          × "from" is a required property
+          × [sink.config] of `mail`: "from" is a required property
             ╭─[watchpost.toml:11:1]
          10 │
          11 │ [sink.config]
@@ -199,4 +199,42 @@ fn no_slip_of_the_finger_panics_or_shows_a_secret() {
         // The sink's name is wrong to begin with.
         assert_ne!(shown, "no error", "without {c:?} at {i}");
     }
+}
+
+#[test]
+fn variables_with_too_few_underscores() {
+    let site = Site::new(CONNECTION)
+        .variable("WATCHPOST__HUB_LOG", "debug")
+        .variable("WATCHPOST__HUB__DATA__DIR", "/srv");
+    expect![[r#"
+            environment variable WATCHPOST__HUB__DATA__DIR: environment variable `WATCHPOST__HUB__DATA__DIR`: its keys are not separated by two underscores
+              write WATCHPOST__HUB__DATA_DIR
+            environment variable WATCHPOST__HUB_LOG: environment variable `WATCHPOST__HUB_LOG`: its keys are not separated by two underscores
+              write WATCHPOST__HUB__LOG
+    "#]].assert_eq(&site.brief_errors());
+    let site = Site::new(CONNECTION)
+        .file("token", "x")
+        .file("conf.d/10-more.conf", "")
+        .file("conf.d/20-more.TOML", "")
+        .file("conf.d/README", "")
+        .with_data()
+        .variable("WATCHPOST_HUB_LOG", "debug")
+        .variable("WATCHPOST_STORE_RECENT", "5")
+        .variable("WATCHPOST_SEED", "5");
+    let found = site.inspected();
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|finding| !finding.to_string().contains("every user"))
+        .collect();
+    expect![[r#"
+            environment variable WATCHPOST_HUB_LOG sets nothing: keys are separated by two underscores
+              write WATCHPOST__HUB__LOG
+            environment variable WATCHPOST_STORE_RECENT sets nothing: keys are separated by two underscores
+              write WATCHPOST__STORE__RECENT
+            warning: conf.d/10-more.conf is not read: its name does not end in .toml
+              call it conf.d/10-more.toml, or move it elsewhere
+            warning: conf.d/20-more.TOML is not read: its name does not end in .toml
+              call it conf.d/20-more.toml, or move it elsewhere
+    "#]]
+    .assert_eq(&site.brief(&found));
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use miette::Diagnostic as _;
 use rustix::fs::statvfs;
 use watchpost_config::Loaded;
 use watchpost_hub::HubStatus;
@@ -24,16 +25,20 @@ const OTHERS: u32 = 0o007;
 
 pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubStatus>) {
     report.begin("this machine");
-    let warnings = loaded.warnings();
-    for warning in &warnings {
-        report.warn(
-            "secrets",
-            warning.to_string(),
-            "Take the right to read it from others.",
-        );
+    let findings = loaded.inspect();
+    for finding in &findings {
+        let hint = finding.help().map(|help| help.to_string()).unwrap_or_default();
+        if finding.is_warning() {
+            report.warn("configuration", finding.to_string(), hint);
+        } else {
+            report.fail("configuration", finding.to_string(), hint);
+        }
     }
-    if warnings.is_empty() {
-        report.pass("secrets", "no other user can read them");
+    if findings.is_empty() {
+        report.pass(
+            "configuration",
+            "the files and folders it names are there, its secrets are readable for their owner only",
+        );
     }
     match status {
         Some(status) => report.pass(
