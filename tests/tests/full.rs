@@ -2,13 +2,14 @@
 //! says what it had to drop, and recovers by itself when there is room again.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_store::{Filter, Reader};
-use watchpost_testkit::{Backend, HubSetup, PATIENCE, count, eventually, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, toml};
 
 /// The hub can write no file beyond so many blocks of 512 bytes, which is a disk that is full for it. The signal that comes
 /// with it is ignored, as it does not come with a full disk.
@@ -76,11 +77,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
         "{before} KiB at first, {after} KiB"
     );
 
-    let pid = hub.process().pid().to_string();
-    let freed = Command::new("prlimit")
-        .args(["--pid", &pid, "--fsize=unlimited"])
-        .status()?;
-    ensure!(freed.success(), "prlimit failed");
+    free_space(&mut hub)?;
     backend.until("acknowledged again", PATIENCE, |stats| {
         count(stats, "acknowledged") > acknowledged + 200
     })?;
@@ -133,5 +130,83 @@ fn check_stored(data_dir: &Path, listed: &[Value]) -> Result<()> {
         acknowledged += 1;
     }
     ensure!(acknowledged > 0, "nothing was acknowledged");
+    Ok(())
+}
+
+/// Says which process it is, and stays until it is ended: a siren that sounds.
+const SIREN: &str = r#"echo $$ >> "$DIR/pids"; exec sleep 1000"#;
+
+#[test]
+fn a_siren_falls_silent_while_the_disk_is_full() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240", "--no-pose"])?;
+    let setup = HubSetup::new()?.connection("shop", &backend)?;
+    let dir = setup.dir().join("siren");
+    fs::create_dir(&dir)?;
+    let (pids, dir) = (dir.join("pids"), dir.display().to_string());
+    let dir = dir.as_str();
+    let setup = setup.with(toml! {
+        [store]
+        segment_size = "1MiB"
+        [[sink]]
+        name = "siren"
+        plugin = "exec"
+        timeout = "10m"
+        cancel_on_acknowledge = true
+        sandbox = { exec = true, write = [dir] }
+        [sink.config]
+        command = ["/bin/sh", "-c", SIREN]
+        env = { DIR = dir }
+    });
+    let mut hub = setup.wrapper(LIMITED).start()?;
+    backend.order(&json!({"do": "send", "count": 1}))?;
+    let pid = eventually("the siren sounds", PATIENCE, || {
+        let text = fs::read_to_string(&pids).unwrap_or_default();
+        text.lines().next().map(str::to_owned).ok_or("it is silent")
+    })?;
+    let alert = hub.alerts()?.first().context("an alert")?["id"].to_string();
+    let alert = alert.trim_matches('"');
+    backend.order(&json!({"do": "send", "count": 1_000}))?;
+    hub.until("trouble", PATIENCE * 2, |status| {
+        status["store"]["trouble"].is_string()
+    })?;
+
+    let answer = hub.ask("alerts", &["dismiss", alert])?;
+    assert_eq!(answer.trim(), "stopped; recorded when the disk can");
+    eventually("the siren is silent", PATIENCE, || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').map_or("Z", |(_, rest)| rest.trim_start());
+        if state.starts_with(['Z', 'X']) {
+            Ok(())
+        } else {
+            Err(format!("its process is in state {state}"))
+        }
+    })?;
+    let status = hub.status()?;
+    ensure!(
+        status["store"]["trouble"].is_string(),
+        "the disk was still full then: {status}"
+    );
+    let dropped = hub.ask("deliveries", &["drop", "--all"])?;
+    assert_eq!(dropped.trim(), "stopped; recorded when the disk can");
+    hub.until("nothing sounds", PATIENCE, |status| {
+        status["sinks"][0]["in_flight"] == 0
+    })?;
+
+    free_space(&mut hub)?;
+    hub.until("recorded", PATIENCE, |status| {
+        let deliveries = &status["sinks"][0]["deliveries"];
+        deliveries["pending"] == 0 && deliveries["dropped"].as_u64() > Some(1)
+    })?;
+    let shown = hub.ask("deliveries", &["show", alert])?;
+    ensure!(shown.contains("its alert was acknowledged"), "{shown}");
+    Ok(())
+}
+
+fn free_space(hub: &mut Hub) -> Result<()> {
+    let pid = hub.process().pid().to_string();
+    let freed = Command::new("prlimit")
+        .args(["--pid", &pid, "--fsize=unlimited"])
+        .status()?;
+    ensure!(freed.success(), "prlimit failed");
     Ok(())
 }

@@ -31,7 +31,7 @@ struct Site {
     card: PathBuf,
 }
 
-fn sounding(backend: &Backend, tone: &str, repeat: i64, until_dismissed: bool) -> Result<Site> {
+fn sounding(backend: &Backend, tone: &str, repeat: i64, cancel_on_acknowledge: bool) -> Result<Site> {
     let setup = HubSetup::new()?.connection("shop", backend)?;
     let home = setup.dir().join("home");
     fs::create_dir(&home)?;
@@ -47,7 +47,7 @@ fn sounding(backend: &Backend, tone: &str, repeat: i64, until_dismissed: bool) -
         name = "loudspeaker"
         plugin = "sound"
         timeout = "2m"
-        until_dismissed = until_dismissed
+        cancel_on_acknowledge = cancel_on_acknowledge
         retry = { initial = "100ms", max = "500ms" }
         sandbox = { read = ["/usr/share/alsa"], write = [home] }
         [sink.config]
@@ -154,7 +154,7 @@ fn a_siren_falls_silent_when_its_alert_is_dismissed() -> Result<()> {
         let newest = hub.alerts()?.first().context("an alert")?["id"].to_string();
         hub.ask("alerts", &["dismiss", &newest])?;
         hub.until("the siren is silent", PATIENCE, |status| {
-            status["sinks"][0]["in_flight"] == 0 && deliveries(status, "dead") == round
+            status["sinks"][0]["in_flight"] == 0 && deliveries(status, "dropped") == round
         })?;
         let sounded = sounded(&out);
         assert!(

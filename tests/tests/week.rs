@@ -65,7 +65,7 @@ fn a_week_of_waiting_alerts_costs_no_memory_and_comes_in_order() -> Result<()> {
     let status = hub.until("nothing waits", PATIENCE * 4, |status| {
         deliveries(status)["pending"] == 0
     })?;
-    let counts = json!({"pending": 0, "delivered": fresh, "dead": 0, "expired": EXPIRED});
+    let counts = json!({"pending": 0, "delivered": fresh, "dead": 0, "expired": EXPIRED, "dropped": 0});
     assert_eq!(deliveries(&status), &counts);
     let recorded = fs::read_to_string(&record)?;
     let ids: Vec<u64> = recorded
@@ -143,6 +143,7 @@ fn arrival(received: Duration) -> Result<Arrival> {
         deliveries: vec![PlannedDelivery {
             sink: "siren".into(),
             expires_at: Some(received_at + MAX_AGE),
+            cancel_on_acknowledge: false,
         }],
     })
 }

@@ -38,6 +38,7 @@ pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
             let deliveries = vec![PlannedDelivery {
                 sink: SINK.into(),
                 expires_at: None,
+                cancel_on_acknowledge: false,
             }];
             batch.arrivals.push(Arrival {
                 alert,

@@ -13,11 +13,24 @@ pub enum DeliveryState {
     Pending,
     /// The sink has it.
     Delivered,
-    /// Given up: the sink refused it for good, it kept crashing the plugin, the retries ran out, or somebody dropped it.
-    /// The last error says why.
+    /// Dead-lettered by the hub: the sink refused it for good, it kept crashing the plugin, or the retries ran out. The
+    /// last error says why.
     Dead,
     /// Grew older than the sink's `max_age` before it could be delivered.
     Expired,
+    /// Dropped: by the operator, or because its alert was acknowledged. The last error says which.
+    Dropped,
+}
+
+impl DeliveryState {
+    /// All states.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Expired,
+        Self::Dropped,
+    ];
 }
 
 impl fmt::Display for DeliveryState {
@@ -27,6 +40,7 @@ impl fmt::Display for DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Expired => "expired",
+            Self::Dropped => "dropped",
         })
     }
 }

@@ -12,6 +12,8 @@ pub struct Target {
     pub name: String,
     /// Alerts older than this are not worth delivering; `None` means for ever.
     pub max_age: Option<Duration>,
+    /// Whether its deliveries are cancelled once their alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
 }
 
 /// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing.
@@ -46,6 +48,8 @@ pub struct PlannedDelivery {
     pub sink: String,
     /// When it stops being worth anything.
     pub expires_at: Option<UnixMillis>,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
 }
 
 /// Whether one sink gets the alert, and why.
@@ -112,6 +116,7 @@ impl Router {
             .map(|target| PlannedDelivery {
                 sink: target.name.clone(),
                 expires_at: target.max_age.map(|age| happened + age),
+                cancel_on_acknowledge: target.cancel_on_acknowledge,
             })
             .collect()
     }
@@ -184,6 +189,7 @@ mod tests {
         Target {
             name: name.into(),
             max_age: max_age.map(Duration::from_secs),
+            cancel_on_acknowledge: false,
         }
     }
 

@@ -5,26 +5,26 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::broadcast;
 use tracing::{info, warn};
 use watchpost_config::{ConnectionKind, ConnectionSettings, HubSettings, Settings, SinkSettings};
 use watchpost_core::{AlertIds, Match, Route, Router, Target};
-use watchpost_store::{OpenReport, Retention, Store, StoreError, StoreOptions};
+use watchpost_store::{MAX_CHANGED_ROWS, OpenReport, Retention, Store, StoreError, StoreOptions};
 use watchpost_visionguard::{AddressError, Backend};
 
 use crate::clock::Clock;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
-use crate::notifier::SinkNotifiers;
+use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::sink::{PluginLauncher, SinkParts, StoreBacklog};
 use crate::source::inbound::{Inbound, InboundHandle, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
 use crate::source::{Source, SourceParts};
 use crate::stamp::Stamp;
-use crate::store::{Readers, StoreHandle, StoreState, Writer, WriterParts};
+use crate::store::{AlertStore, Readers, StoreHandle, StoreState, WriterParts};
 use crate::supervisor::Supervisor;
 use crate::watchdog::Watch;
 
@@ -50,9 +50,6 @@ pub enum StartError {
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store's writer thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
 }
 
 /// A hub to be started.
@@ -77,33 +74,34 @@ impl Hub {
             make_directory(&state_dir(&settings, sink))?;
         }
         let (mut store, opened) = Store::open(store_options(&settings))?;
-        tell(&opened);
-        give_up_orphans(&mut store, &settings, clock)?;
+        log_opened(&opened);
+        drop_orphans(&mut store, &settings, clock)?;
         let ids = Arc::new(AlertIds::after(opened.last_id));
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
         let notifiers = SinkNotifiers::new(settings.sink.iter().map(|sink| sink.name.as_str()));
         let readers = Readers::new(store.reader_factory());
-        let (writer, store_state) = Writer::start(WriterParts {
-            store,
-            group_commit: settings.store.group_commit,
+        let parts = WriterParts {
             router: router(&settings),
             stamp: Stamp::new(&settings.hub),
             notifiers: notifiers.clone(),
             live: live.clone(),
+            write_backs: WriteBackNotifier::new(),
             ids: Arc::clone(&ids),
-            readers: readers.clone(),
-            write_back: writing_back(&settings),
-            until_dismissed: until_dismissed(&settings),
             clock,
-        })
-        .map_err(StartError::Thread)?;
+        };
+        let (alert_store, writer, store_state) = AlertStore::new(
+            Box::new(store),
+            readers.clone(),
+            settings.store.group_commit,
+            parts,
+        );
+        alert_store.start();
 
         let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
         let host_binary = Arc::new(host_binary);
         let sink = |sink: &SinkSettings| {
             let notifier = Arc::clone(notifiers.get(&sink.name)?);
-            let backlog =
-                StoreBacklog::new(&sink.name, sink.until_dismissed, writer.clone(), readers.clone());
+            let backlog = StoreBacklog::new(&sink.name, writer.clone(), readers.clone());
             let state_dir = Arc::new(state_dir(&settings, sink));
             let settings_of_sink = Arc::new(with_sandbox(sink, &settings.hub));
             let launcher = PluginLauncher {
@@ -166,10 +164,9 @@ impl Hub {
             supervisor,
             store: writer,
             store_state,
-            reader: Mutex::new(None),
             readers,
             recent: settings.store.recent,
-            opened: opened.remarkable(),
+            opened: opened.summary(),
             started_at: clock.unix(),
             inbound,
             live,
@@ -197,12 +194,6 @@ fn writing_back(settings: &Settings) -> Vec<String> {
     let connections = settings.connection.iter();
     let writing_back = connections.filter(|connection| connection.write_back);
     writing_back.map(|connection| connection.name.clone()).collect()
-}
-
-/// Names of the sinks that are not told of an alert once it is dismissed.
-fn until_dismissed(settings: &Settings) -> Vec<String> {
-    let sinks = settings.sink.iter().filter(|sink| sink.until_dismissed);
-    sinks.map(|sink| sink.name.clone()).collect()
 }
 
 /// Has the machine watched, and a watchdog called, for as long as the hub runs.
@@ -252,21 +243,22 @@ fn with_sandbox(sink: &SinkSettings, hub: &HubSettings) -> SinkSettings {
     sink
 }
 
-fn tell(opened: &OpenReport) {
-    match opened.remarkable() {
+fn log_opened(opened: &OpenReport) {
+    match opened.summary() {
         Some(text) => warn!("{text}"),
         None => info!("the store is open"),
     }
 }
 
-/// Ends what waits for sinks that are no longer configured: nobody will ever take it.
-fn give_up_orphans(store: &mut Store, settings: &Settings, clock: Clock) -> Result<(), StoreError> {
+/// Drops what waits for sinks that are no longer configured: no sink will ever take it.
+fn drop_orphans(store: &mut Store, settings: &Settings, clock: Clock) -> Result<(), StoreError> {
     for name in store.waiting_sinks()? {
         if settings.sink.iter().any(|sink| sink.name == name) {
             continue;
         }
-        warn!("there is no sink {name} in the configuration any more: what waited for it is given up");
-        while store.give_up(&name, "the sink is no longer configured", clock.unix())? {}
+        warn!("there is no sink {name} in the configuration any more: dropping its pending deliveries");
+        let reason = "the sink is no longer configured";
+        while store.drop_deliveries_to(&name, reason, clock.unix())? == MAX_CHANGED_ROWS {}
     }
     Ok(())
 }
@@ -281,6 +273,7 @@ fn store_options(settings: &Settings) -> StoreOptions {
             max_size: store.max_size.map(|size| size.0),
         },
         segment_size: store.segment_size.0,
+        write_back: writing_back(settings),
     }
 }
 
@@ -289,6 +282,7 @@ fn router(settings: &Settings) -> Router {
     let target = |sink: &SinkSettings| Target {
         name: sink.name.clone(),
         max_age: sink.max_age.map(Into::into),
+        cancel_on_acknowledge: sink.cancels_on_acknowledge(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route

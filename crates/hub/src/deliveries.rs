@@ -23,7 +23,7 @@ pub struct DeliveryQuery {
     /// Those of alerts received before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixMillis>,
-    /// How many to list at the most.
+    /// How many to list at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -48,16 +48,19 @@ pub struct DeliveryRecord {
     /// When it reached its final state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<UnixMillis>,
-    /// What went wrong last, or why it was given up.
+    /// What went wrong last, or why it was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// How many deliveries were changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// So many.
+    /// So many. None of those that are recorded later.
     pub changed: u64,
+    /// Set when the store cannot be written: what this means, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<String>,
 }
 
 impl From<DeliveryQuery> for Selection {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
 use crate::source::inbound::InboundHandle;
 use crate::status::{HubStatus, StoreReport};
-use crate::store::{CachedReader, Change, Readers, StoreHandle, StoreState};
+use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
 
 /// A running hub. Clones are handles to the same one; it can be used from any thread.
@@ -26,8 +26,6 @@ pub(crate) struct HubParts {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
-    /// One connection to the database for all questions, made with the first.
-    pub(crate) reader: Mutex<Option<CachedReader>>,
     pub(crate) readers: Readers,
     /// Length of the live list.
     pub(crate) recent: u32,
@@ -46,7 +44,27 @@ pub enum AskError {
     /// The hub is stopping.
     #[error("the hub is stopping")]
     Gone,
+    /// Too many commands wait for the disk.
+    #[error(
+        "the store cannot be written, and no more commands can wait for it. `watchpost status` says what is wrong with it."
+    )]
+    Busy,
 }
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording<T> {
+    /// It is on disk.
+    Done(T),
+    /// The store cannot be written. What had to stop is stopped, and it is recorded when the disk can.
+    Deferred,
+}
+
+/// What a command that stops something means while the store cannot be written.
+pub const STOPPED_DEFERRED: &str = "stopped; recorded when the disk can";
+
+/// What a command that stops nothing means while the store cannot be written.
+pub const DEFERRED: &str = "recorded when the disk can";
 
 /// An alert as lists show it. Its JSON is the alert's with a few fields more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +139,7 @@ impl HubHandle {
                 alerts: counts.alerts,
                 picture_bytes: counts.frame_bytes,
                 trouble: self.0.store_state.trouble(),
+                held: self.0.store_state.held().map(Into::into),
                 opened: self.0.opened.clone(),
             },
             sinks,
@@ -179,20 +198,28 @@ impl HubHandle {
         .await
     }
 
-    /// Takes an alert off the live list; whether there is such an alert.
+    /// Takes an alert off the live list, and stops at once what an acknowledgement cancels; whether there is such an
+    /// alert. It does not wait for a store that cannot be written.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn dismiss(&self, id: AlertId) -> Result<bool, AskError> {
-        Ok(self.0.store.dismiss(id).await.ok_or(AskError::Gone)??)
+    /// When it cannot be recorded.
+    pub async fn dismiss(&self, id: AlertId) -> Result<Recording<bool>, AskError> {
+        Ok(match recording(self.0.store.dismiss(id).await)? {
+            Recording::Done(changed) => Recording::Done(changed > 0),
+            Recording::Deferred => Recording::Deferred,
+        })
     }
 
-    /// Takes all alerts off the live list.
+    /// Takes all alerts off the live list, and stops at once what an acknowledgement cancels. It does not wait for a
+    /// store that cannot be written.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn clear(&self) -> Result<(), AskError> {
-        Ok(self.0.store.clear().await.ok_or(AskError::Gone)??)
+    /// When it cannot be recorded.
+    pub async fn clear(&self) -> Result<Recording<()>, AskError> {
+        Ok(match recording(self.0.store.clear().await)? {
+            Recording::Done(_) => Recording::Done(()),
+            Recording::Deferred => Recording::Deferred,
+        })
     }
 
     /// Deliveries, those of the newest alerts first; as many as the live list has unless the query says how many.
@@ -208,31 +235,23 @@ impl HubHandle {
         Ok(found.into_iter().map(DeliveryRecord::from).collect())
     }
 
-    /// Has deliveries made at once that were given up, have expired or wait for a retry, however old they are.
+    /// Has deliveries made at once that are dead, dropped or expired, or wait for a retry, however old they are. It does
+    /// not wait for a store that cannot be written.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// When it cannot be recorded.
     pub async fn retry_deliveries(&self, query: DeliveryQuery) -> Result<Changed, AskError> {
-        self.change(Change::Retry, query).await
+        let answer = self.0.store.retry_deliveries(query.into()).await;
+        Ok(changed(recording(answer)?, DEFERRED))
     }
 
-    /// Gives up pending deliveries, and stops those that are under way.
+    /// Drops pending deliveries, and stops those in flight at once. It does not wait for a store that cannot be written.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// When it cannot be recorded.
     pub async fn drop_deliveries(&self, query: DeliveryQuery) -> Result<Changed, AskError> {
-        self.change(Change::Drop, query).await
-    }
-
-    async fn change(&self, change: Change, query: DeliveryQuery) -> Result<Changed, AskError> {
-        let selection = query.into();
-        let changed = self
-            .0
-            .store
-            .change(change, &selection)
-            .await
-            .ok_or(AskError::Gone)??;
-        Ok(Changed { changed })
+        let answer = self.0.store.drop_deliveries(query.into()).await;
+        Ok(changed(recording(answer)?, STOPPED_DEFERRED))
     }
 
     /// The connections of `kind = "inbound"`.
@@ -259,13 +278,36 @@ impl HubHandle {
         &self,
         question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, AskError> {
-        let parts = Arc::clone(&self.0);
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut reader = parts.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = parts.readers.current(reader.take())?;
-            question(reader.insert(open)).inspect_err(|e| parts.store.suspect(e))
-        });
-        Ok(answer.await.map_err(|_| AskError::Gone)??)
+        self.0.readers.read(question).await.map_err(|e| match e {
+            ReadError::Store(e) => {
+                self.0.store.suspect(&e);
+                AskError::Store(e)
+            }
+            ReadError::Died => AskError::Gone,
+        })
+    }
+}
+
+/// What the writer's answer means. There is none when it has ended.
+fn recording(answer: Option<Answer>) -> Result<Recording<u64>, AskError> {
+    match answer.ok_or(AskError::Gone)? {
+        Answer::Recorded(changed) => Ok(Recording::Done(changed)),
+        Answer::Deferred => Ok(Recording::Deferred),
+        Answer::Failed(e) => Err(AskError::Store(e)),
+        Answer::Refused => Err(AskError::Busy),
+    }
+}
+
+fn changed(recording: Recording<u64>, deferred: &str) -> Changed {
+    match recording {
+        Recording::Done(changed) => Changed {
+            changed,
+            deferred: None,
+        },
+        Recording::Deferred => Changed {
+            changed: 0,
+            deferred: Some(deferred.to_owned()),
+        },
     }
 }
 

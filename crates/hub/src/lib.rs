@@ -27,13 +27,15 @@ mod watchdog;
 pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Hub, StartError};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
-pub use handle::{AlertEntry, AskError, DeliveryEntry, HubHandle, Stopped};
+pub use handle::{
+    AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
+};
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin, inspect_plugin, validate_plugin};
 pub use sandbox::{Access, Need, needs};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };
-pub use status::{HubStatus, SinkReport, StoreReport};
+pub use status::{HeldReport, HubStatus, SinkReport, StoreReport};
 pub use watchpost_core::SinkState;
 pub use watchpost_sinkhost_client::PluginInfo;

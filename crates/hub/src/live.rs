@@ -13,7 +13,7 @@ pub enum LiveEvent {
     /// An alert came in.
     Stored(Arc<Alert>),
     /// A delivery ended.
-    Settled {
+    Finished {
         /// Which alert.
         alert: AlertId,
         /// To which sink.

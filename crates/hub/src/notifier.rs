@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use watchpost_core::{AlertId, DeliveryState};
 use watchpost_store::Selection;
 
@@ -191,6 +191,26 @@ impl Drop for StopHold {
             notifier.lock().recorded(*id);
             notifier.notify();
         }
+    }
+}
+
+/// Wakes connections: what they report to their backend may have become due. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteBackNotifier(watch::Sender<()>);
+
+impl WriteBackNotifier {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(()))
+    }
+
+    /// The store has something new to report.
+    pub(crate) fn notify(&self) {
+        self.0.send_replace(());
+    }
+
+    /// Sees each notification from now on, also those that come between two waits.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
     }
 }
 

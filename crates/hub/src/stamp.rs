@@ -6,7 +6,7 @@ use watchpost_config::HubSettings;
 use watchpost_core::Alert;
 
 /// What this hub says of every alert.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stamp {
     site: Option<String>,
     late_after: Duration,

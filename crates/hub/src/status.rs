@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
 use watchpost_core::{DeliveryState, SinkState, UnixMillis};
+use watchpost_store::Held;
 
 use crate::source::ConnectionReport;
 
@@ -35,9 +36,27 @@ pub struct StoreReport {
     /// What keeps it from storing, if anything does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What retention could not remove, if the store is beyond its limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldReport>,
     /// What happened when it was opened, where that was out of the ordinary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened: Option<String>,
+}
+
+/// Alerts beyond the limits of `[store]` that are kept, because they are still to be delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldReport {
+    /// How many.
+    pub alerts: u64,
+    /// The sinks they wait for.
+    pub sinks: Vec<String>,
+}
+
+impl From<Held> for HeldReport {
+    fn from(Held { alerts, sinks }: Held) -> Self {
+        Self { alerts, sinks }
+    }
 }
 
 /// The state of one `[[sink]]`.

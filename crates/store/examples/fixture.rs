@@ -8,7 +8,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{arrival, arrivals, at, id, open, update, updates, with_picture};
+use common::{arrival, arrivals, at, dismiss, id, open, update, updates, with_picture};
 use watchpost_core::DeliveryState;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,6 +28,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         update(id(1), "mail", DeliveryState::Dead, at(20)),
         update(id(3), "mail", DeliveryState::Pending, at(60_000)),
     ]))?;
-    store.dismiss(id(2), at(30))?;
+    dismiss(&mut store, id(2), at(30));
     Ok(())
 }

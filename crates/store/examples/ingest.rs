@@ -110,7 +110,7 @@ fn ask(dir: &Path, alerts: u64) -> Result<(), Failure> {
     println!(
         "opened with {alerts} alerts in {:?}: {:?}",
         start.elapsed(),
-        report.beginning
+        report.kind
     );
     let mut reader = store.reader()?;
     let now = UnixMillis(i64::MAX);
@@ -120,10 +120,10 @@ fn ask(dir: &Path, alerts: u64) -> Result<(), Failure> {
             (|r, _| r.live(50).map(|l| l.len())) as fn(&mut watchpost_store::Reader, _) -> _,
         ),
         ("due(64)", |r, now| {
-            r.due("archive", now, 64, &|_| false).map(|l| l.len())
+            r.due("archive", now, 64, &|_, _| false).map(|l| l.len())
         }),
         ("next_due", |r, _| {
-            r.next_due("archive", &|_| false)
+            r.next_due("archive", &|_, _| false)
                 .map(|l| usize::from(l.is_some()))
         }),
         ("counts", |r, _| {
@@ -251,6 +251,7 @@ impl Source {
             deliveries: vec![PlannedDelivery {
                 sink: "archive".into(),
                 expires_at: None,
+                cancel_on_acknowledge: false,
             }],
         }
     }

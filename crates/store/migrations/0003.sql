@@ -1,4 +1,4 @@
--- Schema 3: the document of an alert is neutral. What only VisionGuard has stands under a key of its own, and how an
+-- Schema 3, first part: the document of an alert is neutral. What only VisionGuard has stands under a key of its own, and how an
 -- alert came (`via`) is parted from whether it was late: received more than two minutes after it happened.
 
 UPDATE alert SET body = json_remove(
@@ -28,3 +28,36 @@ UPDATE alert SET body = json_remove(
             'pose', body -> '$.details.pose'))),
     '$.stream_id', '$.person_id', '$.anomaly_id', '$.shop_id', '$.details.frame_number', '$.details.pose')
 WHERE json_valid(body) AND json_extract(body, '$.kind') <> 'hub';
+
+-- Second part: what a delivery is cancelled by, why it is there or why there is none, and who has acknowledged an alert.
+
+-- Cancelled once its alert is acknowledged: by what was planned with it, not by the configuration of the moment.
+ALTER TABLE delivery ADD COLUMN cancel_on_acknowledge INTEGER NOT NULL DEFAULT 0;
+
+-- Why the delivery was planned.
+ALTER TABLE delivery ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+
+-- Dropped by an operator, or cancelled by an acknowledgement: state 4 of a delivery. Those that the hub itself had to end
+-- are dead.
+ALTER TABLE sink ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
+
+-- Sinks that did not get an alert, each with the reason. Sink 0 is no sink: no route took the alert.
+CREATE TABLE suppression (
+    alert  INTEGER NOT NULL,
+    sink   INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (alert, sink)
+) STRICT, WITHOUT ROWID;
+
+-- What the routing step knows of what was before, as JSON.
+CREATE TABLE routing (
+    only  INTEGER PRIMARY KEY CHECK (only = 1),
+    state TEXT NOT NULL
+) STRICT;
+INSERT INTO routing VALUES (1, '{}');
+
+-- When and by whom an alert was taken. One that is dismissed is acknowledged too.
+ALTER TABLE alert ADD COLUMN acknowledged_at INTEGER; -- milliseconds since 1970
+ALTER TABLE alert ADD COLUMN acknowledged_by TEXT;
+
+ALTER TABLE connection RENAME COLUMN horizon TO checkpoint;

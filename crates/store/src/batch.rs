@@ -13,7 +13,9 @@ pub struct Batch {
     /// What has become known of alerts; done after the arrivals. One of an alert that is gone changes nothing.
     pub annotations: Vec<Annotation>,
     /// How far the backend's records are known, by connection; done after the arrivals.
-    pub horizons: Vec<(String, UnixMillis)>,
+    pub checkpoints: Vec<(String, UnixMillis)>,
+    /// What became of attempts to report dismissals to the backend.
+    pub write_backs: Vec<WriteBackResult>,
     /// Names of sinks whose waiting retries shall all be due at once; done last. No more than
     /// 20,000 of a sink at a time, those that wait least first: the others keep their time.
     pub release: Vec<String>,
@@ -60,6 +62,15 @@ pub struct DeliveryUpdate {
     pub error: Option<String>,
 }
 
+/// What became of an attempt to report a dismissal to the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteBackResult {
+    /// Which alert was dismissed.
+    pub alert: AlertId,
+    /// When it is tried again; `None` when there is nothing more to do.
+    pub retry_at: Option<UnixMillis>,
+}
+
 /// What became of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipt {
@@ -80,6 +91,7 @@ impl Batch {
             && self.updates.is_empty()
             && self.release.is_empty()
             && self.annotations.is_empty()
-            && self.horizons.is_empty()
+            && self.checkpoints.is_empty()
+            && self.write_backs.is_empty()
     }
 }

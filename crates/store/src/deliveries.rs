@@ -1,146 +1,258 @@
-//! Deliveries by themselves: listing them, having them made again, giving them up.
+//! Deliveries within a transaction: planned, tried, made again, dropped; and the counts of them.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
-use watchpost_core::{AlertId, DeliveryState, UnixMillis};
+use std::collections::BTreeMap;
 
-use crate::commit::{AT_ONCE, state_code, state_of};
-use crate::reader::delivery;
-use crate::store::{id, key};
-use crate::{DeliveryRow, Reader, Store, StoreError};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
+use watchpost_core::{AlertId, DeliveryState, PlannedDelivery, UnixMillis};
 
-/// Deliveries that one call changes at the most, so that no alert waits long for it.
+use crate::DeliveryUpdate;
+use crate::codec::{AT_ONCE, key, shortened, state_code, state_of};
+use crate::names::NameTable;
+use crate::selection::{Condition, Selection};
+
+/// Deliveries that one call changes at most, so that no alert waits long for it.
 pub const MAX_CHANGED_ROWS: u64 = 10_000;
 
-/// Which deliveries: those that meet every condition given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Those of this alert.
-    pub alert: Option<AlertId>,
-    /// Those to the sink of this name.
-    pub sink: Option<String>,
-    /// Those in one of these states; empty means any.
-    pub states: Vec<DeliveryState>,
-    /// Those of alerts received at this time or later.
-    pub since: Option<UnixMillis>,
-    /// Those of alerts received before this time.
-    pub until: Option<UnixMillis>,
-}
+/// Retries of one sink that one batch can release.
+const MAX_RELEASED_ROWS: u32 = 20_000;
 
-impl Selection {
-    /// Whether a delivery of this alert, to this sink, in this state, is among them. The same as the condition in SQL,
-    /// for deliveries that are known without asking the database.
-    pub fn matches(&self, alert: AlertId, sink: &str, state: DeliveryState) -> bool {
-        let received = |time: UnixMillis| i128::from(time.0) * 1_000;
-        let id = i128::from(alert.0);
-        self.alert.is_none_or(|wanted| wanted == alert)
-            && self.sink.as_ref().is_none_or(|wanted| wanted == sink)
-            && (self.states.is_empty() || self.states.contains(&state))
-            && self.since.is_none_or(|since| id >= received(since))
-            && self.until.is_none_or(|until| id < received(until))
+/// Changes of the counts in `sink`, by sink and state.
+#[derive(Debug, Default)]
+pub(crate) struct CountDelta(BTreeMap<(i64, DeliveryState), i64>);
+
+impl CountDelta {
+    /// A delivery of this sink has come into one state, and left another.
+    pub(crate) fn moved(&mut self, sink: i64, from: Option<DeliveryState>, to: Option<DeliveryState>) {
+        if let Some(from) = from {
+            *self.0.entry((sink, from)).or_default() -= 1;
+        }
+        if let Some(to) = to {
+            *self.0.entry((sink, to)).or_default() += 1;
+        }
+    }
+
+    /// Brings the counts in `sink` up to date.
+    pub(crate) fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut update = tx.prepare_cached(
+            "UPDATE sink SET pending = pending + ?2, delivered = delivered + ?3, dead = dead + ?4,
+             expired = expired + ?5, dropped = dropped + ?6 WHERE id = ?1",
+        )?;
+        let mut sinks: Vec<i64> = self.0.keys().map(|&(sink, _)| sink).collect();
+        sinks.dedup();
+        for sink in sinks {
+            let by = |state| self.0.get(&(sink, state)).copied().unwrap_or(0);
+            update.execute([
+                sink,
+                by(DeliveryState::Pending),
+                by(DeliveryState::Delivered),
+                by(DeliveryState::Dead),
+                by(DeliveryState::Expired),
+                by(DeliveryState::Dropped),
+            ])?;
+        }
+        Ok(())
     }
 }
 
-/// A delivery on its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Of which alert.
-    pub alert: AlertId,
-    /// What became of it.
-    pub row: DeliveryRow,
+pub(crate) fn insert(
+    tx: &Transaction<'_>,
+    sinks: &mut NameTable,
+    alert: AlertId,
+    planned: &PlannedDelivery,
+    counts: &mut CountDelta,
+) -> rusqlite::Result<()> {
+    let sink = sinks.intern(tx, &planned.sink)?;
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO delivery (alert, sink, state, attempts, due_at, expires_at, cancel_on_acknowledge)
+             VALUES (?1, ?2, 0, 0, 0, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            key(alert),
+            sink,
+            planned.expires_at.map(|at| at.0),
+            planned.cancel_on_acknowledge,
+        ])?;
+    if inserted == 1 {
+        enqueue(tx, sink, AT_ONCE, key(alert))?;
+        counts.moved(sink, None, Some(DeliveryState::Pending));
+    }
+    Ok(())
 }
 
-impl Reader {
-    /// Deliveries, those of the newest alerts first, at most `limit`. There is no index for states: rare ones are
-    /// looked for among all.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn deliveries(&mut self, selection: &Selection, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        let outcome = list(&self.db, selection, limit);
-        self.outcome(outcome)
+/// Records what became of a delivery, if it is still pending.
+pub(crate) fn apply(
+    tx: &Transaction<'_>,
+    sinks: &NameTable,
+    update: &DeliveryUpdate,
+    counts: &mut CountDelta,
+) -> rusqlite::Result<()> {
+    let Some(sink) = sinks.find(&update.sink) else {
+        return Ok(());
+    };
+    let alert = key(update.alert);
+    let was_due: Option<i64> = tx
+        .prepare_cached("SELECT due_at FROM delivery WHERE alert = ?1 AND sink = ?2 AND state = 0")?
+        .query_row(params![alert, sink], |row| row.get(0))
+        .optional()?;
+    let Some(was_due) = was_due else { return Ok(()) };
+    dequeue(tx, sink, was_due, alert)?;
+    let pending = update.state == DeliveryState::Pending;
+    let (due_at, finished_at) = if pending {
+        (update.due_at.0.max(AT_ONCE + 1), None)
+    } else {
+        (was_due, Some(update.due_at.0))
+    };
+    tx.prepare_cached(
+        "UPDATE delivery SET state = ?3, attempts = ?4, due_at = ?5, finished_at = ?6, error = ?7
+         WHERE alert = ?1 AND sink = ?2",
+    )?
+    .execute(params![
+        alert,
+        sink,
+        state_code(update.state),
+        update.attempts,
+        due_at,
+        finished_at,
+        update.error.as_deref().map(shortened),
+    ])?;
+    if pending {
+        return enqueue(tx, sink, due_at, alert);
     }
+    counts.moved(sink, Some(DeliveryState::Pending), Some(update.state));
+    Ok(())
 }
 
-impl Store {
-    /// Makes deliveries that were given up or have expired, or that wait for a retry, due at once. Their age no longer
-    /// matters: whoever asks for this wants them delivered. Of [`Selection::states`] none means all but delivered.
-    ///
-    /// Returns how many; when it is [`MAX_CHANGED_ROWS`] there may be more.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn retry_deliveries(&mut self, selection: &Selection) -> Result<u64, StoreError> {
-        let sql = "UPDATE delivery SET state = 0, due_at = 0, expires_at = NULL, finished_at = NULL
-                   WHERE alert = ?1 AND sink = ?2";
-        let states = [
-            DeliveryState::Pending,
-            DeliveryState::Dead,
-            DeliveryState::Expired,
-        ];
-        // What is due at once already is left as it is, or the same would be found over and over.
-        let outcome = change(
-            &mut self.db,
-            selection,
-            &states,
-            "d.state <> 0 OR d.due_at > 0",
-            |tx, found| {
-                tx.prepare_cached(sql)?
-                    .execute(params![found.alert, found.sink])?;
-                tx.prepare_cached("INSERT INTO queue (sink, due_at, alert) VALUES (?1, ?2, ?3)")?
-                    .execute(params![found.sink, AT_ONCE, found.alert])?;
-                Ok(DeliveryState::Pending)
-            },
-        );
-        self.outcome("retry deliveries in", outcome)
-    }
-
-    /// Gives up pending deliveries, for this reason. One that is under way may succeed all the same.
-    ///
-    /// Returns how many; when it is [`MAX_CHANGED_ROWS`] there may be more.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn drop_deliveries(
-        &mut self,
-        selection: &Selection,
-        why: &str,
-        now: UnixMillis,
-    ) -> Result<u64, StoreError> {
-        let sql =
-            "UPDATE delivery SET state = 2, finished_at = ?3, error = ?4 WHERE alert = ?1 AND sink = ?2";
-        let outcome = change(
-            &mut self.db,
-            selection,
-            &[DeliveryState::Pending],
-            "TRUE",
-            |tx, found| {
-                tx.prepare_cached(sql)?
-                    .execute(params![found.alert, found.sink, now.0, why])?;
-                Ok(DeliveryState::Dead)
-            },
-        );
-        self.outcome("give up deliveries in", outcome)
-    }
-}
-
-fn list(db: &Connection, selection: &Selection, limit: u32) -> rusqlite::Result<Vec<Delivery>> {
-    let (condition, mut values) = condition(selection);
-    values.push(Value::from(limit));
-    // The order of the primary key, so that nothing is sorted.
-    let mut query = db.prepare(&format!(
-        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error, d.alert
-         FROM delivery d CROSS JOIN sink s ON s.id = d.sink WHERE {condition}
-         ORDER BY d.alert DESC, d.sink DESC LIMIT ?"
-    ))?;
-    query
-        .query_map(params_from_iter(values), |row| {
-            Ok(Delivery {
-                alert: id(row.get(7)?),
-                row: delivery(row)?,
-            })
+/// Moves retries from the waiting part of the queue to the part that is ordered by alert.
+pub(crate) fn release(tx: &Transaction<'_>, sinks: &NameTable, sink: &str) -> rusqlite::Result<()> {
+    let Some(sink) = sinks.find(sink) else {
+        return Ok(());
+    };
+    let waiting: Vec<(i64, i64)> = tx
+        .prepare_cached(
+            "SELECT due_at, alert FROM queue WHERE sink = ?1 AND due_at > 0 ORDER BY due_at, alert LIMIT ?2",
+        )?
+        .query_map(params![sink, MAX_RELEASED_ROWS], |row| {
+            Ok((row.get(0)?, row.get(1)?))
         })?
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let mut update = tx.prepare_cached("UPDATE delivery SET due_at = 0 WHERE alert = ?1 AND sink = ?2")?;
+    for (due_at, alert) in waiting {
+        dequeue(tx, sink, due_at, alert)?;
+        update.execute([alert, sink])?;
+        enqueue(tx, sink, AT_ONCE, alert)?;
+    }
+    Ok(())
+}
+
+fn enqueue(tx: &Connection, sink: i64, due_at: i64, alert: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT INTO queue (sink, due_at, alert) VALUES (?1, ?2, ?3)")?
+        .execute([sink, due_at, alert])
+        .map(drop)
+}
+
+fn dequeue(tx: &Connection, sink: i64, due_at: i64, alert: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?
+        .execute([sink, due_at, alert])
+        .map(drop)
+}
+
+/// Which pending deliveries are dropped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dropping<'a> {
+    /// Those that meet these conditions.
+    pub(crate) selection: Selection,
+    /// And are cancelled once their alert is acknowledged.
+    pub(crate) cancelled: bool,
+    /// And do not go to this sink.
+    pub(crate) except: Option<&'a str>,
+    /// And belong to this alert or an older one.
+    pub(crate) through: Option<AlertId>,
+}
+
+/// Drops pending deliveries, for this reason; returns how many. When it is [`MAX_CHANGED_ROWS`] there may be more.
+pub(crate) fn drop_pending(
+    tx: &Transaction<'_>,
+    which: &Dropping<'_>,
+    reason: &str,
+    now: UnixMillis,
+) -> rusqlite::Result<u64> {
+    let states = &which.selection.states;
+    if !states.is_empty() && !states.contains(&DeliveryState::Pending) {
+        return Ok(0);
+    }
+    let mut condition = Condition::of(&Selection {
+        states: vec![DeliveryState::Pending],
+        ..which.selection.clone()
+    });
+    if which.cancelled {
+        condition.and("d.cancel_on_acknowledge", None);
+    }
+    if let Some(except) = which.except {
+        condition.and("s.name <> ?", Some(except.to_owned().into()));
+    }
+    if let Some(through) = which.through {
+        condition.and("d.alert <= ?", Some(key(through).into()));
+    }
+    // A few deliveries of one alert, or some of all that are pending: never a search among those that are done.
+    let from = if which.selection.alert.is_some() {
+        "delivery d CROSS JOIN sink s ON s.id = d.sink"
+    } else {
+        "sink s CROSS JOIN queue q ON q.sink = s.id CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink"
+    };
+    let found = find(tx, from, condition)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET state = ?3, finished_at = ?4, error = ?5 WHERE alert = ?1 AND sink = ?2",
+    )?;
+    let (mut counts, state) = (CountDelta::default(), DeliveryState::Dropped);
+    for found in &found {
+        dequeue(tx, found.sink, found.due_at, found.alert)?;
+        update.execute(params![
+            found.alert,
+            found.sink,
+            state_code(state),
+            now.0,
+            shortened(reason)
+        ])?;
+        counts.moved(found.sink, Some(found.state), Some(state));
+    }
+    counts.write(tx)?;
+    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
+}
+
+/// Makes deliveries that have ended undelivered, or that wait for a retry, due at once; returns how many. When it is
+/// [`MAX_CHANGED_ROWS`] there may be more.
+pub(crate) fn retry(tx: &Transaction<'_>, selection: &Selection) -> rusqlite::Result<u64> {
+    let wanted = |state: &DeliveryState| {
+        *state != DeliveryState::Delivered
+            && (selection.states.is_empty() || selection.states.contains(state))
+    };
+    let states: Vec<_> = DeliveryState::ALL.into_iter().filter(wanted).collect();
+    if states.is_empty() {
+        return Ok(0);
+    }
+    let mut condition = Condition::of(&Selection {
+        states,
+        ..selection.clone()
+    });
+    // What is due at once already is left as it is, or the same would be found over and over.
+    condition.and("(d.state <> 0 OR d.due_at > 0)", None);
+    let found = find(tx, "delivery d CROSS JOIN sink s ON s.id = d.sink", condition)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET state = 0, due_at = 0, expires_at = NULL, finished_at = NULL
+         WHERE alert = ?1 AND sink = ?2",
+    )?;
+    let mut counts = CountDelta::default();
+    for found in &found {
+        if found.state == DeliveryState::Pending {
+            dequeue(tx, found.sink, found.due_at, found.alert)?;
+        }
+        update.execute([found.alert, found.sink])?;
+        enqueue(tx, found.sink, AT_ONCE, found.alert)?;
+        counts.moved(found.sink, Some(found.state), Some(DeliveryState::Pending));
+    }
+    counts.write(tx)?;
+    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
 }
 
 /// Keys of a delivery.
@@ -151,95 +263,26 @@ struct Found {
     due_at: i64,
 }
 
-/// Takes deliveries out of the queue and lets `step` change each; it returns the new state.
-fn change(
-    db: &mut Connection,
-    selection: &Selection,
-    among: &[DeliveryState],
-    which: &str,
-    step: impl Fn(&Connection, &Found) -> rusqlite::Result<DeliveryState>,
-) -> rusqlite::Result<u64> {
-    let states: Vec<_> = among
-        .iter()
-        .copied()
-        .filter(|state| selection.states.is_empty() || selection.states.contains(state))
-        .collect();
-    if states.is_empty() {
-        return Ok(0);
-    }
-    let (condition, mut values) = condition(&Selection {
-        states,
-        ..selection.clone()
-    });
-    values.push(Value::from(i64::try_from(MAX_CHANGED_ROWS).unwrap_or(i64::MAX)));
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: Vec<Found> = tx
-        .prepare(&format!(
-            "SELECT d.alert, d.sink, d.state, d.due_at FROM delivery d CROSS JOIN sink s ON s.id = d.sink
-             WHERE ({which}) AND {condition} ORDER BY d.alert, d.sink LIMIT ?"
-        ))?
-        .query_map(params_from_iter(values), |row| {
-            Ok(Found {
-                alert: row.get(0)?,
-                sink: row.get(1)?,
-                state: state_of(row.get(2)?),
-                due_at: row.get(3)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    for found in &found {
-        if found.state == DeliveryState::Pending {
-            tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?
-                .execute([found.sink, found.due_at, found.alert])?;
-        }
-        let state = step(&tx, found)?;
-        for (column, by) in [(column(found.state), -1), (column(state), 1)] {
-            tx.prepare_cached(&format!("UPDATE sink SET {column} = {column} + ?2 WHERE id = ?1"))?
-                .execute(params![found.sink, by])?;
-        }
-    }
-    tx.commit()?;
-    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
+fn find(tx: &Connection, from: &str, condition: Condition) -> rusqlite::Result<Vec<Found>> {
+    let (sql, mut values) = condition.parts();
+    values.push(i64::try_from(MAX_CHANGED_ROWS).unwrap_or(i64::MAX).into());
+    tx.prepare(&format!(
+        "SELECT d.alert, d.sink, d.state, d.due_at FROM {from} WHERE {sql} LIMIT ?"
+    ))?
+    .query_map(params_from_iter(values), |row| {
+        Ok(Found {
+            alert: row.get(0)?,
+            sink: row.get(1)?,
+            state: state_of(row.get(2)?),
+            due_at: row.get(3)?,
+        })
+    })?
+    .collect()
 }
 
-/// A condition on `delivery d` and `sink s`, with its values in order.
-fn condition(selection: &Selection) -> (String, Vec<Value>) {
-    let mut condition = "TRUE".to_owned();
-    let mut values = Vec::new();
-    let mut and = |text: &str, value: Option<Value>| {
-        condition += &format!(" AND {text}");
-        values.extend(value);
-    };
-    // An alert's id is its time in microseconds.
-    let micros = |time: UnixMillis| Value::from(time.0.saturating_mul(1_000));
-    if let Some(alert) = selection.alert {
-        and("d.alert = ?", Some(Value::from(key(alert))));
-    }
-    if let Some(sink) = &selection.sink {
-        and("s.name = ?", Some(Value::from(sink.clone())));
-    }
-    if let Some(since) = selection.since {
-        and("d.alert >= ?", Some(micros(since)));
-    }
-    if let Some(until) = selection.until {
-        and("d.alert < ?", Some(micros(until)));
-    }
-    if !selection.states.is_empty() {
-        let codes: Vec<_> = selection
-            .states
-            .iter()
-            .map(|&state| state_code(state).to_string())
-            .collect();
-        and(&format!("d.state IN ({})", codes.join(", ")), None);
-    }
-    (condition, values)
-}
-
-fn column(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Pending => "pending",
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Dead => "dead",
-        DeliveryState::Expired => "expired",
-    }
+/// Names of the sinks that have pending deliveries.
+pub(crate) fn waiting_sinks(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    db.prepare_cached("SELECT name FROM sink WHERE pending > 0 ORDER BY id")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }

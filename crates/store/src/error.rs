@@ -33,7 +33,7 @@ pub enum StoreError {
         /// What the system said.
         why: String,
     },
-    /// The database is damaged. To open it anew looks through it and sets it aside.
+    /// The database is damaged. To open it again checks it and quarantines it.
     #[error("{} is damaged: {what}. The hub keeps the damaged file under another name and begins a new one.", path.display())]
     Corrupt {
         /// The database.
@@ -147,8 +147,27 @@ impl StoreError {
         }
     }
 
-    /// Whether the database is beyond use, so that a new one must be begun.
-    pub fn is_ruin(&self) -> bool {
+    /// Whether it may pass by itself, or when somebody frees space, mounts a disk or stops another program.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Full { .. }
+            | Self::Denied { .. }
+            | Self::Corrupt { .. }
+            | Self::Locked { .. }
+            | Self::Io { .. } => true,
+            Self::Database { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::CannotOpen)
+            ),
+            Self::Foreign { .. }
+            | Self::TooNew { .. }
+            | Self::FrameTooLarge { .. }
+            | Self::Document { .. } => false,
+        }
+    }
+
+    /// Whether the database is damaged, so that a new one must be begun.
+    pub fn is_corruption(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
             Self::Database {
@@ -167,4 +186,33 @@ impl StoreError {
 fn is_full(path: &Path) -> bool {
     let dir = path.parent().unwrap_or(path);
     rustix::fs::statvfs(dir).is_ok_and(|fs| fs.f_bavail.saturating_mul(fs.f_frsize) < FULL_BELOW_BYTES)
+}
+
+/// Why a transaction failed, before it is known what it was for.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl Failed {
+    /// Says what was being done, to which database.
+    pub(crate) fn at(self, doing: &'static str, database: &Path) -> StoreError {
+        match self {
+            Self::Sql(e) => StoreError::database(doing, database, e),
+            Self::Store(e) => e,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Sql(e)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
 }

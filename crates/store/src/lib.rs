@@ -4,7 +4,7 @@
 //! is on disk as a whole before [`Store::commit`] returns, or not there at all. Everything here blocks.
 //!
 //! It knows nothing of sockets, plugins, routes or runtimes, and reads no clock but to name a file that
-//! has to be set aside: the time comes in as an argument.
+//! has to be quarantined: the time comes in as an argument.
 //!
 //! # Files in the data directory
 //!
@@ -17,29 +17,38 @@
 
 #![forbid(unsafe_code)]
 
-mod anomalies;
+mod alerts;
 mod batch;
+mod codec;
 mod commit;
 mod deliveries;
 mod error;
 mod frames;
 mod names;
 mod open;
+mod operator;
 mod options;
-mod place;
+mod paths;
+mod quarantine;
 mod reader;
-mod reopen;
+mod records;
 mod retention;
 mod schema;
+mod selection;
 mod store;
+mod write_back;
 
-pub use anomalies::{PLACE_PREFIX, Unrecorded, WriteBack};
-pub use batch::{Annotation, Arrival, Batch, DeliveryUpdate, Receipt};
-pub use deliveries::{Delivery, MAX_CHANGED_ROWS, Selection};
+pub use batch::{Annotation, Arrival, Batch, DeliveryUpdate, Receipt, WriteBackResult};
+pub use deliveries::MAX_CHANGED_ROWS;
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
-pub use open::{Beginning, OpenReport, SetAside};
+pub use open::{OpenKind, OpenReport};
+pub use operator::{OperatorAct, Performed};
 pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions};
-pub use reader::{Counts, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, StoredAlert};
+pub use quarantine::Quarantined;
+pub use reader::{Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, StoredAlert};
+pub use records::{PLACE_PREFIX, Unmatched};
 pub use retention::{Held, RetentionReport};
+pub use selection::Selection;
 pub use store::Store;
+pub use write_back::WriteBack;

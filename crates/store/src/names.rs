@@ -2,17 +2,44 @@
 
 use rusqlite::Connection;
 
-/// The names of one table. It never forgets one, since rows may refer to it.
+/// The names of both tables.
 #[derive(Debug)]
 pub(crate) struct Names {
+    pub(crate) connections: NameTable,
+    pub(crate) sinks: NameTable,
+}
+
+impl Names {
+    pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            connections: NameTable::load(db, "connection")?,
+            sinks: NameTable::load(db, "sink")?,
+        })
+    }
+
+    /// How many there are, for [`Names::rollback`].
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.connections.known.len(), self.sinks.known.len())
+    }
+
+    /// Forgets what a transaction added that failed.
+    pub(crate) fn rollback(&mut self, (connections, sinks): (usize, usize)) {
+        self.connections.known.truncate(connections);
+        self.sinks.known.truncate(sinks);
+    }
+}
+
+/// The names of one table. It never forgets one, since rows may refer to it.
+#[derive(Debug)]
+pub(crate) struct NameTable {
     /// `connection` or `sink`.
     table: &'static str,
     /// A dozen at most, so looking through them is fastest.
     known: Vec<(i64, String)>,
 }
 
-impl Names {
-    pub(crate) fn load(db: &Connection, table: &'static str) -> rusqlite::Result<Self> {
+impl NameTable {
+    fn load(db: &Connection, table: &'static str) -> rusqlite::Result<Self> {
         let mut query = db.prepare(&format!("SELECT id, name FROM {table} ORDER BY id"))?;
         let known = query
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -36,15 +63,5 @@ impl Names {
         let id = db.last_insert_rowid();
         self.known.push((id, name.to_owned()));
         Ok(id)
-    }
-
-    /// How many there are, for [`Names::forget_from`].
-    pub(crate) fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Forgets what a transaction added that did not come about.
-    pub(crate) fn forget_from(&mut self, len: usize) {
-        self.known.truncate(len);
     }
 }

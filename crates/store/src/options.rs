@@ -26,6 +26,8 @@ pub struct StoreOptions {
     /// Size of the frame log's files, in bytes. Raised to 64 KiB, and lowered to an eighth of
     /// [`Retention::max_size`].
     pub segment_size: u64,
+    /// Names of the connections whose backend learns of dismissals.
+    pub write_back: Vec<String>,
 }
 
 /// Limits beyond which the oldest alerts are removed. Alerts that have pending deliveries never are.
@@ -47,6 +49,7 @@ impl StoreOptions {
             dir: dir.into(),
             retention: Retention::default(),
             segment_size: DEFAULT_SEGMENT_SIZE,
+            write_back: Vec::new(),
         }
     }
 

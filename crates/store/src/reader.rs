@@ -3,8 +3,6 @@
 mod due;
 mod rows;
 
-pub(crate) use rows::delivery;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +10,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
 
-use crate::commit::state_of;
+use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
-use crate::place::Place;
-use crate::store::key;
-use crate::{StoreError, schema};
+use crate::paths::StorePaths;
+use crate::{Selection, StoreError, Unmatched, WriteBack, records, schema, write_back};
 
 /// Opens readers.
 pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>;
@@ -24,9 +21,9 @@ pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Syn
 /// Reads what is committed, through a connection of its own. It can be given from thread to thread.
 #[derive(Debug)]
 pub struct Reader {
-    pub(crate) db: Connection,
+    db: Connection,
     frames: FrameFiles,
-    place: Place,
+    paths: StorePaths,
 }
 
 /// An alert with what became of it.
@@ -63,6 +60,15 @@ pub struct DeliveryRow {
     pub error: Option<String>,
 }
 
+/// A delivery on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Of which alert.
+    pub alert: AlertId,
+    /// What became of it.
+    pub row: DeliveryRow,
+}
+
 /// A delivery to be attempted now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueDelivery {
@@ -70,8 +76,10 @@ pub struct DueDelivery {
     pub alert: AlertId,
     /// Attempts made so far.
     pub attempts: u32,
-    /// When it stops being worth anything. It may be past: then it is to be settled as expired.
+    /// When it stops being worth anything. It may be past: then it is to be recorded as expired.
     pub expires_at: Option<UnixMillis>,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
     /// The alert's JSON form, as it was stored.
     pub body: String,
     /// Where its picture stands, if it has one.
@@ -81,7 +89,7 @@ pub struct DueDelivery {
 /// Which alerts to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// How many at the most.
+    /// How many at most.
     pub limit: u32,
     /// Only those with smaller ids: the last one of the page before.
     pub before: Option<AlertId>,
@@ -98,7 +106,7 @@ pub struct Counts {
     pub alerts: u64,
     /// Size of their pictures in bytes.
     pub frame_bytes: u64,
-    /// Deliveries of stored alerts by sink and state. Every sink ever known has all four states.
+    /// Deliveries of stored alerts by sink and state. Every sink ever known has all states.
     pub deliveries: BTreeMap<String, BTreeMap<DeliveryState, u64>>,
 }
 
@@ -108,12 +116,12 @@ impl Reader {
     /// # Errors
     /// When the database cannot be opened.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let place = Place { dir: dir.to_owned() };
-        let db = schema::open_reader(&place.database())?;
+        let paths = StorePaths { dir: dir.to_owned() };
+        let db = schema::open_reader(&paths.database())?;
         Ok(Self {
             db,
-            frames: FrameFiles::new(place.frames()),
-            place,
+            frames: FrameFiles::new(paths.frames()),
+            paths,
         })
     }
 
@@ -151,7 +159,8 @@ impl Reader {
         Ok(self.alerts("WHERE a.id = ?1", params![key(id)])?.pop())
     }
 
-    /// Deliveries that are due, oldest alert first, except those of the alerts that `skip` names. Retries that
+    /// Deliveries that are due, oldest alert first, except those that `skip` names by their alert and
+    /// by whether an acknowledgement cancels them. Retries that
     /// have come due are found in the order of their time, so with more than `limit` of them the order
     /// among the alerts holds only within each answer.
     ///
@@ -162,13 +171,14 @@ impl Reader {
         sink: &str,
         now: UnixMillis,
         limit: usize,
-        skip: &dyn Fn(AlertId) -> bool,
+        skip: &dyn Fn(AlertId, bool) -> bool,
     ) -> Result<Vec<DueDelivery>, StoreError> {
         let outcome = due::due(&mut self.db, sink, now, limit, skip);
         self.outcome(outcome)
     }
 
-    /// When the next delivery is due, except those of the alerts that `skip` names: the beginning of 1970 for one
+    /// When the next delivery is due, except those that `skip` names by their alert and
+    /// by whether an acknowledgement cancels them: the beginning of 1970 for one
     /// that is due at once, `None` when nothing is pending.
     ///
     /// # Errors
@@ -176,9 +186,86 @@ impl Reader {
     pub fn next_due(
         &mut self,
         sink: &str,
-        skip: &dyn Fn(AlertId) -> bool,
+        skip: &dyn Fn(AlertId, bool) -> bool,
     ) -> Result<Option<UnixMillis>, StoreError> {
         let outcome = due::next_due(&self.db, sink, skip);
+        self.outcome(outcome)
+    }
+
+    /// Deliveries, those of the newest alerts first, at most `limit`. There is no index for states: rare ones are
+    /// looked for among all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn deliveries(&mut self, selection: &Selection, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let outcome = rows::deliveries(&self.db, selection, limit);
+        self.outcome(outcome)
+    }
+
+    /// The high-water mark of a connection: everything that happened before, by its backend's clock, is known. `None`
+    /// before the first time.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn checkpoint(&mut self, connection: &str) -> Result<Option<UnixMillis>, StoreError> {
+        let outcome = records::checkpoint(&self.db, connection);
+        self.outcome(outcome)
+    }
+
+    /// The alert of this record.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of_anomaly(&mut self, connection: &str, anomaly_id: &str) -> Result<Option<AlertId>, StoreError> {
+        let outcome = records::of_record(&self.db, connection, anomaly_id);
+        self.outcome(outcome)
+    }
+
+    /// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot
+    /// show.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn unmatched(
+        &mut self,
+        connection: &str,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Vec<Unmatched>, StoreError> {
+        let outcome = records::unmatched(&self.db, connection, from, to);
+        self.outcome(outcome)
+    }
+
+    /// Whether a record that the backend cannot show has been found to be this alert.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn has_place(&mut self, alert: AlertId) -> Result<bool, StoreError> {
+        let outcome = records::has_place(&self.db, alert);
+        self.outcome(outcome)
+    }
+
+    /// Dismissals that are to be reported to the backend now, oldest alert first. Alerts whose record is not known yet
+    /// wait for it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn write_backs(
+        &mut self,
+        connection: &str,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<WriteBack>, StoreError> {
+        let outcome = write_back::due(&self.db, connection, now, limit);
+        self.outcome(outcome)
+    }
+
+    /// When the next of those is due; `None` when none is queued whose record is known.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn next_write_back(&mut self, connection: &str) -> Result<Option<UnixMillis>, StoreError> {
+        let outcome = write_back::next_due(&self.db, connection);
         self.outcome(outcome)
     }
 
@@ -219,12 +306,12 @@ impl Reader {
         rows.into_iter().map(rows::StoredRow::parsed).collect()
     }
 
-    pub(crate) fn outcome<T>(&self, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn outcome<T>(&self, outcome: rusqlite::Result<T>) -> Result<T, StoreError> {
         outcome.map_err(|e| {
-            let e = StoreError::database("read", &self.place.database(), e);
-            if e.is_ruin() {
+            let e = StoreError::database("read", &self.paths.database(), e);
+            if e.is_corruption() {
                 // As the writer does, for whoever starts next.
-                let _ = std::fs::write(self.place.suspicion(), e.to_string());
+                let _ = std::fs::write(self.paths.suspicion(), e.to_string());
             }
             e
         })

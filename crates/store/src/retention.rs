@@ -1,12 +1,13 @@
 //! Removing what is old: a little at a time, so that alerts that come in meanwhile never wait long.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use watchpost_core::UnixMillis;
 
-use crate::anomalies::forget;
-use crate::{Retention, Store, StoreError};
+use crate::Retention;
+use crate::codec::state_of;
+use crate::deliveries::CountDelta;
 
 /// Alerts that one call looks at. It takes a few milliseconds.
 const MAX_ALERTS_PER_CALL: u32 = 500;
@@ -15,7 +16,7 @@ const MAX_ALERTS_PER_CALL: u32 = 500;
 /// million alerts every few seconds would be work for nothing.
 const SWEEP_PAUSE_MS: i64 = 60_000;
 
-/// What one call of [`Store::retain`] did.
+/// What one call of [`crate::Store::retain`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionReport {
     /// Alerts removed.
@@ -27,6 +28,8 @@ pub struct RetentionReport {
     /// Set with the last call of a sweep when alerts beyond the limits had to stay, because deliveries of
     /// them are pending.
     pub held: Option<Held>,
+    /// Nothing was looked at: the sweep before met a backlog, and the next one waits a while.
+    pub resting: bool,
 }
 
 /// What keeps the store above its limits.
@@ -65,45 +68,48 @@ struct Row {
     frame_bytes: i64,
 }
 
-impl Store {
-    /// Removes alerts beyond the limits, oldest first, with their deliveries and pictures. An alert that
-    /// has a pending delivery stays, and so does what is younger than the oldest that is within the limits.
-    ///
-    /// # Errors
-    /// When it cannot be written. Nothing is removed then.
-    pub fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
-        let current = self.frames.head().map_or(0, |head| head.number);
-        let spare_bytes = self.frames.segment_size();
-        let limits = self.options.retention;
-        let outcome = forget(&self.db, now);
-        self.outcome("forget old records in", outcome)?;
-        if limits == Retention::default() {
-            return Ok(RetentionReport::default());
-        }
-        // A clock that was set back must not make a long rest of it.
-        let rest = self.sweep.resting_until.0.saturating_sub(now.0);
-        if (1..=SWEEP_PAUSE_MS).contains(&rest) {
-            return Ok(RetentionReport::default());
-        }
-        let outcome = remove_some(&mut self.db, &limits, spare_bytes, current, &mut self.sweep, now);
-        let (report, freed) = self.outcome("remove old alerts from", outcome)?;
-        self.frames.free(&freed);
-        Ok(report)
+/// What a sweep keeps to.
+pub(crate) struct Limits {
+    pub(crate) keep: Retention,
+    /// A file of the frame log that is free, in bytes: it counts as used.
+    pub(crate) spare_bytes: u64,
+    /// The file that is written to.
+    pub(crate) current_file: i64,
+}
+
+/// Removes some alerts beyond the limits; returns the files of the frame log that hold nothing any more, too.
+pub(crate) fn sweep(
+    db: &mut Connection,
+    limits: &Limits,
+    sweep: &mut Sweep,
+    now: UnixMillis,
+) -> rusqlite::Result<(RetentionReport, Vec<i64>)> {
+    if limits.keep == Retention::default() {
+        return Ok((RetentionReport::default(), Vec::new()));
     }
+    // A clock that was set back must not make a long rest of it.
+    let rest = sweep.resting_until.0.saturating_sub(now.0);
+    if (1..=SWEEP_PAUSE_MS).contains(&rest) {
+        let report = RetentionReport {
+            resting: true,
+            ..RetentionReport::default()
+        };
+        return Ok((report, Vec::new()));
+    }
+    remove_some(db, limits, sweep, now)
 }
 
 fn remove_some(
     db: &mut Connection,
-    limits: &Retention,
-    spare_bytes: u64,
-    current: i64,
+    limits: &Limits,
     sweep: &mut Sweep,
     now: UnixMillis,
 ) -> rusqlite::Result<(RetentionReport, Vec<i64>)> {
+    let current = limits.current_file;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut removal = Removal::default();
-    removal.give_up_files(&tx, current)?;
-    let mut excess = excess(&tx, limits, spare_bytes, now)?;
+    removal.free_files(&tx, current)?;
+    let mut excess = excess(&tx, limits, now)?;
     let rows = next_rows(&tx, sweep.through)?;
     let mut more = rows.len() == usize::try_from(MAX_ALERTS_PER_CALL).unwrap_or(usize::MAX);
     let (mut through, mut held, mut held_for) = (sweep.through, 0, BTreeSet::new());
@@ -122,11 +128,11 @@ fn remove_some(
         removal.remove(&tx, &row)?;
         excess.alerts = excess.alerts.saturating_sub(1);
         if is_empty(&tx, row.segment)? {
-            let freed = removal.give_up_files(&tx, current)?;
+            let freed = removal.free_files(&tx, current)?;
             excess.bytes = excess.bytes.saturating_sub(freed);
         }
     }
-    removal.count(&tx)?;
+    removal.counts.write(&tx)?;
     tx.commit()?;
 
     sweep.through = through;
@@ -137,6 +143,7 @@ fn remove_some(
         frame_bytes: removal.frame_bytes,
         more,
         held: None,
+        resting: false,
     };
     if !more {
         let Sweep {
@@ -157,12 +164,10 @@ fn remove_some(
     Ok((report, removal.freed))
 }
 
-fn excess(
-    tx: &Transaction<'_>,
-    limits: &Retention,
-    spare_bytes: u64,
-    now: UnixMillis,
-) -> rusqlite::Result<Excess> {
+fn excess(tx: &Transaction<'_>, limits: &Limits, now: UnixMillis) -> rusqlite::Result<Excess> {
+    let Limits {
+        keep, spare_bytes, ..
+    } = limits;
     let positive = |number: i64| u64::try_from(number).unwrap_or(0);
     let (alerts, segments) = tx
         .prepare_cached("SELECT sum(alerts), sum(size) FROM segment")?
@@ -175,11 +180,11 @@ fn excess(
     let bytes = segments + spare_bytes + pages * pragma("page_size")?;
     let micros = |age: std::time::Duration| i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     Ok(Excess {
-        older_than: limits
+        older_than: keep
             .keep_for
             .map_or(0, |age| now.0.saturating_mul(1_000).saturating_sub(micros(age))),
-        alerts: limits.keep_max.map_or(0, |most| alerts.saturating_sub(most)),
-        bytes: limits.max_size.map_or(0, |most| bytes.saturating_sub(most)),
+        alerts: keep.keep_max.map_or(0, |most| alerts.saturating_sub(most)),
+        bytes: keep.max_size.map_or(0, |most| bytes.saturating_sub(most)),
     })
 }
 
@@ -221,8 +226,7 @@ fn names(db: &Connection, sinks: &BTreeSet<i64>) -> rusqlite::Result<Vec<String>
 struct Removal {
     alerts: u64,
     frame_bytes: u64,
-    /// Changes of the counts in `sink`: delivered, dead, expired.
-    sinks: BTreeMap<i64, [i64; 3]>,
+    counts: CountDelta,
     /// Files that hold nothing any more.
     freed: Vec<i64>,
 }
@@ -232,19 +236,16 @@ impl Removal {
         let mut deliveries = tx.prepare_cached("SELECT sink, state FROM delivery WHERE alert = ?1")?;
         let mut rows = deliveries.query([row.alert])?;
         while let Some(delivery) = rows.next()? {
-            let state: usize = usize::try_from(delivery.get::<_, i64>(1)?).unwrap_or(0);
-            let counts = self.sinks.entry(delivery.get(0)?).or_default();
-            if let Some(count) = state
-                .checked_sub(1)
-                .and_then(|final_state| counts.get_mut(final_state))
-            {
-                *count += 1;
-            }
+            let state = state_of(delivery.get(1)?);
+            self.counts.moved(delivery.get(0)?, Some(state), None);
         }
-        tx.prepare_cached("DELETE FROM delivery WHERE alert = ?1")?
-            .execute([row.alert])?;
-        tx.prepare_cached("DELETE FROM alert WHERE id = ?1")?
-            .execute([row.alert])?;
+        for sql in [
+            "DELETE FROM delivery WHERE alert = ?1",
+            "DELETE FROM suppression WHERE alert = ?1",
+            "DELETE FROM alert WHERE id = ?1",
+        ] {
+            tx.prepare_cached(sql)?.execute([row.alert])?;
+        }
         tx.prepare_cached("UPDATE segment SET alerts = alerts - 1, bytes = bytes - ?2 WHERE number = ?1")?
             .execute([row.segment, row.frame_bytes])?;
         self.alerts += 1;
@@ -252,9 +253,9 @@ impl Removal {
         Ok(())
     }
 
-    /// Gives up the files that hold nothing any more, but for the one that is written to: it is given up
-    /// here once the next one is begun. Returns the bytes that this sets free.
-    fn give_up_files(&mut self, tx: &Transaction<'_>, current: i64) -> rusqlite::Result<u64> {
+    /// Frees the files that hold nothing any more, but for the one that is written to: it is freed
+    /// here once the next one is begun. Returns their size in bytes.
+    fn free_files(&mut self, tx: &Transaction<'_>, current: i64) -> rusqlite::Result<u64> {
         let mut delete = tx.prepare_cached(
             "DELETE FROM segment WHERE alerts = 0 AND number NOT IN (0, ?1) RETURNING number, size",
         )?;
@@ -265,15 +266,5 @@ impl Removal {
             bytes += u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
         }
         Ok(bytes)
-    }
-
-    fn count(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut update = tx.prepare_cached(
-            "UPDATE sink SET delivered = delivered - ?2, dead = dead - ?3, expired = expired - ?4 WHERE id = ?1",
-        )?;
-        for (&sink, &[delivered, dead, expired]) in &self.sinks {
-            update.execute([sink, delivered, dead, expired])?;
-        }
-        Ok(())
     }
 }

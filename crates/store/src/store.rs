@@ -3,13 +3,20 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use watchpost_core::{AlertId, UnixMillis};
+use rusqlite::{Connection, TransactionBehavior};
+use watchpost_core::UnixMillis;
 
+use crate::commit::Watermarks;
+use crate::error::Failed;
 use crate::frames::FrameLog;
 use crate::names::Names;
-use crate::place::Place;
-use crate::{Batch, OpenReport, Reader, ReaderFactory, Receipt, StoreError, StoreOptions, commit, open};
+use crate::open::{OpenReport, Opened};
+use crate::paths::StorePaths;
+use crate::retention::{RetentionReport, Sweep};
+use crate::{
+    Batch, OperatorAct, Performed, Reader, ReaderFactory, Receipt, Selection, StoreError, StoreOptions,
+    commit, deliveries, open, operator, records, retention,
+};
 
 /// The one that writes. It belongs to one thread; while it lives, no other process can open the store.
 ///
@@ -17,30 +24,90 @@ use crate::{Batch, OpenReport, Reader, ReaderFactory, Receipt, StoreError, Store
 /// when the cause may have passed.
 #[derive(Debug)]
 pub struct Store {
-    pub(crate) db: Connection,
-    pub(crate) frames: FrameLog,
-    pub(crate) connections: Names,
-    pub(crate) sinks: Names,
-    pub(crate) place: Place,
-    pub(crate) options: StoreOptions,
-    /// Greatest id stored; a smaller one may be a repetition.
-    pub(crate) last_id: i64,
-    /// The live list shows what is newer.
-    pub(crate) cleared_through: i64,
+    db: Connection,
+    frames: FrameLog,
+    names: Names,
+    paths: StorePaths,
+    options: StoreOptions,
+    marks: Watermarks,
     /// How far the running sweep of retention has come.
-    pub(crate) sweep: crate::retention::Sweep,
+    sweep: Sweep,
     /// Held for its lock, and dropped last.
-    pub(crate) _lock: File,
+    lock: File,
 }
 
 impl Store {
-    /// Opens the store, begins a new one, or sets aside one that cannot be read and begins a new one.
+    /// Opens the store, begins a new one, or quarantines one that cannot be read and begins a new one.
     ///
     /// # Errors
     /// When another process has it, when the directory cannot be written, when the disk is full, or when
     /// the database belongs to a newer release or another program. Nothing is changed then.
     pub fn open(options: StoreOptions) -> Result<(Self, OpenReport), StoreError> {
-        open::open(options)
+        let paths = StorePaths {
+            dir: options.dir.clone(),
+        };
+        fs::create_dir_all(&paths.dir).map_err(|e| StoreError::io("make", &paths.dir, e))?;
+        let lock = open::lock(&paths)?;
+        Self::open_locked(options, paths, lock, None)
+    }
+
+    fn open_locked(
+        options: StoreOptions,
+        paths: StorePaths,
+        lock: File,
+        corruption: Option<&StoreError>,
+    ) -> Result<(Self, OpenReport), StoreError> {
+        let Opened {
+            db,
+            frames,
+            names,
+            marks,
+            report,
+        } = open::open(&paths, options.effective_segment_size(), corruption)?;
+        let store = Self {
+            db,
+            frames,
+            names,
+            paths,
+            options,
+            marks,
+            sweep: Sweep::default(),
+            lock,
+        };
+        Ok((store, report))
+    }
+
+    /// Closes the store, checks all of its integrity and opens it again, or quarantines it and begins a new one when it is
+    /// damaged. Readers opened before then read what was quarantined: open new ones.
+    ///
+    /// # Errors
+    /// When it can neither be opened nor quarantined. The store is closed then, and nothing works but another call of
+    /// this or of [`Self::recreate`].
+    pub fn reopen(&mut self) -> Result<OpenReport, StoreError> {
+        // The mark asks for the check. Without it damage is met again, and marked then.
+        let _ = fs::write(self.paths.suspicion(), "the hub had reason to check it");
+        self.renew(None)
+    }
+
+    /// Quarantines the store because of `corruption`, even if it looks sound, and begins a new one.
+    ///
+    /// # Errors
+    /// As for [`Self::reopen`].
+    pub fn recreate(&mut self, corruption: &StoreError) -> Result<OpenReport, StoreError> {
+        self.renew(Some(corruption))
+    }
+
+    fn renew(&mut self, corruption: Option<&StoreError>) -> Result<OpenReport, StoreError> {
+        let path = self.paths.database();
+        let lock = self
+            .lock
+            .try_clone()
+            .map_err(|e| StoreError::io("keep the lock of", &self.paths.dir, e))?;
+        // SQLite removes its log by name when it closes, so the old one is closed before a new one has that name.
+        self.db = Connection::open_in_memory().map_err(|e| StoreError::database("close", &path, e))?;
+        let (store, report) = Self::open_locked(self.options.clone(), self.paths.clone(), lock, corruption)?;
+        *self = store;
+        Ok(report)
     }
 
     /// Puts a batch on disk: first the pictures, synced once, then the transaction that refers to them.
@@ -52,54 +119,77 @@ impl Store {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let names = (self.connections.len(), self.sinks.len());
-        let outcome = commit::commit(self, batch);
-        if let Err(e) = &outcome {
-            self.connections.forget_from(names.0);
-            self.sinks.forget_from(names.1);
-            self.frames.forget();
-            self.note(e);
+        let names = self.names.len();
+        let outcome = self.try_commit(batch);
+        if outcome.is_err() {
+            self.names.rollback(names);
+            self.frames.rollback();
         }
-        outcome
+        self.outcome("store alerts in", outcome)
     }
 
-    /// Takes an alert off the live list. Returns whether there is such an alert.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn dismiss(&mut self, id: AlertId, now: UnixMillis) -> Result<bool, StoreError> {
-        let outcome = self.db.execute(
-            "UPDATE alert SET dismissed_at = coalesce(dismissed_at, ?2) WHERE id = ?1",
-            params![key(id), now.0],
-        );
-        self.outcome("dismiss an alert in", outcome).map(|rows| rows > 0)
+    fn try_commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Failed> {
+        let tx = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (receipts, marks) = commit::write(&tx, &mut self.names, &mut self.frames, self.marks, batch)?;
+        self.frames.sync()?;
+        tx.commit()?;
+        self.frames.commit();
+        self.marks = marks;
+        Ok(receipts)
     }
 
-    /// Takes all alerts off the live list.
+    /// Performs what an operator wants, in one transaction.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn clear(&mut self, now: UnixMillis) -> Result<(), StoreError> {
-        let through = self.last_id;
-        let sql = "UPDATE live SET cleared_through = ?1, cleared_at = ?2";
-        let outcome = self.db.execute(sql, params![through, now.0]);
-        self.outcome("clear the live list in", outcome)?;
-        self.cleared_through = through;
-        Ok(())
-    }
-
-    /// Ends all pending deliveries to a sink as dead, for this reason: nobody will take them, because the
-    /// sink is no longer configured. They would keep their alerts from retention for ever. Works on 10,000
-    /// at a time; returns whether there may be more.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn give_up(&mut self, sink: &str, why: &str, now: UnixMillis) -> Result<bool, StoreError> {
-        let Some(id) = self.sinks.find(sink) else {
-            return Ok(false);
+    /// When it is not kept, and nothing of it is.
+    pub fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
+        let (mut marks, write_back) = (self.marks, &self.options.write_back);
+        let mut transaction = || -> Result<Performed, Failed> {
+            let tx = self
+                .db
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let performed = operator::perform(&tx, act, write_back, &mut marks, now)?;
+            tx.commit()?;
+            Ok(performed)
         };
-        let outcome = give_up(&mut self.db, id, why, now);
-        self.outcome("give up deliveries in", outcome)
+        let outcome = transaction();
+        let performed = self.outcome("record what an operator did in", outcome)?;
+        self.marks = marks;
+        Ok(performed)
+    }
+
+    /// Drops pending deliveries to a sink that no longer exists: no sink will ever take them, and they would keep their
+    /// alerts from retention for ever.
+    ///
+    /// Returns how many; when it is [`crate::MAX_CHANGED_ROWS`] there may be more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn drop_deliveries_to(
+        &mut self,
+        sink: &str,
+        reason: &str,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let which = deliveries::Dropping {
+            selection: Selection {
+                sink: Some(sink.to_owned()),
+                ..Selection::default()
+            },
+            ..deliveries::Dropping::default()
+        };
+        let mut transaction = || -> Result<u64, Failed> {
+            let tx = self
+                .db
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let count = deliveries::drop_pending(&tx, &which, reason, now)?;
+            tx.commit()?;
+            Ok(count)
+        };
+        let outcome = transaction();
+        self.outcome("drop deliveries in", outcome)
     }
 
     /// Names of the sinks that have pending deliveries.
@@ -107,14 +197,27 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub fn waiting_sinks(&mut self) -> Result<Vec<String>, StoreError> {
-        let names = || -> rusqlite::Result<Vec<String>> {
-            let mut query = self
-                .db
-                .prepare_cached("SELECT name FROM sink WHERE pending > 0 ORDER BY id")?;
-            query.query_map([], |row| row.get(0))?.collect()
-        };
-        let outcome = names();
+        let outcome = deliveries::waiting_sinks(&self.db).map_err(Failed::from);
         self.outcome("read", outcome)
+    }
+
+    /// Removes alerts beyond the limits, oldest first, with their deliveries and pictures. An alert that
+    /// has a pending delivery stays, and so does what is younger than the oldest that is within the limits.
+    ///
+    /// # Errors
+    /// When it cannot be written. Nothing is removed then.
+    pub fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
+        let outcome = records::forget(&self.db, now).map_err(Failed::from);
+        self.outcome("forget old records in", outcome)?;
+        let limits = retention::Limits {
+            keep: self.options.retention,
+            spare_bytes: self.frames.segment_size(),
+            current_file: self.frames.head().map_or(0, |head| head.number),
+        };
+        let outcome = retention::sweep(&mut self.db, &limits, &mut self.sweep, now).map_err(Failed::from);
+        let (report, freed) = self.outcome("remove old alerts from", outcome)?;
+        self.frames.free(&freed);
+        Ok(report)
     }
 
     /// Opens a reader.
@@ -122,32 +225,25 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened once more.
     pub fn reader(&self) -> Result<Reader, StoreError> {
-        Reader::open(&self.place.dir)
+        Reader::open(&self.paths.dir)
     }
 
     /// Opens readers for whoever needs one, on any thread.
     pub fn reader_factory(&self) -> ReaderFactory {
-        let dir = self.place.dir.clone();
+        let dir = self.paths.dir.clone();
         Arc::new(move || Reader::open(&dir))
     }
 
-    /// Gives an error of SQLite its place.
-    pub(crate) fn outcome<T>(
-        &self,
-        doing: &'static str,
-        outcome: rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
+    /// Gives an error its place, and remembers damage for the next start, which then checks the whole database. Without
+    /// the mark it only sees what it meets, as this one did.
+    fn outcome<T>(&self, doing: &'static str, outcome: Result<T, Failed>) -> Result<T, StoreError> {
         outcome
-            .map_err(|e| StoreError::database(doing, &self.place.database(), e))
-            .inspect_err(|e| self.note(e))
-    }
-
-    /// Remembers damage for the next start, which then looks through the whole database.
-    fn note(&self, error: &StoreError) {
-        if error.is_ruin() {
-            // Without the mark the next start only sees what it stumbles over, as this one did.
-            let _ = fs::write(self.place.suspicion(), error.to_string());
-        }
+            .map_err(|failed| failed.at(doing, &self.paths.database()))
+            .inspect_err(|error| {
+                if error.is_corruption() {
+                    let _ = fs::write(self.paths.suspicion(), error.to_string());
+                }
+            })
     }
 }
 
@@ -158,42 +254,4 @@ impl Drop for Store {
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
-}
-
-/// The key of an alert's row. Ids stay far below 2^63 until the year 294,000.
-pub(crate) fn key(id: AlertId) -> i64 {
-    i64::try_from(id.0).unwrap_or(i64::MAX)
-}
-
-/// The id in a row's key.
-pub(crate) fn id(key: i64) -> AlertId {
-    AlertId(u64::try_from(key).unwrap_or(0))
-}
-
-/// Deliveries that one call of [`Store::give_up`] ends.
-const GIVE_UP_ROWS: usize = 10_000;
-
-fn give_up(db: &mut Connection, sink: i64, why: &str, now: UnixMillis) -> rusqlite::Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut given_up = 0;
-    while given_up < GIVE_UP_ROWS {
-        let next = tx
-            .prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert LIMIT 1")?
-            .query_row([sink], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
-        let Some((due_at, alert)) = next else { break };
-        tx.prepare_cached("DELETE FROM queue WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?
-            .execute(params![sink, due_at, alert])?;
-        tx.prepare_cached(
-            "UPDATE delivery SET state = 2, finished_at = ?3, error = ?4 WHERE alert = ?1 AND sink = ?2",
-        )?
-        .execute(params![alert, sink, now.0, why])?;
-        given_up += 1;
-    }
-    tx.execute(
-        "UPDATE sink SET pending = pending - ?2, dead = dead + ?2 WHERE id = ?1",
-        params![sink, i64::try_from(given_up).unwrap_or(i64::MAX)],
-    )?;
-    tx.commit()?;
-    Ok(given_up == GIVE_UP_ROWS)
 }

@@ -124,7 +124,7 @@ fn note(line: &str, confirmed: &mut Confirmed) {
 
 fn check(dir: &Path, confirmed: &Confirmed) {
     let (store, report) = Store::open(options(dir)).unwrap();
-    assert_eq!((report.set_aside, report.missing_files), (None, 0));
+    assert_eq!((report.quarantined, report.missing_files), (None, 0));
     let mut reader = store.reader().unwrap();
     for (&alert, &size) in &confirmed.alerts {
         let stored = reader

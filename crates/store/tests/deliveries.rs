@@ -1,4 +1,4 @@
-//! Deliveries can be listed by what they are, made again and given up; the counts and the queue follow.
+//! Deliveries can be listed by what they are, made again and dropped; the counts and the queue follow.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::*;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Reader, Selection, Store};
+use watchpost_store::{Arrival, MAX_CHANGED_ROWS, OperatorAct, Reader, Selection, Store};
 
 const LATER: UnixMillis = UnixMillis(START_MS + 3_600_000);
 
@@ -86,24 +86,30 @@ fn what_is_not_delivered_can_be_made_due_again() {
     let mut reader = store.reader().unwrap();
     assert_eq!(due(&mut reader, "mail", at(20), 10), []);
     assert_eq!(
-        store
-            .retry_deliveries(&of("mail", &[DeliveryState::Dead]))
-            .unwrap(),
+        perform(
+            &mut store,
+            OperatorAct::Retry(of("mail", &[DeliveryState::Dead])),
+            at(20)
+        ),
         1
     );
     assert_eq!(due(&mut reader, "mail", at(20), 10), [id(2)]);
     assert_eq!(
-        store.retry_deliveries(&of("mail", &[])).unwrap(),
+        perform(&mut store, OperatorAct::Retry(of("mail", &[])), at(20)),
         2,
         "3 and 4; 2 is due already"
     );
     assert_eq!(due(&mut reader, "mail", at(20), 10), [id(2), id(3), id(4)]);
-    assert_eq!(store.retry_deliveries(&Selection::default()).unwrap(), 0);
+    assert_eq!(
+        perform(&mut store, OperatorAct::Retry(Selection::default()), at(20)),
+        0
+    );
     let expected = BTreeMap::from([
         (DeliveryState::Pending, 3),
         (DeliveryState::Delivered, 1),
         (DeliveryState::Dead, 0),
         (DeliveryState::Expired, 0),
+        (DeliveryState::Dropped, 0),
     ]);
     assert_eq!(counts(&mut reader, "mail"), expected);
     // They end like any other.
@@ -115,34 +121,101 @@ fn what_is_not_delivered_can_be_made_due_again() {
 }
 
 #[test]
-fn what_is_pending_can_be_given_up() {
+fn what_is_pending_can_be_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     filled(&mut store);
     let mut reader = store.reader().unwrap();
     let everything = Selection::default();
-    assert_eq!(
-        store
-            .drop_deliveries(&everything, "dropped by hand", at(50))
-            .unwrap(),
-        5
-    );
-    assert_eq!(
-        store
-            .drop_deliveries(&everything, "dropped by hand", at(50))
-            .unwrap(),
-        0
-    );
+    let drop_all = || OperatorAct::Drop(everything.clone());
+    assert_eq!(perform(&mut store, drop_all(), at(50)), 5);
+    assert_eq!(perform(&mut store, drop_all(), at(50)), 0);
     for sink in ["mail", "archive"] {
         assert_eq!(due(&mut reader, sink, LATER, 10), []);
         assert_eq!(counts(&mut reader, sink)[&DeliveryState::Pending], 0);
     }
     let row = &reader.deliveries(&of("archive", &[]), 1).unwrap()[0].row;
-    assert_eq!((row.state, row.finished_at), (DeliveryState::Dead, Some(at(50))));
-    assert_eq!(row.error.as_deref(), Some("dropped by hand"));
+    assert_eq!(
+        (row.state, row.finished_at),
+        (DeliveryState::Dropped, Some(at(50)))
+    );
+    assert_eq!(row.error.as_deref(), Some("dropped by the operator"));
     assert_eq!(
         counts(&mut reader, "mail")[&DeliveryState::Delivered],
         1,
         "what is done stays done"
     );
+}
+
+/// An alert for a siren, whose delivery an acknowledgement cancels, and for the mail, whose delivery it does not.
+fn for_siren_and_mail(n: u64) -> Arrival {
+    let mut arrival = arrival(id(n), &["siren", "mail"]);
+    arrival.deliveries[0].cancel_on_acknowledge = true;
+    arrival
+}
+
+#[test]
+fn a_dismissal_cancels_what_was_planned_to_be_cancelled_and_not_where_it_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=2).map(for_siren_and_mail).collect());
+    let mut reader = store.reader().unwrap();
+    assert!(dismiss(&mut store, id(1), at(50)));
+    let dismissed_at_the_siren = OperatorAct::Dismiss {
+        alert: id(2),
+        by: Some("siren".into()),
+    };
+    perform(&mut store, dismissed_at_the_siren, at(50));
+    assert_eq!(due(&mut reader, "siren", at(60), 9), [id(2)]);
+    assert_eq!(due(&mut reader, "mail", at(60), 9), [id(1), id(2)]);
+    let row = &reader
+        .deliveries(&of("siren", &[DeliveryState::Dropped]), 9)
+        .unwrap()[0]
+        .row;
+    assert_eq!(row.error.as_deref(), Some("its alert was acknowledged"));
+}
+
+#[test]
+fn clearing_cancels_a_bounded_number_at_a_time_and_nothing_newer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let many = MAX_CHANGED_ROWS + 1;
+    store_all(&mut store, (1..=many).map(for_siren_and_mail).collect());
+    let first = store.perform(&OperatorAct::Clear, at(50)).unwrap();
+    let rest = first.rest.unwrap();
+    // One that comes before the rest is done.
+    store_all(&mut store, vec![for_siren_and_mail(many + 1)]);
+    assert_eq!(store.perform(&rest, at(60)).unwrap().rest, None);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "siren", at(70), 9), [id(many + 1)]);
+    assert_eq!(counts(&mut reader, "mail")[&DeliveryState::Pending], many + 1);
+}
+
+#[test]
+fn a_selection_means_the_same_in_memory_and_in_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    filled(&mut store);
+    let mut reader = store.reader().unwrap();
+    let everything = reader.deliveries(&Selection::default(), 100).unwrap();
+    for selection in [
+        of("mail", &[]),
+        of("mail", &[DeliveryState::Dead, DeliveryState::Pending]),
+        Selection {
+            alert: Some(id(2)),
+            ..Selection::default()
+        },
+        Selection {
+            since: Some(at(2)),
+            until: Some(at(4)),
+            ..Selection::default()
+        },
+    ] {
+        let expected: Vec<_> = everything
+            .iter()
+            .filter(|found| selection.matches(found.alert, &found.row.sink, found.row.state))
+            .cloned()
+            .collect();
+        assert_eq!(reader.deliveries(&selection, 100).unwrap(), expected);
+    }
 }

@@ -139,7 +139,7 @@ fn fill(dir: &Path, relieve: impl FnOnce()) {
     check(&mut reader, count + 1);
     drop((reader, store));
     let (store, report) = Store::open(options(dir)).unwrap();
-    assert_eq!((report.set_aside, report.missing_files), (None, 0));
+    assert_eq!((report.quarantined, report.missing_files), (None, 0));
     check(&mut store.reader().unwrap(), count + 1);
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::*;
 use proptest::prelude::*;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Batch, Filter, Receipt, Retention, Store};
+use watchpost_store::{Batch, Filter, OperatorAct, Receipt, Retention, Store};
 
 const SINKS: [&str; 3] = ["archive", "mail", "siren"];
 const KEEP_MAX: u64 = 25;
@@ -182,12 +182,12 @@ fn apply(step: &Step, model: &mut Model, store: &mut Store) {
             let ids: Vec<AlertId> = model.alerts.keys().copied().collect();
             if !ids.is_empty() {
                 let id = *index.get(&ids);
-                assert!(store.dismiss(id, at(0)).unwrap());
+                assert!(dismiss(store, id, at(0)));
                 model.alerts.get_mut(&id).unwrap().dismissed = true;
             }
         }
         Step::Clear => {
-            store.clear(at(0)).unwrap();
+            perform(store, OperatorAct::Clear, at(0));
             model.alerts.values_mut().for_each(|kept| kept.dismissed = true);
         }
         Step::Retain => {
@@ -287,7 +287,7 @@ fn compare(model: &Model, store: &Store) {
             assert_eq!(common::due(&mut reader, sink, now, 1_000), due);
             let skip: BTreeSet<AlertId> = due.iter().copied().take(2).collect();
             let rest = reader
-                .due(sink, now, 1_000, &|alert| skip.contains(&alert))
+                .due(sink, now, 1_000, &|alert, _| skip.contains(&alert))
                 .unwrap();
             assert_eq!(
                 rest.iter().map(|d| d.alert).collect::<Vec<_>>(),
@@ -299,7 +299,7 @@ fn compare(model: &Model, store: &Store) {
             .filter(|(state, _)| *state == DeliveryState::Pending)
             .map(|&(_, due)| UnixMillis(due))
             .min();
-        assert_eq!(reader.next_due(sink, &|_| false).unwrap(), next);
+        assert_eq!(reader.next_due(sink, &|_, _| false).unwrap(), next);
     }
 }
 
@@ -318,7 +318,7 @@ proptest! {
                 drop(store.take());
                 let (reopened, report) = open();
                 assert_eq!(report.last_id, model.alerts.keys().last().copied());
-                assert_eq!(report.remarkable(), None);
+                assert_eq!(report.summary(), None);
                 store = Some(reopened);
             } else {
                 apply(step, &mut model, store.as_mut().unwrap());

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::*;
 use expect_test::expect;
-use watchpost_store::{Beginning, OpenReport, Reader, Store, StoreError, StoreOptions};
+use watchpost_store::{OpenKind, OpenReport, Reader, Store, StoreError, StoreOptions};
 
 fn reopen(dir: &Path) -> (Store, OpenReport) {
     Store::open(options(dir)).unwrap()
@@ -36,13 +36,13 @@ fn a_store_is_created_closed_and_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let (store, report) = reopen(dir.path());
     assert_eq!(
-        (report.beginning, report.last_id, report.remarkable()),
-        (Beginning::Created, None, None)
+        (report.kind, report.last_id, report.summary()),
+        (OpenKind::Created, None, None)
     );
     drop(store);
     let dir = filled();
     let (mut store, report) = reopen(dir.path());
-    assert_eq!((report.beginning, report.remarkable()), (Beginning::Clean, None));
+    assert_eq!((report.kind, report.summary()), (OpenKind::Clean, None));
     assert_eq!((report.last_id, report.pending), (Some(id(3)), 3));
     // It goes on behind the last picture.
     store_all(&mut store, vec![with_picture(id(4), 30_000, &[])]);
@@ -61,7 +61,7 @@ fn a_reader_that_is_left_open_makes_no_unclean_end() {
     store_all(&mut store, vec![with_picture(id(1), 3_000, &["mail"])]);
     assert_eq!(live(&mut reader), [id(1)]);
     drop(store);
-    assert_eq!(reopen(dir.path()).1.beginning, Beginning::Clean);
+    assert_eq!(reopen(dir.path()).1.kind, OpenKind::Clean);
     drop(reader);
 }
 
@@ -77,14 +77,14 @@ fn two_hubs_cannot_share_a_directory() {
 }
 
 /// Opens a store whose database is unreadable, and sees that nothing of it was lost.
-fn is_set_aside(dir: &Path, why: &str) {
+fn is_quarantined(dir: &Path, why: &str) {
     let damaged = fs::read(dir.join("watchpost.db")).unwrap();
     let (mut store, report) = reopen(dir);
-    let aside = report.set_aside.clone().unwrap();
+    let aside = report.quarantined.clone().unwrap();
     assert!(aside.why.contains(why), "{}", aside.why);
     assert!(
         report
-            .remarkable()
+            .summary()
             .unwrap()
             .contains(&aside.path.display().to_string())
     );
@@ -106,26 +106,26 @@ fn is_set_aside(dir: &Path, why: &str) {
     store_all(&mut store, vec![with_picture(id(9), 1_000, &[])]);
     drop(store);
     let (store, report) = reopen(dir);
-    assert_eq!((report.set_aside, report.last_id), (None, Some(id(9))));
+    assert_eq!((report.quarantined, report.last_id), (None, Some(id(9))));
     drop(store);
 }
 
 #[test]
-fn what_is_no_database_is_set_aside() {
+fn what_is_no_database_is_quarantined() {
     let dir = filled();
     fs::write(dir.path().join("watchpost.db"), vec![b'x'; 10_000]).unwrap();
-    is_set_aside(dir.path(), "file is not a database");
+    is_quarantined(dir.path(), "file is not a database");
 }
 
 #[test]
-fn a_database_that_lost_its_end_is_set_aside() {
+fn a_database_that_lost_its_end_is_quarantined() {
     let dir = filled();
     let file = fs::OpenOptions::new()
         .write(true)
         .open(dir.path().join("watchpost.db"))
         .unwrap();
     file.set_len(8_192).unwrap();
-    is_set_aside(dir.path(), "malformed");
+    is_quarantined(dir.path(), "malformed");
 }
 
 #[test]
@@ -146,18 +146,18 @@ fn damage_met_while_running_is_found_by_the_next_start() {
     let error = reader.live(50).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     drop(reader);
-    is_set_aside(dir.path(), "damaged");
+    is_quarantined(dir.path(), "damaged");
     assert!(names_in(dir.path()).iter().any(|name| name.ends_with(".why")));
 }
 
 #[test]
-fn a_store_in_use_can_be_opened_anew_and_set_aside() {
+fn a_store_in_use_can_be_opened_again_and_quarantined() {
     let dir = filled();
     let mut store = open(dir.path());
     let mut outdated = store.reader().unwrap();
     let report = store.reopen().unwrap();
     assert_eq!(
-        (report.set_aside, report.last_id),
+        (report.quarantined, report.last_id),
         (None, Some(id(3))),
         "it is sound"
     );
@@ -165,10 +165,10 @@ fn a_store_in_use_can_be_opened_anew_and_set_aside() {
         path: dir.path().join("watchpost.db"),
         what: "it makes no sense".into(),
     };
-    let report = store.begin_anew(&why).unwrap();
+    let report = store.recreate(&why).unwrap();
     assert!(
         report
-            .set_aside
+            .quarantined
             .is_some_and(|aside| aside.why.contains("it makes no sense"))
     );
     assert_eq!(report.last_id, None);
@@ -184,11 +184,11 @@ fn a_store_in_use_can_be_opened_anew_and_set_aside() {
 }
 
 #[test]
-fn pictures_without_a_database_are_set_aside() {
+fn pictures_without_a_database_are_quarantined() {
     let dir = filled();
     fs::remove_file(dir.path().join("watchpost.db")).unwrap();
     let (_store, report) = reopen(dir.path());
-    let aside = report.set_aside.unwrap();
+    let aside = report.quarantined.unwrap();
     assert!(
         aside.path.to_str().unwrap().contains("frames.orphaned-2"),
         "{aside:?}"
@@ -203,7 +203,7 @@ fn lost_files_of_the_frame_log_are_told() {
     let (mut store, report) = reopen(dir.path());
     assert_eq!(report.missing_files, 1);
     expect!["1 files with pictures have disappeared from the frame log; their alerts are still there."]
-        .assert_eq(&report.remarkable().unwrap());
+        .assert_eq(&report.summary().unwrap());
     store_all(&mut store, vec![with_picture(id(4), 1_000, &[])]);
     let mut reader = store.reader().unwrap();
     let frame = reader.get(id(4)).unwrap().unwrap().frame.unwrap();
@@ -221,7 +221,7 @@ fn other_databases_are_left_alone() {
             .unwrap()
     };
     change("PRAGMA user_version = 9");
-    expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 2. Run the newer release that wrote it, or restore a backup."]
+    expect!["DIR/watchpost.db has schema 9, and this release knows schemas up to 3. Run the newer release that wrote it, or restore a backup."]
         .assert_eq(&refusal(dir.path()));
     change("PRAGMA user_version = 1; PRAGMA application_id = 17");
     expect!["DIR/watchpost.db is a database of another program (application id 0x11). Move it away or choose another data directory."]
@@ -254,7 +254,7 @@ fn a_database_of_schema_1_is_read() {
     }
     let (store, report) = reopen(dir.path());
     let brought = Some("The store was brought from schema 1 to 3.".to_owned());
-    assert_eq!((report.schema_from, report.remarkable()), (1, brought));
+    assert_eq!((report.schema_from, report.summary()), (1, brought));
     let mut reader = store.reader().unwrap();
     let mut shown = String::new();
     for stored in reader.live(50).unwrap() {

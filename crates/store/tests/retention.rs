@@ -57,7 +57,7 @@ fn by_count_the_oldest_go_first_and_what_is_pending_stays() {
     let counts = reader.counts().unwrap();
     assert_eq!((counts.alerts, counts.frame_bytes), (3, 300));
     let states: Vec<u64> = counts.deliveries["mail"].values().copied().collect();
-    assert_eq!(states, [3, 0, 0, 0]);
+    assert_eq!(states, [3, 0, 0, 0, 0]);
     assert_eq!(due(&mut reader, "mail", at(9), 9), [1, 3, 5].map(id));
     assert_eq!(retain(&mut store, at(9)), RetentionReport::default());
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use common::*;
 use expect_test::expect;
 use watchpost_core::{AlertId, Camera, DeliveryState, UnixMillis};
-use watchpost_store::{Batch, Filter, FrameError, Receipt};
+use watchpost_store::{Batch, Filter, FrameError, OperatorAct, Receipt};
 
 #[test]
 fn an_alert_comes_out_as_it_went_in() {
@@ -130,18 +130,23 @@ fn waiting_retries_never_hide_what_is_due() {
 
     let skip: BTreeSet<AlertId> = [1, 4, 5, 6].map(id).into();
     let not_skipped = reader
-        .due("mail", at(500), 2, &|alert| skip.contains(&alert))
+        .due("mail", at(500), 2, &|alert, _| skip.contains(&alert))
         .unwrap();
     assert_eq!(not_skipped.iter().map(|d| d.alert).collect::<Vec<_>>(), [id(2)]);
     assert_eq!(not_skipped[0].attempts, 1);
-    assert_eq!(reader.next_due("mail", &|_| false).unwrap(), Some(UnixMillis(0)));
     assert_eq!(
-        reader.next_due("mail", &|alert| skip.contains(&alert)).unwrap(),
+        reader.next_due("mail", &|_, _| false).unwrap(),
+        Some(UnixMillis(0))
+    );
+    assert_eq!(
+        reader
+            .next_due("mail", &|alert, _| skip.contains(&alert))
+            .unwrap(),
         Some(at(100))
     );
     assert_eq!(
         reader
-            .next_due("mail", &|alert| (1..=6).any(|number| id(number) == alert))
+            .next_due("mail", &|alert, _| (1..=6).any(|number| id(number) == alert))
             .unwrap(),
         None
     );
@@ -166,7 +171,7 @@ fn a_delivery_ends_once() {
     batch.updates = vec![update(id(1), "mail", DeliveryState::Dead, at(5))];
     store.commit(&batch).unwrap();
     let mut reader = store.reader().unwrap();
-    let due = reader.due("siren", at(70_000), 9, &|_| false).unwrap();
+    let due = reader.due("siren", at(70_000), 9, &|_, _| false).unwrap();
     assert_eq!(
         due[0].expires_at,
         Some(at(60_000)),
@@ -194,12 +199,12 @@ fn a_delivery_ends_once() {
         DeliveryRow { sink: "mail", state: Dead, attempts: 1, due_at: None, expires_at: None, finished_at: Some(UnixMillis(1795396590005)), error: Some("451 busy") }
     "#]]
     .assert_eq(&shown.concat());
-    expect![[r#"{"mail": {Pending: 0, Delivered: 0, Dead: 1, Expired: 0}, "siren": {Pending: 0, Delivered: 0, Dead: 0, Expired: 1}}"#]]
+    expect![[r#"{"mail": {Pending: 0, Delivered: 0, Dead: 1, Expired: 0, Dropped: 0}, "siren": {Pending: 0, Delivered: 0, Dead: 0, Expired: 1, Dropped: 0}}"#]]
         .assert_eq(&format!("{:?}", reader.counts().unwrap().deliveries));
 }
 
 #[test]
-fn a_sink_that_is_gone_can_be_given_up() {
+fn deliveries_to_a_sink_that_is_gone_are_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     store_all(
@@ -207,13 +212,17 @@ fn a_sink_that_is_gone_can_be_given_up() {
         (1..=3).map(|n| arrival(id(n), &["mail", "siren"])).collect(),
     );
     assert_eq!(store.waiting_sinks().unwrap(), ["mail", "siren"]);
-    assert!(!store.give_up("mail", "no longer configured", at(9)).unwrap());
-    assert!(!store.give_up("nobody", "no longer configured", at(9)).unwrap());
+    let mut drop_all = |sink: &str| {
+        store
+            .drop_deliveries_to(sink, "no longer configured", at(9))
+            .unwrap()
+    };
+    assert_eq!((drop_all("mail"), drop_all("nobody")), (3, 0));
     assert_eq!(store.waiting_sinks().unwrap(), ["siren"]);
     let mut reader = store.reader().unwrap();
     assert_eq!(due(&mut reader, "mail", at(10), 9), []);
     assert_eq!(
-        reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dead],
+        reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dropped],
         3
     );
 }
@@ -224,12 +233,12 @@ fn the_live_list_loses_what_is_dismissed_or_cleared() {
     let mut store = open(dir.path());
     store_all(&mut store, (1..=4).map(|n| arrival(id(n * 10), &[])).collect());
     let mut reader = store.reader().unwrap();
-    assert!(store.dismiss(id(30), at(50)).unwrap());
-    assert!(!store.dismiss(id(31), at(50)).unwrap());
+    assert!(dismiss(&mut store, id(30), at(50)));
+    assert!(!dismiss(&mut store, id(31), at(50)));
     assert_eq!(live(&mut reader), [id(40), id(20), id(10)]);
     assert_eq!(reader.live(2).unwrap().len(), 2);
 
-    store.clear(at(60)).unwrap();
+    perform(&mut store, OperatorAct::Clear, at(60));
     assert_eq!(live(&mut reader), []);
     // Born before the list was cleared, but stored after: nobody has seen it yet.
     store_all(&mut store, vec![arrival(id(15), &[]), arrival(id(50), &[])]);

@@ -8,7 +8,7 @@ use awc::http::{Method, StatusCode, Uri};
 use awc::{Client, Connector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use watchpost_web::{Problem, SOCKET_NAME};
+use watchpost_web::{Deferred, Problem, SOCKET_NAME};
 
 use crate::exit::Failure;
 
@@ -59,9 +59,13 @@ impl HubClient {
         self.request(Method::GET, path, &()).await
     }
 
-    /// Commands something that answers nothing.
-    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
-        self.request(Method::POST, path, &()).await.map(drop)
+    /// Commands something that answers nothing, unless it is deferred.
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<Option<Deferred>> {
+        let body = self.request(Method::POST, path, &()).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_slice(&body)?))
     }
 
     /// Commands something, with a query, that is answered with a JSON document.

@@ -12,6 +12,8 @@
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
 //!
+//! Dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
+//! with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
 //! Errors are [`Problem`] documents.
 
 use std::fs::{self, Permissions};
@@ -23,8 +25,9 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use serde::{Deserialize, Serialize};
 use watchpost_core::AlertId;
-use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle};
+use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED};
 
 use crate::{Problem, Program, Status};
 
@@ -33,6 +36,13 @@ pub const SOCKET_NAME: &str = "control.sock";
 
 /// Most alerts that one request may ask for.
 const MAX_LIMIT: u32 = 1_000;
+
+/// The answer (202) to a command that stops something, while the store cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    /// What this means, in a sentence.
+    pub deferred: String,
+}
 
 /// The socket could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -126,16 +136,24 @@ async fn picture(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Probl
 
 async fn dismiss(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    if hub.dismiss(id).await? {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(no_such_alert(id))
+    match hub.dismiss(id).await? {
+        Recording::Done(true) => Ok(HttpResponse::NoContent().finish()),
+        Recording::Done(false) => Err(no_such_alert(id)),
+        Recording::Deferred => Ok(deferred()),
     }
 }
 
 async fn clear(hub: Hub) -> Result<HttpResponse, Problem> {
-    hub.clear().await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(match hub.clear().await? {
+        Recording::Done(()) => HttpResponse::NoContent().finish(),
+        Recording::Deferred => deferred(),
+    })
+}
+
+fn deferred() -> HttpResponse {
+    HttpResponse::Accepted().json(Deferred {
+        deferred: STOPPED_DEFERRED.to_owned(),
+    })
 }
 
 async fn deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {

@@ -10,7 +10,7 @@ mod inbound;
 mod problem;
 mod program;
 
-pub use control::{ControlError, SOCKET_NAME, serve_control};
+pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{ListenError, serve_inbound};
 pub use problem::Problem;
 pub use program::{Program, ProgramStatus, Status};

@@ -62,6 +62,7 @@ impl From<AskError> for Problem {
         let (status, title) = match &error {
             AskError::Store(_) => (500, "The store failed"),
             AskError::Gone => (503, "The hub is stopping"),
+            AskError::Busy => (503, "The store cannot be written"),
         };
         Self::new(status, title, error)
     }

@@ -26,10 +26,9 @@ pub struct SinkSettings {
     /// Alerts older than this expire undelivered: a siren need not sound for last night. Without
     /// it, age does not matter.
     pub max_age: Option<TimeSpan>,
-    /// Whether an alert that is dismissed is not delivered any more, and a delivery in flight is cancelled: a siren
-    /// stops when an operator has dismissed its alert. The delivery is listed as dropped then.
-    #[serde(default)]
-    pub until_dismissed: bool,
+    /// Whether a delivery is cancelled once its alert is acknowledged or dismissed, also in flight: a siren stops. The
+    /// delivery is listed as dropped then. Without it, that is so for `gpio` and `sound`.
+    pub cancel_on_acknowledge: Option<bool>,
     /// How many deliveries may be in flight at the same time.
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
@@ -69,12 +68,27 @@ pub struct RetrySettings {
 impl SinkSettings {
     /// How long one delivery may take: what is set, or what is usual for the plugin.
     pub fn timeout(&self) -> TimeSpan {
-        let file = self.plugin.rsplit('/').next().unwrap_or_default();
-        let usual = match file {
+        let usual = match self.plugin_file() {
             "email" | "libwatchpost_email.so" => 12 * 60,
             _ => 30,
         };
         self.timeout.unwrap_or(TimeSpan::from_secs(usual))
+    }
+
+    /// Whether its deliveries are cancelled once their alert is acknowledged: as configured, or because it makes noise.
+    pub fn cancels_on_acknowledge(&self) -> bool {
+        let noisy = || {
+            matches!(
+                self.plugin_file(),
+                "gpio" | "sound" | "libwatchpost_gpio.so" | "libwatchpost_sound.so"
+            )
+        };
+        self.cancel_on_acknowledge.unwrap_or_else(noisy)
+    }
+
+    /// The plugin's name, or the name of its file.
+    fn plugin_file(&self) -> &str {
+        self.plugin.rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -86,7 +100,7 @@ impl fmt::Debug for SinkSettings {
             plugin,
             timeout,
             max_age,
-            until_dismissed,
+            cancel_on_acknowledge,
             in_flight,
             recycle_over,
             retry,
@@ -98,7 +112,7 @@ impl fmt::Debug for SinkSettings {
             .field("plugin", plugin)
             .field("timeout", timeout)
             .field("max_age", max_age)
-            .field("until_dismissed", until_dismissed)
+            .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
             .field("retry", retry)

@@ -131,6 +131,7 @@ impl SinkMachine {
                 received_at: delivery.received_at,
                 attempt,
                 frame_bytes: delivery.frame_bytes,
+                cancel_on_acknowledge: delivery.cancel_on_acknowledge,
                 cancelled: false,
             };
             self.in_flight.insert(call, in_flight);

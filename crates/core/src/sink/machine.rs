@@ -100,6 +100,7 @@ pub(super) struct InFlight {
     pub(super) received_at: UnixMillis,
     pub(super) attempt: u32,
     pub(super) frame_bytes: u64,
+    pub(super) cancel_on_acknowledge: bool,
     /// It was acknowledged or dropped meanwhile: how it ends is not recorded.
     pub(super) cancelled: bool,
 }
@@ -459,6 +460,13 @@ impl SinkMachine {
     /// The alerts in flight.
     pub fn alerts_in_flight(&self) -> BTreeSet<AlertId> {
         self.in_flight.values().map(|call| call.alert).collect()
+    }
+
+    /// Of the deliveries in flight the alert, and whether they are cancelled once that is acknowledged.
+    pub fn cancellable(&self) -> impl Iterator<Item = (AlertId, bool)> {
+        self.in_flight
+            .values()
+            .map(|call| (call.alert, call.cancel_on_acknowledge))
     }
 
     /// Notes what went wrong last.

@@ -140,6 +140,8 @@ pub struct DueDelivery<J> {
     pub received_at: UnixMillis,
     /// Attempts before this one.
     pub attempts: u32,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
     /// Size of its pictures.
     pub frame_bytes: u64,
     /// What the child gets.

@@ -45,6 +45,7 @@ pub(super) fn due<J>(alert: u64, payload: J) -> DueDelivery<J> {
         kind: AlertKind::Anomaly,
         received_at: UnixMillis(0),
         attempts: 0,
+        cancel_on_acknowledge: false,
         frame_bytes: 10,
         payload,
     }

@@ -9,14 +9,14 @@ use watchpost_store::DeliveryUpdate;
 
 use super::fetch::{self, Payload};
 use crate::notifier::Stops;
-use crate::store::{CachedReader, Readers, Released, Settle, Settled, StoreHandle};
+use crate::store::{CachedReader, Readers, RecordOutcomes, Recorded, Released, StoreHandle};
 
 /// Where a sink's deliveries come from and where their outcomes go.
 pub(crate) trait Backlog: Send + Sync {
     /// Takes due deliveries, oldest first. An error says why the store cannot be read.
     fn fetch(&self, wanted: Wanted) -> ResponseFuture<Result<Fetched<Payload>, String>>;
     /// Has outcomes recorded, and says when they are.
-    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Settled>);
+    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>);
     /// Makes everything due that waits for a retry, and says when it is.
     fn release_retries(&self, reply: Recipient<Released>);
     /// A person has acknowledged an alert at the sink.
@@ -42,8 +42,6 @@ pub(crate) struct Wanted {
 /// The store, for one sink.
 pub(crate) struct StoreBacklog {
     sink: Arc<str>,
-    /// Whether the sink's deliveries are cancelled once their alert is acknowledged.
-    cancel_on_acknowledge: bool,
     store: StoreHandle,
     readers: Readers,
     /// Kept from one fetch to the next.
@@ -51,10 +49,9 @@ pub(crate) struct StoreBacklog {
 }
 
 impl StoreBacklog {
-    pub(crate) fn new(sink: &str, cancel_on_acknowledge: bool, store: StoreHandle, readers: Readers) -> Self {
+    pub(crate) fn new(sink: &str, store: StoreHandle, readers: Readers) -> Self {
         Self {
             sink: sink.into(),
-            cancel_on_acknowledge,
             store,
             readers,
             reader: Arc::default(),
@@ -69,11 +66,11 @@ impl Backlog for StoreBacklog {
             self.readers.clone(),
             Arc::clone(&self.reader),
         );
-        let (store, cancels) = (self.store.clone(), self.cancel_on_acknowledge);
+        let store = self.store.clone();
         let fetch = tokio::task::spawn_blocking(move || {
             let cached = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut reader = readers.current(cached)?;
-            let fetched = fetch::fetch(&mut reader, &sink, cancels, &wanted)?;
+            let fetched = fetch::fetch(&mut reader, &sink, &wanted)?;
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
             Ok(fetched)
         });
@@ -88,7 +85,7 @@ impl Backlog for StoreBacklog {
         })
     }
 
-    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Settled>) {
+    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>) {
         let update = |result: DeliveryResult| DeliveryUpdate {
             alert: result.alert,
             sink: self.sink.to_string(),
@@ -98,7 +95,7 @@ impl Backlog for StoreBacklog {
             error: result.error,
         };
         let updates = results.into_iter().map(update).collect();
-        self.store.settle(Settle { updates, reply });
+        self.store.record_outcomes(RecordOutcomes { updates, reply });
     }
 
     fn release_retries(&self, reply: Recipient<Released>) {
@@ -106,7 +103,7 @@ impl Backlog for StoreBacklog {
     }
 
     fn acknowledge(&self, alert: AlertId) {
-        self.store.acknowledged(alert, &self.sink);
+        self.store.acknowledged_at(alert, &self.sink);
     }
 
     fn raise(&self, event: HubEvent) {

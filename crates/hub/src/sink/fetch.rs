@@ -30,15 +30,15 @@ struct Head {
     picture: Picture,
 }
 
-/// Takes what is due for this sink, oldest first. `cancels`: its deliveries are cancelled once their alert is
-/// acknowledged.
+/// Takes what is due for this sink, oldest first.
 pub(super) fn fetch(
     reader: &mut Reader,
     sink: &str,
-    cancels: bool,
     wanted: &Wanted,
 ) -> Result<Fetched<Payload>, StoreError> {
-    let skip = |alert| wanted.skip.contains(&alert) || wanted.stops.cover(alert, cancels);
+    let skip = |alert, cancel_on_acknowledge| {
+        wanted.skip.contains(&alert) || wanted.stops.cover(alert, cancel_on_acknowledge)
+    };
     let due = reader.due(sink, wanted.now, wanted.limit, &skip)?;
     let mut fetched = Fetched {
         due: Vec::new(),
@@ -78,6 +78,7 @@ fn load(
     let watchpost_store::DueDelivery {
         alert,
         attempts,
+        cancel_on_acknowledge,
         body,
         frame,
         ..
@@ -102,6 +103,7 @@ fn load(
         kind: head.kind,
         received_at: head.received_at,
         attempts,
+        cancel_on_acknowledge,
         frame_bytes,
         payload: Payload { document, frames },
     })

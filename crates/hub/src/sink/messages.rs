@@ -7,7 +7,7 @@ use watchpost_sinkhost_client::{self as sinkhost, Exit, ExitKind};
 
 use super::{Sink, launch, log, memory};
 use crate::status::SinkReport;
-use crate::store::{Released, Settled};
+use crate::store::{Recorded, Released};
 
 /// Something is due, or something in flight has to stop.
 #[derive(Debug, Message)]
@@ -63,10 +63,10 @@ fn child_exit(exit: Exit) -> ChildExit {
     }
 }
 
-impl Handler<Settled> for Sink {
+impl Handler<Recorded> for Sink {
     type Result = ();
 
-    fn handle(&mut self, recorded: Settled, ctx: &mut Self::Context) {
+    fn handle(&mut self, recorded: Recorded, ctx: &mut Self::Context) {
         self.step(SinkEvent::Recorded(recorded.alerts), ctx);
     }
 }

@@ -207,20 +207,19 @@ impl Sink {
     /// Without what has been asked to stop while the fetch ran.
     fn startable(&self, mut fetched: Fetched<Payload>) -> Fetched<Payload> {
         let stops = self.parts.notifier.stops();
-        fetched.due.retain(|due| !stops.cover(due.alert, self.cancels()));
+        fetched
+            .due
+            .retain(|due| !stops.cover(due.alert, due.cancel_on_acknowledge));
         fetched
     }
 
     /// The alerts in flight that have to stop.
     fn covered(&self) -> impl Iterator<Item = AlertId> {
-        let (stops, cancels) = (self.parts.notifier.stops(), self.cancels());
-        let in_flight = self.machine.alerts_in_flight().into_iter();
-        in_flight.filter(move |&alert| stops.cover(alert, cancels))
-    }
-
-    /// Whether its deliveries are cancelled once their alert is acknowledged.
-    fn cancels(&self) -> bool {
-        self.parts.settings.until_dismissed
+        let stops = self.parts.notifier.stops();
+        let in_flight = self.machine.cancellable();
+        in_flight
+            .filter(move |&(alert, cancel_on_acknowledge)| stops.cover(alert, cancel_on_acknowledge))
+            .map(|(alert, _)| alert)
     }
 
     fn call(&self, call: CallId, make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>) -> Option<Event> {

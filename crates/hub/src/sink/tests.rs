@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::guard::Guard;
 use crate::notifier::{SinkNotifiers, StopRequest};
 use crate::status::SinkReport;
-use crate::store::{Released, Settled};
+use crate::store::{Recorded, Released};
 
 /// When the tests take place.
 const START: UnixMillis = UnixMillis(1_795_396_590_000);
@@ -36,7 +36,7 @@ struct World {
     /// While set, the store cannot be read, and records nothing.
     disk_fails: bool,
     /// Records that wait until the disk works.
-    waiting: Vec<(Vec<DeliveryResult>, Recipient<Settled>)>,
+    waiting: Vec<(Vec<DeliveryResult>, Recipient<Recorded>)>,
     /// While set, what fetches read is held back.
     hold_fetches: bool,
     held: Vec<oneshot::Sender<()>>,
@@ -111,7 +111,7 @@ impl Shared {
             .for_each(|(results, reply)| self.record_now(results, &reply));
     }
 
-    fn record_now(&self, results: Vec<DeliveryResult>, reply: &Recipient<Settled>) {
+    fn record_now(&self, results: Vec<DeliveryResult>, reply: &Recipient<Recorded>) {
         let alerts = results.iter().map(|result| result.alert).collect();
         for result in results {
             let mut world = self.lock();
@@ -123,7 +123,7 @@ impl Shared {
                 world.pending.insert(result.alert, result.due_at);
             }
         }
-        reply.do_send(Settled { alerts });
+        reply.do_send(Recorded { alerts });
     }
 
     fn release_now(&self) {
@@ -224,7 +224,7 @@ impl Backlog for Shared {
         })
     }
 
-    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Settled>) {
+    fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>) {
         if self.lock().disk_fails {
             return self.lock().waiting.push((results, reply));
         }
@@ -259,6 +259,7 @@ fn delivery(alert: AlertId) -> DueDelivery<Payload> {
         kind: AlertKind::Anomaly,
         received_at: START,
         attempts: 0,
+        cancel_on_acknowledge: true,
         frame_bytes: 0,
         payload: Payload {
             document: Arc::new(document),
@@ -283,7 +284,7 @@ impl Bench {
             "name": "siren",
             "plugin": "gpio",
             "in_flight": in_flight,
-            "until_dismissed": true,
+            "cancel_on_acknowledge": true,
         }))
         .unwrap();
         let parts = SinkParts {

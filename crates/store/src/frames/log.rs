@@ -1,5 +1,5 @@
 //! Writing the frame log. What is appended stays provisional until the transaction that refers to it has
-//! come about.
+//! succeeded.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
+use super::page_cache::{PageCacheWindow, Range};
 use super::segment::{Segment, file_name, numbers_in};
-use super::warm::{Stretch, Warm};
 use super::{FRAME_BLOCK_BYTES, FrameRef};
 use crate::StoreError;
-use crate::place::sync_dir;
+use crate::paths::sync_dir;
 
 /// Files kept for the next ones to overwrite. Retention frees them about as fast as they are needed.
 const MAX_SPARES: usize = 2;
@@ -46,8 +46,8 @@ pub(crate) struct FrameLog {
     /// Numbers of open files written to since the last sync.
     dirty: BTreeSet<i64>,
     /// What the running transaction has written.
-    written: Vec<Stretch>,
-    warm: Warm,
+    written: Vec<Range>,
+    cached: PageCacheWindow,
     /// The directory has new entries.
     dir_dirty: bool,
     /// Files of the usual size that nothing refers to.
@@ -78,7 +78,7 @@ impl FrameLog {
             open: Vec::new(),
             dirty: BTreeSet::new(),
             written: Vec::new(),
-            warm: Warm::default(),
+            cached: PageCacheWindow::default(),
             dir_dirty: false,
             spares: Vec::new(),
             last_number: found.last().copied().max(used.last().copied()).unwrap_or(0),
@@ -95,7 +95,7 @@ impl FrameLog {
     }
 
     /// Writes the pictures of one transaction and says where they stand. They are not on disk before
-    /// [`FrameLog::sync`], and not there to stay before [`FrameLog::keep`].
+    /// [`FrameLog::sync`], and not there to stay before [`FrameLog::commit`].
     pub(crate) fn append(&mut self, frames: &[&[u8]]) -> Result<Vec<FrameRef>, StoreError> {
         let mut refs = Vec::with_capacity(frames.len());
         let mut runs: Vec<Run<'_>> = Vec::new();
@@ -143,7 +143,7 @@ impl FrameLog {
         for run in &mut runs {
             let segment = &self.open[run.segment];
             self.dirty.insert(segment.number);
-            self.written.push(Stretch {
+            self.written.push(Range {
                 file: Arc::clone(segment.file()),
                 offset: run.offset,
                 length: run.slices.iter().map(|slice| slice.len() as u64).sum(),
@@ -169,17 +169,17 @@ impl FrameLog {
         Ok(())
     }
 
-    /// The transaction has come about.
-    pub(crate) fn keep(&mut self) {
+    /// The transaction has succeeded.
+    pub(crate) fn commit(&mut self) {
         self.committed = self.head;
-        self.warm.add(self.written.drain(..));
+        self.cached.add(self.written.drain(..));
         let current = self.committed.map(|head| head.number);
         self.open.retain(|segment| Some(segment.number) == current);
     }
 
-    /// The transaction has not come about: what was appended for it is free space again. Even if it
+    /// The transaction has failed: what was appended for it is free space again. Even if it
     /// reached the disk it is written again, for a failed sync may have dropped it.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn rollback(&mut self) {
         self.head = self.committed;
         self.dirty.clear();
         self.written.clear();

@@ -7,9 +7,9 @@
 //! It knows files and bytes, not alerts, and not SQL.
 
 mod log;
+mod page_cache;
 mod read;
 mod segment;
-mod warm;
 
 pub(crate) use self::log::{FrameLog, Head};
 pub(crate) use self::read::FrameFiles;

@@ -3,9 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use watchpost_core::{AlertId, UnixMillis};
 
-use super::{DueDelivery, rows};
-use crate::commit::AT_ONCE;
-use crate::store::id;
+use super::DueDelivery;
+use crate::codec::{AT_ONCE, frame, id};
 
 /// See [`super::Reader::due`].
 pub(super) fn due(
@@ -13,7 +12,7 @@ pub(super) fn due(
     sink: &str,
     now: UnixMillis,
     limit: usize,
-    skip: &dyn Fn(AlertId) -> bool,
+    skip: &dyn Fn(AlertId, bool) -> bool,
 ) -> rusqlite::Result<Vec<DueDelivery>> {
     let moment = db.transaction()?;
     let Some(sink) = sink_id(&moment, sink)? else {
@@ -24,7 +23,8 @@ pub(super) fn due(
     alerts.sort_unstable();
     alerts.truncate(limit);
     let mut query = moment.prepare_cached(
-        "SELECT a.segment, a.offset, a.length, a.crc, a.body, d.attempts, d.expires_at
+        "SELECT a.segment, a.offset, a.length, a.crc, a.body, d.attempts, d.expires_at,
+           d.cancel_on_acknowledge
          FROM alert a JOIN delivery d ON d.alert = a.id AND d.sink = ?2 WHERE a.id = ?1",
     )?;
     let mut due = Vec::with_capacity(alerts.len());
@@ -36,8 +36,9 @@ pub(super) fn due(
                         alert: id(alert),
                         attempts: row.get(5)?,
                         expires_at: row.get::<_, Option<i64>>(6)?.map(UnixMillis),
+                        cancel_on_acknowledge: row.get(7)?,
                         body: row.get(4)?,
-                        frame: rows::frame(row)?,
+                        frame: frame(row)?,
                     })
                 })
                 .optional()?,
@@ -50,16 +51,19 @@ pub(super) fn due(
 pub(super) fn next_due(
     db: &Connection,
     sink: &str,
-    skip: &dyn Fn(AlertId) -> bool,
+    skip: &dyn Fn(AlertId, bool) -> bool,
 ) -> rusqlite::Result<Option<UnixMillis>> {
     let Some(sink) = sink_id(db, sink)? else {
         return Ok(None);
     };
-    let mut query =
-        db.prepare_cached("SELECT due_at, alert FROM queue WHERE sink = ?1 ORDER BY due_at, alert")?;
+    let mut query = db.prepare_cached(
+        "SELECT q.due_at, q.alert, d.cancel_on_acknowledge
+             FROM queue q CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+             WHERE q.sink = ?1 ORDER BY q.due_at, q.alert",
+    )?;
     let mut rows = query.query([sink])?;
     while let Some(row) = rows.next()? {
-        if !skip(id(row.get(1)?)) {
+        if !skip(id(row.get(1)?), row.get(2)?) {
             return Ok(Some(UnixMillis(row.get(0)?)));
         }
     }
@@ -72,10 +76,12 @@ fn alerts_due(
     sink: i64,
     (from, to): (i64, i64),
     limit: usize,
-    skip: &dyn Fn(AlertId) -> bool,
+    skip: &dyn Fn(AlertId, bool) -> bool,
 ) -> rusqlite::Result<Vec<i64>> {
     let mut query = db.prepare_cached(
-        "SELECT alert FROM queue WHERE sink = ?1 AND due_at BETWEEN ?2 AND ?3 ORDER BY due_at, alert",
+        "SELECT q.alert, d.cancel_on_acknowledge
+         FROM queue q CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+         WHERE q.sink = ?1 AND q.due_at BETWEEN ?2 AND ?3 ORDER BY q.due_at, q.alert",
     )?;
     let mut rows = query.query(params![sink, from, to])?;
     let mut alerts = Vec::new();
@@ -83,7 +89,7 @@ fn alerts_due(
         && let Some(row) = rows.next()?
     {
         let alert: i64 = row.get(0)?;
-        if !skip(id(alert)) {
+        if !skip(id(alert), row.get(1)?) {
             alerts.push(alert);
         }
     }

@@ -1,13 +1,14 @@
 //! Rows of the database as they come out of queries.
 
-use std::collections::BTreeMap;
-
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use watchpost_core::{DeliveryState, UnixMillis};
 
-use super::{Counts, DeliveryRow, StoredAlert, state_of};
-use crate::StoreError;
+use super::{Counts, Delivery, DeliveryRow, StoredAlert};
+use crate::codec::{count, frame, id, state_column, state_of};
 use crate::frames::FrameRef;
+use crate::selection::Condition;
+use crate::{Selection, StoreError};
 
 /// A [`StoredAlert`] whose document has not been looked into.
 pub(super) struct StoredRow {
@@ -74,37 +75,18 @@ pub(super) fn alerts(
     Ok(found)
 }
 
-/// The frame of a row that begins with segment, offset, length, crc.
-pub(super) fn frame(row: &Row<'_>) -> rusqlite::Result<Option<FrameRef>> {
-    let (Some(offset), Some(length), Some(crc)) = (row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?)
-    else {
-        return Ok(None);
-    };
-    let offset = u64::try_from(offset).unwrap_or(0);
-    Ok(Some(FrameRef {
-        segment: row.get(0)?,
-        offset,
-        length,
-        crc,
-    }))
-}
-
 pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
     let moment = db.transaction()?;
-    let number = |row: &Row<'_>, column: usize| row.get(column).map(|n: i64| u64::try_from(n).unwrap_or(0));
     let (alerts, frame_bytes) = moment
         .prepare_cached("SELECT sum(alerts), sum(bytes) FROM segment")?
-        .query_row([], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+        .query_row([], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
+    let columns = DeliveryState::ALL.map(state_column).join(", ");
     let deliveries = moment
-        .prepare_cached("SELECT name, pending, delivered, dead, expired FROM sink")?
+        .prepare_cached(&format!("SELECT name, {columns} FROM sink"))?
         .query_map([], |row| {
-            let states = BTreeMap::from([
-                (DeliveryState::Pending, number(row, 1)?),
-                (DeliveryState::Delivered, number(row, 2)?),
-                (DeliveryState::Dead, number(row, 3)?),
-                (DeliveryState::Expired, number(row, 4)?),
-            ]);
-            Ok((row.get(0)?, states))
+            let states = DeliveryState::ALL.into_iter().zip(1..);
+            let states = states.map(|(state, column)| Ok((state, count(row, column)?)));
+            Ok((row.get(0)?, states.collect::<rusqlite::Result<_>>()?))
         })?
         .collect::<Result<_, _>>()?;
     Ok(Counts {
@@ -114,8 +96,32 @@ pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
     })
 }
 
+/// See [`super::Reader::deliveries`].
+pub(super) fn deliveries(
+    db: &Connection,
+    selection: &Selection,
+    limit: u32,
+) -> rusqlite::Result<Vec<Delivery>> {
+    let (condition, mut values) = Condition::of(selection).parts();
+    values.push(Value::from(limit));
+    // The order of the primary key, so that nothing is sorted.
+    let mut query = db.prepare(&format!(
+        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error, d.alert
+         FROM delivery d CROSS JOIN sink s ON s.id = d.sink WHERE {condition}
+         ORDER BY d.alert DESC, d.sink DESC LIMIT ?"
+    ))?;
+    query
+        .query_map(params_from_iter(values), |row| {
+            Ok(Delivery {
+                alert: id(row.get(7)?),
+                row: delivery(row)?,
+            })
+        })?
+        .collect()
+}
+
 /// A delivery out of a row that begins with the sink's name and goes on with the columns of `delivery`.
-pub(crate) fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(UnixMillis));
     let state = state_of(row.get(1)?);
     Ok(DeliveryRow {

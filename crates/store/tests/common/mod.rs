@@ -8,7 +8,9 @@ use watchpost_core::{
     Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Picture, PlannedDelivery, UnixMillis,
     VisionGuard,
 };
-use watchpost_store::{Arrival, Batch, DeliveryUpdate, Reader, Receipt, Retention, Store, StoreOptions};
+use watchpost_store::{
+    Arrival, Batch, DeliveryUpdate, OperatorAct, Reader, Receipt, Retention, Store, StoreOptions,
+};
 
 /// Time of the first alert of a test, in milliseconds since 1970.
 pub(crate) const START_MS: i64 = 1_795_396_590_000;
@@ -61,6 +63,7 @@ pub(crate) fn arrival(id: AlertId, sinks: &[&str]) -> Arrival {
     let planned = |&sink: &&str| PlannedDelivery {
         sink: sink.into(),
         expires_at: None,
+        cancel_on_acknowledge: false,
     };
     Arrival {
         alert,
@@ -118,6 +121,22 @@ pub(crate) fn updates(updates: Vec<DeliveryUpdate>) -> Batch {
     }
 }
 
+/// Performs what an operator wants, with all that is left of it; returns how many rows were changed.
+pub(crate) fn perform(store: &mut Store, act: OperatorAct, now: UnixMillis) -> u64 {
+    let (mut changed, mut next) = (0, Some(act));
+    while let Some(act) = next {
+        let performed = store.perform(&act, now).unwrap();
+        changed += performed.changed;
+        next = performed.rest;
+    }
+    changed
+}
+
+/// Takes an alert off the live list; whether there was one.
+pub(crate) fn dismiss(store: &mut Store, alert: AlertId, now: UnixMillis) -> bool {
+    perform(store, OperatorAct::Dismiss { alert, by: None }, now) == 1
+}
+
 /// Commits alerts of which none is a duplicate.
 pub(crate) fn store_all(store: &mut Store, new: Vec<Arrival>) {
     let receipts = store.commit(&arrivals(new)).unwrap();
@@ -125,7 +144,7 @@ pub(crate) fn store_all(store: &mut Store, new: Vec<Arrival>) {
 }
 
 pub(crate) fn due(reader: &mut Reader, sink: &str, now: UnixMillis, limit: usize) -> Vec<AlertId> {
-    let due = reader.due(sink, now, limit, &|_| false).unwrap();
+    let due = reader.due(sink, now, limit, &|_, _| false).unwrap();
     due.iter().map(|due| due.alert).collect()
 }
 

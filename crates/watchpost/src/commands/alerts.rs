@@ -86,15 +86,23 @@ pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
             }
             AlertsCommand::Show { id, picture } => show(&hub, *id, picture.as_deref(), args.json).await,
             AlertsCommand::Dismiss { id } => {
-                hub.post(&format!("/v1/alerts/{id}/dismiss")).await?;
-                Ok(out::line(format_args!("alert {id} is dismissed"))?)
+                let done = format!("alert {id} is dismissed");
+                command(&hub, &format!("/v1/alerts/{id}/dismiss"), &done, args.json).await
             }
             AlertsCommand::Clear => {
-                hub.post("/v1/alerts/clear").await?;
-                Ok(out::line("the live list is empty")?)
+                command(&hub, "/v1/alerts/clear", "the live list is empty", args.json).await
             }
         }
     })
+}
+
+/// Has something done, and says what was done, or that it is recorded later.
+async fn command(hub: &HubClient, path: &str, done: &str, json: bool) -> anyhow::Result<()> {
+    match hub.post(path).await? {
+        Some(deferred) if json => out::json(&deferred),
+        Some(deferred) => Ok(out::line(deferred.deferred)?),
+        None => Ok(out::line(done)?),
+    }
 }
 
 impl Which {

@@ -33,7 +33,7 @@ enum DeliveriesCommand {
         /// The alert's number.
         alert: AlertId,
     },
-    /// Make deliveries again at once that are dead or expired or wait for a retry, however old they are.
+    /// Make deliveries again at once that are dead, dropped or expired, or wait for a retry, however old they are.
     Retry {
         #[command(flatten)]
         which: WhichOrAll,
@@ -55,7 +55,7 @@ struct Which {
     /// Those to this sink.
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Those in this state: pending, delivered, dead (dead-lettered or dropped) or expired.
+    /// Those in this state: pending, delivered, dead, expired or dropped.
     #[arg(long, value_parser = values::word::<DeliveryState>)]
     state: Option<DeliveryState>,
     /// Those of alerts that came in at this time or later: `2026-11-23T18:00:00Z`, or `2h` for two hours ago.
@@ -169,6 +169,9 @@ async fn change(
     let changed: Changed = hub.post_with(&format!("/v1/deliveries/{verb}"), &query).await?;
     if json {
         return out::json(&changed);
+    }
+    if let Some(deferred) = changed.deferred {
+        return Ok(out::line(deferred)?);
     }
     let deliveries = out::count(changed.changed, "delivery");
     Ok(out::line(format_args!("{deliveries} {done}"))?)

@@ -133,11 +133,12 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
         out::line(format_args!("  cannot deliver since {since}; tried next {next}"))?;
     }
     out::line(format_args!(
-        "  {} delivered, {} pending, {} dead, {} expired; {}",
+        "  {} delivered, {} pending, {} dead, {} expired, {} dropped; {}",
         count(DeliveryState::Delivered),
         count(DeliveryState::Pending),
         count(DeliveryState::Dead),
         count(DeliveryState::Expired),
+        count(DeliveryState::Dropped),
         out::count(sink.crashes, "crash")
     ))?;
     Ok(())

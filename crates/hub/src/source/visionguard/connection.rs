@@ -21,6 +21,7 @@ use watchpost_core::{
 };
 use watchpost_visionguard::{Backend, PictureLimits, outgoing};
 
+use self::messages::WriteBackDue;
 pub(crate) use self::messages::unanswered;
 use super::super::{Admission, Alarm, IncomingAlert, LastFailure, LinkCounters, Outage, SourceParts};
 use super::api::Api;
@@ -165,8 +166,8 @@ impl Connection {
             }));
         }
         if let Some(pass) = self.write_back.begin(&self.context, open_for.is_some()) {
-            ctx.spawn(pass.into_actor(self).map(|(), this, ctx| {
-                this.write_back.finish(this.context.clock.now());
+            ctx.spawn(pass.into_actor(self).map(|next_due, this, ctx| {
+                this.write_back.finish(this.context.clock, next_due);
                 this.arm(ctx);
             }));
         }
@@ -407,6 +408,11 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        let woken = self.context.store.write_backs();
+        ctx.add_message_stream(futures_util::stream::unfold(woken, |mut woken| async move {
+            woken.changed().await.ok()?;
+            Some((WriteBackDue, woken))
+        }));
         self.step(LinkEvent::Start, ctx);
     }
 

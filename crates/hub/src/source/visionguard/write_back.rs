@@ -4,16 +4,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, PassSchedule, UnixMillis, WriteBackRetry};
-use watchpost_store::WriteBack as Due;
+use watchpost_store::{WriteBack as Due, WriteBackResult};
 
 use super::context::ConnectionContext;
 use super::credentials::Session;
+use crate::clock::Clock;
 
-/// How often the store is asked.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// The shortest wait for what is due: the results of a pass are on their way to the store, or the backend cannot be asked.
+const MIN_WAIT: Duration = Duration::from_secs(2);
 
 /// Records that one pass changes.
 const MAX_AT_ONCE: u32 = 16;
@@ -27,8 +27,13 @@ pub(super) struct WriteBack {
 impl WriteBack {
     pub(super) fn new(enabled: bool, now: MonotonicTime) -> Self {
         let mut schedule = PassSchedule::new(enabled);
-        schedule.request(now, INTERVAL);
+        schedule.request(now, Duration::ZERO);
         Self { schedule }
+    }
+
+    /// The store has something that may be due.
+    pub(super) fn woken(&mut self, now: MonotonicTime) {
+        self.schedule.request(now, Duration::ZERO);
     }
 
     /// When [`Self::begin`] is to be called.
@@ -41,17 +46,20 @@ impl WriteBack {
         &mut self,
         context: &Rc<ConnectionContext>,
         open: bool,
-    ) -> Option<impl Future<Output = ()> + use<>> {
+    ) -> Option<impl Future<Output = Option<UnixMillis>> + use<>> {
         if !self.schedule.begin(context.clock.now()) {
             return None;
         }
         Some(pass(Rc::clone(context), open))
     }
 
-    /// The pass has ended.
-    pub(super) fn finish(&mut self, now: MonotonicTime) {
+    /// The pass has ended. `next_due` is when the next report is due, as far as a time decides that.
+    pub(super) fn finish(&mut self, clock: Clock, next_due: Option<UnixMillis>) {
         self.schedule.finish();
-        self.schedule.request(now, INTERVAL);
+        if let Some(at) = next_due {
+            let wait = u64::try_from(at.0 - clock.unix().0).map_or(Duration::ZERO, Duration::from_millis);
+            self.schedule.request(clock.now(), wait.max(MIN_WAIT));
+        }
     }
 
     /// There will be no pass any more.
@@ -60,24 +68,34 @@ impl WriteBack {
     }
 }
 
-async fn pass(context: Rc<ConnectionContext>, open: bool) {
-    let (readers, name, now) = (
-        context.readers.clone(),
-        context.name().to_owned(),
-        context.clock.unix(),
-    );
-    let due = spawn_blocking(move || readers.current(None)?.write_backs(&name, now, MAX_AT_ONCE));
-    let due = match due.await {
-        Ok(Ok(due)) if !due.is_empty() => due,
-        Ok(Err(e)) => return context.store.suspect(&e),
-        _ => return,
-    };
+/// Reports what is due. Returns when the next report is due.
+async fn pass(context: Rc<ConnectionContext>, open: bool) -> Option<UnixMillis> {
+    let (name, now) = (context.name().to_owned(), context.clock.unix());
+    let reports = context
+        .readers
+        .read(move |reader| reader.write_backs(&name, now, MAX_AT_ONCE));
+    match reports.await {
+        Ok(due) => report(&context, open, due).await,
+        Err(e) => context.store.suspect_read(&e),
+    }
+    let name = context.name().to_owned();
+    let next = context.readers.read(move |reader| reader.next_write_back(&name));
+    next.await.unwrap_or_else(|e| {
+        context.store.suspect_read(&e);
+        Some(context.clock.unix())
+    })
+}
+
+async fn report(context: &ConnectionContext, open: bool, due: Vec<Due>) {
+    if due.is_empty() {
+        return;
+    }
     let Some(session) = context.session(open).await else {
         return;
     };
     for item in due {
-        let outcome = acknowledge(&context, &session, &item.anomaly_id).await;
-        let again_at = match outcome {
+        let outcome = acknowledge(context, &session, &item.anomaly_id).await;
+        let retry_at = match outcome {
             Ok(()) => None,
             Err(e) => {
                 if e.kind == FailureKind::Unauthorized {
@@ -88,7 +106,10 @@ async fn pass(context: Rc<ConnectionContext>, open: bool) {
                 again_at(retry, context.clock.unix())
             }
         };
-        context.store.written_back(item.alert, again_at);
+        context.store.written_back(WriteBackResult {
+            alert: item.alert,
+            retry_at,
+        });
     }
 }
 

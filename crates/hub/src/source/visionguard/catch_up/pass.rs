@@ -72,7 +72,7 @@ impl Pass {
     pub(super) async fn run(self) -> Result<PassReport, PassError> {
         let name = self.context.name().to_owned();
         let checkpoint = self
-            .read(move |reader| reader.horizon(&name))
+            .read(move |reader| reader.checkpoint(&name))
             .await?
             .map(Checkpoint);
         let mut report = PassReport::default();
@@ -105,7 +105,7 @@ impl Pass {
         if let Some(known_to) = known_to.filter(|_| report.unreadable.is_empty() && !report.incomplete)
             && let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to)
         {
-            self.context.store.horizon(self.context.name(), at);
+            self.context.store.checkpoint(self.context.name(), at);
         }
         Ok(report)
     }
@@ -232,7 +232,7 @@ fn compare(
         return Ok(Reconciled::default());
     };
     let mut unmatched = Vec::new();
-    for alert in reader.unrecorded(connection, from, to)? {
+    for alert in reader.unmatched(connection, from, to)? {
         let of_a_place = alert
             .anomaly_id
             .as_deref()

@@ -34,6 +34,20 @@ impl Handler<Beat> for Connection {
     }
 }
 
+/// The store has something that may be due to be reported to the backend.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct WriteBackDue;
+
+impl Handler<WriteBackDue> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: WriteBackDue, ctx: &mut Self::Context) {
+        self.write_back.woken(self.context.clock.now());
+        self.arm(ctx);
+    }
+}
+
 impl Handler<Missed> for Connection {
     type Result = MessageResult<Missed>;
 

@@ -17,7 +17,7 @@ use watchpost_core::AlertIds;
 use super::*;
 use crate::clock::Clock;
 use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
-use crate::store::{Accept, Command, Receipt, Stored, StoredAs};
+use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
 use crate::store::{Readers, StoreHandle};
 
 /// What the in-memory socket holds in each direction, in bytes.
@@ -109,8 +109,8 @@ impl Rig {
         let (mut alerts, mut events) = (Vec::new(), Vec::new());
         for command in self.store.try_iter() {
             match command {
-                Command::Accept(accept) => alerts.push(*accept),
-                Command::Raise(event) => events.push(event),
+                Command::Join(Join::Accept(accept)) => alerts.push(*accept),
+                Command::Join(Join::Raise(event)) => events.push(event),
                 other => panic!("not expected of a connection: {other:?}"),
             }
         }
@@ -256,7 +256,7 @@ async fn a_socket_that_ends_is_followed_by_an_attempt_and_an_outage_is_reported_
     let events: Vec<_> = rig
         .store
         .try_iter()
-        .filter(|command| matches!(command, Command::Raise(HubEvent::LinkLost { .. })))
+        .filter(|command| matches!(command, Command::Join(Join::Raise(HubEvent::LinkLost { .. }))))
         .collect();
     assert_eq!(events.len(), 1, "{events:?}");
 }

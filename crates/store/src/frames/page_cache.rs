@@ -14,32 +14,32 @@ use rustix::fs::{Advice, fadvise};
 /// Without a limit each new picture takes memory that is not in any cache of the processor, on a virtual machine even
 /// memory that the host has to find first: that made copying 200 KB pictures four times slower. And the memory of a
 /// small machine is better left to others.
-const WARM_BYTES: u64 = 64 << 20;
+const CACHED_BYTES: u64 = 64 << 20;
 
 /// What was written and is on disk, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Warm {
-    stretches: VecDeque<Stretch>,
+pub(crate) struct PageCacheWindow {
+    ranges: VecDeque<Range>,
     bytes: u64,
 }
 
 /// A part of a file.
 #[derive(Clone, Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct Range {
     pub(crate) file: Arc<File>,
     pub(crate) offset: u64,
     pub(crate) length: u64,
 }
 
-impl Warm {
-    /// Adds what has come to the disk, and gives up the oldest beyond the limit.
-    pub(crate) fn add(&mut self, stretches: impl Iterator<Item = Stretch>) {
-        for stretch in stretches {
-            self.bytes += stretch.length;
-            self.stretches.push_back(stretch);
+impl PageCacheWindow {
+    /// Adds what has come to the disk, and lets go of the oldest beyond the limit.
+    pub(crate) fn add(&mut self, ranges: impl Iterator<Item = Range>) {
+        for range in ranges {
+            self.bytes += range.length;
+            self.ranges.push_back(range);
         }
-        while self.bytes > WARM_BYTES
-            && let Some(oldest) = self.stretches.pop_front()
+        while self.bytes > CACHED_BYTES
+            && let Some(oldest) = self.ranges.pop_front()
         {
             self.bytes -= oldest.length;
             // Clean pages of the page cache are let go. It is an advice: nothing depends on it.

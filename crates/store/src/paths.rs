@@ -8,12 +8,12 @@ use crate::StoreError;
 
 /// The files of one store. Knows what they are called, not what is in them.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct StorePaths {
     /// The data directory.
     pub(crate) dir: PathBuf,
 }
 
-impl Place {
+impl StorePaths {
     pub(crate) fn database(&self) -> PathBuf {
         self.dir.join("watchpost.db")
     }
@@ -31,7 +31,7 @@ impl Place {
         self.dir.join("store.lock")
     }
 
-    /// Its presence asks the next start to look through the whole database.
+    /// Its presence asks the next start to check the integrity of the whole database.
     pub(crate) fn suspicion(&self) -> PathBuf {
         self.dir.join("watchpost.db.suspect")
     }

@@ -1,0 +1,158 @@
+//! What the writer thread is asked for, in three kinds.
+//!
+//! What **joins a batch** waits for nothing but its commit. What an **operator** wants is a transaction of its own,
+//! between two commits. What **controls** the thread touches no data. While a commit is retried the thread only takes
+//! note of what comes in ([`super::intake`]): none of the three can make it commit something else meanwhile.
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use watchpost_core::{Alert, AlertId, HubEvent, UnixMillis};
+use watchpost_store::{Annotation, DeliveryUpdate, OperatorAct, StoreError, WriteBackResult};
+
+use crate::notifier::StopHold;
+
+/// A command to the writer thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Goes with the next commit.
+    Join(Join),
+    /// Is carried out between two commits, in its turn.
+    Operator(OperatorCommand),
+    /// Concerns the thread itself.
+    Control(Control),
+}
+
+/// What goes into a batch. Everything accepted before it is on disk no later.
+#[derive(Debug)]
+pub(crate) enum Join {
+    /// Store and route an alert.
+    Accept(Box<Accept>),
+    /// Store and route an internal event.
+    Raise(HubEvent),
+    /// Record what became of deliveries.
+    RecordOutcomes(RecordOutcomes),
+    /// Everything that waits for a retry at this sink is due now.
+    ReleaseRetries {
+        /// Its name.
+        sink: String,
+        /// Informed when that is on disk.
+        reply: Recipient<Released>,
+    },
+    /// What has become known of an alert.
+    Annotate(Annotation),
+    /// The backend's records until then, by its clock, are known.
+    Checkpoint {
+        /// Name of the connection.
+        connection: String,
+        /// The high-water mark.
+        at: UnixMillis,
+    },
+    /// What became of an attempt to report a dismissal to the backend.
+    WrittenBack(WriteBackResult),
+}
+
+/// An alert on its way into the store.
+#[derive(Debug)]
+pub(crate) struct Accept {
+    pub(crate) alert: Alert,
+    pub(crate) frame: Option<Vec<u8>>,
+    /// The message that acknowledges it, given back with the receipt; `None` for what did not come over the socket.
+    pub(crate) ack: Option<String>,
+    /// What it counts for in the connection's buffer, given back with the receipt.
+    pub(crate) bytes: usize,
+    /// Who waits for the receipt.
+    pub(crate) reply: Recipient<Stored>,
+}
+
+/// These alerts have been dealt with.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stored {
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+/// What became of one [`Accept`].
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) ack: Option<String>,
+    pub(crate) bytes: usize,
+    pub(crate) outcome: StoredAs,
+}
+
+/// Whether an alert is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoredAs {
+    /// It is.
+    New,
+    /// It was already, as this alert.
+    Duplicate {
+        /// Which.
+        of: AlertId,
+    },
+    /// It is not, and the hub stops before it could be.
+    Lost,
+}
+
+/// What became of some deliveries of one sink.
+#[derive(Debug)]
+pub(crate) struct RecordOutcomes {
+    pub(crate) updates: Vec<DeliveryUpdate>,
+    /// Informed when the updates are on disk: until then the store still shows the deliveries as pending.
+    pub(crate) reply: Recipient<Recorded>,
+}
+
+/// The store no longer shows these deliveries as they were.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Recorded {
+    pub(crate) alerts: Vec<AlertId>,
+}
+
+/// What waited for a retry is due.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Released;
+
+/// What an operator wants done, or a person at a device.
+#[derive(Debug)]
+pub(crate) struct OperatorCommand {
+    pub(crate) act: OperatorAct,
+    /// Keeps what it covers from being delivered until it is recorded.
+    pub(crate) hold: Option<StopHold>,
+    /// Who waits for the answer; `None` once it was given.
+    pub(crate) done: Option<oneshot::Sender<Answer>>,
+    /// Rows changed by the transactions so far: a large change takes several.
+    pub(crate) changed: u64,
+}
+
+/// What became of an [`OperatorCommand`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It is on disk. So many alerts or deliveries were changed.
+    Recorded(u64),
+    /// What had to stop is stopped. It is recorded when the store can be written.
+    Deferred,
+    /// It cannot be recorded.
+    Failed(StoreError),
+    /// Too many commands wait for a store that cannot be written.
+    Refused,
+}
+
+impl OperatorCommand {
+    /// Answers, if nothing was answered yet.
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        if let Some(done) = self.done.take() {
+            // Who asked may have gone.
+            let _ = done.send(answer);
+        }
+    }
+}
+
+/// What concerns the writer thread itself.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// A reader has met damage: check the integrity of the store.
+    CheckIntegrity,
+    /// Commit what is queued and end. The sender is used when that is done.
+    Stop(oneshot::Sender<()>),
+}

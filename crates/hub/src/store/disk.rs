@@ -1,0 +1,171 @@
+//! The store as the writer thread uses it: what fails is tried until it works. Meanwhile the [`Intake`] takes note of
+//! what comes in, and nothing else is written.
+
+use std::time::Duration;
+
+use tracing::error;
+use watchpost_core::{HubEvent, MonotonicTime, UnixMillis};
+use watchpost_store::{OpenReport, RetentionReport, StoreError};
+
+use super::intake::Intake;
+use super::readers::Readers;
+use super::state::StoreState;
+use super::storage::Storage;
+use crate::clock::Clock;
+
+/// How long to wait before a failed transaction is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The integrity is checked no more often than this because a reader has met damage: nothing is stored meanwhile.
+const CHECK_INTERVAL: Duration = Duration::from_secs(300);
+
+/// A time in which a transaction fails again and again.
+struct Outage {
+    since: MonotonicTime,
+    /// What was wrong first.
+    what: String,
+    /// Times the store was opened once more.
+    reopened: u32,
+    /// It was closed for that and could not be opened again.
+    closed: bool,
+}
+
+/// The disk. Only the writer thread has it.
+pub(super) struct Disk {
+    storage: Box<dyn Storage>,
+    readers: Readers,
+    state: StoreState,
+    clock: Clock,
+    /// When the integrity was last checked because a reader had met damage.
+    checked: Option<MonotonicTime>,
+}
+
+impl Disk {
+    pub(super) fn new(storage: Box<dyn Storage>, readers: Readers, state: StoreState, clock: Clock) -> Self {
+        Self {
+            storage,
+            readers,
+            state,
+            clock,
+            checked: None,
+        }
+    }
+
+    /// Tries until it works, since a full disk is emptied and a read-only one mounted again some day, and a damaged
+    /// database is replaced. `None` when the hub was told to stop before. `never` says of which errors waiting will
+    /// not help.
+    pub(super) fn with_retry<T>(
+        &mut self,
+        intake: &mut Intake,
+        never: impl Fn(&StoreError) -> bool,
+        mut transaction: impl FnMut(&mut dyn Storage) -> Result<T, StoreError>,
+        mut failed_first: impl FnMut(),
+    ) -> Option<Result<T, StoreError>> {
+        let mut outage = None;
+        loop {
+            let error = match transaction(&mut *self.storage) {
+                Ok(done) => {
+                    self.recovered(outage, intake);
+                    return Some(Ok(done));
+                }
+                Err(error) if outage.is_none() && never(&error) => return Some(Err(error)),
+                Err(error) => error,
+            };
+            if outage.is_none() {
+                intake.set_failing(true);
+                failed_first();
+            }
+            let outage = outage.get_or_insert_with(|| Outage {
+                since: self.clock.now(),
+                what: error.to_string(),
+                reopened: 0,
+                closed: false,
+            });
+            self.report(&error);
+            if (error.is_corruption() || outage.closed) && self.replace(&error, outage, intake) {
+                continue;
+            }
+            if intake.is_ending() {
+                return None;
+            }
+            intake.wait(RETRY_INTERVAL);
+        }
+    }
+
+    /// Opens the store once more, which quarantines it if it is damaged. If it seems sound and the same transaction
+    /// fails once more, it is quarantined in any case, but only once: a disk that damages what it is given will not be
+    /// better the next time. Returns whether there is a store to try again with at once.
+    fn replace(&mut self, error: &StoreError, outage: &mut Outage, intake: &mut Intake) -> bool {
+        let outcome = match outage.reopened {
+            0 => self.storage.reopen(),
+            1 => self.storage.recreate(error),
+            _ => return false,
+        };
+        match outcome {
+            Ok(report) => {
+                (outage.reopened, outage.closed) = (outage.reopened + 1, false);
+                self.reopened(&report, intake);
+                true
+            }
+            Err(error) => {
+                outage.closed = true;
+                self.report(&error);
+                false
+            }
+        }
+    }
+
+    /// Opens the store once more because a reader has met damage, unless that was done a short while ago.
+    pub(super) fn check_integrity(&mut self, intake: &mut Intake) {
+        let now = self.clock.now();
+        if self.checked.is_some_and(|last| now.since(last) < CHECK_INTERVAL) {
+            return;
+        }
+        self.checked = Some(now);
+        self.reopen(intake);
+    }
+
+    /// Opens the store once more, with a check of its integrity.
+    pub(super) fn reopen(&mut self, intake: &mut Intake) {
+        match self.storage.reopen() {
+            Ok(report) => self.reopened(&report, intake),
+            // Whatever it is, the next commit meets it and deals with it.
+            Err(error) => self.report(&error),
+        }
+    }
+
+    /// Removes what retention allows to remove, a bounded part of it.
+    pub(super) fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
+        self.storage.retain(now)
+    }
+
+    fn reopened(&mut self, report: &OpenReport, intake: &mut Intake) {
+        if report.quarantined.is_some() {
+            self.readers.outdate();
+            let what = report.summary().unwrap_or_default();
+            intake.raise(HubEvent::StoreReplaced { what });
+        }
+    }
+
+    fn recovered(&mut self, outage: Option<Outage>, intake: &mut Intake) {
+        let Some(Outage { since, what, .. }) = outage else {
+            return;
+        };
+        intake.set_failing(false);
+        self.state.set_trouble(None);
+        let seconds = self.clock.now().since(since).as_secs();
+        intake.raise(HubEvent::StoreRecovered {
+            trouble: what,
+            seconds,
+        });
+    }
+
+    /// Logs what keeps the store from storing, once.
+    fn report(&self, error: &StoreError) {
+        let trouble = error.to_string();
+        if self.state.trouble().as_ref() != Some(&trouble) {
+            error!("alerts cannot be stored and are not acknowledged: {trouble}");
+            self.state.set_trouble(Some(trouble));
+        }
+    }
+}

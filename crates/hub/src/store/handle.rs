@@ -1,0 +1,162 @@
+//! The handle to the writer thread, which the hot path uses directly. It stays valid when the thread is restarted.
+
+use std::sync::mpsc;
+
+use actix::prelude::*;
+use tokio::sync::{oneshot, watch};
+use watchpost_core::{AlertId, HubEvent, UnixMillis};
+use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
+
+use super::command::{Accept, Answer, Command, Control, Join, OperatorCommand, RecordOutcomes, Released};
+use super::readers::ReadError;
+use crate::notifier::{SinkNotifiers, StopHold, StopRequest, WriteBackNotifier};
+
+/// A handle to the writer thread.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreHandle {
+    commands: mpsc::Sender<Command>,
+    notifiers: SinkNotifiers,
+    write_backs: WriteBackNotifier,
+}
+
+impl StoreHandle {
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        notifiers: SinkNotifiers,
+        write_backs: WriteBackNotifier,
+    ) -> Self {
+        Self {
+            commands,
+            notifiers,
+            write_backs,
+        }
+    }
+
+    /// Wakes when something to report to a backend may have become due in the store. What waits for a time is not
+    /// announced: see [`watchpost_store::Reader::next_write_back`].
+    pub(crate) fn write_backs(&self) -> watch::Receiver<()> {
+        self.write_backs.subscribe()
+    }
+
+    /// Hands over an alert. The sender learns its fate from a [`super::Stored`].
+    pub(crate) fn accept(&self, accept: Accept) {
+        self.join(Join::Accept(Box::new(accept)));
+    }
+
+    /// Has something noted with an alert.
+    pub(crate) fn annotate(&self, annotation: Annotation) {
+        self.join(Join::Annotate(annotation));
+    }
+
+    /// See [`Join::Checkpoint`].
+    pub(crate) fn checkpoint(&self, connection: &str, at: UnixMillis) {
+        let connection = connection.to_owned();
+        self.join(Join::Checkpoint { connection, at });
+    }
+
+    /// See [`Join::WrittenBack`].
+    pub(crate) fn written_back(&self, result: WriteBackResult) {
+        self.join(Join::WrittenBack(result));
+    }
+
+    /// Has an internal event stored and routed, like an alert without a receipt.
+    pub(crate) fn raise(&self, event: HubEvent) {
+        self.join(Join::Raise(event));
+    }
+
+    /// Records outcomes, without hurry: they piggyback on the next commit.
+    pub(crate) fn record_outcomes(&self, outcomes: RecordOutcomes) {
+        self.join(Join::RecordOutcomes(outcomes));
+    }
+
+    /// See [`Join::ReleaseRetries`].
+    pub(crate) fn release_retries(&self, sink: &str, reply: Recipient<Released>) {
+        let sink = sink.to_owned();
+        self.join(Join::ReleaseRetries { sink, reply });
+    }
+
+    /// Has the store's integrity checked if this error of a reader speaks of damage.
+    pub(crate) fn suspect(&self, error: &StoreError) {
+        if error.is_corruption() {
+            self.send(Command::Control(Control::CheckIntegrity));
+        }
+    }
+
+    /// See [`Self::suspect`].
+    pub(crate) fn suspect_read(&self, error: &ReadError) {
+        if let ReadError::Store(error) = error {
+            self.suspect(error);
+        }
+    }
+
+    /// Takes an alert off the live list and stops what is cancelled by that. `None` when the writer has ended.
+    pub(crate) async fn dismiss(&self, alert: AlertId) -> Option<Answer> {
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), None);
+        self.operate(OperatorAct::Dismiss { alert, by: None }, Some(hold))
+            .await
+            .ok()
+    }
+
+    /// Takes an alert off the live list, as a person has acknowledged it at this sink, which is not stopped.
+    pub(crate) fn acknowledged_at(&self, alert: AlertId, sink: &str) {
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), Some(sink));
+        let by = Some(sink.to_owned());
+        drop(self.operate(OperatorAct::Dismiss { alert, by }, Some(hold)));
+    }
+
+    /// Empties the live list and stops what is cancelled by that. `None` when the writer has ended.
+    pub(crate) async fn clear(&self) -> Option<Answer> {
+        let hold = self.notifiers.stop(&StopRequest::Cleared, None);
+        self.operate(OperatorAct::Clear, Some(hold)).await.ok()
+    }
+
+    /// Has deliveries made again, at once. `None` when the writer has ended.
+    pub(crate) async fn retry_deliveries(&self, selection: Selection) -> Option<Answer> {
+        self.operate(OperatorAct::Retry(selection), None).await.ok()
+    }
+
+    /// Drops deliveries, and stops those in flight. `None` when the writer has ended.
+    pub(crate) async fn drop_deliveries(&self, selection: Selection) -> Option<Answer> {
+        let hold = self
+            .notifiers
+            .stop(&StopRequest::Dropped(selection.clone()), None);
+        self.operate(OperatorAct::Drop(selection), Some(hold)).await.ok()
+    }
+
+    /// Ends the writer when everything queued is on disk.
+    pub(crate) async fn stop(&self) {
+        let (done, ended) = oneshot::channel();
+        self.send(Command::Control(Control::Stop(done)));
+        let _ = ended.await;
+    }
+
+    fn operate(&self, act: OperatorAct, hold: Option<StopHold>) -> oneshot::Receiver<Answer> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Operator(OperatorCommand {
+            act,
+            hold,
+            done: Some(done),
+            changed: 0,
+        }));
+        answer
+    }
+
+    fn join(&self, join: Join) {
+        self.send(Command::Join(join));
+    }
+
+    fn send(&self, command: Command) {
+        // Fails only when the writer has ended, which it does last of all.
+        let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(test)]
+impl StoreHandle {
+    /// A handle whose commands a test takes instead of a writer.
+    pub(crate) fn detached() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel();
+        let handle = Self::new(commands, SinkNotifiers::default(), WriteBackNotifier::new());
+        (handle, receiver)
+    }
+}

@@ -1,0 +1,167 @@
+//! One batch from the queue to the disk, with everybody who waits for it.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use tokio::sync::broadcast;
+use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, Router};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate};
+
+use super::command::{Accept, Join, Receipt, RecordOutcomes, Recorded, Released, Stored, StoredAs};
+use crate::live::LiveEvent;
+use crate::notifier::{SinkNotifiers, WriteBackNotifier};
+use crate::stamp::Stamp;
+
+/// Who waits for the receipt of an alert.
+struct PendingAck {
+    ack: Option<String>,
+    bytes: usize,
+    reply: Recipient<Stored>,
+}
+
+/// A batch that is being committed.
+#[derive(Default)]
+pub(super) struct InHand {
+    batch: Batch,
+    /// For each arrival of the batch, in the same order; `None` for internal events.
+    acks: Vec<Option<PendingAck>>,
+    outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
+    release_waiters: Vec<Recipient<Released>>,
+}
+
+impl InHand {
+    /// Plans the deliveries of what has gathered. `event` makes an alert of an internal event.
+    pub(super) fn new(
+        joins: Vec<Join>,
+        router: &Router,
+        stamp: &Stamp,
+        event: impl Fn(HubEvent) -> Alert,
+    ) -> Self {
+        let mut in_hand = Self::default();
+        for join in joins {
+            match join {
+                Join::Accept(accept) => {
+                    let Accept {
+                        alert,
+                        frame,
+                        ack,
+                        bytes,
+                        reply,
+                    } = *accept;
+                    in_hand.arrival(alert, frame, router, stamp);
+                    in_hand.acks.push(Some(PendingAck { ack, bytes, reply }));
+                }
+                Join::Raise(raised) => {
+                    in_hand.arrival(event(raised), None, router, stamp);
+                    in_hand.acks.push(None);
+                }
+                Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
+                    let alerts = updates.iter().map(|update| update.alert).collect();
+                    in_hand.outcome_waiters.push((reply, alerts));
+                    in_hand.batch.updates.extend(updates);
+                }
+                Join::ReleaseRetries { sink, reply } => {
+                    in_hand.batch.release.push(sink);
+                    in_hand.release_waiters.push(reply);
+                }
+                Join::Annotate(annotation) => in_hand.batch.annotations.push(annotation),
+                Join::Checkpoint { connection, at } => in_hand.batch.checkpoints.push((connection, at)),
+                Join::WrittenBack(result) => in_hand.batch.write_backs.push(result),
+            }
+        }
+        in_hand
+    }
+
+    fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, router: &Router, stamp: &Stamp) {
+        stamp.apply(&mut alert);
+        let deliveries = router.plan(&alert);
+        self.batch.arrivals.push(Arrival {
+            alert,
+            frame,
+            deliveries,
+        });
+    }
+
+    pub(super) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// It is on disk: acknowledges it and wakes whoever has something to do now.
+    pub(super) fn committed(
+        self,
+        receipts: &[watchpost_store::Receipt],
+        notifiers: &SinkNotifiers,
+        write_backs: &WriteBackNotifier,
+        live: &broadcast::Sender<LiveEvent>,
+    ) {
+        let planned = self
+            .batch
+            .arrivals
+            .iter()
+            .flat_map(|arrival| &arrival.deliveries)
+            .map(|planned| &planned.sink);
+        for sink in planned.chain(&self.batch.release) {
+            if let Some(notifier) = notifiers.get(sink) {
+                notifier.notify();
+            }
+        }
+        // A dismissal waits until the backend's record of its alert is known.
+        if !self.batch.annotations.is_empty() {
+            write_backs.notify();
+        }
+        let outcomes = receipts.iter().map(|receipt| match receipt {
+            watchpost_store::Receipt::Stored => StoredAs::New,
+            watchpost_store::Receipt::Duplicate { of } => StoredAs::Duplicate { of: *of },
+        });
+        let pending = self.acks.into_iter().zip(outcomes);
+        send_receipts(pending.filter_map(|(ack, outcome)| Some((ack?, outcome))));
+        for (reply, alerts) in self.outcome_waiters {
+            reply.do_send(Recorded { alerts });
+        }
+        for reply in self.release_waiters {
+            reply.do_send(Released);
+        }
+        publish(self.batch, receipts, live);
+    }
+
+    /// It will not be stored, as the hub stops.
+    pub(super) fn lost(self) {
+        let pending = self.acks.into_iter().flatten();
+        send_receipts(pending.map(|ack| (ack, StoredAs::Lost)));
+    }
+}
+
+/// Sends each connection one message with all its receipts.
+fn send_receipts(outcomes: impl Iterator<Item = (PendingAck, StoredAs)>) {
+    let mut mail: Vec<(Recipient<Stored>, Vec<Receipt>)> = Vec::new();
+    for (PendingAck { ack, bytes, reply }, outcome) in outcomes {
+        let receipt = Receipt { ack, bytes, outcome };
+        match mail.iter_mut().find(|(to, _)| *to == reply) {
+            Some((_, receipts)) => receipts.push(receipt),
+            None => mail.push((reply, vec![receipt])),
+        }
+    }
+    for (to, receipts) in mail {
+        to.do_send(Stored { receipts });
+    }
+}
+
+/// Sends what has happened to whoever watches live.
+fn publish(batch: Batch, receipts: &[watchpost_store::Receipt], live: &broadcast::Sender<LiveEvent>) {
+    if live.receiver_count() == 0 {
+        return;
+    }
+    for (arrival, receipt) in batch.arrivals.into_iter().zip(receipts) {
+        if let watchpost_store::Receipt::Stored = receipt {
+            let _ = live.send(LiveEvent::Stored(Arc::new(arrival.alert)));
+        }
+    }
+    for DeliveryUpdate {
+        alert, sink, state, ..
+    } in batch.updates
+    {
+        if state != DeliveryState::Pending {
+            let _ = live.send(LiveEvent::Finished { alert, sink, state });
+        }
+    }
+}

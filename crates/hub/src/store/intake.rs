@@ -1,0 +1,132 @@
+//! Where commands reach the writer thread. It takes note of them and touches no store, so that it can go on doing so
+//! while a commit is retried.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use watchpost_core::{HubEvent, MonotonicTime};
+
+use super::command::{Command, Control, Join, OperatorCommand};
+use super::queue::{BatchLimits, Readiness, Work, WriteQueue};
+use crate::clock::Clock;
+
+/// How long outcomes may wait for a commit to piggyback on. If the hub dies before, the delivery is repeated. Each commit
+/// of their own that they are spared is a write that an SD card is spared.
+const OUTCOME_LINGER: Duration = Duration::from_millis(200);
+
+/// What comes in, and what waits.
+pub(super) struct Intake {
+    commands: Receiver<Command>,
+    queue: WriteQueue,
+    clock: Clock,
+    /// Until then outcomes that wait alone may wait for an alert.
+    linger_until: MonotonicTime,
+    /// A reader has met damage since the integrity was last checked.
+    check_asked: bool,
+    /// Who waits for the end.
+    stopping: Vec<oneshot::Sender<()>>,
+    /// All handles are gone.
+    closed: bool,
+}
+
+impl Intake {
+    pub(super) fn new(commands: Receiver<Command>, limits: BatchLimits, clock: Clock) -> Self {
+        Self {
+            commands,
+            queue: WriteQueue::new(limits),
+            clock,
+            linger_until: clock.now(),
+            check_asked: false,
+            stopping: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// Waits until there is work, but no longer than until `deadline`, and takes what has gathered: while nothing else
+    /// waits an alert is committed at once, and while a commit runs the next batch gathers behind it.
+    pub(super) fn next(&mut self, deadline: MonotonicTime) -> Option<Work> {
+        loop {
+            self.take_all();
+            let now = self.clock.now();
+            let until = match self.queue.readiness() {
+                Readiness::Open | Readiness::Full => break,
+                Readiness::MayLinger if self.is_ending() || now >= self.linger_until => break,
+                Readiness::MayLinger => self.linger_until,
+                Readiness::Idle if self.is_ending() || self.check_asked || now >= deadline => return None,
+                Readiness::Idle => deadline,
+            };
+            self.wait(until.since(now));
+        }
+        self.queue.next()
+    }
+
+    /// Takes note of the next command, if one comes within this time.
+    pub(super) fn wait(&mut self, at_most: Duration) {
+        match self.commands.recv_timeout(at_most) {
+            Ok(command) => self.note(command),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.closed = true,
+        }
+    }
+
+    /// Takes note of what has come, up to one batch.
+    fn take_all(&mut self) {
+        while self.queue.readiness() != Readiness::Full
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.note(command);
+        }
+    }
+
+    fn note(&mut self, command: Command) {
+        match command {
+            Command::Join(join) => self.join(join),
+            Command::Operator(command) => self.queue.push_operator(command),
+            Command::Control(Control::CheckIntegrity) => self.check_asked = true,
+            Command::Control(Control::Stop(done)) => self.stopping.push(done),
+        }
+    }
+
+    fn join(&mut self, join: Join) {
+        if self.queue.is_empty() {
+            self.linger_until = self.clock.now() + OUTCOME_LINGER;
+        }
+        self.queue.push(join);
+    }
+
+    /// Raises an event, in its turn.
+    pub(super) fn raise(&mut self, event: HubEvent) {
+        self.join(Join::Raise(event));
+    }
+
+    /// Has what is left of a large change carried out in its turn.
+    pub(super) fn again(&mut self, command: OperatorCommand) {
+        self.queue.push_operator(command);
+    }
+
+    /// Notes whether the store can be written.
+    pub(super) fn set_failing(&mut self, failing: bool) {
+        self.queue.set_failing(failing);
+    }
+
+    /// Whether a check of the store's integrity was asked for since this was last called.
+    pub(super) fn take_check(&mut self) -> bool {
+        std::mem::take(&mut self.check_asked)
+    }
+
+    /// Whether the thread is to end when nothing waits any more.
+    pub(super) fn is_ending(&self) -> bool {
+        self.closed || !self.stopping.is_empty()
+    }
+
+    /// Whether the thread is to end now.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_ending() && self.queue.is_empty()
+    }
+
+    /// Who waits for the end.
+    pub(super) fn take_stopping(&mut self) -> Vec<oneshot::Sender<()>> {
+        std::mem::take(&mut self.stopping)
+    }
+}

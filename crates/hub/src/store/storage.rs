@@ -1,0 +1,46 @@
+//! What the writer thread needs of a store. The real one is [`Store`]; tests put one in front of it that fails on demand.
+
+use watchpost_core::UnixMillis;
+use watchpost_store::{
+    Batch, OpenReport, OperatorAct, Performed, Receipt, RetentionReport, Store, StoreError,
+};
+
+/// Where the writer thread writes. Each call is one transaction, kept as a whole or not at all.
+pub(crate) trait Storage: Send {
+    /// See [`Store::commit`].
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError>;
+
+    /// See [`Store::perform`].
+    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError>;
+
+    /// See [`Store::retain`].
+    fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError>;
+
+    /// See [`Store::reopen`].
+    fn reopen(&mut self) -> Result<OpenReport, StoreError>;
+
+    /// See [`Store::recreate`].
+    fn recreate(&mut self, corruption: &StoreError) -> Result<OpenReport, StoreError>;
+}
+
+impl Storage for Store {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+        self.commit(batch)
+    }
+
+    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
+        self.perform(act, now)
+    }
+
+    fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
+        self.retain(now)
+    }
+
+    fn reopen(&mut self) -> Result<OpenReport, StoreError> {
+        self.reopen()
+    }
+
+    fn recreate(&mut self, corruption: &StoreError) -> Result<OpenReport, StoreError> {
+        self.recreate(corruption)
+    }
+}

@@ -1,0 +1,359 @@
+//! The writer thread with a store that fails, or panics, on demand: what is committed, in which order, and who hears of
+//! it when.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actix::prelude::*;
+use tempfile::TempDir;
+use tokio::sync::{broadcast, mpsc};
+use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Route, Router, Target, UnixMillis};
+use watchpost_store::{
+    Batch, Filter, OpenReport, OperatorAct, Performed, Receipt, RetentionReport, Selection, Store,
+    StoreError, StoreOptions, StoredAlert,
+};
+
+use super::*;
+use crate::clock::Clock;
+use crate::notifier::{SinkNotifiers, WriteBackNotifier};
+use crate::stamp::Stamp;
+
+/// What a test does to the store, and sees of it.
+#[derive(Clone, Default)]
+struct Switch {
+    /// Every transaction fails as on a full disk.
+    full: Arc<AtomicBool>,
+    /// So many commits panic.
+    panics: Arc<AtomicU32>,
+    /// What was committed, in order.
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Switch {
+    fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full {
+                doing: "store alerts in",
+                path: PathBuf::from("watchpost.db"),
+            });
+        }
+        Ok(())
+    }
+
+    fn note(&self, what: String) {
+        self.log.lock().unwrap().push(what);
+    }
+}
+
+/// A real store behind a switch.
+struct Switched(Store, Switch);
+
+impl Storage for Switched {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+        self.1.check()?;
+        let panics = &self.1.panics;
+        let panic = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        assert!(panic.is_err(), "a bug, as the test wants it");
+        let receipts = self.0.commit(batch)?;
+        let titles = batch.arrivals.iter().map(|arrival| {
+            let title = &arrival.alert.title;
+            // How long it took is up to the machine.
+            title
+                .split_once(" after ")
+                .map_or(title.as_str(), |(what, _)| what)
+                .to_owned()
+        });
+        let marks = batch
+            .checkpoints
+            .iter()
+            .map(|(_, at)| format!("checkpoint {}", at.0));
+        self.1.note(titles.chain(marks).collect::<Vec<_>>().join(" + "));
+        Ok(receipts)
+    }
+
+    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
+        self.1.check()?;
+        let performed = self.0.perform(act, now)?;
+        self.1.note(
+            match act {
+                OperatorAct::Dismiss { .. } => "dismiss",
+                OperatorAct::Clear => "clear",
+                OperatorAct::Drop(_) => "drop",
+                OperatorAct::Retry(_) => "retry",
+                OperatorAct::CancelAcknowledged { .. } => "cancel",
+            }
+            .to_owned(),
+        );
+        Ok(performed)
+    }
+
+    fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
+        self.0.retain(now)
+    }
+
+    fn reopen(&mut self) -> Result<OpenReport, StoreError> {
+        self.0.reopen()
+    }
+
+    fn recreate(&mut self, corruption: &StoreError) -> Result<OpenReport, StoreError> {
+        self.0.recreate(corruption)
+    }
+}
+
+/// A store with its writer thread, and two sinks: a siren, whose deliveries an acknowledgement cancels, and mail.
+struct Rig {
+    dir: TempDir,
+    switch: Switch,
+    store: StoreHandle,
+    state: StoreState,
+    notifiers: SinkNotifiers,
+    receipts: mpsc::UnboundedReceiver<StoredAs>,
+    reply: Recipient<Stored>,
+    /// The actor would stop with its last address.
+    _actor: Addr<AlertStore>,
+}
+
+/// Hands receipts to the test.
+struct Collector(mpsc::UnboundedSender<StoredAs>);
+
+impl Actor for Collector {
+    type Context = Context<Self>;
+}
+
+impl Handler<Stored> for Collector {
+    type Result = ();
+
+    fn handle(&mut self, stored: Stored, _: &mut Self::Context) {
+        for receipt in stored.receipts {
+            self.0.send(receipt.outcome).unwrap();
+        }
+    }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (dir, switch) = (tempfile::tempdir().unwrap(), Switch::default());
+        let (store, _) = Store::open(StoreOptions::new(dir.path())).unwrap();
+        let readers = Readers::new(store.reader_factory());
+        let notifiers = SinkNotifiers::new(["siren", "mail"].into_iter());
+        let parts = WriterParts {
+            router: router(),
+            stamp: Stamp::default(),
+            notifiers: notifiers.clone(),
+            write_backs: WriteBackNotifier::new(),
+            live: broadcast::channel(16).0,
+            ids: Arc::new(AlertIds::after(None)),
+            clock: Clock::start(),
+        };
+        let storage = Box::new(Switched(store, switch.clone()));
+        let (actor, store, state) = AlertStore::new(storage, readers, 64, parts);
+        let (sender, receipts) = mpsc::unbounded_channel();
+        Self {
+            dir,
+            switch,
+            store,
+            state,
+            notifiers,
+            receipts,
+            reply: Collector(sender).start().recipient(),
+            _actor: actor.start(),
+        }
+    }
+
+    fn accept(&self, id: u64) {
+        let mut alert = HubEvent::SinkRecovered { sink: "x".into() }.into_alert(AlertId(id), UnixMillis(0));
+        alert.title = format!("alert {id}");
+        self.store.accept(Accept {
+            alert,
+            frame: None,
+            ack: None,
+            bytes: 1,
+            reply: self.reply.clone(),
+        });
+    }
+
+    /// Whether the siren must not sound for this alert.
+    fn siren_is_stopped_for(&self, id: u64) -> bool {
+        let siren = self.notifiers.get("siren").unwrap();
+        siren.stops().cover(AlertId(id), true)
+    }
+
+    async fn stop(self) -> (TempDir, Vec<String>, Vec<StoredAs>) {
+        self.store.stop().await;
+        let mut receipts = self.receipts;
+        drop(self.reply);
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = receipts.recv().await {
+            outcomes.push(outcome);
+        }
+        (self.dir, self.switch.log(), outcomes)
+    }
+}
+
+fn router() -> Router {
+    let target = |name: &str, cancel_on_acknowledge| Target {
+        name: name.into(),
+        max_age: None,
+        cancel_on_acknowledge,
+    };
+    Router::new(
+        vec![target("siren", true), target("mail", false)],
+        Vec::<Route>::new(),
+    )
+}
+
+fn stored(dir: &Path) -> Vec<StoredAlert> {
+    let filter = Filter {
+        limit: 100,
+        ..Filter::default()
+    };
+    let mut reader = watchpost_store::Reader::open(dir).unwrap();
+    reader.list(&filter).unwrap()
+}
+
+fn deferred(answer: Option<Answer>) -> bool {
+    matches!(answer, Some(Answer::Deferred))
+}
+
+#[actix::test]
+async fn everything_is_committed_in_the_order_of_its_arrival_also_after_the_disk_was_full() {
+    let rig = Rig::new();
+    rig.switch.full.store(true, Ordering::SeqCst);
+    rig.accept(1);
+    // The answer does not wait for the disk.
+    assert!(deferred(rig.store.dismiss(AlertId(1)).await));
+    rig.store.checkpoint("shop", UnixMillis(7));
+    rig.accept(2);
+    let mail = Selection {
+        sink: Some("mail".into()),
+        ..Selection::default()
+    };
+    assert!(deferred(rig.store.drop_deliveries(mail).await));
+    rig.accept(3);
+    assert!(rig.state.trouble().is_some());
+    assert_eq!(rig.switch.log(), Vec::<String>::new());
+    rig.switch.full.store(false, Ordering::SeqCst);
+    let (_dir, log, receipts) = rig.stop().await;
+    let expected = [
+        "alert 1",
+        "dismiss",
+        "checkpoint 7 + alert 2",
+        "drop",
+        "alert 3 + The store works again",
+    ];
+    let in_batches: Vec<String> = log.iter().map(|batch| in_order(batch)).collect();
+    assert_eq!(in_batches, expected.map(in_order));
+    assert_eq!(receipts, [StoredAs::New; 3]);
+}
+
+/// What a batch holds, without the order that a batch does not have.
+fn in_order(batch: &str) -> String {
+    let mut parts: Vec<&str> = batch.split(" + ").collect();
+    parts.sort_unstable();
+    parts.join(" + ")
+}
+
+#[actix::test]
+async fn a_siren_is_stopped_while_the_disk_is_full_and_stays_so_until_that_is_recorded() {
+    let rig = Rig::new();
+    rig.accept(1);
+    rig.accept(2);
+    rig.store.checkpoint("shop", UnixMillis(1));
+    // Both are on disk before the disk is full.
+    assert!(matches!(
+        rig.store.retry_deliveries(Selection::default()).await,
+        Some(Answer::Recorded(0))
+    ));
+    rig.switch.full.store(true, Ordering::SeqCst);
+    assert!(deferred(rig.store.dismiss(AlertId(1)).await));
+    assert!(rig.siren_is_stopped_for(1) && !rig.siren_is_stopped_for(2));
+    rig.switch.full.store(false, Ordering::SeqCst);
+    // It takes its turn behind the dismissal.
+    let everything = Selection::default();
+    assert!(rig.store.retry_deliveries(everything).await.is_some());
+    let siren = Arc::clone(rig.notifiers.get("siren").unwrap());
+    let (dir, log, _) = rig.stop().await;
+    assert_eq!(log.iter().filter(|line| *line == "dismiss").count(), 1);
+    assert!(
+        !siren.begin_fetch().cover(AlertId(1), true),
+        "the store shows it now"
+    );
+    let alerts = stored(dir.path());
+    let first = alerts
+        .iter()
+        .find(|stored| stored.alert.id == AlertId(1))
+        .unwrap();
+    let states: Vec<_> = first.deliveries.iter().map(|row| row.state).collect();
+    assert!(first.dismissed);
+    // The second command made it pending again: they took effect in their order.
+    assert_eq!(states, [DeliveryState::Pending, DeliveryState::Pending]);
+}
+
+#[actix::test]
+async fn a_writer_that_dies_is_started_again_and_stores_what_it_had_in_hand() {
+    // The wait before the restart takes no time.
+    tokio::time::pause();
+    let mut rig = Rig::new();
+    rig.switch.panics.store(1, Ordering::SeqCst);
+    rig.accept(1);
+    assert_eq!(rig.receipts.recv().await, Some(StoredAs::New));
+    rig.accept(2);
+    assert_eq!(rig.receipts.recv().await, Some(StoredAs::New));
+    let (dir, log, _) = rig.stop().await;
+    assert_eq!(log, ["alert 1", "alert 2"]);
+    assert_eq!(stored(dir.path()).len(), 2);
+}
+
+#[actix::test]
+async fn a_hub_that_stops_while_the_disk_is_full_says_what_is_lost_and_lets_go_of_the_store() {
+    let rig = Rig::new();
+    rig.switch.full.store(true, Ordering::SeqCst);
+    rig.accept(1);
+    assert!(deferred(rig.store.clear().await));
+    rig.accept(2);
+    let (dir, log, receipts) = rig.stop().await;
+    assert_eq!((log.len(), receipts), (0, vec![StoredAs::Lost; 2]));
+    Store::open(StoreOptions::new(dir.path())).unwrap();
+}
+
+#[actix::test]
+async fn what_is_queued_is_stored_before_a_hub_stops() {
+    let rig = Rig::new();
+    for id in 1..=1_000 {
+        rig.accept(id);
+    }
+    let (dir, _, receipts) = rig.stop().await;
+    assert_eq!(receipts, [StoredAs::New; 1_000]);
+    assert_eq!(
+        watchpost_store::Reader::open(dir.path())
+            .unwrap()
+            .counts()
+            .unwrap()
+            .alerts,
+        1_000
+    );
+}
+
+#[actix::test]
+async fn commands_beyond_the_limit_are_refused_and_the_same_one_waits_only_once() {
+    let rig = Rig::new();
+    rig.switch.full.store(true, Ordering::SeqCst);
+    rig.accept(1);
+    for id in 1..=1_024 {
+        assert!(deferred(rig.store.dismiss(AlertId(id)).await));
+    }
+    assert!(deferred(rig.store.dismiss(AlertId(7)).await));
+    assert!(matches!(
+        rig.store.dismiss(AlertId(9_999)).await,
+        Some(Answer::Refused)
+    ));
+    rig.switch.full.store(false, Ordering::SeqCst);
+    let (_dir, log, _) = rig.stop().await;
+    assert_eq!(log.iter().filter(|line| *line == "dismiss").count(), 1_024);
+}

@@ -1,0 +1,182 @@
+//! The backend's own records: which of them is which alert, and how far they are known.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use watchpost_core::{Alert, AlertId, UnixMillis};
+
+use crate::Annotation;
+use crate::codec::{document, first_key, id, key};
+use crate::error::Failed;
+use crate::names::NameTable;
+
+/// A record is remembered for this long at least, also when its alert has been removed: it stays in the backend's
+/// list, and would be fetched again.
+const REMEMBERED_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// Records forgotten in one go.
+const MAX_FORGOTTEN_ROWS: u32 = 500;
+
+/// Begins the name of a record that the backend cannot show, so that it is known only by its place in the list.
+pub const PLACE_PREFIX: &str = "after:";
+
+/// Alerts that are compared with records in one go, the oldest first.
+const MAX_COMPARED_ALERTS: u32 = 100_000;
+
+/// An alert that came over the socket, by what it has in common with the backend's record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    /// Which.
+    pub alert: AlertId,
+    /// The stream.
+    pub stream_id: String,
+    /// The person within it.
+    pub person_id: i64,
+    /// The number of the video frame.
+    pub frame_number: Option<i64>,
+    /// Whether it came with a score that is a number. The backend cannot show the record of one that did not.
+    pub scored: bool,
+    /// The record, where that is known already.
+    pub anomaly_id: Option<String>,
+}
+
+/// The alert of a record.
+pub(crate) fn stored_record(
+    db: &Connection,
+    connection: i64,
+    record: &str,
+) -> rusqlite::Result<Option<AlertId>> {
+    db.prepare_cached("SELECT alert FROM anomaly WHERE connection = ?1 AND anomaly_id = ?2")?
+        .query_row(params![connection, record], |row| row.get(0).map(id))
+        .optional()
+}
+
+pub(crate) fn insert_record(
+    tx: &Transaction<'_>,
+    connection: i64,
+    record: &str,
+    alert: AlertId,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR IGNORE INTO anomaly (connection, anomaly_id, alert) VALUES (?1, ?2, ?3)")?
+        .execute(params![connection, record, key(alert)])
+        .map(drop)
+}
+
+/// Writes what has become known into the alert's document. What it says already stays.
+pub(crate) fn annotate(tx: &Transaction<'_>, annotation: &Annotation) -> Result<(), Failed> {
+    let row: Option<(i64, String)> = tx
+        .prepare_cached("SELECT connection, body FROM alert WHERE id = ?1")?
+        .query_row([key(annotation.alert)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((connection, body)) = row else {
+        return Ok(());
+    };
+    let Ok(mut alert) = serde_json::from_str::<Alert>(&body) else {
+        return Ok(());
+    };
+    if stored_record(tx, connection, &annotation.anomaly_id)?.is_some() {
+        return Ok(());
+    }
+    insert_record(tx, connection, &annotation.anomaly_id, annotation.alert)?;
+    let known = alert.visionguard.get_or_insert_default();
+    if known.anomaly_id.is_some() || annotation.anomaly_id.starts_with(PLACE_PREFIX) {
+        return Ok(());
+    }
+    known.anomaly_id = Some(annotation.anomaly_id.clone());
+    if known.shop_id.is_none() {
+        known.shop_id.clone_from(&annotation.shop_id);
+    }
+    alert.occurred_at = alert.occurred_at.or(annotation.occurred_at);
+    tx.prepare_cached("UPDATE alert SET body = ?2 WHERE id = ?1")?
+        .execute(params![key(annotation.alert), document(&alert)?])?;
+    Ok(())
+}
+
+pub(crate) fn set_checkpoint(
+    tx: &Transaction<'_>,
+    connections: &mut NameTable,
+    connection: &str,
+    at: UnixMillis,
+) -> rusqlite::Result<()> {
+    let connection = connections.intern(tx, connection)?;
+    tx.prepare_cached("UPDATE connection SET checkpoint = ?2 WHERE id = ?1")?
+        .execute(params![connection, at.0])
+        .map(drop)
+}
+
+/// How far the records of a connection are known.
+pub(crate) fn checkpoint(db: &Connection, connection: &str) -> rusqlite::Result<Option<UnixMillis>> {
+    db.prepare_cached("SELECT checkpoint FROM connection WHERE name = ?1")?
+        .query_row([connection], |row| row.get::<_, Option<i64>>(0))
+        .optional()
+        .map(|at| at.flatten().map(UnixMillis))
+}
+
+/// The alert of a record of this connection.
+pub(crate) fn of_record(
+    db: &Connection,
+    connection: &str,
+    record: &str,
+) -> rusqlite::Result<Option<AlertId>> {
+    db.prepare_cached(
+        "SELECT alert FROM anomaly WHERE anomaly_id = ?2
+           AND connection = (SELECT id FROM connection WHERE name = ?1)",
+    )?
+    .query_row([connection, record], |row| row.get(0).map(id))
+    .optional()
+}
+
+/// Whether a record that the backend cannot show has been found to be this alert.
+pub(crate) fn has_place(db: &Connection, alert: AlertId) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM anomaly WHERE alert = ?1 AND substr(anomaly_id, 1, length(?2)) = ?2")?
+        .exists(params![key(alert), PLACE_PREFIX])
+}
+
+/// Forgets records whose alerts are long gone, and the reports to the backend of such alerts.
+pub(crate) fn forget(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
+    let oldest: Option<i64> = db
+        .prepare_cached("SELECT min(id) FROM alert")?
+        .query_row([], |row| row.get(0))?;
+    let remembered = now.0.saturating_mul(1_000).saturating_sub(REMEMBERED_MICROS);
+    let before = oldest.unwrap_or(remembered).min(remembered);
+    db.prepare_cached(
+        "DELETE FROM anomaly WHERE (connection, anomaly_id) IN
+           (SELECT connection, anomaly_id FROM anomaly INDEXED BY anomaly_alert WHERE alert < ?1 LIMIT ?2)",
+    )?
+    .execute(params![before, MAX_FORGOTTEN_ROWS])?;
+    db.prepare_cached("DELETE FROM write_back WHERE alert < ?1")?
+        .execute([before])?;
+    Ok(())
+}
+
+/// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot show.
+pub(crate) fn unmatched(
+    db: &Connection,
+    connection: &str,
+    from: UnixMillis,
+    to: UnixMillis,
+) -> rusqlite::Result<Vec<Unmatched>> {
+    let [from, to] = [from, to].map(first_key);
+    db.prepare_cached(
+        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly FROM (
+           SELECT id, stream,
+             coalesce(json_extract(body, '$.visionguard.person_id'), 0) AS person,
+             json_extract(body, '$.visionguard.frame_number') AS frame,
+             json_extract(body, '$.details.score') AS score,
+             json_extract(body, '$.visionguard.anomaly_id') AS anomaly
+           FROM alert
+           WHERE id BETWEEN ?1 AND ?2 AND connection = (SELECT id FROM connection WHERE name = ?3)
+             AND json_extract(body, '$.kind') = 'anomaly')
+         WHERE anomaly IS NULL OR score IS NULL
+         ORDER BY id LIMIT ?4",
+    )?
+    .query_map(params![from, to, connection, MAX_COMPARED_ALERTS], |row| {
+        Ok(Unmatched {
+            alert: row.get(0).map(id)?,
+            stream_id: row.get(1)?,
+            person_id: row.get(2)?,
+            frame_number: row.get(3)?,
+            scored: row.get(4)?,
+            anomaly_id: row.get(5)?,
+        })
+    })?
+    .collect()
+}
