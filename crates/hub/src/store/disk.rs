@@ -88,7 +88,8 @@ impl Disk {
             if intake.is_ending() {
                 return None;
             }
-            intake.wait(RETRY_INTERVAL);
+            // A person who waits for an answer must not wait for a commit of each alert that came before.
+            intake.pause(RETRY_INTERVAL);
         }
     }
 

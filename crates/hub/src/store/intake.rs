@@ -61,8 +61,20 @@ impl Intake {
         self.queue.next()
     }
 
+    /// Takes note of all that comes within this time, which is over at once when the thread is to end.
+    pub(super) fn pause(&mut self, time: Duration) {
+        let until = self.clock.now() + time;
+        loop {
+            let left = until.since(self.clock.now());
+            if left.is_zero() || self.is_ending() {
+                return;
+            }
+            self.wait(left);
+        }
+    }
+
     /// Takes note of the next command, if one comes within this time.
-    pub(super) fn wait(&mut self, at_most: Duration) {
+    fn wait(&mut self, at_most: Duration) {
         match self.commands.recv_timeout(at_most) {
             Ok(command) => self.note(command),
             Err(RecvTimeoutError::Timeout) => {}

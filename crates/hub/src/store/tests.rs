@@ -25,6 +25,8 @@ use crate::stamp::Stamp;
 struct Switch {
     /// Every transaction fails as on a full disk.
     full: Arc<AtomicBool>,
+    /// Commits that were tried.
+    tries: Arc<AtomicU32>,
     /// So many commits panic.
     panics: Arc<AtomicU32>,
     /// What was committed, in order.
@@ -56,6 +58,7 @@ struct Switched(Store, Switch);
 
 impl Storage for Switched {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+        self.1.tries.fetch_add(1, Ordering::SeqCst);
         self.1.check()?;
         let panics = &self.1.panics;
         let panic = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -257,6 +260,22 @@ fn in_order(batch: &str) -> String {
     let mut parts: Vec<&str> = batch.split(" + ").collect();
     parts.sort_unstable();
     parts.join(" + ")
+}
+
+#[actix::test]
+async fn a_person_does_not_wait_for_all_alerts_that_came_before_while_the_disk_is_full() {
+    let rig = Rig::new();
+    rig.switch.full.store(true, Ordering::SeqCst);
+    (1..=10_000).for_each(|id| rig.accept(id));
+    assert!(deferred(rig.store.dismiss(AlertId(1)).await));
+    assert!(
+        rig.switch.tries.load(Ordering::SeqCst) < 1_000,
+        "one try for each alert"
+    );
+    rig.switch.full.store(false, Ordering::SeqCst);
+    let (_dir, log, receipts) = rig.stop().await;
+    assert_eq!(receipts, [StoredAs::New; 10_000]);
+    assert!(log.iter().any(|line| line == "dismiss"));
 }
 
 #[actix::test]
