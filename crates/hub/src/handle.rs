@@ -128,7 +128,8 @@ impl HubHandle {
                 .deliveries
                 .get(&sink.name)
                 .cloned()
-                .unwrap_or_else(BTreeMap::new);
+                // The store knows a sink by its first delivery.
+                .unwrap_or_else(|| DeliveryState::ALL.map(|state| (state, 0)).into());
         }
         Ok(HubStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
