@@ -1,6 +1,6 @@
 //! What the outside can ask of a running hub.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
