@@ -10,6 +10,7 @@
 
 mod arrows;
 mod files;
+mod impls;
 mod links;
 mod plugins;
 mod source;

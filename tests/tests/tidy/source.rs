@@ -22,7 +22,7 @@ const UNSAFE_CRATES: [&str; 5] = [
 ];
 
 /// Longest file, in lines that are not tests.
-const MAX_FILE_LINES: usize = 400;
+const MAX_FILE_LINES: usize = 500;
 
 /// Longest function that is not a test, in lines from `fn` to its closing brace.
 const MAX_FN_LINES: usize = 70;

@@ -8,6 +8,7 @@ mod feed;
 mod machine;
 #[cfg(test)]
 mod model;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
