@@ -51,9 +51,9 @@ pub use pace::Pace;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
-    AnyPort, BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings,
-    HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch,
-    RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings, StoreSettings, WatchdogSettings,
-    WebSettings,
+    AnyPort, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
+    HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
+    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings,
+    StoreSettings, WatchdogSettings, WebSettings, camera_book,
 };
 pub use watchpost_units::{ByteSize, TimeSpan};

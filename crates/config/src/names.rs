@@ -12,6 +12,19 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let connections = unique("connection", json, tree, sources, errors);
     let sinks = unique("sink", json, tree, sources, errors);
     unique("route", json, tree, sources, errors);
+    unique("camera", json, tree, sources, errors);
+    for (i, camera) in elements(&json["camera"]).iter().enumerate() {
+        let connection = &camera["match"]["connection"];
+        let pointer = format!("/camera/{i}/match/connection");
+        references(
+            &pointer,
+            connection,
+            ("connection", &connections),
+            tree,
+            sources,
+            errors,
+        );
+    }
     for (i, route) in elements(&json["route"]).iter().enumerate() {
         let lists = [
             ("sinks".to_owned(), &route["sinks"], "sink", &sinks),
@@ -33,38 +46,50 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
                         .into(),
                 );
             }
-            for (j, name) in elements(names).iter().enumerate() {
-                let Some(name) = name.as_str() else { continue };
-                if elements(names)[..j].iter().any(|earlier| earlier == name) {
-                    let finding = sources.finding(
-                        tree.locate(&format!("{pointer}/{j}")),
-                        format!("`{name}` is named twice here"),
-                    );
-                    errors.push(finding.label("again").help("remove one of the two").into());
-                    continue;
-                }
-                if known.contains(&name) {
-                    continue;
-                }
-                // One name may stand there without its array.
-                let one = format!("{pointer}/{j}");
-                let origin = tree
-                    .find(&one)
-                    .map_or_else(|| tree.locate(&pointer), |node| node.origin);
-                let help = match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None if known.is_empty() => format!("add a `[[{kind}]]` of this name"),
-                    None => format!("these are there: {}", known.join(", ")),
-                };
-                let finding = sources.finding(origin, format!("there is no {kind} `{name}`"));
-                errors.push(
-                    finding
-                        .label(format!("no `[[{kind}]]` has this name"))
-                        .help(help)
-                        .into(),
-                );
-            }
+            references(&pointer, names, (kind, known), tree, sources, errors);
         }
+    }
+}
+
+/// Reports names that are not those of connections or sinks, and those that stand twice in a list.
+fn references(
+    pointer: &str,
+    names: &Json,
+    (kind, known): (&str, &[&str]),
+    tree: &Node,
+    sources: &Sources,
+    errors: &mut Vec<ConfigError>,
+) {
+    for (j, name) in elements(names).iter().enumerate() {
+        let Some(name) = name.as_str() else { continue };
+        if elements(names)[..j].iter().any(|earlier| earlier == name) {
+            let finding = sources.finding(
+                tree.locate(&format!("{pointer}/{j}")),
+                format!("`{name}` is named twice here"),
+            );
+            errors.push(finding.label("again").help("remove one of the two").into());
+            continue;
+        }
+        if known.contains(&name) {
+            continue;
+        }
+        // One name may stand there without its array.
+        let one = format!("{pointer}/{j}");
+        let origin = tree
+            .find(&one)
+            .map_or_else(|| tree.locate(&pointer), |node| node.origin);
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if known.is_empty() => format!("add a `[[{kind}]]` of this name"),
+            None => format!("these are there: {}", known.join(", ")),
+        };
+        let finding = sources.finding(origin, format!("there is no {kind} `{name}`"));
+        errors.push(
+            finding
+                .label(format!("no `[[{kind}]]` has this name"))
+                .help(help)
+                .into(),
+        );
     }
 }
 

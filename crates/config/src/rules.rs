@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::{
-    ByteSize, ConnectionKind, ConnectionSettings, SecretSource, Settings, SinkSettings, StoreSettings,
-    TimeSpan, address,
+    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, SecretSource, Settings, SinkSettings,
+    StoreSettings, TimeSpan, address, camera_book,
 };
 
 /// A rule that is broken.
@@ -44,6 +44,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
         }
     }
     one_client_an_account(&settings.connection, &mut rules);
+    cameras(&settings.camera, &mut rules);
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
     }
@@ -96,6 +97,32 @@ fn data_dir(dir: &Path, rules: &mut Rules) {
         },
         || "expected a folder on a disk, such as \"/var/lib/watchpost\"".to_owned(),
     );
+}
+
+/// Each camera has a condition, and one of its own.
+fn cameras(cameras: &[CameraSettings], rules: &mut Rules) {
+    for (i, camera) in cameras.iter().enumerate() {
+        rules.require(
+            !camera.matches.is_empty(),
+            &format!("/camera/{i}/match"),
+            || "says nothing, so every camera would have this name".to_owned(),
+            || "give a `stream`, a `location`, a `shop` or a `connection`".to_owned(),
+        );
+    }
+    for (i, earlier) in camera_book(cameras).shadowed() {
+        let earlier = &cameras[earlier];
+        rules.require(
+            earlier.matches.is_empty(),
+            &format!("/camera/{i}/match"),
+            || {
+                format!(
+                    "never counts: whatever it matches, [[camera]] `{}` above matches first",
+                    earlier.name
+                )
+            },
+            || "put the narrower one first, or remove one".to_owned(),
+        );
+    }
 }
 
 /// The backend sends the alerts of a user to the client that connected last.

@@ -115,6 +115,9 @@ pub struct VisionGuard {
     /// The shop that it counts the anomaly to, as soon as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shop_id: Option<String>,
+    /// Where the camera is, in the backend's words, as soon as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// The number of the video frame shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_number: Option<i64>,

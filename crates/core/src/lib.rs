@@ -8,6 +8,7 @@
 
 mod alert;
 mod backoff;
+mod camera_book;
 mod circuit_breaker;
 mod correlator;
 mod crash_tracker;
@@ -38,6 +39,7 @@ pub use alert::{
     Severity, UNKNOWN, Via, VisionGuard,
 };
 pub use backoff::{Backoff, BackoffPolicy};
+pub use camera_book::{CameraBook, CameraEntry, Sighting};
 pub use circuit_breaker::CircuitBreaker;
 pub use correlator::{Correlation, Correlator};
 pub use crash_tracker::{AfterCrash, CrashPolicy, CrashTracker};

@@ -82,7 +82,7 @@ impl Hub {
         let readers = Readers::new(store.reader_factory());
         let parts = WriterParts {
             router: router(&settings),
-            stamp: Stamp::new(&settings.hub),
+            stamp: Stamp::new(&settings),
             notifiers: notifiers.clone(),
             live: live.clone(),
             write_backs: WriteBackNotifier::new(),

@@ -2,27 +2,30 @@
 
 use std::time::Duration;
 
-use watchpost_config::HubSettings;
-use watchpost_core::Alert;
+use watchpost_config::{Settings, camera_book};
+use watchpost_core::{Alert, CameraBook};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stamp {
     site: Option<String>,
     late_after: Duration,
+    cameras: CameraBook,
 }
 
 impl Stamp {
-    pub(crate) fn new(settings: &HubSettings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            site: settings.site.clone(),
-            late_after: settings.late_after.into(),
+            site: settings.hub.site.clone(),
+            late_after: settings.hub.late_after.into(),
+            cameras: camera_book(&settings.camera),
         }
     }
 
-    /// Names the site, and marks the alert if it is late.
+    /// Names the site and the camera, and marks the alert if it is late.
     pub(crate) fn apply(&self, alert: &mut Alert) {
         alert.site.clone_from(&self.site);
         alert.mark_late(self.late_after);
+        self.cameras.name(alert);
     }
 }

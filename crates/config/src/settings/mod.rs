@@ -1,6 +1,7 @@
 //! The settings as the hub uses them. What stands in the doc comments here is the reference page. A key is
 //! added only together with what it does: nothing that is accepted is ignored.
 
+mod camera;
 mod connection;
 mod route;
 mod sandbox;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::camera::{CameraMatch, CameraSettings, camera_book};
 pub use self::connection::{
     BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
     ReconnectSettings, SlotSettings,
@@ -33,6 +35,9 @@ pub struct Settings {
     pub hub: HubSettings,
     /// A backend to listen to; at least one.
     pub connection: Vec<ConnectionSettings>,
+    /// A name for a camera, which alerts show instead of a part of its id.
+    #[serde(default)]
+    pub camera: Vec<CameraSettings>,
     /// How alerts and their pictures are kept. The first of `keep_for`, `keep_max` and `max_size` that is
     /// exceeded has the oldest alerts removed.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{after_connection, check};
 use crate::site::CONNECTION;
 
 #[test]
@@ -273,5 +273,25 @@ segment_size = "1KiB"
                ╰────
               help: expected 1MiB to 4GiB
         "#]],
+    );
+}
+
+#[test]
+fn cameras() {
+    after_connection(
+        &[
+            "[[camera]]\nname = \"Gate\"\narea = \"Yard\"\nmatch = { stream = \"3544c7ab*\" }\n",
+            "[[camera]]\nname = \"Gate\"\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = {}\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = { connection = \"mian\" }\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = { strean = \"a\" }\n",
+            "[[camera]]\nname = \"Gate\"\nstream = \"a\"\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"\" }\n",
+            "[[camera]]\nname = \"\"\nmatch = { stream = \"a\" }\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n[[camera]]\nname = \"Gate\"\nmatch = { stream = \"b\" }\n",
+            "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a*\" }\n[[camera]]\nname = \"Till\"\nmatch = { stream = \"ab\", shop = \"s\" }\n",
+            "[[cameras]]\nname = \"Gate\"\n",
+        ],
+        expect![[r#""#]],
     );
 }

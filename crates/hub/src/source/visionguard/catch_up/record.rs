@@ -55,6 +55,7 @@ pub(super) fn incoming(
             person_id,
             anomaly_id: Some(anomaly.id.clone()),
             shop_id: anomaly.shop_id.clone(),
+            location: anomaly.location.clone().filter(|place| !place.is_empty()),
             frame_number: extra.frame_number,
             pose: None,
         }),
