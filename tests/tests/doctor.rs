@@ -130,6 +130,14 @@ fn all_is_well_before_and_while_the_hub_runs() -> Result<()> {
     }
     // It looked and took nothing.
     assert_eq!(hub.status()?["connections"][0]["counters"]["opened"], 1);
+    let mut hub = hub;
+    hub.stop()?;
+    let after = doctor(hub.setup())?;
+    assert!(
+        after
+            .is("sink archive: delivery", "pass")?
+            .contains("the plugin has tried")
+    );
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod nearest;
 mod pace;
 mod secret;
 mod settings;
+mod time_zone;
 
 mod load;
 mod reference;
@@ -56,4 +57,5 @@ pub use settings::{
     RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings,
     StoreSettings, WatchdogSettings, WebSettings, camera_book,
 };
+pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

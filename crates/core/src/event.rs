@@ -23,6 +23,22 @@ pub enum HubEvent {
         /// The sink.
         sink: String,
     },
+    /// A delivery to a sink has been due for longer than is usual.
+    SinkOverdue {
+        /// The sink.
+        sink: String,
+        /// For how long, in whole seconds.
+        seconds: u64,
+        /// What went wrong last, if anything did.
+        why: Option<String>,
+    },
+    /// Nothing is overdue any more at a sink of which that was reported.
+    SinkCaughtUp {
+        /// The sink.
+        sink: String,
+        /// How long its oldest delivery had waited in the end, in whole seconds.
+        seconds: u64,
+    },
     /// A sink did not get some alerts and will not, unless the operator has them delivered again.
     DeadLetters {
         /// The sink.
@@ -133,6 +149,13 @@ impl HubEvent {
                 format!("Sink {sink} delivers again"),
                 "What waited for it is being delivered.".to_owned(),
             ),
+            Self::SinkOverdue { sink, seconds, why } => sink_overdue(&sink, seconds, why.as_deref()),
+            Self::SinkCaughtUp { sink, seconds } => (
+                "sink_caught_up",
+                Severity::Low,
+                format!("Sink {sink} has caught up"),
+                format!("Its oldest delivery had waited for {seconds} s; nothing is overdue any more."),
+            ),
             Self::DeadLetters {
                 sink,
                 count,
@@ -178,6 +201,16 @@ impl HubEvent {
             Self::ClockJumped { millis } => clock_jumped(millis),
         }
     }
+}
+
+fn sink_overdue(sink: &str, seconds: u64, why: Option<&str>) -> Description {
+    let why = why.map_or_else(String::new, |why| format!("What went wrong last: {why}. "));
+    (
+        "sink_overdue",
+        Severity::High,
+        format!("Sink {sink} has not got its alerts for {seconds} s"),
+        format!("{why}Its alerts are kept, and delivered as soon as it works again."),
+    )
 }
 
 fn link_lost(connection: &str, why: &str, seconds: u64) -> Description {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod alert;
+mod backlog_alarm;
 mod backoff;
 mod camera_book;
 mod circuit_breaker;
@@ -38,6 +39,7 @@ pub use alert::{
     Alert, AlertKind, BoundingBox, Camera, Confidence, Details, Digest, ParseSeverityError, Picture,
     Severity, UNKNOWN, Via, VisionGuard,
 };
+pub use backlog_alarm::BacklogAlarm;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use camera_book::{CameraBook, CameraEntry, Sighting};
 pub use circuit_breaker::CircuitBreaker;

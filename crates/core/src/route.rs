@@ -14,6 +14,8 @@ pub struct Target {
     pub max_age: Option<Duration>,
     /// Whether its deliveries are cancelled once their alert is acknowledged.
     pub cancel_on_acknowledge: bool,
+    /// Whether it gets internal events, with or without routes.
+    pub events: bool,
 }
 
 /// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing.
@@ -21,8 +23,8 @@ pub struct Target {
 pub struct Match {
     /// Names of connections, one of which it came over.
     pub connections: Vec<String>,
-    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes the hub's own events and notices only
-    /// when it names them, so that a siren does not ring for a full disk, or because somebody on the network wants it.
+    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes internal events and notices only
+    /// when it names them, so that a siren does not sound for a full disk, or because a client on the network wants it.
     pub kinds: Vec<AlertKind>,
     /// Stream ids, one of which it has.
     pub streams: Vec<String>,
@@ -68,6 +70,10 @@ pub enum RouteReason<'a> {
     NoRoutes,
     /// Yes: this route took it.
     TakenBy(&'a str),
+    /// Yes: it is an internal event, and the sink gets those.
+    GetsEvents,
+    /// No: it is an internal event, and the sink gets those only where a route says so.
+    GetsNoEvents,
     /// No: no route names this sink.
     NeverNamed,
     /// No: of the routes that name this sink, the last one asked refused it for this reason.
@@ -77,7 +83,7 @@ pub enum RouteReason<'a> {
 impl RouteReason<'_> {
     /// Whether this reason is a yes.
     pub fn delivers(&self) -> bool {
-        matches!(self, Self::NoRoutes | Self::TakenBy(_))
+        matches!(self, Self::NoRoutes | Self::TakenBy(_) | Self::GetsEvents)
     }
 }
 
@@ -86,6 +92,10 @@ impl fmt::Display for RouteReason<'_> {
         match self {
             Self::NoRoutes => f.write_str("yes: without routes every sink gets every alert"),
             Self::TakenBy(route) => write!(f, "yes: route {route}"),
+            Self::GetsEvents => f.write_str("yes: it is an internal event, and the sink has `events = true`"),
+            Self::GetsNoEvents => {
+                f.write_str("no: it is an internal event, and the sink has `events = false`")
+            }
             Self::NeverNamed => f.write_str("no: no route names this sink"),
             Self::NotMatched(route, condition) => {
                 write!(f, "no: route {route} asks for another {condition}")
@@ -133,8 +143,16 @@ impl Router {
     }
 
     fn decide(&self, target: &Target, alert: &Alert) -> RouteReason<'_> {
+        let event = alert.kind == AlertKind::Hub;
+        if event && target.events {
+            return RouteReason::GetsEvents;
+        }
         if self.routes.is_empty() {
-            return RouteReason::NoRoutes;
+            return if event {
+                RouteReason::GetsNoEvents
+            } else {
+                RouteReason::NoRoutes
+            };
         }
         let mut why = RouteReason::NeverNamed;
         for route in self
@@ -190,6 +208,7 @@ mod tests {
             name: name.into(),
             max_age: max_age.map(Duration::from_secs),
             cancel_on_acknowledge: false,
+            events: name == "archive",
         }
     }
 
@@ -239,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hubs_own_events_go_where_a_route_names_them() {
+    fn internal_events_go_to_sinks_that_get_events_and_where_a_route_names_them() {
         let everything = Match::default();
         let hub = Match {
             kinds: vec![AlertKind::Hub],
@@ -255,12 +274,12 @@ mod tests {
                 .map(|planned| planned.sink)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(sinks(vec![]), ["archive", "siren", "mail"]);
+        assert_eq!(sinks(vec![]), ["archive"]);
         let routes = vec![
             route("cameras", everything, &["archive", "siren"]),
             route("own", hub, &["mail"]),
         ];
-        assert_eq!(sinks(routes), ["mail"]);
+        assert_eq!(sinks(routes), ["archive", "mail"]);
     }
 
     #[test]

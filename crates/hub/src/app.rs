@@ -20,6 +20,7 @@ use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::sink::{PluginLauncher, SinkParts, StoreBacklog};
+use crate::sink_watch::SinkWatch;
 use crate::source::inbound::{Inbound, InboundHandle, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
 use crate::source::{Source, SourceParts};
@@ -101,7 +102,12 @@ impl Hub {
         let host_binary = Arc::new(host_binary);
         let sink = |sink: &SinkSettings| {
             let notifier = Arc::clone(notifiers.get(&sink.name)?);
-            let backlog = StoreBacklog::new(&sink.name, writer.clone(), readers.clone());
+            let backlog = StoreBacklog::new(
+                &sink.name,
+                settings.hub.time_zone(),
+                writer.clone(),
+                readers.clone(),
+            );
             let state_dir = Arc::new(state_dir(&settings, sink));
             let settings_of_sink = Arc::new(with_sandbox(sink, &settings.hub));
             let launcher = PluginLauncher {
@@ -159,6 +165,15 @@ impl Hub {
         };
         let grace = settings.hub.shutdown_grace.into();
         let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, start_sources).start();
+        let overdue = SinkWatch {
+            supervisor: supervisor.clone(),
+            store: writer.clone(),
+            readers: readers.clone(),
+            sinks: settings.sink.iter().map(|sink| sink.name.clone()).collect(),
+            grace: settings.hub.sink_grace.into(),
+            clock,
+        };
+        actix::spawn(overdue.run());
         watch(&settings, &supervisor, &writer, &store_state, clock);
         Ok(HubHandle::new(HubParts {
             supervisor,
@@ -283,6 +298,7 @@ fn router(settings: &Settings) -> Router {
         name: sink.name.clone(),
         max_age: sink.max_age.map(Into::into),
         cancel_on_acknowledge: sink.cancels_on_acknowledge(),
+        events: sink.gets_events(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route

@@ -17,6 +17,7 @@ mod notifier;
 mod plugins;
 mod sandbox;
 mod sink;
+mod sink_watch;
 mod source;
 mod stamp;
 mod status;
@@ -33,6 +34,7 @@ pub use handle::{
 pub use live::LiveEvent;
 pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin, inspect_plugin, validate_plugin};
 pub use sandbox::{Access, Need, needs};
+pub use sink::{Probe, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };

@@ -150,7 +150,7 @@ typedef struct wp_alert {
     const wp_frame *frames; /* NULL if there is none; use wp_frame_at. */
     size_t frame_count;
     size_t frame_stride;    /* Bytes from one frame to the next: the host's sizeof(wp_frame). */
-    size_t reserved;        /* 0 */
+    intptr_t utc_offset_s;  /* Seconds that the clocks at the site are ahead of UTC at `unix_ms`, for people. */
 } wp_alert;
 
 /* What the plugin may ask of its host. Lives from `create` until `destroy` returns. */
@@ -305,7 +305,7 @@ WP_SIZE_(wp_alert, 16, 12);
 WP_AT_(wp_alert, unix_ms, 8, 0);
 WP_AT_(wp_alert, json, 16, 6);
 WP_AT_(wp_alert, frames, 16, 8);
-WP_AT_(wp_alert, reserved, 16, 11);
+WP_AT_(wp_alert, utc_offset_s, 16, 11);
 
 WP_SIZE_(wp_host, 8, 10);
 WP_AT_(wp_host, abi_major, 4, 0);

@@ -107,8 +107,8 @@ pub struct Alert {
     pub frame_count: usize,
     /// Bytes from one frame to the next.
     pub frame_stride: usize,
-    /// 0; keeps the struct free of padding where pointers have 32 bits.
-    pub reserved: usize,
+    /// Seconds that the clocks at the site are ahead of UTC at `unix_ms`.
+    pub utc_offset_s: isize,
 }
 
 /// `wp_host`: what the plugin may ask of its host.

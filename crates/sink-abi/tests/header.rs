@@ -141,7 +141,7 @@ fn rust_table() -> Vec<(String, u64)> {
         frames,
         frame_count,
         frame_stride,
-        reserved
+        utc_offset_s
     );
     rows!(
         "wp_host",

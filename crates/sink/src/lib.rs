@@ -63,7 +63,6 @@ mod grant;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
-mod local;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "picture")]

@@ -282,6 +282,7 @@ unsafe fn view<'a>(alert: &abi::Alert) -> Alert<'a> {
         json: text(alert.json),
         parsed: OnceCell::new(),
         unix_ms: alert.unix_ms,
+        utc_offset_s: i32::try_from(alert.utc_offset_s).unwrap_or(0),
     }
 }
 

@@ -29,8 +29,8 @@ const FUEL: u64 = 1_000_000;
 /// | `id` | the alert's number |
 /// | `title`, `text` | its line and its sentence |
 /// | `severity` | `low`, `medium`, `high` or `critical` |
-/// | `time` | when it happened, such as `2026-11-23T01:16:30Z` |
-/// | `when` | the same for people, in the time zone of the machine, with when it was received if that was much later |
+/// | `time` | when it happened, by the clocks at the site, such as `2026-11-23T02:16:30+01:00` |
+/// | `when` | the same for people, with when it was received if that was much later |
 /// | `late` | whether that was much later |
 /// | `camera` | its camera's name, or else id; empty for what no camera has seen |
 /// | `site` | the site's name; empty where it has none |
@@ -92,7 +92,7 @@ impl Template {
             title => alert.title(),
             text => alert.text(),
             severity => word(alert.severity()),
-            time => humantime::format_rfc3339_seconds(alert.time()).to_string(),
+            time => alert.local_time(),
             when => alert.when(),
             late => alert.is_late(),
             camera => alert.camera().unwrap_or_default(),

@@ -66,6 +66,8 @@ pub struct TestAlert {
     pub json: String,
     /// When it was received: milliseconds since 1970 UTC.
     pub unix_ms: u64,
+    /// See [`Alert::utc_offset_s`].
+    pub utc_offset_s: i32,
     /// Its pictures.
     pub frames: Vec<TestFrame>,
 }
@@ -79,6 +81,7 @@ pub fn alert(id: &str) -> TestAlert {
         text: "A person climbs the fence at the gate.".into(),
         json: format!("{{\"id\":\"{id}\",\"kind\":\"anomaly\",\"camera\":{{\"id\":\"gate\"}}}}"),
         unix_ms: 1_767_225_600_000,
+        utc_offset_s: 0,
         frames: Vec::new(),
     }
 }
@@ -104,6 +107,7 @@ impl TestAlert {
             json: Cow::Borrowed(&self.json),
             parsed: OnceCell::new(),
             unix_ms: self.unix_ms,
+            utc_offset_s: self.utc_offset_s,
             frames,
         })
     }
@@ -206,7 +210,7 @@ impl<S: Sink> Bench<S> {
             frames: frames.as_ptr(),
             frame_count: frames.len(),
             frame_stride: size_of::<abi::Frame>(),
-            reserved: 0,
+            utc_offset_s: isize::try_from(alert.utc_offset_s).unwrap_or(0),
         };
         self.call(attempt, |bench, call, reply| {
             let deliver = bench.table.deliver?;

@@ -89,6 +89,7 @@ async fn deliver(
         text: "A person climbs the fence.".into(),
         json: "{}".into(),
         unix_ms: 0,
+        utc_offset_s: 0,
     });
     let picture = vec![0; frame_bytes];
     let (mut sent, mut done) = (0, 0);

@@ -145,6 +145,7 @@ fn job(call_id: u64, timeout: Duration) -> Job {
             text: String::new(),
             json: "{}".into(),
             unix_ms: 0,
+            utc_offset_s: 0,
         }),
         frames: Vec::new(),
     }

@@ -17,6 +17,8 @@ pub struct AlertDoc {
     pub json: String,
     /// When it happened, as far as is known: milliseconds since 1970 UTC.
     pub unix_ms: u64,
+    /// Seconds that the clocks at the site are ahead of UTC then.
+    pub utc_offset_s: i32,
 }
 
 /// How much an alert matters, mildest first.

@@ -258,6 +258,7 @@ mod tests {
             text: "A person climbs the fence.".into(),
             json: "{}".into(),
             unix_ms: 1_767_225_600_000,
+            utc_offset_s: 3_600,
         };
         let meta = FrameMeta {
             mime: "image/jpeg".into(),

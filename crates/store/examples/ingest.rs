@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p watchpost-store --example ingest [-- DIR [BATCH KILOBYTES]]`
 
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

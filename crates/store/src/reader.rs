@@ -177,6 +177,15 @@ impl Reader {
         self.outcome(outcome)
     }
 
+    /// When the alert was received whose delivery has been due longest, of each sink for which one is.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn waiting_since(&mut self) -> Result<BTreeMap<String, UnixMillis>, StoreError> {
+        let outcome = due::waiting_since(&self.db);
+        self.outcome(outcome)
+    }
+
     /// When the next delivery is due, except those that `skip` names by their alert and
     /// by whether an acknowledgement cancels them: the beginning of 1970 for one
     /// that is due at once, `None` when nothing is pending.

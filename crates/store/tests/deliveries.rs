@@ -79,6 +79,20 @@ fn lists_are_of_what_was_asked_for_newest_first() {
 }
 
 #[test]
+fn what_waits_longest_is_known_for_each_sink_that_something_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    filled(&mut store);
+    let mut reader = store.reader().unwrap();
+    let waiting = BTreeMap::from([("archive".to_owned(), at(1)), ("mail".to_owned(), at(4))]);
+    assert_eq!(reader.waiting_since().unwrap(), waiting);
+    let delivered = (1..=4).map(|n| update(id(n), "archive", DeliveryState::Delivered, at(20)));
+    store.commit(&updates(delivered.collect())).unwrap();
+    let waiting = BTreeMap::from([("mail".to_owned(), at(4))]);
+    assert_eq!(reader.waiting_since().unwrap(), waiting);
+}
+
+#[test]
 fn what_is_not_delivered_can_be_made_due_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use watchpost_config::Loaded;
+use watchpost_config::{Loaded, TimeZone};
 
 use crate::diagnostics;
 use crate::exit::Failure;
@@ -69,6 +69,15 @@ impl Target {
             }
             Failure::Config(errors.to_string()).into()
         })
+    }
+
+    /// The time zone in which times are shown: that of the site, or this machine's where no configuration says it.
+    pub(crate) fn time_zone(&self) -> TimeZone {
+        match &self.data_dir {
+            Some(_) => TimeZone::system(),
+            None => watchpost_config::load(self.config_file())
+                .map_or_else(|_| TimeZone::system(), |loaded| loaded.settings.hub.time_zone()),
+        }
     }
 
     /// The data directory, where the control socket is.

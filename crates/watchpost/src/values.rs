@@ -30,12 +30,6 @@ pub(crate) fn word<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String
     T::deserialize(deserializer).map_err(|e| e.to_string())
 }
 
-/// A time in a table: to the second, UTC.
-pub(crate) fn table_time(time: UnixMillis) -> String {
-    let text = time.to_string().replacen('T', " ", 1);
-    text.get(..19).map_or_else(|| text.clone(), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use watchpost_core::{DeliveryState, Severity};
@@ -46,7 +40,6 @@ mod tests {
     fn times_are_points_or_spans_before_now() {
         let point = time("2026-11-23T01:16:30.521Z").unwrap();
         assert_eq!(point.to_string(), "2026-11-23T01:16:30.521Z");
-        assert_eq!(table_time(point), "2026-11-23 01:16:30");
         let (hour, two) = (time("1h").unwrap(), time("2h").unwrap());
         assert!((3_590_000..3_610_000).contains(&(hour.0 - two.0)));
         assert!(time("yesterday").unwrap_err().contains("2h"));

@@ -24,7 +24,7 @@ pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings};
 pub use self::watchdog::WatchdogSettings;
 pub use self::web::WebSettings;
-use crate::{ByteSize, TimeSpan, forms};
+use crate::{ByteSize, TimeSpan, TimeZone, forms};
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -77,10 +77,15 @@ pub struct HubSettings {
     /// Name of the site, which every alert carries, for whoever gets the alerts of several.
     #[schemars(with = "Option<forms::Text>")]
     pub site: Option<String>,
+    /// The time zone in which lists, mails and messages show times, such as `Europe/Berlin`. Without it, the machine's. What is
+    /// stored and what programs read is UTC.
+    pub timezone: Option<TimeZone>,
     /// An alert that is received more than this after it happened is marked as late: it is news, not an alarm.
     pub late_after: TimeSpan,
     /// How long a connection may be disconnected before the hub raises an event, an alert of kind `hub`.
     pub link_grace: TimeSpan,
+    /// How long a delivery may be due before the hub raises an event about its sink, whatever keeps the sink.
+    pub sink_grace: TimeSpan,
     /// How long a hub that is stopping may take to finish what is in flight. The rest is finished after the next
     /// start.
     pub shutdown_grace: TimeSpan,
@@ -121,6 +126,13 @@ pub struct StoreSettings {
     pub group_commit: usize,
 }
 
+impl HubSettings {
+    /// The time zone of the site.
+    pub fn time_zone(&self) -> TimeZone {
+        self.timezone.clone().unwrap_or_else(TimeZone::system)
+    }
+}
+
 impl Default for HubSettings {
     fn default() -> Self {
         Self {
@@ -133,8 +145,10 @@ impl Default for HubSettings {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             site: None,
+            timezone: None,
             late_after: TimeSpan::from_secs(120),
             link_grace: TimeSpan::from_secs(60),
+            sink_grace: TimeSpan::from_secs(300),
             shutdown_grace: TimeSpan::from_secs(10),
         }
     }

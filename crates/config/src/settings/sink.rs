@@ -29,6 +29,10 @@ pub struct SinkSettings {
     /// Whether a delivery is cancelled once its alert is acknowledged or dismissed, also in flight: a siren stops. The
     /// delivery is listed as dropped then. Without it, that is so for `gpio` and `sound`.
     pub cancel_on_acknowledge: Option<bool>,
+    /// Whether it gets internal events, alerts of kind `hub`, with or without routes: a sink that is overdue, a
+    /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
+    /// `webhook`, else `false`: no siren sounds for a full disk. A route that names the kind sends them as well.
+    pub events: Option<bool>,
     /// How many deliveries may be in flight at the same time.
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
@@ -68,8 +72,8 @@ pub struct RetrySettings {
 impl SinkSettings {
     /// How long one delivery may take: what is set, or what is usual for the plugin.
     pub fn timeout(&self) -> TimeSpan {
-        let usual = match self.plugin_file() {
-            "email" | "libwatchpost_email.so" => 12 * 60,
+        let usual = match self.plugin_name() {
+            "email" => 12 * 60,
             _ => 30,
         };
         self.timeout.unwrap_or(TimeSpan::from_secs(usual))
@@ -77,18 +81,21 @@ impl SinkSettings {
 
     /// Whether its deliveries are cancelled once their alert is acknowledged: as configured, or because it makes noise.
     pub fn cancels_on_acknowledge(&self) -> bool {
-        let noisy = || {
-            matches!(
-                self.plugin_file(),
-                "gpio" | "sound" | "libwatchpost_gpio.so" | "libwatchpost_sound.so"
-            )
-        };
-        self.cancel_on_acknowledge.unwrap_or_else(noisy)
+        self.cancel_on_acknowledge
+            .unwrap_or_else(|| NOISY.contains(&self.plugin_name()))
     }
 
-    /// The plugin's name, or the name of its file.
-    fn plugin_file(&self) -> &str {
-        self.plugin.rsplit('/').next().unwrap_or_default()
+    /// Whether it gets internal events.
+    pub fn gets_events(&self) -> bool {
+        self.events
+            .unwrap_or_else(|| MESSENGERS.contains(&self.plugin_name()))
+    }
+
+    /// The name of its plugin, also where the configuration gives the path of its file.
+    fn plugin_name(&self) -> &str {
+        let file = self.plugin.rsplit('/').next().unwrap_or_default();
+        let name = file.strip_prefix("libwatchpost_").unwrap_or(file);
+        name.strip_suffix(".so").unwrap_or(name)
     }
 }
 
@@ -101,6 +108,7 @@ impl fmt::Debug for SinkSettings {
             timeout,
             max_age,
             cancel_on_acknowledge,
+            events,
             in_flight,
             recycle_over,
             retry,
@@ -113,6 +121,7 @@ impl fmt::Debug for SinkSettings {
             .field("timeout", timeout)
             .field("max_age", max_age)
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
+            .field("events", events)
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
             .field("retry", retry)
@@ -120,6 +129,12 @@ impl fmt::Debug for SinkSettings {
             .finish_non_exhaustive()
     }
 }
+
+/// Plugins that make noise, which an acknowledgement ends unless the site says otherwise.
+const NOISY: [&str; 2] = ["gpio", "sound"];
+
+/// Plugins that write or tell, and so get internal events unless the site says otherwise.
+const MESSENGERS: [&str; 4] = ["archive", "email", "mqtt", "webhook"];
 
 impl Default for RetrySettings {
     fn default() -> Self {
@@ -162,5 +177,18 @@ mod tests {
             "12m"
         );
         assert_eq!(timeout("name = 'a'\nplugin = 'email'\ntimeout = '20s'"), "20s");
+    }
+
+    #[test]
+    fn sinks_that_write_get_internal_events_unless_the_site_says_otherwise() {
+        let gets = |plugin: &str, events: Option<bool>| {
+            let mut sink = serde_json::json!({ "name": "a", "plugin": plugin });
+            sink["events"] = events.into();
+            serde_json::from_value::<SinkSettings>(sink)
+                .unwrap()
+                .gets_events()
+        };
+        assert!(gets("email", None) && gets("/opt/libwatchpost_mqtt.so", None) && gets("gpio", Some(true)));
+        assert!(!gets("gpio", None) && !gets("/opt/libours.so", None) && !gets("email", Some(false)));
     }
 }

@@ -29,11 +29,15 @@ fn defaults() {
                 log: "info",
                 log_format: Text,
                 site: None,
+                timezone: None,
                 late_after: TimeSpan(
                     120s,
                 ),
                 link_grace: TimeSpan(
                     60s,
+                ),
+                sink_grace: TimeSpan(
+                    300s,
                 ),
                 shutdown_grace: TimeSpan(
                     10s,

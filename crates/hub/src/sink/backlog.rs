@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Recipient, ResponseFuture};
+use watchpost_config::TimeZone;
 use watchpost_core::{AlertId, DeliveryResult, Fetched, HubEvent, UnixMillis};
 use watchpost_store::DeliveryUpdate;
 
@@ -42,6 +43,8 @@ pub(crate) struct Wanted {
 /// The store, for one sink.
 pub(crate) struct StoreBacklog {
     sink: Arc<str>,
+    /// Of the site, for the times that people see.
+    zone: TimeZone,
     store: StoreHandle,
     readers: Readers,
     /// Kept from one fetch to the next.
@@ -49,9 +52,10 @@ pub(crate) struct StoreBacklog {
 }
 
 impl StoreBacklog {
-    pub(crate) fn new(sink: &str, store: StoreHandle, readers: Readers) -> Self {
+    pub(crate) fn new(sink: &str, zone: TimeZone, store: StoreHandle, readers: Readers) -> Self {
         Self {
             sink: sink.into(),
+            zone,
             store,
             readers,
             reader: Arc::default(),
@@ -66,11 +70,11 @@ impl Backlog for StoreBacklog {
             self.readers.clone(),
             Arc::clone(&self.reader),
         );
-        let store = self.store.clone();
+        let (store, zone) = (self.store.clone(), self.zone.clone());
         let fetch = tokio::task::spawn_blocking(move || {
             let cached = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut reader = readers.current(cached)?;
-            let fetched = fetch::fetch(&mut reader, &sink, &wanted)?;
+            let fetched = fetch::fetch(&mut reader, &sink, &zone, &wanted)?;
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
             Ok(fetched)
         });

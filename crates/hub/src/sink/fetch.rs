@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing::error;
+use watchpost_config::TimeZone;
 use watchpost_core::{AlertId, AlertKind, DueDelivery, Expired, Fetched, Picture, Severity, UnixMillis};
 use watchpost_sinkhost_client::{AlertDoc, FrameFd, FrameMeta};
 use watchpost_store::{FrameRef, Reader, StoreError};
@@ -30,10 +31,11 @@ struct Head {
     picture: Picture,
 }
 
-/// Takes what is due for this sink, oldest first.
+/// Takes what is due for this sink, oldest first. `zone`: that of the site.
 pub(super) fn fetch(
     reader: &mut Reader,
     sink: &str,
+    zone: &TimeZone,
     wanted: &Wanted,
 ) -> Result<Fetched<Payload>, StoreError> {
     let skip = |alert, cancel_on_acknowledge| {
@@ -64,7 +66,7 @@ pub(super) fn fetch(
         if bytes >= wanted.max_bytes {
             break;
         }
-        let delivery = load(reader, delivery)?;
+        let delivery = load(reader, zone, delivery)?;
         bytes += delivery.frame_bytes;
         fetched.due.push(delivery);
     }
@@ -73,6 +75,7 @@ pub(super) fn fetch(
 
 fn load(
     reader: &mut Reader,
+    zone: &TimeZone,
     delivery: watchpost_store::DueDelivery,
 ) -> Result<DueDelivery<Payload>, StoreError> {
     let watchpost_store::DueDelivery {
@@ -89,7 +92,8 @@ fn load(
         .into_iter()
         .collect();
     let frame_bytes = frames.iter().map(FrameFd::len).sum();
-    let unix_ms = u64::try_from(head.happened_at().0).unwrap_or(0);
+    let happened = head.happened_at();
+    let unix_ms = u64::try_from(happened.0).unwrap_or(0);
     let document = Arc::new(AlertDoc {
         id: alert.to_string(),
         severity: severity(head.severity),
@@ -97,6 +101,7 @@ fn load(
         text: head.text,
         json: body,
         unix_ms,
+        utc_offset_s: zone.offset_seconds(happened.0),
     });
     Ok(DueDelivery {
         alert,

@@ -10,6 +10,7 @@ mod launch;
 mod log;
 mod memory;
 mod messages;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub(crate) use self::fetch::Payload;
 pub(crate) use self::launch::PluginLauncher;
 use self::messages::{RemindToMeasure, Wake};
 pub(crate) use self::messages::{ReportSink, StopSink};
+pub use self::probe::{Probe, probe_sink};
 use crate::clock::Clock;
 use crate::notifier::SinkNotifier;
 

@@ -253,6 +253,7 @@ fn delivery(alert: AlertId) -> DueDelivery<Payload> {
         text: "Somebody is there.".into(),
         json: "{}".into(),
         unix_ms: 0,
+        utc_offset_s: 0,
     };
     DueDelivery {
         alert,

@@ -118,7 +118,7 @@ impl Driver {
         self.answer(Answer::Ready(Box::new(info), description, enforced));
     }
 
-    fn answer(&mut self, answer: Answer) {
+    pub(super) fn answer(&mut self, answer: Answer) {
         if let Some(asker) = self.answer.take() {
             self.journal.take_tail();
             // The caller may have stopped waiting; dropping the commands then ends the child.
@@ -126,7 +126,7 @@ impl Driver {
         }
     }
 
-    fn emit_done(&mut self, call_id: u64, outcome: Outcome, notes: Arc<[Note]>) {
+    pub(super) fn emit_done(&mut self, call_id: u64, outcome: Outcome, notes: Arc<[Note]>) {
         self.queued.leave();
         self.journal.emit(Event::Done {
             call_id,

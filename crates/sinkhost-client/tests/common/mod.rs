@@ -126,6 +126,7 @@ pub(crate) fn job(call_id: u64, title: &str) -> Job {
             text: "A person climbs the fence.".into(),
             json: "{}".into(),
             unix_ms: 1_767_225_600_000,
+            utc_offset_s: 0,
         }),
         frames: Vec::new(),
     }

@@ -99,7 +99,7 @@ impl Instance {
             },
             frame_count: frames.len(),
             frame_stride: size_of::<abi::Frame>(),
-            reserved: 0,
+            utc_offset_s: isize::try_from(alert.utc_offset_s).unwrap_or(0),
         };
         self.call(info, |pointer, call, reply| {
             // SAFETY: the instance is created and not destroyed; alert, call and reply are valid for the call.

@@ -1,5 +1,7 @@
 //! What a sink has to do next, found without stepping over what is not due.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use watchpost_core::{AlertId, UnixMillis};
 
@@ -68,6 +70,25 @@ pub(super) fn next_due(
         }
     }
     Ok(None)
+}
+
+/// See [`super::Reader::waiting_since`].
+pub(super) fn waiting_since(db: &Connection) -> rusqlite::Result<BTreeMap<String, UnixMillis>> {
+    // What waits for its retry is little: no more than what was in flight when its sink went down.
+    let mut query = db.prepare_cached(
+        "SELECT name, min(coalesce(fresh, tried), coalesce(tried, fresh)) FROM (
+           SELECT s.name AS name,
+             (SELECT min(alert) FROM queue WHERE sink = s.id AND due_at = ?1) AS fresh,
+             (SELECT min(q.alert) FROM queue q JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+              WHERE q.sink = s.id AND q.due_at > ?1 AND d.attempts > 0) AS tried
+           FROM sink s WHERE s.pending > 0)
+         WHERE fresh IS NOT NULL OR tried IS NOT NULL",
+    )?;
+    let rows = query.query_map([AT_ONCE], |row| {
+        let micros: i64 = row.get(1)?;
+        Ok((row.get(0)?, UnixMillis(micros / 1_000)))
+    })?;
+    rows.collect()
 }
 
 /// Keys of alerts whose delivery is due within a span of time.

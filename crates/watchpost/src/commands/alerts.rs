@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use watchpost_config::TimeZone;
 use watchpost_core::{Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
 
@@ -77,14 +78,16 @@ struct Which {
 }
 
 pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
-    let data_dir = target.data_dir()?;
+    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {
             AlertsCommand::List { limit, all, which } => {
-                list(&hub, &which.query(*limit, *all), args.json).await
+                list(&hub, &zone, &which.query(*limit, *all), args.json).await
             }
-            AlertsCommand::Show { id, picture } => show(&hub, *id, picture.as_deref(), args.json).await,
+            AlertsCommand::Show { id, picture } => {
+                show(&hub, &zone, *id, picture.as_deref(), args.json).await
+            }
             AlertsCommand::Dismiss { id } => {
                 let done = format!("alert {id} is dismissed");
                 command(&hub, &format!("/v1/alerts/{id}/dismiss"), &done, args.json).await
@@ -120,7 +123,7 @@ impl Which {
     }
 }
 
-async fn list(hub: &HubClient, query: &AlertQuery, json: bool) -> anyhow::Result<()> {
+async fn list(hub: &HubClient, zone: &TimeZone, query: &AlertQuery, json: bool) -> anyhow::Result<()> {
     let page: AlertPage = hub.get_with("/v1/alerts", query).await?;
     if json {
         return page.alerts.iter().try_for_each(out::json);
@@ -130,7 +133,7 @@ async fn list(hub: &HubClient, query: &AlertQuery, json: bool) -> anyhow::Result
     };
     out::fitted(format_args!(
         "{:16}  {:19}  {:8}  {}",
-        "ALERT", "HAPPENED (UTC)", "SEVERITY", "CONNECTION: TITLE"
+        "ALERT", "HAPPENED", "SEVERITY", "CONNECTION: TITLE"
     ))?;
     for AlertEntry { alert, dismissed, .. } in &page.alerts {
         let dismissed = if *dismissed { "(dismissed) " } else { "" };
@@ -138,7 +141,7 @@ async fn list(hub: &HubClient, query: &AlertQuery, json: bool) -> anyhow::Result
         out::fitted(format_args!(
             "{:16}  {}  {:8}  {dismissed}{late}{}: {}",
             alert.id.to_string(),
-            values::table_time(alert.happened_at()),
+            zone.show(alert.happened_at().0),
             alert.severity.to_string(),
             alert.connection,
             alert.title
@@ -155,15 +158,16 @@ async fn list(hub: &HubClient, query: &AlertQuery, json: bool) -> anyhow::Result
 }
 
 /// When it happened, and when it was received where that differs by more than people would notice.
-fn happened(alert: &Alert) -> String {
-    let happened = alert.happened_at();
+fn happened(alert: &Alert, zone: &TimeZone) -> String {
+    let happened = zone.show(alert.happened_at().0);
     if alert.late {
         format!(
             "{happened}, late: received {} via {}",
-            alert.received_at, alert.via
+            zone.show(alert.received_at.0),
+            alert.via
         )
     } else {
-        happened.to_string()
+        happened
     }
 }
 
@@ -177,7 +181,13 @@ fn camera(alert: &Alert) -> String {
     }
 }
 
-async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) -> anyhow::Result<()> {
+async fn show(
+    hub: &HubClient,
+    zone: &TimeZone,
+    id: AlertId,
+    picture: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<()> {
     if let Some(file) = picture {
         let jpeg = hub.get_bytes(&format!("/v1/alerts/{id}/picture")).await?;
         if file == Path::new("-") {
@@ -199,7 +209,7 @@ async fn show(hub: &HubClient, id: AlertId, picture: Option<&Path>, json: bool) 
     };
     for (what, value) in [
         ("alert", alert.id.to_string()),
-        ("happened", happened(alert)),
+        ("happened", happened(alert, zone)),
         ("connection", alert.connection.clone()),
         ("camera", camera(alert)),
         ("severity", alert.severity.to_string()),

@@ -2,6 +2,7 @@
 
 use actix_rt::System;
 use clap::{Args, Subcommand};
+use watchpost_config::TimeZone;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};
 use watchpost_hub::{Changed, DeliveryQuery, DeliveryRecord};
 
@@ -77,12 +78,12 @@ struct WhichOrAll {
 }
 
 pub(crate) fn run(target: &Target, args: &DeliveriesArgs) -> anyhow::Result<()> {
-    let data_dir = target.data_dir()?;
+    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {
-            DeliveriesCommand::List { which, limit } => list(&hub, which, *limit, args.json).await,
-            DeliveriesCommand::Show { alert } => show(&hub, *alert, args.json).await,
+            DeliveriesCommand::List { which, limit } => list(&hub, &zone, which, *limit, args.json).await,
+            DeliveriesCommand::Show { alert } => show(&hub, &zone, *alert, args.json).await,
             DeliveriesCommand::Retry { which } => {
                 change(&hub, "retry", "to be made again", which, args.json).await
             }
@@ -91,7 +92,13 @@ pub(crate) fn run(target: &Target, args: &DeliveriesArgs) -> anyhow::Result<()> 
     })
 }
 
-async fn list(hub: &HubClient, which: &Which, limit: Option<u32>, json: bool) -> anyhow::Result<()> {
+async fn list(
+    hub: &HubClient,
+    zone: &TimeZone,
+    which: &Which,
+    limit: Option<u32>,
+    json: bool,
+) -> anyhow::Result<()> {
     let query = DeliveryQuery {
         limit,
         ..which.query()
@@ -105,10 +112,11 @@ async fn list(hub: &HubClient, which: &Which, limit: Option<u32>, json: bool) ->
     }
     out::fitted(format_args!(
         "{:16}  {:12}  {:9}  {:8}  {}",
-        "ALERT", "SINK", "STATE", "ATTEMPTS", "NEXT OR ENDED (UTC)"
+        "ALERT", "SINK", "STATE", "ATTEMPTS", "NEXT OR ENDED"
     ))?;
     for delivery in &found {
-        let time = delivery.finished_at.or(delivery.due_at).map(values::table_time);
+        let time = delivery.finished_at.or(delivery.due_at);
+        let time = time.map(|time| zone.show(time.0));
         out::fitted(format_args!(
             "{:16}  {:12}  {:9}  {:8}  {}",
             delivery.alert.to_string(),
@@ -124,7 +132,7 @@ async fn list(hub: &HubClient, which: &Which, limit: Option<u32>, json: bool) ->
     Ok(())
 }
 
-async fn show(hub: &HubClient, alert: AlertId, json: bool) -> anyhow::Result<()> {
+async fn show(hub: &HubClient, zone: &TimeZone, alert: AlertId, json: bool) -> anyhow::Result<()> {
     let query = DeliveryQuery {
         alert: Some(alert),
         limit: Some(1_000),
@@ -141,7 +149,7 @@ async fn show(hub: &HubClient, alert: AlertId, json: bool) -> anyhow::Result<()>
             continue;
         }
         out::line(format_args!("{}", delivery.sink))?;
-        let time = |time: Option<UnixMillis>| time.map(|time| time.to_string());
+        let time = |time: Option<UnixMillis>| time.map(|time| zone.show(time.0));
         for (what, value) in [
             ("state", Some(delivery.state.to_string())),
             ("attempts", Some(delivery.attempts.to_string())),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_rt::System;
 use clap::Args;
+use watchpost_config::TimeZone;
 use watchpost_core::{DeliveryState, Feed};
 use watchpost_hub::{ConnectionReport, ConnectionState, SinkReport, SinkState};
 use watchpost_web::Status;
@@ -20,7 +21,7 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
-    let data_dir = target.data_dir()?;
+    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
     let status: Status = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
     if args.json {
         return out::json(&status);
@@ -28,7 +29,9 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     let Status { hub: status, program } = status;
     out::line(format_args!(
         "watchpost {}, process {}, since {}",
-        status.version, status.pid, status.started_at
+        status.version,
+        status.pid,
+        zone.show(status.started_at.0)
     ))?;
     if program.lost_log_lines > 0 {
         let lines = out::count(program.lost_log_lines, "line");
@@ -37,7 +40,7 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
         ))?;
     }
     for connection in &status.connections {
-        show_connection(connection)?;
+        show_connection(connection, &zone)?;
     }
     let store = &status.store;
     out::line("")?;
@@ -51,12 +54,12 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
         out::line(format_args!("  {opened}"))?;
     }
     for sink in &status.sinks {
-        show_sink(sink)?;
+        show_sink(sink, &zone)?;
     }
     Ok(())
 }
 
-fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
+fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Result<()> {
     let ConnectionReport {
         name, url, counters, ..
     } = connection;
@@ -83,13 +86,13 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
     out::line(format_args!("connection {name}: {state}"))?;
     out::line(format_args!("  {url}"))?;
     if let Some(failure) = &connection.last_failure {
-        out::line(format_args!("  {} {}", failure.at, failure.what))?;
+        out::line(format_args!("  {} {}", zone.show(failure.at.0), failure.what))?;
         if let Some(hint) = &failure.hint {
             out::line(format_args!("  {hint}"))?;
         }
     }
     if let Some(failure) = &link.list_failure {
-        out::line(format_args!("  {} {}", failure.at, failure.what))?;
+        out::line(format_args!("  {} {}", zone.show(failure.at.0), failure.what))?;
     }
     if link.feed == Feed::List {
         let every = duration(link.list_interval_ms.unwrap_or(0));
@@ -109,7 +112,7 @@ fn show_connection(connection: &ConnectionReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
+fn show_sink(sink: &SinkReport, zone: &TimeZone) -> anyhow::Result<()> {
     let state = match sink.state {
         SinkState::Starting => "starting",
         SinkState::Running => "running",
@@ -129,8 +132,11 @@ fn show_sink(sink: &SinkReport) -> anyhow::Result<()> {
     if let Some(since) = sink.down_since {
         let next = sink
             .next_try_at
-            .map_or_else(|| "now".to_owned(), |at| format!("at {at}"));
-        out::line(format_args!("  cannot deliver since {since}; tried next {next}"))?;
+            .map_or_else(|| "now".to_owned(), |at| format!("at {}", zone.show(at.0)));
+        out::line(format_args!(
+            "  cannot deliver since {}; tried next {next}",
+            zone.show(since.0)
+        ))?;
     }
     out::line(format_args!(
         "  {} delivered, {} pending, {} dead, {} expired, {} dropped; {}",

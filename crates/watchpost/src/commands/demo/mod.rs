@@ -15,7 +15,7 @@ use actix_rt::time::{Instant, sleep, sleep_until};
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use watchpost_config::TimeSpan;
+use watchpost_config::{TimeSpan, TimeZone};
 use watchpost_core::{AlertId, DeliveryState, Picture};
 use watchpost_hub::{AlertEntry, AlertPage, HubStatus};
 
@@ -150,7 +150,7 @@ impl Printer {
             };
             out::line(format_args!(
                 "{}  {:32} {picture}",
-                alert.happened_at(),
+                TimeZone::system().show(alert.happened_at().0),
                 alert.title
             ))?;
             self.last = alert.id;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use watchpost_config::Settings;
-use watchpost_hub::{HubStatus, SinkState, check_plugin, find_plugin};
+use watchpost_config::{Settings, SinkSettings};
+use watchpost_hub::{HubStatus, Probe, SinkState, check_plugin, find_plugin, probe_sink};
 
 use super::{OLDER_CONFIGURATION, Report, Running};
 
@@ -32,7 +32,7 @@ pub(super) async fn check(
         }) {
             Running::Known(running) => running,
             Running::NoHub => {
-                report.skip("delivery", "the hub does not run, so nothing is delivered");
+                probe(report, settings, sink, host_binary).await;
                 continue;
             }
             Running::Unknown => {
@@ -61,5 +61,37 @@ pub(super) async fn check(
                 "See the hub's log. Its alerts are kept.",
             ),
         }
+    }
+}
+
+/// Starts the plugin as the hub would, and has it try whether a delivery would work.
+async fn probe(report: &mut Report, settings: &Settings, sink: &SinkSettings, host_binary: &Path) {
+    let hub = &settings.hub;
+    if !hub.data_dir.join("sinks").join(&sink.name).exists() {
+        let why = "the hub has not run with this sink yet, so its folders may be missing";
+        return report.skip("delivery", why);
+    }
+    let found = match tempfile::tempdir() {
+        Ok(state) => probe_sink(sink, &hub.plugin_dirs, host_binary, state.path()).await,
+        Err(e) => {
+            return report.skip(
+                "delivery",
+                format!("there is no room for a temporary folder: {e}"),
+            );
+        }
+    };
+    match found {
+        Ok(Probe::Works) => report.pass("delivery", "would work: the plugin has tried"),
+        Ok(Probe::CannotTell) => report.skip("delivery", "the plugin cannot tell without an alert"),
+        Ok(Probe::Fails(why)) => report.fail(
+            "delivery",
+            format!("would not work: {why}"),
+            "See the troubleshooting of the plugin's README.",
+        ),
+        Err(why) => report.fail(
+            "delivery",
+            format!("the plugin does not start: {why}"),
+            "See the plugin's README; what it may do stands under `[sink.sandbox]`.",
+        ),
     }
 }

@@ -1,0 +1,86 @@
+//! Looks whether a sink does not get rid of its deliveries, whatever the reason, and has that reported to the others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::time::sleep;
+use tracing::warn;
+use watchpost_core::{BacklogAlarm, UnixMillis};
+
+use crate::clock::Clock;
+use crate::store::{CachedReader, Readers, StoreHandle};
+use crate::supervisor::{Report, Supervisor};
+
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What it works with.
+pub(crate) struct SinkWatch {
+    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) store: StoreHandle,
+    pub(crate) readers: Readers,
+    /// Names of the sinks.
+    pub(crate) sinks: Vec<String>,
+    /// How long a delivery may be due.
+    pub(crate) grace: Duration,
+    pub(crate) clock: Clock,
+}
+
+impl SinkWatch {
+    /// Watches until the hub has stopped.
+    pub(crate) async fn run(self) {
+        let alarm = |sink: &String| (sink.clone(), BacklogAlarm::new(sink.clone(), self.grace));
+        let mut alarms: BTreeMap<_, _> = self.sinks.iter().map(alarm).collect();
+        let mut reader = None;
+        while self.supervisor.connected() {
+            match self.waiting(reader.take()).await {
+                Ok((back, waiting)) => {
+                    reader = Some(back);
+                    self.check(&mut alarms, &waiting).await;
+                }
+                // The store's own troubles are reported by the writer.
+                Err(why) => warn!("cannot look what waits for the sinks: {why}"),
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// Since when the oldest delivery of each sink waits. It is read on a thread that may block.
+    async fn waiting(
+        &self,
+        cached: Option<CachedReader>,
+    ) -> Result<(CachedReader, BTreeMap<String, UnixMillis>), String> {
+        let readers = self.readers.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = readers.current(cached)?;
+            let waiting = reader.waiting_since()?;
+            Ok((reader, waiting))
+        });
+        match read.await {
+            Ok(read) => read.map_err(|why: watchpost_store::StoreError| {
+                self.store.suspect(&why);
+                why.to_string()
+            }),
+            Err(panic) => Err(panic.to_string()),
+        }
+    }
+
+    async fn check(
+        &self,
+        alarms: &mut BTreeMap<String, BacklogAlarm>,
+        waiting: &BTreeMap<String, UnixMillis>,
+    ) {
+        let Ok(reports) = self.supervisor.send(Report).await else {
+            return;
+        };
+        let now = self.clock.unix();
+        for (sink, alarm) in alarms {
+            let report = reports.sinks.iter().find(|report| report.name == *sink);
+            let why = report.and_then(|report| report.last_error.as_deref());
+            if let Some(event) = alarm.check(now, waiting.get(sink).copied(), why) {
+                self.store.raise(event);
+            }
+        }
+    }
+}
