@@ -77,7 +77,7 @@ fn references(
         let one = format!("{pointer}/{j}");
         let origin = tree
             .find(&one)
-            .map_or_else(|| tree.locate(&pointer), |node| node.origin);
+            .map_or_else(|| tree.locate(pointer), |node| node.origin);
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if known.is_empty() => format!("add a `[[{kind}]]` of this name"),

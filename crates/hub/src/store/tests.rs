@@ -201,6 +201,7 @@ impl Rig {
 
 fn router() -> Router {
     let target = |name: &str, cancel_on_acknowledge| Target {
+        events: false,
         name: name.into(),
         max_age: None,
         cancel_on_acknowledge,
