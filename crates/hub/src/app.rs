@@ -98,33 +98,7 @@ impl Hub {
         );
         alert_store.start();
 
-        let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
-        let host_binary = Arc::new(host_binary);
-        let sink = |sink: &SinkSettings| {
-            let notifier = Arc::clone(notifiers.get(&sink.name)?);
-            let backlog = StoreBacklog::new(
-                &sink.name,
-                settings.hub.time_zone(),
-                writer.clone(),
-                readers.clone(),
-            );
-            let state_dir = Arc::new(state_dir(&settings, sink));
-            let settings_of_sink = Arc::new(with_sandbox(sink, &settings.hub));
-            let launcher = PluginLauncher {
-                settings: Arc::clone(&settings_of_sink),
-                plugin_dirs: Arc::clone(&plugin_dirs),
-                host_binary: Arc::clone(&host_binary),
-                state_dir,
-            };
-            Some(SinkParts {
-                settings: settings_of_sink,
-                clock,
-                backlog: Arc::new(backlog),
-                launcher: Arc::new(launcher),
-                notifier,
-            })
-        };
-        let sinks = settings.sink.iter().filter_map(sink).collect();
+        let sinks = sinks(&settings, host_binary, &writer, &readers, &notifiers, clock);
         let shared = SourceParts {
             link_grace: settings.hub.link_grace.into(),
             clock,
@@ -132,48 +106,11 @@ impl Hub {
             readers: readers.clone(),
             ids: Arc::clone(&ids),
         };
-        let inbound: Vec<_> = settings
-            .connection
-            .iter()
-            .filter(|connection| connection.kind == ConnectionKind::Inbound)
-            .map(|connection| InboundHandle::new(Arc::new(connection.clone())))
-            .collect();
-        let start_sources = || -> Vec<Box<dyn Source>> {
-            let visionguard = backends.into_iter().map(|(settings, backend)| {
-                let shared = shared.clone();
-                (
-                    settings.name.clone(),
-                    visionguard::start(ConnectionParts {
-                        settings,
-                        backend,
-                        shared,
-                    }),
-                )
-            });
-            let inbound = inbound.iter().map(|handle| {
-                let parts = InboundParts {
-                    handle: handle.clone(),
-                    shared: shared.clone(),
-                };
-                (handle.name().to_owned(), Inbound::launch(parts))
-            });
-            let mut sources: HashMap<_, _> = visionguard.chain(inbound).collect();
-            let in_order = settings.connection.iter();
-            in_order
-                .filter_map(|connection| sources.remove(&connection.name))
-                .collect()
-        };
+        let inbound = inbound(&settings);
+        let start_sources = || sources(&settings, backends, &inbound, &shared);
         let grace = settings.hub.shutdown_grace.into();
         let supervisor = Supervisor::new(clock, grace, writer.clone(), sinks, start_sources).start();
-        let overdue = SinkWatch {
-            supervisor: supervisor.clone(),
-            store: writer.clone(),
-            readers: readers.clone(),
-            sinks: settings.sink.iter().map(|sink| sink.name.clone()).collect(),
-            grace: settings.hub.sink_grace.into(),
-            clock,
-        };
-        actix::spawn(overdue.run());
+        watch_sinks(&settings, &supervisor, &writer, &readers, clock);
         watch(&settings, &supervisor, &writer, &store_state, clock);
         Ok(HubHandle::new(HubParts {
             supervisor,
@@ -209,6 +146,96 @@ fn writing_back(settings: &Settings) -> Vec<String> {
     let connections = settings.connection.iter();
     let writing_back = connections.filter(|connection| connection.write_back);
     writing_back.map(|connection| connection.name.clone()).collect()
+}
+
+/// What each sink is made of, in the order of the configuration.
+fn sinks(
+    settings: &Settings,
+    host_binary: PathBuf,
+    writer: &StoreHandle,
+    readers: &Readers,
+    notifiers: &SinkNotifiers,
+    clock: Clock,
+) -> Vec<SinkParts> {
+    let plugin_dirs = Arc::new(settings.hub.plugin_dirs.clone());
+    let host_binary = Arc::new(host_binary);
+    let parts = |sink: &SinkSettings| {
+        let zone = settings.hub.time_zone();
+        let backlog = StoreBacklog::new(&sink.name, zone, writer.clone(), readers.clone());
+        let with_sandbox = Arc::new(with_sandbox(sink, &settings.hub));
+        let launcher = PluginLauncher {
+            settings: Arc::clone(&with_sandbox),
+            plugin_dirs: Arc::clone(&plugin_dirs),
+            host_binary: Arc::clone(&host_binary),
+            state_dir: Arc::new(state_dir(settings, sink)),
+        };
+        Some(SinkParts {
+            settings: with_sandbox,
+            clock,
+            backlog: Arc::new(backlog),
+            launcher: Arc::new(launcher),
+            notifier: Arc::clone(notifiers.get(&sink.name)?),
+        })
+    };
+    settings.sink.iter().filter_map(parts).collect()
+}
+
+/// The connections that alerts are posted to.
+fn inbound(settings: &Settings) -> Vec<InboundHandle> {
+    let connections = settings.connection.iter();
+    connections
+        .filter(|connection| connection.kind == ConnectionKind::Inbound)
+        .map(|connection| InboundHandle::new(Arc::new(connection.clone())))
+        .collect()
+}
+
+/// Starts every source; they come in the order of the configuration.
+fn sources(
+    settings: &Settings,
+    backends: Vec<(Arc<ConnectionSettings>, Backend)>,
+    inbound: &[InboundHandle],
+    shared: &SourceParts,
+) -> Vec<Box<dyn Source>> {
+    let visionguard = backends.into_iter().map(|(settings, backend)| {
+        let (name, shared) = (settings.name.clone(), shared.clone());
+        let parts = ConnectionParts {
+            settings,
+            backend,
+            shared,
+        };
+        (name, visionguard::start(parts))
+    });
+    let inbound = inbound.iter().map(|handle| {
+        let parts = InboundParts {
+            handle: handle.clone(),
+            shared: shared.clone(),
+        };
+        (handle.name().to_owned(), Inbound::launch(parts))
+    });
+    let mut started: HashMap<_, _> = visionguard.chain(inbound).collect();
+    let in_order = settings.connection.iter();
+    in_order
+        .filter_map(|connection| started.remove(&connection.name))
+        .collect()
+}
+
+/// Has a sink reported whose deliveries are overdue, for as long as the hub runs.
+fn watch_sinks(
+    settings: &Settings,
+    supervisor: &Addr<Supervisor>,
+    store: &StoreHandle,
+    readers: &Readers,
+    clock: Clock,
+) {
+    let watch = SinkWatch {
+        supervisor: supervisor.clone(),
+        store: store.clone(),
+        readers: readers.clone(),
+        sinks: settings.sink.iter().map(|sink| sink.name.clone()).collect(),
+        grace: settings.hub.sink_grace.into(),
+        clock,
+    };
+    actix::spawn(watch.run());
 }
 
 /// Has the machine watched, and a watchdog called, for as long as the hub runs.

@@ -109,6 +109,7 @@ fn defaults() {
                     write_back: false,
                 },
             ],
+            camera: [],
             store: StoreSettings {
                 recent: 50,
                 keep_for: None,

@@ -292,6 +292,80 @@ fn cameras() {
             "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a*\" }\n[[camera]]\nname = \"Till\"\nmatch = { stream = \"ab\", shop = \"s\" }\n",
             "[[cameras]]\nname = \"Gate\"\n",
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            > [[camera]]
+            > name = "Gate"
+            > area = "Yard"
+            > match = { stream = "3544c7ab*" }
+            NO ERROR
+            > [[camera]]
+            > name = "Gate"
+            watchpost.toml:6:1: [[camera]] `Gate` lacks `match`
+              | [[camera]] | in here
+              `match`: Which camera it is: the one that meets every condition given here, of which there is at least one
+            > [[camera]]
+            > name = "Gate"
+            > match = {}
+            watchpost.toml:8:9: `match` in [[camera]] `Gate` says nothing, so every camera would have this name
+              | {} | here
+              give a `stream`, a `location`, a `shop` or a `connection`
+            > [[camera]]
+            > name = "Gate"
+            > match = { connection = "mian" }
+            watchpost.toml:8:24: there is no connection `mian`
+              | "mian" | no `[[connection]]` has this name
+              did you mean "main"?
+            > [[camera]]
+            > name = "Gate"
+            > match = { strean = "a" }
+            watchpost.toml:8:11: unknown key `strean` in [camera.match] of `Gate`
+              | strean | not a key here
+              did you mean `stream`?
+            > [[camera]]
+            > name = "Gate"
+            > stream = "a"
+            watchpost.toml:6:1: [[camera]] `Gate` lacks `match`
+              | [[camera]] | in here
+              `match`: Which camera it is: the one that meets every condition given here, of which there is at least one
+            watchpost.toml:8:1: unknown key `stream` in [[camera]] `Gate`
+              | stream | not a key here
+              `stream` belongs in [camera.match]: write it below a line `[camera.match]`
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "" }
+            watchpost.toml:8:20: `stream` in [camera.match] of `Gate` is empty
+              | "" | here
+              write something, or leave the key out
+            > [[camera]]
+            > name = ""
+            > match = { stream = "a" }
+            watchpost.toml:7:8: `name` in [[camera]] is empty
+              | "" | here
+              write something, or leave the key out
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "b" }
+            watchpost.toml:10:8: there are two cameras of the name `Gate`
+              | "Gate" | again here
+              | "Gate" | first here
+              give each its own name; the first is at watchpost.toml:7:8
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a*" }
+            > [[camera]]
+            > name = "Till"
+            > match = { stream = "ab", shop = "s" }
+            watchpost.toml:11:9: `match` in [[camera]] `Till` never counts: whatever it matches, [[camera]] `Gate` above matches first
+              | { stream = "ab", shop = "s" } | here
+              put the narrower one first, or remove one
+            > [[cameras]]
+            > name = "Gate"
+            watchpost.toml:6:3: unknown key `cameras` in the configuration
+              | cameras | not a key here
+              did you mean `camera`?
+        "#]],
     );
 }

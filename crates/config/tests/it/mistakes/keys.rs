@@ -392,7 +392,7 @@ fn keys_of_another_table() {
             > level = "info"
             watchpost.toml:6:2: unknown table `logging` in the configuration
               | logging | not a table here
-              its tables are `connection`, `hub`, `route`, `sink`, `store`, `watchdog` and `web`
+              its tables are `camera`, `connection`, `hub`, `route`, `sink`, `store`, `watchdog` and `web`
         "#]],
     );
 }
@@ -420,7 +420,7 @@ fn keys_before_their_tables_and_without_them() {
               `url` belongs in [[connection]]: write it below a line `[[connection]]`
             watchpost.toml:2:1: unknown key `name` in the configuration
               | name | not a key here
-              `name` belongs in [[connection]], [[route]] or [[sink]]
+              `name` belongs in [[camera]], [[connection]] or [[route]]
             > data_dir = "/srv"
             > [[connection]]
             > name = "a"
