@@ -201,7 +201,7 @@ impl Rig {
 
 fn router() -> Router {
     let target = |name: &str, cancel_on_acknowledge| Target {
-        events: false,
+        events: true,
         name: name.into(),
         max_age: None,
         cancel_on_acknowledge,
