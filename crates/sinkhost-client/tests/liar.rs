@@ -354,7 +354,8 @@ impl Liar {
                 let null = File::open("/dev/null").unwrap();
                 rustix::stdio::dup2_stdin(&null).unwrap();
                 self.socket = null.into();
-                std::thread::sleep(PATIENCE);
+                // Until it is killed.
+                std::thread::park_timeout(PATIENCE);
             }
             _ => self.lie(lie),
         }
@@ -381,7 +382,8 @@ impl Liar {
     fn begin_slowly(&mut self) {
         for call_id in self.deliveries(30) {
             self.begin(call_id);
-            std::thread::sleep(Duration::from_millis(150));
+            // The pace of this child, which its parent has to bear.
+            std::thread::park_timeout(Duration::from_millis(150));
         }
     }
 

@@ -150,6 +150,37 @@ impl Config {
 
     /// What is wrong with it that the types cannot say.
     pub(crate) fn check(&self) -> Result<(), Fail> {
+        self.check_server()?;
+        if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
+            return Err(Fail::bad_config(
+                "/to",
+                "there is no recipient; write at least one address",
+            ));
+        }
+        if !self.ehlo_name.as_deref().is_none_or(is_host_name) {
+            return Err(Fail::bad_config(
+                "/ehlo_name",
+                "it has to be a host name, such as gate.example.com",
+            ));
+        }
+        for (pointer, path) in [
+            ("/ca_file", &self.ca_file),
+            ("/password_file", &self.password_file),
+        ] {
+            if let Some(path) = path.as_ref().filter(|path| path.is_relative()) {
+                let shown = path.display();
+                return Err(Fail::bad_config(
+                    pointer,
+                    format_args!(
+                        "`{shown}` is relative; write the whole path, such as /etc/watchpost{pointer}"
+                    ),
+                ));
+            }
+        }
+        self.check_login()
+    }
+
+    fn check_server(&self) -> Result<(), Fail> {
         if let Some((host, port)) = self.server.rsplit_once(':')
             && !host.contains(':')
             && port.parse::<u16>().is_ok()
@@ -196,33 +227,7 @@ impl Config {
                 ),
             ));
         }
-        if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
-            return Err(Fail::bad_config(
-                "/to",
-                "there is no recipient; write at least one address",
-            ));
-        }
-        if !self.ehlo_name.as_deref().is_none_or(is_host_name) {
-            return Err(Fail::bad_config(
-                "/ehlo_name",
-                "it has to be a host name, such as gate.example.com",
-            ));
-        }
-        for (pointer, path) in [
-            ("/ca_file", &self.ca_file),
-            ("/password_file", &self.password_file),
-        ] {
-            if let Some(path) = path.as_ref().filter(|path| path.is_relative()) {
-                let shown = path.display();
-                return Err(Fail::bad_config(
-                    pointer,
-                    format_args!(
-                        "`{shown}` is relative; write the whole path, such as /etc/watchpost{pointer}"
-                    ),
-                ));
-            }
-        }
-        self.check_login()
+        Ok(())
     }
 
     fn check_login(&self) -> Result<(), Fail> {

@@ -7,7 +7,7 @@ use crate::location::Origin;
 use crate::mask::is_secret_key;
 use crate::schema::{Kind, Schema};
 use crate::source::Sources;
-use crate::tree::Value;
+use crate::tree::{Table, Value};
 
 /// Words that people write for `true` and `false`.
 const YES: [&str; 4] = ["yes", "on", "y", "1"];
@@ -94,26 +94,7 @@ fn advice(found: &Value, schema: Schema<'_>, at: &At) -> Option<String> {
         (Value::Integer(n), _, "duration") => Some(format!("write \"{n}s\" if you mean seconds")),
         (Value::Integer(n), _, "size") if *n >= LARGE => Some(format!("write \"{n}B\"")),
         (Value::Integer(n), _, "size") => Some(format!("write \"{n}MiB\" or \"{n}B\"")),
-        (Value::Table(table), ..) if tables => {
-            let only_tables = table
-                .values()
-                .all(|entry| matches!(entry.node.value, Value::Table(_)));
-            let below: Vec<String> = table
-                .keys()
-                .map(|key| format!("`[{}.{key}]`", at.dotted()))
-                .collect();
-            if only_tables && !below.is_empty() {
-                let below = below.join(" and ");
-                return Some(format!(
-                    "write `[[{}]]` with its keys first, and {below} behind it",
-                    at.dotted()
-                ));
-            }
-            Some(format!(
-                "write `[[{0}]]` and not `[{0}]`: there can be several",
-                at.dotted()
-            ))
-        }
+        (Value::Table(table), ..) if tables => Some(list_of_tables(table, at)),
         (Value::String(_) | Value::Integer(_) | Value::Boolean(_), Kind::Array, _) if tables => Some(
             format!("write a line `[[{}]]`, and its keys below it", at.dotted()),
         ),
@@ -161,6 +142,28 @@ fn advice(found: &Value, schema: Schema<'_>, at: &At) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// One table stands where there can be several.
+fn list_of_tables(table: &Table, at: &At) -> String {
+    let only_tables = table
+        .values()
+        .all(|entry| matches!(entry.node.value, Value::Table(_)));
+    let below: Vec<String> = table
+        .keys()
+        .map(|key| format!("`[{}.{key}]`", at.dotted()))
+        .collect();
+    if only_tables && !below.is_empty() {
+        let below = below.join(" and ");
+        return format!(
+            "write `[[{}]]` with its keys first, and {below} behind it",
+            at.dotted()
+        );
+    }
+    format!(
+        "write `[[{0}]]` and not `[{0}]`: there can be several",
+        at.dotted()
+    )
 }
 
 /// For a plugin's key: its description says what the string is, a duration for instance.
