@@ -280,7 +280,7 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
         (json!({ "repeat": 0 }), "/repeat: goes from 1"),
         (
             json!({ "max_duration": "0s" }),
-            "/max_duration: `0s` is no time at all",
+            "/max_duration: `0s` is not a duration",
         ),
         (json!({ "max_duration": "1h" }), "/max_duration: ten minutes"),
         (json!({ "file": "a.wav" }), "/file: has to be an absolute path"),
