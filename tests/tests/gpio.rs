@@ -27,6 +27,7 @@ plugin_dirs = ["/bin"]
 [[sink]]
 name = "siren"
 plugin = "gpio"
+events = true
 cancel_on_acknowledge = false
 [sink.sandbox]
 write = ["/dev/gpiochip0"]
@@ -38,6 +39,7 @@ pattern = "on 12s"
 [[sink]]
 name = "horn"
 plugin = "gpio"
+events = true
 timeout = "2h"
 [sink.sandbox]
 write = ["/dev/gpiochip0"]

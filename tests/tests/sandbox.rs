@@ -109,8 +109,8 @@ fn an_archive_without_its_grant_tells_the_cure_and_the_cure_works() -> Result<()
     hub.until("the refusal", PATIENCE, |status| {
         let error = sink(status, "archive")["last_error"].as_str().unwrap_or_default();
         status["store"]["alerts"] == json!(3)
-            && error.contains("not allowed to write")
-            && error.contains("`watchpost sink grant`")
+            && error.contains("is not granted under `[sink.sandbox]`")
+            && error.contains("add `write = ")
     })?;
     ensure!(hub.stop()?.success(), "the hub stops");
 

@@ -177,6 +177,7 @@ fn a_check_decodes_every_file() -> Result<()> {
     let setup = HubSetup::new()?;
     let file = setup.dir().join("alarm.flac");
     let path = file.display().to_string();
+    let granted = path.clone();
     let setup = setup.with(toml! {
         [[connection]]
         name = "shop"
@@ -186,6 +187,7 @@ fn a_check_decodes_every_file() -> Result<()> {
         [[sink]]
         name = "loudspeaker"
         plugin = "sound"
+        sandbox = { read = ["/usr/share/alsa", granted], write = ["/dev/snd"] }
         [sink.config]
         severity = { low = { file = path } }
     });

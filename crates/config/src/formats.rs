@@ -87,9 +87,6 @@ fn name(text: &str) -> Result<(), Violation> {
 fn listen(text: &str) -> Result<(), Violation> {
     let help = "expected such as `127.0.0.1:8787`, `0.0.0.0:8787` or `[::1]:8787`";
     match text.parse::<std::net::SocketAddr>() {
-        Ok(address) if address.port() == 0 => {
-            Err(violation("has the port 0, which nothing can connect to", help))
-        }
         Ok(_) => Ok(()),
         Err(_) => Err(violation(format!("is no IP address with a port: `{text}`"), help)),
     }
