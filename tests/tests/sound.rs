@@ -177,7 +177,6 @@ fn a_check_decodes_every_file() -> Result<()> {
     let setup = HubSetup::new()?;
     let file = setup.dir().join("alarm.flac");
     let path = file.display().to_string();
-    let granted = path.clone();
     let setup = setup.with(toml! {
         [[connection]]
         name = "shop"
@@ -187,7 +186,6 @@ fn a_check_decodes_every_file() -> Result<()> {
         [[sink]]
         name = "loudspeaker"
         plugin = "sound"
-        sandbox = { read = ["/usr/share/alsa", granted], write = ["/dev/snd"] }
         [sink.config]
         severity = { low = { file = path } }
     });
@@ -204,20 +202,21 @@ fn a_check_decodes_every_file() -> Result<()> {
     };
     let fixture = workspace_root().join("plugins/sound/fixtures/880hz.flac");
     let whole = fs::read(fixture)?;
+    let no_sound = "is no WAV, OGG, MP3 or FLAC file";
+    let missing = "No such file";
     for (bytes, words) in [
-        (Some(&whole[..]), "sink loudspeaker: Sound"),
-        (Some(&whole[..100]), "is no WAV, OGG, MP3 or FLAC file"),
-        (None, "No such file"),
+        (Some(&whole[..]), None),
+        (Some(&whole[..100]), Some(no_sound)),
+        (None, Some(missing)),
     ] {
         match bytes {
             Some(bytes) => fs::write(&file, bytes)?,
             None => fs::remove_file(&file)?,
         }
+        // It fails in any case: what the sink needs of this machine is not granted.
         let (fine, said) = check()?;
-        assert!(
-            said.contains(words) && fine == (bytes == Some(&whole[..])),
-            "{said}"
-        );
+        let found = [no_sound, missing].into_iter().find(|words| said.contains(words));
+        assert!(!fine && found == words, "{said}");
     }
     Ok(())
 }

@@ -103,7 +103,16 @@ fn backend(seed: u64) -> Result<Backend> {
 }
 
 fn setup(backend: &Backend) -> Result<HubSetup> {
-    let setup = HubSetup::new()?.connection("shop", backend)?;
+    // What the list brings afterwards is another matter, and would go on for minutes.
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let setup = HubSetup::new()?.with(toml! {
+        [[connection]]
+        name = "shop"
+        url = url
+        user_id = user_id
+        token = token
+        backfill = { enabled = false }
+    });
     let (archive, record) = (display(&archive_dir(&setup)), display(&record_file(&setup)));
     let plugins = display(hostile_plugin_dir()?);
     Ok(setup
