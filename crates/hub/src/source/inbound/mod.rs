@@ -1,7 +1,7 @@
 //! Alerts that programs post over HTTP, as a source: any camera system with a webhook can feed the hub.
 //!
 //! The web server reads requests and hands over what is in them ([`InboundHandle::post`]); the answer comes when the
-//! alert is on disk. What a document means is [`document`]'s to say.
+//! alert is on disk. What a document means is `document`'s to say.
 
 mod actor;
 mod document;

@@ -1,8 +1,8 @@
 //! A VisionGuard backend as a source: its alert socket, its list of anomalies, and what is asked of it over HTTP, by the
 //! hub and by `watchpost doctor`.
 //!
-//! [`Connection`] is the actor. It is composed of parts that own their state and their deadlines and do not know each
-//! other; [`Heartbeat`](heartbeat::Heartbeat) is a second actor beside it on the same arbiter.
+//! `Connection` is the actor. It is composed of parts that own their state and their deadlines and do not know each
+//! other; `Heartbeat` is a second actor beside it on the same arbiter.
 
 mod connection;
 
