@@ -11,9 +11,18 @@ use watchpost_testkit::{Backend, HubSetup, PATIENCE, hostile_plugin, toml};
 fn a_damaged_database_is_set_aside_and_the_hub_goes_on() -> Result<()> {
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let setup = HubSetup::new()?.connection("shop", &backend)?;
+    let dir = setup.dir().display().to_string();
     let file = setup.dir().join("record").display().to_string();
     let recorder = hostile_plugin("recorder")?.display().to_string();
-    let hub = setup.sink("record", &recorder, toml! { file = file }).start()?;
+    let setup = setup.with(toml! {
+        [[sink]]
+        name = "record"
+        plugin = recorder
+        events = true
+        sandbox = { write = [dir] }
+        config = { file = file }
+    });
+    let hub = setup.start()?;
     let delivered = |count: u64| move |status: &Value| status["sinks"][0]["deliveries"]["delivered"] == count;
     hub.until("connected", PATIENCE, |status| {
         status["connections"][0]["state"] == "connected"
@@ -56,7 +65,7 @@ fn a_damaged_database_is_set_aside_and_the_hub_goes_on() -> Result<()> {
     assert_eq!(stats["sent"], 51);
     hub.until("the new ones delivered", PATIENCE, |status| {
         status["sinks"][0]["deliveries"]["pending"] == 0
-            && status["sinks"][0]["deliveries"]["delivered"].as_u64() >= Some(20)
+            && status["sinks"][0]["deliveries"]["delivered"].as_u64() >= Some(21)
     })?;
     Ok(())
 }

@@ -147,7 +147,7 @@ impl StoreError {
         }
     }
 
-    /// Whether it may pass by itself, or when somebody frees space, mounts a disk or stops another program.
+    /// Whether it may pass by itself, or when the operator frees space, mounts a disk or stops another program.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Full { .. }

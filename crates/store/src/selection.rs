@@ -1,4 +1,4 @@
-//! Which deliveries somebody means, in memory and as a condition in SQL.
+//! Which deliveries a command means, in memory and as a condition in SQL.
 
 use rusqlite::types::Value;
 use watchpost_core::{AlertId, DeliveryState, UnixMillis};

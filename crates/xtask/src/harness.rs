@@ -39,7 +39,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(Tally, ExitStatus)> {
     for line in BufReader::new(reader).split(b'\n') {
         let line = line.context("the tests' output cannot be read")?;
         let line = String::from_utf8_lossy(&line);
-        // Nobody may be reading any more; the tests go on.
+        // The reader may be gone; the tests go on.
         let _ = writeln!(out, "{line}");
         reading.line(&line);
     }

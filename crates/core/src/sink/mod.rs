@@ -264,7 +264,7 @@ pub enum SinkNotice {
     },
     /// The sink delivers again.
     DeliversAgain,
-    /// A delivery was given up by the hub.
+    /// A delivery was dead-lettered.
     DeadLettered {
         /// Of which alert.
         alert: AlertId,
