@@ -1,6 +1,9 @@
 //! The supervisor: starts every connection and every sink, starts them again when they die, gathers what
 //! they say about themselves, and stops all in the right order.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,6 +5,8 @@
 
 mod backlog;
 mod child;
+#[cfg(test)]
+pub(crate) mod doubles;
 mod fetch;
 mod launch;
 mod log;

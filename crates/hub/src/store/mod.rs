@@ -22,7 +22,7 @@ pub(crate) use self::command::{
     Accept, Answer, Receipt, RecordOutcomes, Recorded, Released, Stored, StoredAs,
 };
 #[cfg(test)]
-pub(crate) use self::command::{Command, Join};
+pub(crate) use self::command::{Command, Control, Join};
 pub(crate) use self::handle::StoreHandle;
 pub(crate) use self::readers::{CachedReader, ReadError, Readers};
 pub(crate) use self::state::StoreState;
