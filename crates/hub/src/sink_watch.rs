@@ -7,9 +7,10 @@ use actix::prelude::*;
 use tokio::time::sleep;
 use tracing::warn;
 use watchpost_core::{BacklogAlarm, UnixMillis};
+use watchpost_store::Reader;
 
 use crate::clock::Clock;
-use crate::store::{CachedReader, Readers, StoreHandle};
+use crate::store::{Readers, StoreHandle};
 use crate::supervisor::{Report, Supervisor};
 
 /// How often it looks.
@@ -32,37 +33,16 @@ impl SinkWatch {
     pub(crate) async fn run(self) {
         let alarm = |sink: &String| (sink.clone(), BacklogAlarm::new(sink.clone(), self.grace));
         let mut alarms: BTreeMap<_, _> = self.sinks.iter().map(alarm).collect();
-        let mut reader = None;
         while self.supervisor.connected() {
-            match self.waiting(reader.take()).await {
-                Ok((back, waiting)) => {
-                    reader = Some(back);
-                    self.check(&mut alarms, &waiting).await;
+            match self.readers.read(Reader::waiting_since).await {
+                Ok(waiting) => self.check(&mut alarms, &waiting).await,
+                // The store's own failures are reported by the writer.
+                Err(why) => {
+                    warn!("cannot read what waits for the sinks: {why}");
+                    self.store.suspect_read(&why);
                 }
-                // The store's own troubles are reported by the writer.
-                Err(why) => warn!("cannot look what waits for the sinks: {why}"),
             }
             sleep(INTERVAL).await;
-        }
-    }
-
-    /// Since when the oldest delivery of each sink waits. It is read on a thread that may block.
-    async fn waiting(
-        &self,
-        cached: Option<CachedReader>,
-    ) -> Result<(CachedReader, BTreeMap<String, UnixMillis>), String> {
-        let readers = self.readers.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut reader = readers.current(cached)?;
-            let waiting = reader.waiting_since()?;
-            Ok((reader, waiting))
-        });
-        match read.await {
-            Ok(read) => read.map_err(|why: watchpost_store::StoreError| {
-                self.store.suspect(&why);
-                why.to_string()
-            }),
-            Err(panic) => Err(panic.to_string()),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The documents that programs may post, and what they mean. Unlike messages of a backend, which are read as far as
-//! they can be, a document is refused where it is wrong: whoever sends it is there to be told.
+//! they can be, a document is refused where it is wrong: its sender can mend it.
 //!
 //! There are two: the documented alert of VisionGuard (`AnomalyAlert`), and one for everything else, which has a
 //! `title`.

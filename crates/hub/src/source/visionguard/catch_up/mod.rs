@@ -228,7 +228,7 @@ impl CatchUp {
             }
             Some(Err(PassError::Store(e))) => {
                 warn!(%connection, "cannot tell what was missed: {e}");
-                context.store.suspect(&e);
+                context.store.suspect_read(&e);
             }
             Some(Err(PassError::Backend(e))) if e.kind == FailureKind::Http(404) => {
                 info!(%connection, "this backend has no list of anomalies: what is missed cannot be fetched");

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Recipient;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::debug;
 use watchpost_core::{
@@ -21,6 +20,7 @@ use super::super::credentials::Session;
 use super::listing::{Listing, Row, list};
 use super::picture::{Fetched, PictureRetries};
 use super::{Missed, annotation, record};
+use crate::store::ReadError;
 
 /// While the connection's budget is spent, it is asked this often whether there is room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(200);
@@ -65,13 +65,15 @@ pub(super) struct PassReport {
 #[derive(Debug)]
 pub(super) enum PassError {
     Backend(ConnectFailure),
-    Store(StoreError),
+    Store(ReadError),
 }
 
 impl Pass {
     pub(super) async fn run(self) -> Result<PassReport, PassError> {
         let name = self.context.name().to_owned();
         let checkpoint = self
+            .context
+            .readers
             .read(move |reader| reader.checkpoint(&name))
             .await?
             .map(Checkpoint);
@@ -147,6 +149,8 @@ impl Pass {
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
         let name = self.context.name().to_owned();
         let (listed, outcome) = self
+            .context
+            .readers
             .read(move |reader| compare(reader, &name, &listed, bounds).map(|outcome| (listed, outcome)))
             .await?;
         for (row, alert) in outcome.matched {
@@ -197,15 +201,6 @@ impl Pass {
             }
         }
         Ok(())
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let readers = self.context.readers.clone();
-        let answer = spawn_blocking(move || question(&mut *readers.current(None)?)).await;
-        answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }
 
@@ -258,8 +253,8 @@ impl From<ConnectFailure> for PassError {
     }
 }
 
-impl From<StoreError> for PassError {
-    fn from(e: StoreError) -> Self {
+impl From<ReadError> for PassError {
+    fn from(e: ReadError) -> Self {
         Self::Store(e)
     }
 }
