@@ -27,6 +27,7 @@ use watchpost_sinkhost_protocol::{
 
 use crate::answer::Answer;
 use crate::calls::{Calls, DeadlineAction};
+use crate::clock;
 use crate::journal::Journal;
 use crate::liveness::{Liveness, LivenessAction};
 use crate::outbox::Outbox;
@@ -123,7 +124,7 @@ impl Driver {
             events,
             answer,
         } = caller;
-        let now = Instant::now();
+        let now = clock::now();
         Self {
             process: child.process,
             socket: child.socket,
@@ -159,13 +160,13 @@ impl Driver {
             match self.wait().await {
                 Wake::Exited => return self.finish().await,
                 Wake::Readable => self.read_socket(false),
-                Wake::Try => self.check_deadlines(Instant::now()),
+                Wake::Try => self.check_deadlines(clock::now()),
                 Wake::Stdout => {
-                    let lines = self.stdout.read(Instant::now());
+                    let lines = self.stdout.read(clock::now());
                     self.journal.log_all(LogLevel::Info, &lines);
                 }
                 Wake::Stderr => {
-                    let lines = self.stderr.read(Instant::now());
+                    let lines = self.stderr.read(clock::now());
                     self.journal.log_all(LogLevel::Warn, &lines);
                 }
                 Wake::Command(command) => self.handle_command(command),
@@ -191,13 +192,13 @@ impl Driver {
         } = self;
         tokio::select! {
             () = process.exited() => Wake::Exited,
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if killed => Wake::Exited,
+            () = sleep_until(deadline.unwrap_or_else(clock::now)), if killed => Wake::Exited,
             _ = socket.readable(), if reading => Wake::Readable,
             _ = socket.writable(), if writing => Wake::Try,
             () = stdout.ready() => Wake::Stdout,
             () = stderr.ready() => Wake::Stderr,
             command = commands.recv(), if listening => Wake::Command(command),
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && !killed => Wake::Try,
+            () = sleep_until(deadline.unwrap_or_else(clock::now)), if deadline.is_some() && !killed => Wake::Try,
         }
     }
 
@@ -278,7 +279,7 @@ impl Driver {
     fn stop(&mut self, grace: Duration) {
         if self.stopping.is_none() {
             self.calls.stop();
-            let (now, last) = (Instant::now(), CANCEL_GRACE.min(grace / 2));
+            let (now, last) = (clock::now(), CANCEL_GRACE.min(grace / 2));
             self.stopping = Some(Stopping {
                 requested: true,
                 cancel_at: Some(now + (grace - last)),
@@ -291,7 +292,7 @@ impl Driver {
     fn kill(&mut self, why: ExitKind) {
         if self.killed.is_none() {
             self.process.kill();
-            self.killed = Some((why, Instant::now()));
+            self.killed = Some((why, clock::now()));
         }
     }
 
@@ -323,7 +324,7 @@ impl Driver {
                 return None;
             }
             loop {
-                let request = calls.dispatch(Instant::now())?;
+                let request = calls.dispatch(clock::now())?;
                 let call_id = request.call_id();
                 match request.into_packet() {
                     Ok(packet) => return Some(packet),
@@ -379,7 +380,7 @@ impl Driver {
                 // It is about to exit; but if the plugin has closed the socket, it never will.
                 self.socket_open = false;
                 self.calls.stop();
-                let kill_at = Instant::now() + DROP_GRACE;
+                let kill_at = clock::now() + DROP_GRACE;
                 self.stopping.get_or_insert(Stopping {
                     requested: false,
                     cancel_at: None,

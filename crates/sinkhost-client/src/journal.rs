@@ -8,6 +8,7 @@ use watchpost_sinkhost_protocol::limits::{MAX_LINE_BYTES, TAIL_LINES};
 use watchpost_sinkhost_protocol::{LogLevel, LogLimit};
 
 use crate::Event;
+use crate::clock;
 use crate::text::one_line;
 
 /// The way to the caller.
@@ -41,7 +42,7 @@ impl Journal {
             }
             tail.push_back(text.clone());
         }
-        if let Some(suppressed) = self.limit.admit(Instant::now().into_std(), text.len()) {
+        if let Some(suppressed) = self.limit.admit(clock::now().into_std(), text.len()) {
             self.report_suppressed(suppressed);
             self.emit(Event::Log { level, text });
         }

@@ -28,6 +28,7 @@
 
 mod answer;
 mod calls;
+mod clock;
 mod driver;
 mod error;
 mod event;

@@ -66,10 +66,11 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn a_silent_child_is_asked_and_then_killed_within_ten_seconds() {
-        let start = Instant::now();
+        let start = clock::now();
         let mut liveness = Liveness::new(start);
         assert_eq!(liveness.check(start + PING_EVERY / 2), None);
         let asked = start + PING_EVERY;
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_heard_puts_the_question_off_and_an_answer_ends_it() {
-        let start = Instant::now();
+        let start = clock::now();
         let mut liveness = Liveness::new(start);
         liveness.heard(start + PING_EVERY / 2);
         assert_eq!(liveness.check(start + PING_EVERY), None);

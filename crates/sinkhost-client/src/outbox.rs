@@ -11,6 +11,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use watchpost_sinkhost_protocol::Outgoing;
 
+use crate::clock;
+
 /// When to try again to pass file descriptors of which the kernel has too many in flight.
 const TOO_MANY_FDS_PAUSE: Duration = Duration::from_millis(20);
 
@@ -43,7 +45,7 @@ impl Outbox {
 
     /// Sends what the socket takes: urgent packets, then those that `next` makes.
     pub(crate) fn send(&mut self, socket: &AsyncFd<OwnedFd>, mut next: impl FnMut() -> Option<Outgoing>) {
-        let now = Instant::now();
+        let now = clock::now();
         self.pause_until.take_if(|until| now >= *until);
         while self.pause_until.is_none() {
             let waiting = self.blocked.take().or_else(|| self.urgent.pop_front());

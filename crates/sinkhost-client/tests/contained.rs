@@ -1,5 +1,9 @@
 //! What a plugin does wrong, it does to itself only, and its parent learns what it was.
-#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by panicking, and times real processes"
+)]
 
 mod common;
 

@@ -1,5 +1,9 @@
 //! The hostile plugins, each in a real child: what the hub learns of them, and what they leave behind.
-#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by panicking, and times real processes"
+)]
 
 mod common;
 

@@ -7,6 +7,7 @@
     unsafe_code,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "a test says what went wrong by panicking, and stops itself by a bare call"
 )]
 

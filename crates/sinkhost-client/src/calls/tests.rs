@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock;
 
 const SECOND: Duration = Duration::from_secs(1);
 const FLUSH: u64 = FIRST_OWN_CALL + 1;
 
 /// A child that runs, with these calls dispatched.
 fn with(ids: std::ops::Range<u64>) -> (Calls<u64>, Instant) {
-    let now = Instant::now();
+    let now = clock::now();
     let mut calls = Calls::starting(now, SECOND);
     calls.started(now, true);
     for id in ids {
@@ -312,7 +313,7 @@ impl Honest {
 proptest! {
     #[test]
     fn an_honest_child_violates_nothing(flushes: bool, steps in proptest::collection::vec((0_u8..9, any::<u8>()), 0..400)) {
-        let now = Instant::now();
+        let now = clock::now();
         let mut calls = Calls::starting(now, SECOND);
         calls.started(now, flushes);
         let (mut child, mut next, mut open) = (Honest::default(), 0_u64, BTreeSet::new());

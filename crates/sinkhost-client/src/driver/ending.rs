@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use watchpost_sinkhost_protocol::{LogLevel, Note, Outcome};
 
 use super::{Driver, Stopping};
 use crate::answer::Answer;
+use crate::clock;
 use crate::request::Command;
 use crate::{Event, Exit, ExitKind};
 
@@ -22,7 +22,7 @@ impl Driver {
                 }
             }
         }
-        let now = Instant::now();
+        let now = clock::now();
         let how = self.how_it_ended().await;
         let (stdout, stderr) = (self.stdout.finish(now), self.stderr.finish(now));
         self.journal.log_all(LogLevel::Info, &stdout);

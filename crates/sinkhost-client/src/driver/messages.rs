@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use watchpost_sinkhost_protocol::limits::MAX_INFO_BYTES;
 use watchpost_sinkhost_protocol::{
     DecodeError, FIRST_OWN_CALL, Incoming, Note, Outcome, PluginInfo, Stage, ToParent, decode_to_parent,
@@ -12,6 +11,7 @@ use super::Driver;
 use crate::Event;
 use crate::answer::Answer;
 use crate::calls::after_deadline;
+use crate::clock;
 use crate::liveness::Liveness;
 use crate::text::{one_line, plain_info, plain_notes};
 use crate::violation::{Violation, check_size};
@@ -33,7 +33,7 @@ impl Driver {
             Err(malformed) => return Err(malformed.to_string()),
         };
         if let Some(liveness) = &mut self.liveness {
-            liveness.heard(Instant::now());
+            liveness.heard(clock::now());
         }
         let checked = check_size(&message).and_then(|()| self.phase.advance(&message));
         checked
@@ -66,7 +66,7 @@ impl Driver {
                 self.answer(Answer::Refused(outcome, notes));
             }
             ToParent::Begun { call_id } => {
-                self.calls.begun(call_id, Instant::now())?;
+                self.calls.begun(call_id, clock::now())?;
                 if call_id < FIRST_OWN_CALL {
                     self.journal.emit(Event::Begun { call_id });
                 }
@@ -76,7 +76,7 @@ impl Driver {
                 outcome,
                 notes,
             } => {
-                let overdue = self.calls.done(&call_ids, outcome, Instant::now())?;
+                let overdue = self.calls.done(&call_ids, outcome, clock::now())?;
                 let notes = plain_notes(notes);
                 for call_id in call_ids {
                     let outcome = if overdue == Some(call_id) {
@@ -95,7 +95,7 @@ impl Driver {
                 self.journal.emit(Event::Acknowledged { call_id });
             }
             ToParent::Log(level, line) => {
-                let admitted = self.log_limit.admit(Instant::now().into_std(), line.len());
+                let admitted = self.log_limit.admit(clock::now().into_std(), line.len());
                 admitted.ok_or(Violation::LogFlood)?;
                 self.journal.log(level, &line);
             }
@@ -106,7 +106,7 @@ impl Driver {
 
     /// The instance is created, or the configuration is right.
     fn started(&mut self) {
-        let now = Instant::now();
+        let now = clock::now();
         let Some(info) = self.info.take() else { return };
         self.calls.started(now, info.flushes);
         self.liveness = self.phase.is_running().then(|| Liveness::new(now));
