@@ -44,7 +44,7 @@ fn a_damaged_database_is_set_aside_and_the_hub_goes_on() -> Result<()> {
             .as_u64()
             .is_some_and(|alerts| alerts < 30)
     })?;
-    ensure!(status["store"].get("trouble").is_none(), "{status:#}");
+    ensure!(status["store"].get("error").is_none(), "{status:#}");
     let told = watchpost_testkit::eventually("the event", PATIENCE, || {
         let alerts = hub.alerts().map_err(|e| e.to_string())?;
         let told = alerts

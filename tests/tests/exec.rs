@@ -170,7 +170,7 @@ fn a_program_ends_with_the_plugin_and_with_the_hub() -> Result<()> {
     assert!(killed.success());
     until_gone(&first)?;
 
-    // The alert is told again by a plugin that was started anew.
+    // The alert is delivered again by a plugin that was restarted.
     let second = program(&dir)?;
     assert_ne!(first, second);
     fs::remove_file(dir.join("pid"))?;

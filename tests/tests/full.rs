@@ -48,8 +48,8 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_of() -> Result<()
         max_message = "2MiB"
     });
     let mut hub = setup.wrapper(LIMITED).start()?;
-    hub.until("trouble", PATIENCE * 2, |status| {
-        status["store"]["trouble"].is_string()
+    hub.until("error", PATIENCE * 2, |status| {
+        status["store"]["error"].is_string()
     })?;
     let before = hub.peak_memory_kib()?;
     let stats = backend.stats()?;
@@ -169,8 +169,8 @@ fn a_siren_falls_silent_while_the_disk_is_full() -> Result<()> {
     let alert = hub.alerts()?.first().context("an alert")?["id"].to_string();
     let alert = alert.trim_matches('"');
     backend.order(&json!({"do": "send", "count": 1_000}))?;
-    hub.until("trouble", PATIENCE * 2, |status| {
-        status["store"]["trouble"].is_string()
+    hub.until("error", PATIENCE * 2, |status| {
+        status["store"]["error"].is_string()
     })?;
 
     let answer = hub.ask("alerts", &["dismiss", alert])?;
@@ -186,7 +186,7 @@ fn a_siren_falls_silent_while_the_disk_is_full() -> Result<()> {
     })?;
     let status = hub.status()?;
     ensure!(
-        status["store"]["trouble"].is_string(),
+        status["store"]["error"].is_string(),
         "the disk was still full then: {status}"
     );
     let dropped = hub.ask("deliveries", &["drop", "--all"])?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, eventually, toml};
 
-/// Alerts sent to a hub whose log is in trouble.
+/// Alerts sent to a hub whose log cannot be written.
 const COUNT: u64 = 50;
 
 /// Becomes the hub, with its standard error redirected as the shell does it.

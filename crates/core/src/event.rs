@@ -104,7 +104,7 @@ pub enum HubEvent {
     /// The store could not be written for a while, and can be now.
     StoreRecovered {
         /// What had kept it.
-        trouble: String,
+        error: String,
         /// For how long, in whole seconds.
         seconds: u64,
     },
@@ -173,11 +173,11 @@ impl HubEvent {
                 format!("{} of connection {connection} could not be stored", alerts(count)),
                 "They came faster than the store could take them, and were not acknowledged.".to_owned(),
             ),
-            Self::StoreRecovered { trouble, seconds } => (
+            Self::StoreRecovered { error, seconds } => (
                 "store_recovered",
                 Severity::High,
                 format!("The store works again after {seconds} s"),
-                format!("Until now: {trouble}"),
+                format!("Until now: {error}"),
             ),
             Self::StoreReplaced { what } => (
                 "store_replaced",

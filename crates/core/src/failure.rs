@@ -71,7 +71,7 @@ pub enum FailureKind {
     Address,
     /// The host name does not resolve.
     Dns,
-    /// Nobody listens at the port.
+    /// Nothing listens at the port.
     Refused,
     /// The host cannot be reached, or the connection broke while it was made.
     Network,

@@ -44,7 +44,7 @@ impl RetryPolicy {
         let wait = self.backoff.delay(attempt, random).max(asked.unwrap_or_default());
         match self.give_up_after {
             Some(patience) if now + wait > received_at + patience => {
-                Verdict::Dead(format!("given up after {attempt} attempts: {note}"))
+                Verdict::Dead(format!("dead-lettered after {attempt} attempts: {note}"))
             }
             _ => Verdict::RetryAt(now + wait),
         }
@@ -93,7 +93,10 @@ mod tests {
         };
         assert_eq!(judge(refused, 1, 0), Verdict::Dead("550 no such user".into()));
         let late = judge(retry(None), 20, 3_400_000);
-        assert_eq!(late, Verdict::Dead("given up after 20 attempts: 451 busy".into()));
+        assert_eq!(
+            late,
+            Verdict::Dead("dead-lettered after 20 attempts: 451 busy".into())
+        );
         let broken = Outcome::Broken {
             note: "the plugin was killed by SIGSEGV".into(),
         };

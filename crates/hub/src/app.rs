@@ -141,7 +141,7 @@ fn backends(settings: &Settings) -> Result<Vec<(Arc<ConnectionSettings>, Backend
         .collect()
 }
 
-/// Names of the connections whose backend is told what is dismissed here.
+/// Names of the connections to whose backend dismissals are reported.
 fn writing_back(settings: &Settings) -> Vec<String> {
     let connections = settings.connection.iter();
     let writing_back = connections.filter(|connection| connection.write_back);

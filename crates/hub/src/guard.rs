@@ -1,7 +1,7 @@
-//! Keeps one actor alive: starts it on an arbiter of its own and starts it anew when it has died.
+//! Keeps one actor alive: starts it on an arbiter of its own and restarts it when it has died.
 //!
-//! Actix ends an actor that panics and drops what is sent to it from then on without a word, so somebody
-//! has to look. An arbiter is never shared: what kills one actor cannot take another along.
+//! Actix ends an actor that panics and drops what is sent to it from then on without a word, so a
+//! guard has to look. An arbiter is never shared: what kills one actor cannot take another along.
 
 use std::time::Duration;
 

@@ -139,7 +139,7 @@ impl HubHandle {
             store: StoreReport {
                 alerts: counts.alerts,
                 picture_bytes: counts.frame_bytes,
-                trouble: self.0.store_state.trouble(),
+                error: self.0.store_state.error(),
                 held: self.0.store_state.held().map(Into::into),
                 opened: self.0.opened.clone(),
             },

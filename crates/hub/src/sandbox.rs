@@ -1,5 +1,5 @@
 //! What a site grants a sink, in the words of the process that it binds; and what a plugin says it needs, held
-//! against it. Puts nothing in force, and grants nothing because somebody needs it.
+//! against it. Puts nothing in force, and grants nothing because a plugin says that it needs it.
 
 mod needs;
 mod user;

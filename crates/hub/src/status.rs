@@ -35,7 +35,7 @@ pub struct StoreReport {
     pub picture_bytes: u64,
     /// What keeps it from storing, if anything does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
+    pub error: Option<String>,
     /// What retention could not remove, if the store is beyond its limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldReport>,

@@ -70,7 +70,7 @@ impl Watch {
         let Ok(reports) = self.supervisor.send(Report).await else {
             return;
         };
-        let problem = self.store_state.trouble().or_else(|| problem(&reports));
+        let problem = self.store_state.error().or_else(|| problem(&reports));
         if *logged != problem {
             match &problem {
                 Some(problem) => info!("the watchdog is not called: {problem}"),

@@ -322,6 +322,6 @@ fn a_damaged_picture_is_told_and_its_alert_stays() {
     std::fs::remove_file(&file).unwrap();
     let mut reader = store.reader().unwrap();
     let frame = reader.get(id(1)).unwrap().unwrap().frame.unwrap();
-    expect!["the picture is gone: frames/00000001.seg does not exist. Retention may just have removed it; else somebody deleted the file."]
+    expect!["the picture is gone: frames/00000001.seg does not exist. Retention may just have removed it; else another program deleted the file."]
         .assert_eq(&reader.read_frame(&frame).unwrap_err().to_string());
 }

@@ -168,7 +168,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if self.pid.is_some() {
-            // Nobody is left to tell.
+            // Nothing is left to report to.
             let _ = self.end();
         }
     }

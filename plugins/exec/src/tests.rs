@@ -118,7 +118,7 @@ fn the_environment_is_clean() {
 }
 
 #[test]
-fn a_program_that_reads_nothing_is_no_trouble() {
+fn a_program_that_reads_nothing_is_no_failure() {
     let dir = TempDir::new().unwrap();
     let mut sink = script(&dir, "exec <&-; exit 0", json!({}));
     let large = TestAlert {

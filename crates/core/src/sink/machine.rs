@@ -58,15 +58,15 @@ pub(super) enum Child {
     },
     /// Holds too much memory: it is ended as soon as nothing is in flight.
     Draining,
-    /// Told to end; the next is started when it has.
+    /// Asked to end; the next is started when it has.
     Ending(Ending),
-    /// Told to end for good.
+    /// Asked to end for good.
     Stopping,
     /// Nothing will come of it any more.
     Stopped,
 }
 
-/// Why a child was told to end.
+/// Why a child was asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The plugin says that its instance cannot be used any more.

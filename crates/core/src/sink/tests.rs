@@ -341,7 +341,7 @@ fn a_child_that_grew_too_large_is_recycled_between_two_deliveries() {
     let ended = acts(bench.end(1, Outcome::Delivered));
     assert_eq!(ended.last(), Some(&SinkEffect::EndChild));
     let wanted = SinkEvent::Exited(ChildExit {
-        how: "ended as it was told to".into(),
+        how: "ended as it was asked to".into(),
         crashed: false,
         blamed: None,
         unfinished: 0,

@@ -52,7 +52,7 @@ impl Disk {
     }
 
     /// Tries until it works, since a full disk is emptied and a read-only one mounted again some day, and a damaged
-    /// database is replaced. `None` when the hub was told to stop before. `never` says of which errors waiting will
+    /// database is replaced. `None` when the hub was asked to stop before. `never` says of which errors waiting will
     /// not help.
     pub(super) fn with_retry<T>(
         &mut self,
@@ -153,20 +153,17 @@ impl Disk {
             return;
         };
         intake.set_failing(false);
-        self.state.set_trouble(None);
+        self.state.set_error(None);
         let seconds = self.clock.now().since(since).as_secs();
-        intake.raise(HubEvent::StoreRecovered {
-            trouble: what,
-            seconds,
-        });
+        intake.raise(HubEvent::StoreRecovered { error: what, seconds });
     }
 
     /// Logs what keeps the store from storing, once.
     fn report(&self, error: &StoreError) {
-        let trouble = error.to_string();
-        if self.state.trouble().as_ref() != Some(&trouble) {
-            error!("alerts cannot be stored and are not acknowledged: {trouble}");
-            self.state.set_trouble(Some(trouble));
+        let error = error.to_string();
+        if self.state.error().as_ref() != Some(&error) {
+            error!("alerts cannot be stored and are not acknowledged: {error}");
+            self.state.set_error(Some(error));
         }
     }
 }

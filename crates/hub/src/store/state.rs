@@ -10,14 +10,14 @@ pub(crate) struct StoreState(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    trouble: Option<String>,
+    error: Option<String>,
     held: Option<Held>,
 }
 
 impl StoreState {
     /// What keeps it from storing.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
+    pub(crate) fn error(&self) -> Option<String> {
+        self.lock().error.clone()
     }
 
     /// What retention could not remove, because deliveries of it are pending.
@@ -25,8 +25,8 @@ impl StoreState {
         self.lock().held.clone()
     }
 
-    pub(super) fn set_trouble(&self, trouble: Option<String>) {
-        self.lock().trouble = trouble;
+    pub(super) fn set_error(&self, error: Option<String>) {
+        self.lock().error = error;
     }
 
     /// Returns whether it is the first time, or other sinks are concerned than before.

@@ -240,7 +240,7 @@ async fn everything_is_committed_in_the_order_of_its_arrival_also_after_the_disk
     };
     assert!(deferred(rig.store.drop_deliveries(mail).await));
     rig.accept(3);
-    assert!(rig.state.trouble().is_some());
+    assert!(rig.state.error().is_some());
     assert_eq!(rig.switch.log(), Vec::<String>::new());
     rig.switch.full.store(false, Ordering::SeqCst);
     let (_dir, log, receipts) = rig.stop().await;

@@ -71,7 +71,7 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to stop. Returns who waits for that: to be informed when the store is closed.
+    /// Works until it is asked to stop. Returns who waits for that: to be informed when the store is closed.
     pub(super) fn run(&mut self) -> Vec<oneshot::Sender<()>> {
         loop {
             if self.in_progress.is_none() {

@@ -47,7 +47,7 @@ impl FrameRef {
 pub enum FrameError {
     /// The file that held it is not there.
     #[error(
-        "the picture is gone: frames/{file} does not exist. Retention may just have removed it; else somebody deleted the file."
+        "the picture is gone: frames/{file} does not exist. Retention may just have removed it; else another program deleted the file."
     )]
     Missing {
         /// Name of the file in the frame log's directory.

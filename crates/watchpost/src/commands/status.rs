@@ -46,7 +46,7 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     out::line("")?;
     out::line(format_args!(
         "store: {}, {}, {} of pictures",
-        store.trouble.as_deref().unwrap_or("ok"),
+        store.error.as_deref().unwrap_or("ok"),
         out::count(store.alerts, "alert"),
         watchpost_config::ByteSize(store.picture_bytes),
     ))?;

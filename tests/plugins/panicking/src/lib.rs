@@ -1,7 +1,7 @@
 //! A sink that panics, in Rust and through the SDK: what most mistakes of an author come to.
 //!
 //! The hub must see an outcome and no crash: the SDK catches the panic, the instance ends, another is made, and the
-//! alert is tried again. An alert that does this each time is given up in the end; the others are delivered.
+//! alert is tried again. An alert that does this each time is dead-lettered in the end; the others are delivered.
 
 use std::panic::panic_any;
 

@@ -47,10 +47,10 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubSta
         ),
         None => service(report),
     }
-    if let Some(trouble) = status.and_then(|status| status.store.trouble.as_deref()) {
+    if let Some(error) = status.and_then(|status| status.store.error.as_deref()) {
         report.fail(
             "store",
-            trouble,
+            error,
             "Make room, or see whether the disk is well: `dmesg`.",
         );
     }
