@@ -5,11 +5,16 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, HttpServer, Hub, HubSetup, Need, Nginx, PATIENCE, count, skip_without, toml,
+    Backend, HttpServer, Hub, HubSetup, Need, Nginx, PATIENCE, Table, count, skip_without, toml,
 };
 
 /// A hub that logs in by itself, with this password.
 fn logging_in(backend: &Backend, password: &str) -> Result<HubSetup> {
+    reading(backend, password, Table::new())
+}
+
+/// A hub that logs in by itself and reads the list like this.
+fn reading(backend: &Backend, password: &str, backfill: Table) -> Result<HubSetup> {
     let (url, email) = (backend.url(), backend.ready("email")?);
     let setup = HubSetup::new()?;
     let file = setup.dir().join("password");
@@ -22,6 +27,7 @@ fn logging_in(backend: &Backend, password: &str) -> Result<HubSetup> {
         login = { email = email, password_file = file }
         reconnect = { initial = "100ms", max = "800ms", jitter = 0.2, stable_after = "1s" }
         slot = { interval = "400ms" }
+        backfill = backfill
     }))
 }
 
@@ -105,6 +111,37 @@ fn a_wrong_password_is_reported_with_its_hint_and_never_shown() -> Result<()> {
     );
     let log = hub.process().log();
     assert!(!log.contains("not-the-password"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_user_that_was_made_again_is_logged_in_in_the_same_attempt() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let without_list = toml! { enabled = false };
+    let hub = reading(&backend, backend.ready("password")?, without_list)?.start()?;
+    until_open(&hub, 1)?;
+    one_comes_through(&backend)?;
+    backend.order(&json!({"do": "remake_user"}))?;
+    backend.order(&json!({"do": "kill", "how": "eof"}))?;
+    let status = until_open(&hub, 2)?;
+    assert_eq!(counter(&status, "failed_attempts"), 0, "{status}");
+    one_comes_through(&backend)?;
+    assert_eq!(events(&hub, "login_refused")?.len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_user_that_is_made_again_while_the_socket_is_open_is_noticed_by_the_list() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0"])?;
+    let often = toml! { interval = "1s" };
+    let mut hub = reading(&backend, backend.ready("password")?, often)?.start()?;
+    until_open(&hub, 1)?;
+    one_comes_through(&backend)?;
+    backend.order(&json!({"do": "remake_user"}))?;
+    until_open(&hub, 2)?;
+    one_comes_through(&backend)?;
+    let log = hub.process().log();
+    assert!(log.contains("it was made again"), "{log}");
     Ok(())
 }
 

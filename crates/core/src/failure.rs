@@ -21,13 +21,15 @@ pub enum CloseReason {
     Protocol,
     /// The backend sends the alerts elsewhere (1000).
     SubscriptionLost(SubscriptionLoss),
+    /// The login is another user's by now: the backend sends nothing to the one that the link was opened as (1000).
+    AnotherUser,
 }
 
 impl CloseReason {
     /// The code that goes into the close frame (RFC 6455, section 7.4.1).
     pub fn code(self) -> u16 {
         match self {
-            Self::Stopping | Self::SubscriptionLost(_) => 1000,
+            Self::Stopping | Self::SubscriptionLost(_) | Self::AnotherUser => 1000,
             Self::Silent(_) => 1001,
             Self::Protocol => 1002,
             Self::TooLarge { .. } => 1009,
@@ -49,6 +51,9 @@ impl fmt::Display for CloseReason {
             Self::TooLarge { limit } => write!(f, "a message was larger than max_message = {limit} bytes"),
             Self::Protocol => f.write_str("the server broke the WebSocket protocol"),
             Self::SubscriptionLost(why) => why.fmt(f),
+            Self::AnotherUser => {
+                f.write_str("the account has another user id than when it was opened: it was made again")
+            }
         }
     }
 }
@@ -109,6 +114,11 @@ impl FailureKind {
                 | Self::WrongUser
                 | Self::UserGone
         )
+    }
+
+    /// Whether the token will not be accepted again: a login may give a better one.
+    pub fn ends_session(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Expired | Self::UserGone)
     }
 
     /// What the user can do about it, as one sentence.

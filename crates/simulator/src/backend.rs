@@ -98,7 +98,7 @@ pub(crate) struct State {
 /// The backend.
 pub(crate) struct Backend {
     pub(crate) options: Options,
-    pub(crate) account: Account,
+    account: Mutex<Account>,
     pub(crate) shop_id: Uuid,
     pub(crate) cameras: Vec<Camera>,
     pub(crate) painter: Painter,
@@ -144,7 +144,7 @@ impl Backend {
             chance: fastrand::Rng::with_seed(rng.u64(..)),
         };
         Self {
-            account,
+            account: Mutex::new(account),
             shop_id,
             cameras,
             painter: Painter::new(&options),
@@ -183,10 +183,28 @@ impl Backend {
         clock::naive(moment, self.options.local_offset)
     }
 
+    /// The account as it is now.
+    pub(crate) fn account(&self) -> Account {
+        lock(&self.account).clone()
+    }
+
+    /// Its user.
+    pub(crate) fn user_id(&self) -> Uuid {
+        lock(&self.account).user_id
+    }
+
+    /// The user is deleted and made again with the same e-mail address and password: another id. Sockets of the one
+    /// before stay open and get nothing.
+    pub(crate) fn remake_user(&self) {
+        let user_id = uuid_from(&mut self.state().chance);
+        lock(&self.account).user_id = user_id;
+        self.announce(&self.state());
+    }
+
     /// A token for the account, as a login gives it.
     pub(crate) fn token(&self) -> Result<String, Error> {
         self.tokens
-            .access(&self.account, self.now())
+            .access(&self.account(), self.now())
             .map_err(Error::Token)
     }
 
@@ -303,21 +321,21 @@ impl Backend {
         let mut state = self.state();
         state
             .slots
-            .connect(&self.account.user_id.to_string(), ANOTHER_CLIENT, now);
+            .connect(&self.user_id().to_string(), ANOTHER_CLIENT, now);
         self.announce(&state);
     }
 
     /// It goes, and the slot is emptied, whoever has it by now.
     pub(crate) fn end_takeover(&self) {
         let mut state = self.state();
-        state.slots.end(&self.account.user_id.to_string(), ANOTHER_CLIENT);
+        state.slots.end(&self.user_id().to_string(), ANOTHER_CLIENT);
         self.announce(&state);
     }
 
     /// The way to the socket that is registered for the account.
     pub(crate) fn registered_outbox(&self) -> Option<mpsc::Sender<Outgoing>> {
         let state = self.state();
-        let slot = state.slots.get(&self.account.user_id.to_string())?;
+        let slot = state.slots.get(&self.user_id().to_string())?;
         Some(state.sockets.get(&slot.socket)?.outbox.clone())
     }
 
@@ -331,7 +349,7 @@ impl Backend {
     }
 
     fn announce(&self, state: &State) {
-        let registered = state.slots.get(&self.account.user_id.to_string()).is_some();
+        let registered = state.slots.get(&self.user_id().to_string()).is_some();
         self.registered
             .send_if_modified(|was| std::mem::replace(was, registered) != registered);
     }

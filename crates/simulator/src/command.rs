@@ -69,6 +69,9 @@ pub enum Command {
     DropRegistration,
     /// Drop all registrations and send nothing more on the sockets, which stay open.
     Blackhole,
+    /// The user is deleted and made again with the same e-mail address: another id. Its tokens are refused, and the
+    /// sockets that are open get nothing more.
+    RemakeUser,
     /// Stop and start making alerts at the set rate. `send` works all the same.
     Alerts {
         /// Whether they are made.

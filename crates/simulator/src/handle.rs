@@ -114,6 +114,7 @@ impl Handle {
             Command::Alerts { on } => drop(backend.alerts.send_replace(on)),
             Command::DropRegistration => backend.drop_registrations(false),
             Command::Blackhole => backend.drop_registrations(true),
+            Command::RemakeUser => backend.remake_user(),
             Command::Hang => drop(backend.hanging.send_replace(true)),
             Command::Unhang => drop(backend.hanging.send_replace(false)),
             Command::Down { how, restart_after } => {

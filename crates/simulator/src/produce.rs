@@ -279,7 +279,7 @@ impl Producer {
         let painter = &self.backend.painter;
         let moment = shot.recipe.look.moment;
         Finding {
-            user_id: self.backend.account.user_id,
+            user_id: self.backend.user_id(),
             stream_id: self.backend.cameras[camera as usize].stream_id,
             sequence_id: shot.sequence_id,
             person_id: shot.persons[index],

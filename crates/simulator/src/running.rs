@@ -67,7 +67,7 @@ impl Running {
 
     /// The user that owns all streams.
     pub fn user_id(&self) -> Uuid {
-        self.handle.backend().account.user_id
+        self.handle.backend().user_id()
     }
 
     /// The shop of all anomalies.
@@ -76,8 +76,8 @@ impl Running {
     }
 
     /// How to log in.
-    pub fn account(&self) -> &Account {
-        &self.handle.backend().account
+    pub fn account(&self) -> Account {
+        self.handle.backend().account()
     }
 
     /// The streams, in the order of the cameras.
@@ -103,11 +103,8 @@ impl Running {
             .unix_timestamp()
             .min(backend.now().unix_timestamp() + life_seconds);
         let exp = backend.now().unix_timestamp() + life_seconds;
-        let (sub, email, role) = (
-            subject.to_owned(),
-            backend.account.email.clone(),
-            backend.account.role.clone(),
-        );
+        let Account { email, role, .. } = backend.account();
+        let sub = subject.to_owned();
         backend
             .tokens
             .sign(&Claims {

@@ -38,5 +38,5 @@ pub use skip::{Need, skip_unless_long, skip_without};
 pub use smtp_server::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 pub use state_dir::state_dir;
 pub use tempfile::TempDir;
-pub use toml::{Value as Toml, toml};
+pub use toml::{Table, Value as Toml, toml};
 pub use wait::{PATIENCE, eventually};

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 
 use crate::fields::{Field, Object};
 use crate::reader::{MAX_TEXT_BYTES, Reader, Reading, Scalar, number, read_text};
-use crate::{Defect, ParseOptions, Picture, PictureProblem, TimestampText};
+use crate::{BoundingBox, Defect, ParseOptions, Picture, PictureProblem, Timestamp, TimestampText};
 
 /// One alert. Only text with JSON escapes is copied; all else borrows from the message.
 ///
@@ -70,16 +72,6 @@ pub enum Confidence<'a> {
     Word(Cow<'a, str>),
 }
 
-/// A rectangle in the picture, in pixels from its top left corner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the struct's sentence says it all")]
-pub struct BoundingBox {
-    pub x: f64,
-    pub y: f64,
-    pub w: f64,
-    pub h: f64,
-}
-
 /// Stands for a name or a state that the message does not give, as in the backend's own frontend.
 const UNKNOWN: &str = "unknown";
 
@@ -117,6 +109,24 @@ impl<'a> Alert<'a> {
             picture,
             defects: reader.defects,
         }
+    }
+
+    /// When it happened, where the message tells: a time without a zone is of one that it does not name.
+    pub fn happened(&self) -> Option<OffsetDateTime> {
+        match self.timestamp.as_ref()?.parse()? {
+            Timestamp::Zoned(time) => Some(time),
+            Timestamp::Naive(_) => None,
+        }
+    }
+
+    /// The body poses, if they are kept.
+    pub fn poses(&self) -> Option<Value> {
+        serde_json::from_str(self.pose?.get()).ok()
+    }
+
+    /// What the body poses take up, in bytes of JSON.
+    pub fn pose_bytes(&self) -> usize {
+        self.pose.map_or(0, |pose| pose.get().len())
     }
 }
 

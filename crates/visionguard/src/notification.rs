@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::fields::{Field, Object};
 use crate::reader::{Reader, Reading, Scalar};
@@ -60,6 +61,21 @@ pub struct Metadata<'a> {
     pub detections: Vec<Detection>,
 }
 
+/// The row of the backend's database that a notification announces, free of its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedRecord {
+    /// The row's id.
+    pub anomaly_id: String,
+    /// The shop.
+    pub shop_id: Option<String>,
+    /// The camera stream.
+    pub stream_id: Option<String>,
+    /// The person within the stream.
+    pub person_id: Option<i64>,
+    /// When it happened.
+    pub happened: Option<OffsetDateTime>,
+}
+
 /// One person an Owl Eye detection saw.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
@@ -98,6 +114,37 @@ impl<'a> Notification<'a> {
             action_url: reader.text(Field::ActionUrl),
             metadata,
             defects: reader.defects,
+        }
+    }
+
+    /// The row that it announces, if the backend made it itself: its own id is the row's then, and its time UTC. Those
+    /// that any client can make over REST are numbered otherwise.
+    pub fn record(&self) -> Option<NamedRecord> {
+        let metadata = self.metadata.as_ref()?;
+        let anomaly_id = metadata.anomaly_id.as_deref()?;
+        if self.notification_id.as_deref() != Some(anomaly_id)
+            || matches!(self.kind, NotificationKind::Other(_))
+        {
+            return None;
+        }
+        let at = self.timestamp.as_ref().and_then(TimestampText::parse);
+        Some(NamedRecord {
+            anomaly_id: anomaly_id.to_owned(),
+            shop_id: metadata.shop_id.as_deref().map(str::to_owned),
+            stream_id: metadata.stream_id.as_deref().map(str::to_owned),
+            person_id: metadata.person_id,
+            happened: at.map(|at| at.at(UtcOffset::UTC)),
+        })
+    }
+}
+
+impl NotificationKind<'_> {
+    /// The backend's word for it, empty when not given.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Alert => "alert",
+            Self::OwlEye => "owl_eye",
+            Self::Other(word) => word,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! not the reply. Timestamps stay text; [`Timestamp::parse`](crate::Timestamp::parse) reads them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use watchpost_core::Secret;
 
-use crate::{BoundingBox, Timestamp};
+use crate::{BoundingBox, Claims, Timestamp};
 
 /// Body of `POST /auth/login`, as JSON. The e-mail's local part is case-sensitive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +36,13 @@ pub struct TokenResponse {
     pub token_type: String,
     /// Whose it is.
     pub user: User,
+}
+
+impl TokenResponse {
+    /// How long the token lives, if it says so.
+    pub fn lifetime(&self) -> Option<Duration> {
+        Claims::peek(self.access_token.expose()).ok()?.lifetime()
+    }
 }
 
 /// An account.
@@ -98,6 +106,13 @@ pub struct Connection {
     /// How long ago that was, in seconds.
     #[serde(default)]
     pub seconds_since_heartbeat: Option<f64>,
+}
+
+impl Connection {
+    /// Its age, as the server counts it.
+    pub fn age(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.uptime_seconds?).ok()
+    }
 }
 
 /// A page of anomalies, newest first. There is no cursor: pages shift as rows arrive.
@@ -190,6 +205,21 @@ impl Anomaly {
         self.extra_data.as_ref()?.frame_number
     }
 
+    /// Where it happened, if the row says.
+    pub fn place(&self) -> Option<&str> {
+        self.location.as_deref().filter(|place| !place.is_empty())
+    }
+
+    /// The class that the AI chose.
+    pub fn classification(&self) -> Option<&str> {
+        self.extra_data.as_ref()?.classification.as_deref()
+    }
+
+    /// Where the person stands.
+    pub fn bbox(&self) -> Option<BoundingBox> {
+        self.extra_data.as_ref()?.bbox
+    }
+
     /// The score as the alert has it: negative, and the lower the more abnormal. The row has it without its sign.
     pub fn score(&self) -> Option<f64> {
         let score = self.confidence_score.filter(|score| score.is_finite())?;
@@ -248,6 +278,11 @@ impl ErrorBody {
     /// Reads the body of a reply; one that is no JSON, such as a proxy's page, leaves all empty.
     pub fn parse(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// Whether this is its reason.
+    pub(crate) fn says(&self, reason: &str) -> bool {
+        self.detail.as_ref().and_then(Value::as_str) == Some(reason)
     }
 }
 

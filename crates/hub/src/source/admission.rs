@@ -1,5 +1,6 @@
 //! Which incoming alerts are handed to the store, what is in flight until it has confirmed them, and how many came.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::Recipient;
@@ -8,18 +9,22 @@ use tracing::error;
 use watchpost_config::ByteSize;
 use watchpost_core::{HubEvent, InFlightBudget, MonotonicTime, RateLimitedCounter};
 
-use super::{Counters, IncomingAlert};
-use crate::store::{Accept, Receipt, StoreHandle, Stored, StoredAs};
+use super::{Counters, IncomingAlert, Origin};
+use crate::store::{Accept, Receipt, ReceiptToken, StoreHandle, Stored, StoredAs};
 
 /// Dropped alerts are reported no more often than this.
 const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Admits the alerts of one source.
-pub(crate) struct Admission {
+/// Admits the alerts of one source, of which each is acknowledged by an `A`.
+pub(crate) struct Admission<A> {
     source: String,
     store: StoreHandle,
     limit: ByteSize,
     budget: InFlightBudget,
+    /// What waits for its receipt; the budget bounds it.
+    in_flight: HashMap<ReceiptToken, InFlight<A>>,
+    /// Alerts handed to the store so far, which makes their tokens.
+    offered: u64,
     counters: Counters,
     dropped: RateLimitedCounter,
     warned: bool,
@@ -27,13 +32,29 @@ pub(crate) struct Admission {
     closing: Option<Vec<oneshot::Sender<()>>>,
 }
 
-impl Admission {
+/// An alert that the store has in hand.
+struct InFlight<A> {
+    origin: Origin<A>,
+    bytes: usize,
+}
+
+/// An alert that came by itself and has been dealt with.
+pub(crate) struct Confirmed<A> {
+    /// What the other side waits for.
+    pub(crate) acknowledgement: A,
+    /// What became of the alert.
+    pub(crate) outcome: StoredAs,
+}
+
+impl<A> Admission<A> {
     /// At most `limit` bytes of alerts are in flight.
     pub(crate) fn new(source: String, limit: ByteSize, store: StoreHandle) -> Self {
         Self {
             source,
             store,
             counters: Counters::default(),
+            in_flight: HashMap::new(),
+            offered: 0,
             budget: InFlightBudget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)),
             limit,
             dropped: RateLimitedCounter::new(DROPPED_INTERVAL),
@@ -47,50 +68,66 @@ impl Admission {
         self.closing.is_none() && self.budget.admits(bytes)
     }
 
-    /// Hands an alert to the store, which answers `reply`. Whether it was admitted: otherwise it is dropped, which is
-    /// logged the first time and reported as a sum.
-    pub(crate) fn offer(&mut self, incoming: IncomingAlert, reply: Recipient<Stored>) -> bool {
+    /// Hands an alert to the store, which answers `reply`. One that is not admitted is dropped, which is logged the first
+    /// time and reported as a sum.
+    ///
+    /// # Errors
+    /// When it was not admitted: gives back what the other side waits for.
+    pub(crate) fn offer(
+        &mut self,
+        incoming: IncomingAlert<A>,
+        reply: Recipient<Stored>,
+    ) -> Result<(), Origin<A>> {
+        let admitted = self.admits(incoming.bytes);
         let IncomingAlert {
             alert,
             frame,
-            ack,
+            origin,
             bytes,
         } = incoming;
-        if ack.is_some() {
+        if let Origin::Pushed(_) = origin {
             self.counters.received += 1;
             self.counters.without_picture += u64::from(frame.is_none());
         }
-        if !self.admits(bytes) {
+        if !admitted {
             self.drop_one();
-            return false;
+            return Err(origin);
         }
         self.budget.take(bytes);
+        self.offered += 1;
+        let token = ReceiptToken::new(self.offered);
+        self.in_flight.insert(token, InFlight { origin, bytes });
         self.store.accept(Accept {
             alert,
             frame,
-            ack,
+            token,
             bytes,
             reply,
         });
-        true
+        Ok(())
     }
 
-    /// The store has dealt with an alert. Gives its acknowledgement back if it is on disk.
-    pub(crate) fn confirm(&mut self, receipt: Receipt) -> Option<String> {
-        self.budget.release(receipt.bytes);
-        let counter = match (receipt.outcome, &receipt.ack) {
-            (StoredAs::New, None) => &mut self.counters.fetched,
-            (StoredAs::New, Some(_)) => &mut self.counters.stored,
+    /// The store has dealt with an alert. Gives its acknowledgement back if someone waits for it.
+    pub(crate) fn confirm(&mut self, receipt: &Receipt) -> Option<Confirmed<A>> {
+        let InFlight { origin, bytes } = self.in_flight.remove(&receipt.token)?;
+        self.budget.release(bytes);
+        let outcome = receipt.outcome;
+        let counter = match (outcome, &origin) {
+            (StoredAs::New, Origin::Fetched) => &mut self.counters.fetched,
+            (StoredAs::New, Origin::Pushed(_)) => &mut self.counters.stored,
             // What was fetched may have been there.
-            (StoredAs::Duplicate { .. }, None) => return None,
-            (StoredAs::Duplicate { .. }, Some(_)) => &mut self.counters.duplicates,
-            (StoredAs::Lost, _) => {
-                self.counters.dropped += 1;
-                return None;
-            }
+            (StoredAs::Duplicate { .. }, Origin::Fetched) => return None,
+            (StoredAs::Duplicate { .. }, Origin::Pushed(_)) => &mut self.counters.duplicates,
+            (StoredAs::Lost, _) => &mut self.counters.dropped,
         };
         *counter += 1;
-        receipt.ack
+        match origin {
+            Origin::Pushed(acknowledgement) => Some(Confirmed {
+                acknowledgement,
+                outcome,
+            }),
+            Origin::Fetched => None,
+        }
     }
 
     /// An acknowledgement was sent.

@@ -5,22 +5,35 @@ use watchpost_core::Alert;
 /// What an alert without its picture counts for in the in-flight budget, in bytes.
 const ALERT_OVERHEAD_BYTES: usize = 2_048;
 
-/// An alert as it came in.
+/// An alert as it came in. What acknowledges it is an `A`, which only its source understands.
 #[derive(Debug)]
-pub(crate) struct IncomingAlert {
+pub(crate) struct IncomingAlert<A> {
     pub(crate) alert: Alert,
     pub(crate) frame: Option<Vec<u8>>,
-    /// The message that acknowledges it; `None` for what was fetched.
-    pub(crate) ack: Option<String>,
+    pub(crate) origin: Origin<A>,
     /// What it takes up until it is stored, in bytes.
     pub(crate) bytes: usize,
 }
 
-impl IncomingAlert {
+/// How an alert came to its source.
+#[derive(Debug)]
+pub(crate) enum Origin<A> {
+    /// By itself: the other side waits for this acknowledgement.
+    Pushed(A),
+    /// It was asked for, or made of something else: no one waits.
+    Fetched,
+}
+
+impl<A> IncomingAlert<A> {
     /// An alert that came by itself, with `extra_bytes` of details that are larger than usual.
-    pub(crate) fn live(alert: Alert, frame: Option<Vec<u8>>, ack: String, extra_bytes: usize) -> Self {
+    pub(crate) fn pushed(
+        alert: Alert,
+        frame: Option<Vec<u8>>,
+        acknowledgement: A,
+        extra_bytes: usize,
+    ) -> Self {
         Self {
-            ack: Some(ack),
+            origin: Origin::Pushed(acknowledgement),
             bytes: size(frame.as_deref()) + extra_bytes,
             alert,
             frame,
@@ -30,11 +43,16 @@ impl IncomingAlert {
     /// An alert that was asked for, so that no one waits for an acknowledgement.
     pub(crate) fn fetched(alert: Alert, frame: Option<Vec<u8>>) -> Self {
         Self {
-            ack: None,
+            origin: Origin::Fetched,
             bytes: size(frame.as_deref()),
             alert,
             frame,
         }
+    }
+
+    /// Whether it came by itself.
+    pub(crate) fn is_pushed(&self) -> bool {
+        matches!(self.origin, Origin::Pushed(_))
     }
 }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use watchpost_core::AlertIds;
 
-pub(crate) use self::admission::Admission;
+pub(crate) use self::admission::{Admission, Confirmed};
 pub(crate) use self::alarm::Alarm;
-pub(crate) use self::incoming::IncomingAlert;
+pub(crate) use self::incoming::{IncomingAlert, Origin};
 pub(crate) use self::outage::Outage;
 pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport};
 pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};

@@ -56,12 +56,23 @@ pub(crate) enum Join {
 pub(crate) struct Accept {
     pub(crate) alert: Alert,
     pub(crate) frame: Option<Vec<u8>>,
-    /// The message that acknowledges it, given back with the receipt; `None` for what did not come over the socket.
-    pub(crate) ack: Option<String>,
-    /// What it counts for in the connection's buffer, given back with the receipt.
+    /// By which its source knows the receipt.
+    pub(crate) token: ReceiptToken,
+    /// What it counts for in the size of a batch.
     pub(crate) bytes: usize,
     /// Who waits for the receipt.
     pub(crate) reply: Recipient<Stored>,
+}
+
+/// Names one [`Accept`] of one source, and means nothing to anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReceiptToken(u64);
+
+impl ReceiptToken {
+    /// The source sees to it that it uses no number twice.
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// These alerts have been dealt with.
@@ -74,8 +85,7 @@ pub(crate) struct Stored {
 /// What became of one [`Accept`].
 #[derive(Debug)]
 pub(crate) struct Receipt {
-    pub(crate) ack: Option<String>,
-    pub(crate) bytes: usize,
+    pub(crate) token: ReceiptToken,
     pub(crate) outcome: StoredAs,
 }
 
@@ -91,6 +101,13 @@ pub(crate) enum StoredAs {
     },
     /// It is not, and the hub stops before it could be.
     Lost,
+}
+
+impl StoredAs {
+    /// Whether it may be acknowledged.
+    pub(crate) fn is_on_disk(self) -> bool {
+        self != Self::Lost
+    }
 }
 
 /// What became of some deliveries of one sink.

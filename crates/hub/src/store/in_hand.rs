@@ -7,15 +7,16 @@ use tokio::sync::broadcast;
 use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, Router};
 use watchpost_store::{Arrival, Batch, DeliveryUpdate};
 
-use super::command::{Accept, Join, Receipt, RecordOutcomes, Recorded, Released, Stored, StoredAs};
+use super::command::{
+    Accept, Join, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
+};
 use crate::live::LiveEvent;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::stamp::Stamp;
 
 /// Who waits for the receipt of an alert.
-struct PendingAck {
-    ack: Option<String>,
-    bytes: usize,
+struct PendingReceipt {
+    token: ReceiptToken,
     reply: Recipient<Stored>,
 }
 
@@ -24,7 +25,7 @@ struct PendingAck {
 pub(super) struct InHand {
     batch: Batch,
     /// For each arrival of the batch, in the same order; `None` for internal events.
-    acks: Vec<Option<PendingAck>>,
+    receipts: Vec<Option<PendingReceipt>>,
     outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
     release_waiters: Vec<Recipient<Released>>,
 }
@@ -44,16 +45,16 @@ impl InHand {
                     let Accept {
                         alert,
                         frame,
-                        ack,
-                        bytes,
+                        token,
+                        bytes: _,
                         reply,
                     } = *accept;
                     in_hand.arrival(alert, frame, router, stamp);
-                    in_hand.acks.push(Some(PendingAck { ack, bytes, reply }));
+                    in_hand.receipts.push(Some(PendingReceipt { token, reply }));
                 }
                 Join::Raise(raised) => {
                     in_hand.arrival(event(raised), None, router, stamp);
-                    in_hand.acks.push(None);
+                    in_hand.receipts.push(None);
                 }
                 Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
                     let alerts = updates.iter().map(|update| update.alert).collect();
@@ -113,8 +114,8 @@ impl InHand {
             watchpost_store::Receipt::Stored => StoredAs::New,
             watchpost_store::Receipt::Duplicate { of } => StoredAs::Duplicate { of: *of },
         });
-        let pending = self.acks.into_iter().zip(outcomes);
-        send_receipts(pending.filter_map(|(ack, outcome)| Some((ack?, outcome))));
+        let pending = self.receipts.into_iter().zip(outcomes);
+        send_receipts(pending.filter_map(|(receipt, outcome)| Some((receipt?, outcome))));
         for (reply, alerts) in self.outcome_waiters {
             reply.do_send(Recorded { alerts });
         }
@@ -126,16 +127,16 @@ impl InHand {
 
     /// It will not be stored, as the hub stops.
     pub(super) fn lost(self) {
-        let pending = self.acks.into_iter().flatten();
-        send_receipts(pending.map(|ack| (ack, StoredAs::Lost)));
+        let pending = self.receipts.into_iter().flatten();
+        send_receipts(pending.map(|receipt| (receipt, StoredAs::Lost)));
     }
 }
 
 /// Sends each connection one message with all its receipts.
-fn send_receipts(outcomes: impl Iterator<Item = (PendingAck, StoredAs)>) {
+fn send_receipts(outcomes: impl Iterator<Item = (PendingReceipt, StoredAs)>) {
     let mut mail: Vec<(Recipient<Stored>, Vec<Receipt>)> = Vec::new();
-    for (PendingAck { ack, bytes, reply }, outcome) in outcomes {
-        let receipt = Receipt { ack, bytes, outcome };
+    for (PendingReceipt { token, reply }, outcome) in outcomes {
+        let receipt = Receipt { token, outcome };
         match mail.iter_mut().find(|(to, _)| *to == reply) {
             Some((_, receipts)) => receipts.push(receipt),
             None => mail.push((reply, vec![receipt])),

@@ -19,7 +19,7 @@ mod writer;
 
 pub(crate) use self::actor::AlertStore;
 pub(crate) use self::command::{
-    Accept, Answer, Receipt, RecordOutcomes, Recorded, Released, Stored, StoredAs,
+    Accept, Answer, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
 };
 #[cfg(test)]
 pub(crate) use self::command::{Command, Control, Join};

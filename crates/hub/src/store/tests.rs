@@ -175,7 +175,7 @@ impl Rig {
         self.store.accept(Accept {
             alert,
             frame: None,
-            ack: None,
+            token: ReceiptToken::new(id),
             bytes: 1,
             reply: self.reply.clone(),
         });

@@ -69,7 +69,7 @@ fn judge(backend: &Backend, user: &str, token: Option<&str>) -> Outcome {
     }
     match Uuid::try_parse(user) {
         Err(_) => Outcome::Failed,
-        Ok(id) if id != backend.account.user_id => Outcome::Forbidden,
+        Ok(id) if id != backend.user_id() => Outcome::Forbidden,
         Ok(_) => match backend.handshake() {
             Handshakes::Accept => Outcome::Accepted,
             Handshakes::Forbid => Outcome::Forbidden,

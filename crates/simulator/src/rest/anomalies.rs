@@ -151,7 +151,7 @@ async fn change(
         return errors::detail(StatusCode::BAD_REQUEST, &format!("Invalid status: {wanted}"));
     };
     let notes = received.get("notes").and_then(Value::as_str).map(str::to_owned);
-    let (by, now) = (backend.account.user_id, backend.now());
+    let (by, now) = (backend.user_id(), backend.now());
     let mut state = backend.state();
     match state.rows.change(id, status, notes, by, now) {
         None => errors::not_found(&req),

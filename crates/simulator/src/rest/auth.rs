@@ -55,7 +55,7 @@ async fn login(backend: web::Data<Backend>, req: HttpRequest, body: web::Bytes) 
     };
     // Hashing the password keeps the real event loop from everything else, sockets included.
     std::thread::sleep(backend.options.login_time);
-    let account = &backend.account;
+    let account = &backend.account();
     if email != account.email || password != account.password {
         return HttpResponse::Unauthorized()
             .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
@@ -153,7 +153,7 @@ async fn me(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
     if let Some(refusal) = refusal(&backend, &req) {
         return refusal;
     }
-    let account = &backend.account;
+    let account = &backend.account();
     HttpResponse::Ok().json(Me {
         id: account.user_id,
         name: &account.name,
@@ -189,7 +189,7 @@ pub(super) fn refusal(backend: &Backend, req: &HttpRequest) -> Option<HttpRespon
     };
     match Uuid::try_parse(&claims.sub) {
         Err(_) => refuse(StatusCode::UNAUTHORIZED, "Invalid user ID in token"),
-        Ok(id) if id != backend.account.user_id => refuse(StatusCode::UNAUTHORIZED, "User not found"),
+        Ok(id) if id != backend.user_id() => refuse(StatusCode::UNAUTHORIZED, "User not found"),
         Ok(_) => None,
     }
 }

@@ -44,11 +44,12 @@ struct About<'a> {
 }
 
 async fn about(backend: web::Data<Backend>) -> HttpResponse {
+    let account = backend.account();
     match backend.token() {
         Ok(token) => HttpResponse::Ok().json(About {
-            user_id: backend.account.user_id,
-            email: &backend.account.email,
-            password: &backend.account.password,
+            user_id: account.user_id,
+            email: &account.email,
+            password: &account.password,
             token,
             shop_id: backend.shop_id,
             streams: backend.cameras.iter().map(|camera| camera.stream_id).collect(),

@@ -59,7 +59,7 @@ async fn shops(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
     let since = clock::naive_utc(backend.started_at);
     HttpResponse::Ok().json([Shop {
         id: backend.shop_id,
-        owner_id: backend.account.user_id,
+        owner_id: backend.user_id(),
         name: "Simulated Shop",
         address: None,
         cameras: Vec::new(),

@@ -1,15 +1,13 @@
 //! The actor of an inbound connection: admits posted alerts, and answers when they are on disk.
 
-use std::collections::HashMap;
-
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use watchpost_config::ConnectionKind;
 use watchpost_core::AlertId;
 
 use super::super::{
-    Admission, Alarm, ConnectionReport, ConnectionState, Counters, IncomingAlert, ReportSource,
-    RunningSource, Source, SourceParts, StopSource,
+    Admission, Alarm, Confirmed, ConnectionReport, ConnectionState, Counters, IncomingAlert, Origin,
+    ReportSource, RunningSource, Source, SourceParts, StopSource,
 };
 use super::document::PostedAlert;
 use super::{Accepted, InboundHandle, PostError};
@@ -17,6 +15,9 @@ use crate::store::{Stored, StoredAs};
 
 /// Whoever posted an alert waits for this.
 type Done = oneshot::Sender<Result<Accepted, PostError>>;
+
+/// Who waits for the answer to which alert.
+type Waiting = (AlertId, Done);
 
 /// What an inbound connection needs.
 #[derive(Clone)]
@@ -28,10 +29,8 @@ pub(crate) struct InboundParts {
 /// The actor.
 pub(crate) struct Inbound {
     parts: InboundParts,
-    admission: Admission,
+    admission: Admission<Waiting>,
     alarm: Alarm,
-    /// Who waits, by the token of the acknowledgement.
-    waiting: HashMap<String, (AlertId, Done)>,
 }
 
 impl Inbound {
@@ -47,7 +46,6 @@ impl Inbound {
         Self {
             admission: Admission::new(name, limit, parts.shared.store.clone()),
             alarm: Alarm::default(),
-            waiting: HashMap::new(),
             parts,
         }
     }
@@ -100,13 +98,12 @@ impl Handler<Offer> for Inbound {
         let received_at = shared.clock.unix();
         let id = shared.ids.next(received_at);
         let (alert, frame) = alert.into_alert(id, received_at, self.parts.handle.name());
-        let token = id.to_string();
-        let incoming = IncomingAlert::live(alert, frame, token.clone(), 0);
         if self.admission.is_closed() {
             let _ = done.send(Err(PostError::Unavailable));
-        } else if self.admission.offer(incoming, ctx.address().recipient()) {
-            self.waiting.insert(token, (id, done));
-        } else {
+            return;
+        }
+        let incoming = IncomingAlert::pushed(alert, frame, (id, done), 0);
+        if let Err(Origin::Pushed((_, done))) = self.admission.offer(incoming, ctx.address().recipient()) {
             let _ = done.send(Err(PostError::Busy));
             self.arm(ctx);
         }
@@ -118,10 +115,13 @@ impl Handler<Stored> for Inbound {
 
     fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
         for receipt in stored.receipts {
-            let outcome = receipt.outcome;
-            let waiting = receipt.ack.as_ref().and_then(|token| self.waiting.remove(token));
-            self.admission.confirm(receipt);
-            let Some((id, done)) = waiting else { continue };
+            let Some(Confirmed {
+                acknowledgement: (id, done),
+                outcome,
+            }) = self.admission.confirm(&receipt)
+            else {
+                continue;
+            };
             let answer = match outcome {
                 StoredAs::New => Ok(Accepted { id, duplicate: false }),
                 StoredAs::Duplicate { of } => Ok(Accepted {
@@ -131,16 +131,12 @@ impl Handler<Stored> for Inbound {
                 StoredAs::Lost => Err(PostError::Unavailable),
             };
             // Fails when the client has gone.
-            if done.send(answer).is_ok() && answer_is_ok(outcome) {
+            if done.send(answer).is_ok() && outcome.is_on_disk() {
                 self.admission.acknowledged();
             }
         }
         self.finish(ctx);
     }
-}
-
-fn answer_is_ok(outcome: StoredAs) -> bool {
-    outcome != StoredAs::Lost
 }
 
 impl Handler<ReportSource> for Inbound {

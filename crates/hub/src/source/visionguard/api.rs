@@ -1,24 +1,21 @@
-//! The backend's REST interface.
+//! Asks at the backend's REST interface. What is asked and what the answers mean is `watchpost_visionguard`'s to say.
 
 use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
 use awc::ClientRequest;
+use awc::http::Method;
 use awc::http::header::{self, HeaderMap};
-use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, Secret, UnixMillis};
 use watchpost_visionguard as wire;
-use watchpost_visionguard::rest::{
-    Anomaly, AnomalyChange, AnomalyPage, Connection, ErrorBody, LoginRequest, Shop, TokenResponse, User,
-};
+use watchpost_visionguard::calls::{self, Call};
+use watchpost_visionguard::rest::{Anomaly, AnomalyPage, Connection, Shop, TokenResponse, User};
 use watchpost_visionguard::{AddressError, Backend, ParseOptions, Parser, outgoing};
 
 use crate::clock::Clock;
@@ -115,36 +112,25 @@ impl Api {
     /// # Errors
     /// [`FailureKind::Login`] when the e-mail address or the password is wrong.
     pub async fn login(&self, email: &str, password: &Secret) -> Result<TokenResponse, ConnectFailure> {
-        let body = LoginRequest {
-            email: email.to_owned(),
-            password: password.clone(),
-        };
-        let answer = self
-            .send(Method::POST, self.backend().login().as_str(), None, Some(&body))
-            .await?;
-        match answer.status {
-            // 422 is how the backend says that a text is no e-mail address.
-            StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => {
-                Err(failure(FailureKind::Login, ErrorBody::parse(&answer.body)))
-            }
-            _ => Ok(answer.json()?.value),
-        }
+        self.value(calls::login(self.backend(), email, password), None)
+            .await
     }
 
     /// Whose a token is.
     ///
     /// # Errors
-    /// [`FailureKind::Unauthorized`] when the backend does not accept it.
+    /// [`FailureKind::Unauthorized`] when the backend does not accept it, [`FailureKind::UserGone`] when its user does
+    /// not exist any more.
     pub async fn me(&self, token: &Secret) -> Result<Answered<User>, ConnectFailure> {
-        self.get(self.backend().me().as_str(), Some(token)).await
+        self.ask(calls::me(self.backend()), Some(token)).await
     }
 
-    /// Whether the backend runs; what it says of itself.
+    /// Whether the backend runs.
     ///
     /// # Errors
     /// When it does not answer 200 with JSON.
-    pub async fn health(&self) -> Result<Answered<serde_json::Value>, ConnectFailure> {
-        self.get(self.backend().health().as_str(), None).await
+    pub async fn health(&self) -> Result<(), ConnectFailure> {
+        self.value(calls::health(self.backend()), None).await
     }
 
     /// To whom the backend sends the alerts of this user.
@@ -152,21 +138,12 @@ impl Api {
     /// # Errors
     /// When it does not say.
     pub async fn slot(&self, user_id: &str) -> Result<Slot, ConnectFailure> {
-        let url = self.backend().connection(user_id).map_err(address)?;
-        match self.get(url.as_str(), None).await {
-            Ok(held) => Ok(Slot::Held(held.value)),
-            // The backend says the same of a route that it does not have.
-            Err(e) if e.kind == FailureKind::Http(404) => {
-                let list = self.backend().connections();
-                match self.get::<serde_json::Value>(list.as_str(), None).await {
-                    Ok(list) if list.value.get("connections").is_some() => Ok(Slot::Free),
-                    Ok(_) => Ok(Slot::Unknowable),
-                    Err(e) if matches!(e.kind, FailureKind::Http(404 | 405)) => Ok(Slot::Unknowable),
-                    Err(e) => Err(e),
-                }
-            }
-            Err(e) => Err(e),
+        let socket = calls::socket_of(self.backend(), user_id).map_err(address)?;
+        if let Some(socket) = self.value(socket, None).await? {
+            return Ok(Slot::Held(socket));
         }
+        let tells = self.value(calls::tells_sockets(self.backend()), None).await?;
+        Ok(if tells { Slot::Free } else { Slot::Unknowable })
     }
 
     /// The user's shops.
@@ -174,14 +151,13 @@ impl Api {
     /// # Errors
     /// When the backend does not answer with a list.
     pub async fn shops(&self, token: &Secret) -> Result<Vec<Shop>, ConnectFailure> {
-        let shops = self.get(self.backend().shops().as_str(), Some(token)).await?;
-        Ok(shops.value)
+        self.value(calls::shops(self.backend()), Some(token)).await
     }
 
     /// A page of a shop's anomalies, newest first; `limit` may be 1 to 500.
     ///
     /// # Errors
-    /// When the backend does not answer with a page; HTTP 500 when a row on it has an infinite score.
+    /// When the backend does not answer with a page: [`calls::cannot_be_shown`] says whether a row may be the reason.
     pub async fn anomalies(
         &self,
         token: &Secret,
@@ -189,28 +165,28 @@ impl Api {
         limit: u16,
         offset: u64,
     ) -> Result<Answered<AnomalyPage>, ConnectFailure> {
-        let url = self.backend().anomalies(Some(shop_id), limit, offset);
-        self.get(url.as_str(), Some(token)).await
+        self.ask(
+            calls::anomalies(self.backend(), shop_id, limit, offset),
+            Some(token),
+        )
+        .await
     }
 
-    /// Whether the backend's database works, by counting a shop's anomalies, which it can do whatever their scores.
+    /// Whether the backend's database works.
     ///
     /// # Errors
-    /// When it cannot.
+    /// When it does not.
     pub async fn can_count(&self, token: &Secret, shop_id: &str) -> Result<(), ConnectFailure> {
-        let url = self.backend().summary(shop_id);
-        self.get::<serde_json::Value>(url.as_str(), Some(token))
+        self.value(calls::summary(self.backend(), shop_id), Some(token))
             .await
-            .map(drop)
     }
 
     /// One anomaly.
     ///
     /// # Errors
-    /// When there is none, or HTTP 500 when its score is infinite.
+    /// When there is none, or it cannot be shown.
     pub async fn anomaly(&self, token: &Secret, id: &str) -> Result<Anomaly, ConnectFailure> {
-        let anomaly = self.get(self.backend().anomaly(id).as_str(), Some(token)).await?;
-        Ok(anomaly.value)
+        self.value(calls::anomaly(self.backend(), id), Some(token)).await
     }
 
     /// The picture behind an anomaly's `image_url`.
@@ -218,15 +194,10 @@ impl Api {
     /// # Errors
     /// When there is none there, or it is larger than `max_picture`.
     pub async fn picture(&self, token: &Secret, image_url: &str) -> Result<Bytes, ConnectFailure> {
-        let url = self.backend().picture(image_url).ok_or_else(|| {
-            failure(
-                FailureKind::Address,
-                format_args!("`{image_url}` is no path of a picture on the backend"),
-            )
-        })?;
-        let request = self.request(Method::GET, url.as_str(), Some(token)).await?;
-        let answer = self.exchange(request, Vec::new(), self.max_picture).await?;
-        answer.ok().map(|answer| answer.body)
+        let call = calls::picture(self.backend(), image_url)?;
+        let answer = self.send(&call, Some(token), self.max_picture).await?;
+        call.read(answer.status, &answer.body)?;
+        Ok(answer.body)
     }
 
     /// Marks an anomaly as acknowledged.
@@ -234,88 +205,48 @@ impl Api {
     /// # Errors
     /// When the backend refuses. HTTP 500 may mean that it took effect all the same.
     pub async fn acknowledge(&self, token: &Secret, id: &str) -> Result<(), ConnectFailure> {
-        let url = self.backend().anomaly(id);
-        let answer = self
-            .send(
-                Method::PATCH,
-                url.as_str(),
-                Some(token),
-                Some(&AnomalyChange::ACKNOWLEDGED),
-            )
-            .await?;
-        answer.ok().map(drop)
+        self.value(calls::acknowledge(self.backend(), id), Some(token))
+            .await
     }
 
     fn backend(&self) -> &Backend {
         &self.transport.backend
     }
 
-    async fn get<T: DeserializeOwned>(
-        &self,
-        url: &str,
-        token: Option<&Secret>,
-    ) -> Result<Answered<T>, ConnectFailure> {
-        self.send(Method::GET, url, token, None::<&()>).await?.json()
+    async fn value<T>(&self, call: Call<T>, token: Option<&Secret>) -> Result<T, ConnectFailure> {
+        self.ask(call, token).await.map(|answered| answered.value)
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: &str,
-        token: Option<&Secret>,
-        body: Option<&impl Serialize>,
-    ) -> Result<Answer, ConnectFailure> {
-        let mut request = self.request(method, url, token).await?;
-        let body = match body {
-            None => Vec::new(),
-            Some(body) => {
-                request = request.insert_header((header::CONTENT_TYPE, "application/json"));
-                serde_json::to_vec(body).map_err(|e| failure(FailureKind::Address, e))?
-            }
-        };
-        self.exchange(request, body, MAX_ANSWER_BYTES).await
-    }
-
-    async fn request(
-        &self,
-        method: Method,
-        url: &str,
-        token: Option<&Secret>,
-    ) -> Result<ClientRequest, ConnectFailure> {
-        // The backend closes idle connections after 5 s, and some without saying so: none is used twice.
-        let client = self.transport.client().await?;
-        let request = client.request(method, url).force_close();
-        Ok(match token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
+    async fn ask<T>(&self, call: Call<T>, token: Option<&Secret>) -> Result<Answered<T>, ConnectFailure> {
+        let answer = self.send(&call, token, MAX_ANSWER_BYTES).await?;
+        Ok(Answered {
+            value: call.read(answer.status, &answer.body)?,
+            server_time: answer.server_time,
         })
     }
 
-    async fn exchange(
+    async fn send<T>(
         &self,
-        request: ClientRequest,
-        body: Vec<u8>,
+        call: &Call<T>,
+        token: Option<&Secret>,
         max_bytes: usize,
     ) -> Result<Answer, ConnectFailure> {
-        let exchange = async {
-            let mut response = request
-                .no_decompress()
-                .send_body(body)
-                .await
-                .map_err(|e| classify_request(&e))?;
-            let body = response.body().limit(max_bytes).await.map_err(|e| {
-                failure(
-                    FailureKind::Network,
-                    format_args!("the answer could not be read: {e}"),
-                )
-            })?;
-            Ok(Answer {
-                status: response.status(),
-                server_time: date(response.headers()),
-                body,
-            })
+        let method = match call.method {
+            calls::Method::Get => Method::GET,
+            calls::Method::Post => Method::POST,
+            calls::Method::Patch => Method::PATCH,
         };
-        match timeout(self.answer_within, exchange).await {
+        // The backend closes idle connections after 5 s, and some without saying so: none is used twice.
+        let client = self.transport.client().await?;
+        let mut request = client.request(method, call.url.as_str()).force_close();
+        if let Some(token) = token {
+            request = request.bearer_auth(token.expose());
+        }
+        if call.body.is_some() {
+            request = request.insert_header((header::CONTENT_TYPE, "application/json"));
+        }
+        let body = call.body.clone().unwrap_or_default();
+        match timeout(self.answer_within, exchange(request, body, max_bytes)).await {
             Ok(answer) => answer,
             Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
         }
@@ -324,37 +255,28 @@ impl Api {
 
 /// What came back.
 struct Answer {
-    status: StatusCode,
+    status: u16,
     server_time: Option<UnixMillis>,
     body: Bytes,
 }
 
-impl Answer {
-    fn ok(self) -> Result<Self, ConnectFailure> {
-        if self.status.is_success() {
-            return Ok(self);
-        }
-        let kind = match self.status {
-            StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
-            StatusCode::FORBIDDEN => FailureKind::Forbidden,
-            other => FailureKind::Http(other.as_u16()),
-        };
-        Err(failure(kind, ErrorBody::parse(&self.body)))
-    }
-
-    fn json<T: DeserializeOwned>(self) -> Result<Answered<T>, ConnectFailure> {
-        let answer = self.ok()?;
-        let value = serde_json::from_slice(&answer.body).map_err(|e| {
-            failure(
-                FailureKind::Http(answer.status.as_u16()),
-                format_args!("the answer is not what VisionGuard says: {e}"),
-            )
-        })?;
-        Ok(Answered {
-            value,
-            server_time: answer.server_time,
-        })
-    }
+async fn exchange(request: ClientRequest, body: Vec<u8>, max_bytes: usize) -> Result<Answer, ConnectFailure> {
+    let mut response = request
+        .no_decompress()
+        .send_body(body)
+        .await
+        .map_err(|e| classify_request(&e))?;
+    let body = response.body().limit(max_bytes).await.map_err(|e| {
+        failure(
+            FailureKind::Network,
+            format_args!("the answer could not be read: {e}"),
+        )
+    })?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        server_time: date(response.headers()),
+        body,
+    })
 }
 
 /// The header `Date` (RFC 9110, section 6.6.1).

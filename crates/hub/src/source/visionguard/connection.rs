@@ -40,9 +40,10 @@ use super::write_back::WriteBack;
 /// How long the server may take for its half of the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An attempt is cancelled after this many times `connect_timeout`, in case its steps (login, handshake, and the question
-/// why it was refused), which have limits of their own, hang all the same.
-const ATTEMPT_FACTOR: u32 = 7;
+/// An attempt is cancelled after this many times `connect_timeout`, in case its steps (login, handshake, the question why
+/// it was refused, and all of it once more as the user that a new login gives), which have limits of their own, hang
+/// all the same.
+const ATTEMPT_FACTOR: u32 = 14;
 
 /// How long the slot is left to a client that fights for it. What happens meanwhile is fetched over REST.
 const CONTEST_PAUSE: Duration = Duration::from_secs(300);
@@ -68,7 +69,8 @@ pub(crate) struct Connection {
     slot: SlotProbe,
     catch_up: CatchUp,
     write_back: WriteBack,
-    admission: Admission,
+    /// What acknowledges an alert is the text to send.
+    admission: Admission<String>,
     outage: Outage,
     counters: LinkCounters,
 }
@@ -157,11 +159,17 @@ impl Connection {
         }
         let open_for = self.open_for();
         let missed = ctx.address().recipient();
-        if let Some(pass) = self.catch_up.begin(&self.context, open_for, missed) {
+        if let Some(pass) = self
+            .catch_up
+            .begin(&self.context, open_for, self.slot.user_id(), missed)
+        {
             ctx.spawn(pass.into_actor(self).map(|ended, this, ctx| {
                 let open = this.open_for().is_some();
                 let heard = open && this.slot.is_trusted();
-                this.catch_up.finish(ended, open, heard, &this.context);
+                let user_id = this.catch_up.finish(ended, open, heard, &this.context);
+                if user_id.is_some_and(|user_id| user_id != this.slot.user_id()) {
+                    this.step(LinkEvent::Close(CloseReason::AnotherUser), ctx);
+                }
                 this.arm(ctx);
             }));
         }
@@ -302,13 +310,13 @@ impl Connection {
 
     /// Hands an alert to the store, or drops it without an acknowledgement: reading must go on, or the server stalls
     /// for its user.
-    fn accept(&mut self, mut incoming: IncomingAlert, ctx: &mut Context<Self>) {
+    fn accept(&mut self, mut incoming: IncomingAlert<String>, ctx: &mut Context<Self>) {
         let admitted = self.admission.admits(incoming.bytes);
-        if admitted && incoming.ack.is_some() {
+        if admitted && incoming.is_pushed() {
             self.catch_up.came(&mut incoming.alert, self.context.clock.now());
         }
-        self.admission.offer(incoming, ctx.address().recipient());
-        if !admitted {
+        let offered = self.admission.offer(incoming, ctx.address().recipient());
+        if offered.is_err() {
             self.catch_up.request_recheck(self.context.clock.now());
             self.arm(ctx);
         }

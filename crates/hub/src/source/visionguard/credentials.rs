@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, Secret};
-use watchpost_visionguard::Claims;
 
 use super::api::Api;
 use crate::clock::Clock;
@@ -26,6 +25,14 @@ const LOGIN_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Session {
     pub(super) user_id: String,
     pub(super) token: Secret,
+}
+
+/// For an attempt to connect.
+#[derive(Clone, Debug)]
+pub(super) struct Renewed {
+    pub(super) session: Session,
+    /// Whether it comes from an earlier login, so that a new one may give what this one does not.
+    pub(super) kept: bool,
 }
 
 /// Shared by what a connection does at once. At most one login is in flight.
@@ -51,19 +58,20 @@ impl Credentials {
     }
 
     /// For an attempt to connect: the token as it is now, or a login.
-    pub(super) async fn renew(&self, api: &Api) -> Result<Session, ConnectFailure> {
+    pub(super) async fn renew(&self, api: &Api) -> Result<Renewed, ConnectFailure> {
         if let Some(token) = &self.settings.token {
             let token = token.read().map_err(|e| unreadable(&e))?;
             let user_id = self.settings.user_id.clone().unwrap_or_default();
-            return Ok(Session { user_id, token });
+            let session = Session { user_id, token };
+            return Ok(Renewed { session, kept: false });
         }
         let _alone = self.login.lock().await;
         if let Some(session) = self.fetched() {
-            return Ok(session);
+            return Ok(Renewed { session, kept: true });
         }
         let outcome = self.log_in(api).await;
         self.refused.set(outcome.is_err().then(|| self.clock.now()));
-        outcome
+        outcome.map(|session| Renewed { session, kept: false })
     }
 
     /// For a request beside the open socket: the session at hand, or a login unless one has just failed.
@@ -76,7 +84,7 @@ impl Credentials {
                 detail: "it was refused a moment ago".to_owned(),
             });
         }
-        self.renew(api).await
+        self.renew(api).await.map(|renewed| renewed.session)
     }
 
     /// The session at hand if it needs no login, for requests while the socket is not open: each attempt to open it
@@ -112,15 +120,12 @@ impl Credentials {
         let password = login.password.read().map_err(|e| unreadable(&e))?;
         let asked = self.clock.now();
         let reply = api.login(&login.email, &password).await?;
+        // By the length of its life and not by its end: the two clocks need not agree.
+        let life = reply.lifetime().unwrap_or(ASSUMED_LIFE);
         let session = Session {
             user_id: self.settings.user_id.clone().unwrap_or(reply.user.id),
             token: reply.access_token,
         };
-        // By the length of its life and not by its end: the two clocks need not agree.
-        let life = Claims::peek(session.token.expose())
-            .ok()
-            .and_then(|claims| claims.lifetime())
-            .unwrap_or(ASSUMED_LIFE);
         *self.session.borrow_mut() = Some((session.clone(), asked + life.mul_f64(USED_SHARE)));
         Ok(session)
     }

@@ -12,7 +12,7 @@ use watchpost_core::{ConnectFailure, FailureKind};
 
 use super::api::{Api, Slot};
 use super::context::ConnectionContext;
-use super::credentials::Session;
+use super::credentials::{Renewed, Session};
 use super::diagnose::diagnose;
 use super::transport::WebSocket;
 
@@ -69,21 +69,30 @@ impl Dialer {
 }
 
 async fn dial(context: Rc<ConnectionContext>, previous: Option<String>) -> Result<Dialed, ConnectFailure> {
-    let ConnectionContext {
-        api,
-        credentials,
-        clock,
-        ..
-    } = &*context;
-    let session = credentials.renew(api).await?;
+    let ConnectionContext { api, credentials, .. } = &*context;
+    let Renewed { session, kept } = credentials.renew(api).await?;
     wait_slot_released(api, &session, previous).await;
-    let Session { user_id, token } = session.clone();
-    match api.dial(&user_id, &token).await {
-        Ok(socket) => Ok(Dialed { socket, user_id }),
+    match open(&context, session).await {
+        // It comes from an earlier login: the attempt goes on with a new one, for instance as a user that was made again.
+        Err(e) if e.kind.ends_session() && kept => {
+            open(&context, credentials.renew(api).await?.session).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// The handshake, and why it was refused. A session that is of no use any more is forgotten.
+async fn open(context: &ConnectionContext, session: Session) -> Result<Dialed, ConnectFailure> {
+    let Session { user_id, token } = &session;
+    match context.api.dial(user_id, token).await {
+        Ok(socket) => Ok(Dialed {
+            socket,
+            user_id: session.user_id,
+        }),
         Err(refusal) if refusal.kind == FailureKind::Forbidden => {
-            let why = diagnose(api, &user_id, &token, clock.unix(), refusal).await;
-            if matches!(why.kind, FailureKind::Expired | FailureKind::Unauthorized) {
-                credentials.forget(&session);
+            let why = diagnose(&context.api, user_id, token, context.clock.unix(), refusal).await;
+            if why.kind.ends_session() {
+                context.credentials.forget(&session);
             }
             Err(why)
         }

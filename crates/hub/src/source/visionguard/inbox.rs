@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertIds, AlertKind, BoundingBox, Camera, Confidence, Details, MonotonicTime, Picture, Severity,
-    UnixMillis, VisionGuard,
+    Alert, AlertIds, AlertKind, Camera, Confidence, Details, MonotonicTime, Picture, Severity, UnixMillis,
+    VisionGuard,
 };
 use watchpost_visionguard as wire;
 use watchpost_visionguard::{Message, ParseError, ParseOptions, Parser, PictureLimits};
@@ -27,7 +27,7 @@ pub(super) enum ServerMessage {
     /// Our ping is answered.
     Pong,
     /// An alert, to be stored and then acknowledged.
-    Alert(Box<IncomingAlert>),
+    Alert(Box<IncomingAlert<String>>),
     /// What a notification is good for.
     Notification(NotificationEffect),
     /// One that is counted only: of an unknown type, or unreadable.
@@ -104,7 +104,7 @@ fn incoming(
     limits: PictureLimits,
     ids: &AlertIds,
     now: UnixMillis,
-) -> IncomingAlert {
+) -> IncomingAlert<String> {
     if !alert.defects.is_empty() {
         debug!(%connection, defects = ?alert.defects, "left fields of an alert out");
     }
@@ -128,11 +128,11 @@ fn incoming(
         Err(problem) => (Picture::Missing(problem.to_string()), None),
     };
     let ack = wire::outgoing::ack(&alert.stream_id, alert.source_id.as_ref());
-    let pose_bytes = alert.pose.map_or(0, |pose| pose.get().len());
+    let pose_bytes = alert.pose_bytes();
     let camera = Camera::unnamed(alert.stream_id.clone());
     let alert = Alert {
         source_id: alert.source_id.as_ref().map(|id| id.as_str().to_owned()),
-        occurred_at: occurred_at(alert),
+        occurred_at: alert.happened().map(UnixMillis::from),
         severity: severity(alert),
         title: format!("Anomaly at camera {}", camera.label()),
         camera: Some(camera),
@@ -142,20 +142,12 @@ fn incoming(
         visionguard: Some(VisionGuard {
             person_id: alert.person_id,
             frame_number: alert.frame_number,
-            pose: alert.pose.and_then(|pose| serde_json::from_str(pose.get()).ok()),
+            pose: alert.poses(),
             ..VisionGuard::default()
         }),
         ..Alert::new(ids.next(now), AlertKind::Anomaly, connection, now)
     };
-    IncomingAlert::live(alert, frame, ack, pose_bytes)
-}
-
-/// Only a time with a zone says when it was: a naive one is of a zone that the message does not tell.
-fn occurred_at(alert: &wire::Alert<'_>) -> Option<UnixMillis> {
-    match alert.timestamp.as_ref()?.parse()? {
-        wire::Timestamp::Zoned(time) => Some(time.into()),
-        wire::Timestamp::Naive(_) => None,
-    }
+    IncomingAlert::pushed(alert, frame, ack, pose_bytes)
 }
 
 /// The backend derives its own severity from the word of confidence in the same way.
@@ -186,33 +178,31 @@ fn details(alert: &wire::Alert<'_>) -> Details {
             wire::Confidence::Word(word) => Confidence::Word(word.clone().into_owned()),
         }),
         score: alert.score,
-        bbox: alert
-            .bbox
-            .map(|wire::BoundingBox { x, y, w, h }| BoundingBox { x, y, w, h }),
+        bbox: alert.bbox,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Origin;
 
-    fn arrived(message: &str) -> IncomingAlert {
+    fn arrived(message: &str) -> (Alert, String) {
         let mut parser = Parser::new(ParseOptions { keep_pose: true });
         let Ok(Message::Alert(alert)) = parser.parse(message.as_bytes()) else {
             panic!("not an alert")
         };
-        incoming(
-            &alert,
-            "shop",
-            PictureLimits::default(),
-            &AlertIds::after(None),
-            UnixMillis(1_000),
-        )
+        let limits = PictureLimits::default();
+        let incoming = incoming(&alert, "shop", limits, &AlertIds::after(None), UnixMillis(1_000));
+        let Origin::Pushed(ack) = incoming.origin else {
+            panic!("it came by itself")
+        };
+        (incoming.alert, ack)
     }
 
     #[test]
     fn a_wire_alert_becomes_an_alert_of_the_domain() {
-        let arrived = arrived(
+        let (alert, ack) = arrived(
             r#"{"type":"anomaly_detected","user_id":"u","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a",
                 "result":{"person_id":2,"score":-1.2345,"classification":"Abnormal","confidence":"High",
                 "frame_number":30,"bbox":{"x":1,"y":2,"w":3,"h":4}},"annotated_frame":"","frame_format":"jpeg"}"#,
@@ -250,28 +240,22 @@ mod tests {
                 "frame_number": 30
               }
             }"#]]
-        .assert_eq(&serde_json::to_string_pretty(&arrived.alert).unwrap());
+        .assert_eq(&serde_json::to_string_pretty(&alert).unwrap());
         assert_eq!(
-            arrived.ack.as_deref(),
-            Some(r#"{"type":"ack","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a"}"#)
+            ack,
+            r#"{"type":"ack","stream_id":"3544c7ab-a57f-478e-918e-bb579162847a"}"#
         );
     }
 
     #[test]
     fn a_documented_alert_is_acknowledged_by_its_id() {
-        let arrived = arrived(
+        let (alert, ack) = arrived(
             r#"{"id":7,"stream_id":"door","person_id":1,"timestamp":"2026-11-23T01:00:00Z",
                 "details":{"status":"new","confidence":0.9}}"#,
         );
-        assert_eq!(
-            arrived.ack.as_deref(),
-            Some(r#"{"type":"ack","stream_id":"door","id":7}"#)
-        );
-        assert_eq!(arrived.alert.source_id.as_deref(), Some("7"));
-        assert_eq!(
-            arrived.alert.occurred_at.unwrap().to_string(),
-            "2026-11-23T01:00:00.000Z"
-        );
-        assert_eq!(arrived.alert.details.confidence, Some(Confidence::Number(0.9)));
+        assert_eq!(ack, r#"{"type":"ack","stream_id":"door","id":7}"#);
+        assert_eq!(alert.source_id.as_deref(), Some("7"));
+        assert_eq!(alert.occurred_at.unwrap().to_string(), "2026-11-23T01:00:00.000Z");
+        assert_eq!(alert.details.confidence, Some(Confidence::Number(0.9)));
     }
 }

@@ -2,7 +2,6 @@
 //! [`watchpost_core::SlotWatch`]'s to say.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use tracing::{debug, info};
 use watchpost_config::SlotSettings;
@@ -52,6 +51,11 @@ impl SlotProbe {
     /// The socket is gone.
     pub(super) fn closed(&mut self) {
         self.watch.closed();
+    }
+
+    /// As whom the socket was opened that is open, or was last.
+    pub(super) fn user_id(&self) -> &str {
+        &self.user_id
     }
 
     /// What the server called the socket before the next one.
@@ -115,10 +119,8 @@ impl SlotProbe {
 fn status(slot: Slot) -> SlotStatus {
     match slot {
         Slot::Held(socket) => SlotStatus::Held {
+            age: socket.age(),
             connected_at: socket.connected_at,
-            age: socket
-                .uptime_seconds
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         },
         Slot::Free => SlotStatus::Free,
         Slot::Unknowable => SlotStatus::Unknowable,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tracing::{debug, warn};
-use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, PassSchedule, UnixMillis, WriteBackRetry};
+use watchpost_core::{ConnectFailure, MonotonicTime, PassSchedule, UnixMillis, WriteBackRetry};
 use watchpost_store::{WriteBack as Due, WriteBackResult};
 
 use super::context::ConnectionContext;
@@ -98,7 +98,7 @@ async fn report(context: &ConnectionContext, open: bool, due: Vec<Due>) {
         let retry_at = match outcome {
             Ok(()) => None,
             Err(e) => {
-                if e.kind == FailureKind::Unauthorized {
+                if e.kind.ends_session() {
                     context.credentials.forget(&session);
                 }
                 let retry = WriteBackRetry::after(e.kind, item.attempts);

@@ -9,6 +9,7 @@ use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, Feed, Secret, UnixMillis};
 use watchpost_hub::visionguard::{Api, Slot, diagnose};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery, ConnectionReport, ConnectionState, HubStatus};
+use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::{Backend, Claims};
 
 use super::{OLDER_CONFIGURATION, Report, Running};
@@ -42,7 +43,7 @@ pub(super) async fn check(report: &mut Report, settings: &ConnectionSettings, hu
     }
     let api = Api::new(backend, settings);
     match api.health().await {
-        Ok(_) => report.pass("health", "the backend answers"),
+        Ok(()) => report.pass("health", "the backend answers"),
         Err(e) if matches!(e.kind, FailureKind::Http(404)) => report.warn(
             "health",
             "there is no /health at this address",
@@ -286,9 +287,7 @@ async fn slot(
             false
         }
         (Ok(Slot::Held(socket)), Some(running)) => {
-            let age = socket
-                .uptime_seconds
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let age = socket.age();
             let open = Duration::from_millis(
                 running
                     .link
@@ -401,7 +400,7 @@ async fn list(
     for shop in shops {
         match api.anomalies(&identity.token, &shop, 1, 0).await {
             Ok(page) => newest(report, &shop, page.value.anomalies.first(), known.as_deref()),
-            Err(e) if e.kind == FailureKind::Http(500) => report.warn(
+            Err(e) if cannot_be_shown(&e) => report.warn(
                 "anomalies",
                 format!("shop {shop}: the backend cannot show the newest one, whose score is infinite"),
                 "Nothing to do: the hub reads around it.",
@@ -433,8 +432,7 @@ fn newest(
             format!("shop {shop}: the newest, of {at} UTC, is in the hub"),
         );
     }
-    let written = watchpost_visionguard::Timestamp::parse(at)
-        .map(|moment| UnixMillis::from(moment.at(time::UtcOffset::UTC)));
+    let written = anomaly.happened().map(UnixMillis::from);
     let old = written.is_some_and(|at| super::now().0 - at.0 > MAX_RECORD_AGE_MS);
     let before = written.is_some_and(|at| known.last().is_none_or(|oldest| at < oldest.alert.received_at));
     if old && !before {

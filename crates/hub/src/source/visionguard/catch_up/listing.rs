@@ -4,8 +4,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use watchpost_core::{Checkpoint, ConnectFailure, FailureKind, ListedRow, MatchKey, Secret, UnixMillis};
+use watchpost_core::{Checkpoint, ConnectFailure, ListedRow, MatchKey, Secret, UnixMillis};
 use watchpost_store::PLACE_PREFIX;
+use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::rest::Anomaly;
 
 use super::super::api::Api;
@@ -177,12 +178,12 @@ impl Pages<'_> {
                         break;
                     }
                 }
-                Err(e) if e.kind == FailureKind::Http(500) && limit > 1 => {
+                Err(e) if cannot_be_shown(&e) && limit > 1 => {
                     let half = limit / 2;
                     spans.push((offset + u64::from(half), limit - half));
                     spans.push((offset, half));
                 }
-                Err(e) if e.kind == FailureKind::Http(500) => {
+                Err(e) if cannot_be_shown(&e) => {
                     // Without its database the backend answers so to everything.
                     if !self.counted {
                         self.api.can_count(self.token, self.shop_id).await?;

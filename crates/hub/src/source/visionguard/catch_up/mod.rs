@@ -20,19 +20,23 @@ use tracing::{debug, info, warn};
 use watchpost_config::BackfillSettings;
 use watchpost_core::{
     Alert, AlertId, ConnectFailure, Correlation, Correlator, FailureKind, FailureLog, Feed, FeedTracker,
-    MonotonicTime, PassSchedule, Picture, SETTLE, Via,
+    MonotonicTime, PassSchedule, Picture, SETTLE, UNKNOWN, Via,
 };
 use watchpost_store::Annotation;
+use watchpost_visionguard::NamedRecord;
 
 use self::fetched::FetchedRows;
 use self::pass::{Pass, PassError, PassReport};
 use self::picture::{Fetched, PictureRetries};
 use super::super::{IncomingAlert, LastFailure};
 use super::context::ConnectionContext;
-use super::notification::Record;
+use super::notification;
 
 /// Between passes while the socket is not open: what happens meanwhile comes this late.
 const AWAY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// After a token was refused, the next pass logs in anew.
+const NEW_SESSION_WAIT: Duration = Duration::from_secs(1);
 
 /// The user's shops are asked for no more often than this.
 const SHOPS_INTERVAL: Duration = Duration::from_secs(300);
@@ -63,11 +67,20 @@ pub(super) struct CatchUp {
 
 /// An alert that was missed, for the connection to store. Given back when there is no room for it yet.
 #[derive(Message)]
-#[rtype(result = "Option<Box<IncomingAlert>>")]
-pub(super) struct Missed(pub(super) Box<IncomingAlert>);
+#[rtype(result = "Option<Box<IncomingAlert<String>>>")]
+pub(super) struct Missed(pub(super) Box<IncomingAlert<String>>);
 
-/// How a pass ended; `None` when there was no session to make it with.
-pub(super) struct CaughtUp(Option<Result<PassReport, PassError>>);
+/// How a pass ended.
+pub(super) struct CaughtUp(Ended);
+
+enum Ended {
+    /// There was no session to make it with.
+    NoSession,
+    /// It was not made: the login is this user's, and no more the one's that the socket was opened as.
+    AnotherUser(String),
+    /// Made.
+    Made(Result<PassReport, PassError>),
+}
 
 impl CatchUp {
     pub(super) fn new(settings: &BackfillSettings) -> Self {
@@ -111,10 +124,14 @@ impl CatchUp {
     }
 
     /// A notification named a record: what it says of the alert before it, if it is certain which that is.
-    pub(super) fn correlate(&mut self, record: &Record, now: MonotonicTime) -> Option<Annotation> {
-        let (stream_id, person_id) = record.subject();
-        match self.correlator.notification(stream_id, person_id) {
-            Correlation::With(alert) => Some(record.annotation(alert)),
+    pub(super) fn correlate(&mut self, record: &NamedRecord, now: MonotonicTime) -> Option<Annotation> {
+        // As the alert has it where it does not say.
+        let stream_id = record.stream_id.as_deref().unwrap_or(UNKNOWN);
+        match self
+            .correlator
+            .notification(stream_id, record.person_id.unwrap_or(0))
+        {
+            Correlation::With(alert) => Some(notification::annotation(record, alert)),
             Correlation::Unclear => {
                 // The backend's list has the number of the video frame too.
                 self.request_recheck(now);
@@ -146,12 +163,13 @@ impl CatchUp {
         self.schedule.deadline()
     }
 
-    /// Makes a pass, if one is due. `open_for` is how long the socket has been open, if it is. What ends it goes to
-    /// [`Self::finish`].
+    /// Makes a pass, if one is due. `open_for` is how long the socket has been open, if it is, and `user_id` as whom. What
+    /// ends it goes to [`Self::finish`].
     pub(super) fn begin(
         &mut self,
         context: &Rc<ConnectionContext>,
         open_for: Option<Duration>,
+        user_id: &str,
         to: Recipient<Missed>,
     ) -> Option<impl Future<Output = CaughtUp> + use<>> {
         if !self.schedule.begin(context.clock.now()) {
@@ -167,12 +185,15 @@ impl CatchUp {
         {
             self.shops = None;
         }
-        let pictures = Rc::clone(&self.pictures);
+        let (pictures, user_id) = (Rc::clone(&self.pictures), user_id.to_owned());
         let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
         Some(async move {
             let Some(session) = context.session(open_for.is_some()).await else {
-                return CaughtUp(None);
+                return CaughtUp(Ended::NoSession);
             };
+            if open_for.is_some() && session.user_id != user_id {
+                return CaughtUp(Ended::AnotherUser(session.user_id));
+            }
             let pass = Pass {
                 context: Rc::clone(&context),
                 session: RefCell::new(session.clone()),
@@ -184,79 +205,106 @@ impl CatchUp {
                 to,
             };
             let outcome = pass.run().await;
-            if matches!(&outcome, Err(PassError::Backend(e)) if e.kind == FailureKind::Unauthorized) {
+            if matches!(&outcome, Err(PassError::Backend(e)) if e.kind.ends_session()) {
                 context.credentials.forget(&session);
             }
-            CaughtUp(Some(outcome))
+            CaughtUp(Ended::Made(outcome))
         })
     }
 
     /// A pass has ended: says when the next one is due.
     /// `heard` says whether the socket is open and the backend knows it, so that alerts should come over it.
-    pub(super) fn finish(&mut self, ended: CaughtUp, open: bool, heard: bool, context: &ConnectionContext) {
-        let (connection, now) = (context.name(), context.clock.now());
-        let mut wait = None;
-        match ended.0 {
+    /// Returns whose the login is by now, if that is not the user that the socket was opened as.
+    pub(super) fn finish(
+        &mut self,
+        ended: CaughtUp,
+        open: bool,
+        heard: bool,
+        context: &ConnectionContext,
+    ) -> Option<String> {
+        let now = context.clock.now();
+        let (wait, another_user) = match ended.0 {
             // The next connect brings a session, and a pass.
-            None => {}
-            Some(Ok(report)) => {
-                self.failure = report
-                    .failure
-                    .map(|e| LastFailure::listing(&e, context.clock.unix()));
-                if self.failure.is_none() {
-                    self.log.clear();
-                }
-                self.unreadable = report.unreadable;
-                if self.shops.is_none() {
-                    self.shops = Some((report.shops, now));
-                }
-                if heard && report.missed_live > 0 && self.feed.missed(now) {
-                    let every = self.feed().1.as_secs();
-                    info!(%connection, "alerts of this account's shops go to another user: they are fetched every {every} s");
-                }
-                if report.missed > 0 {
-                    let missed = report.missed;
-                    info!(%connection, missed, "fetched anomalies that had not come over the connection");
-                }
-                if report.needs_recheck {
-                    // The backend tells its time in whole seconds.
-                    wait = Some(self.feed.settle() + Duration::from_secs(1));
-                }
-                if report.has_more {
-                    wait = Some(Duration::ZERO);
-                }
-            }
-            Some(Err(PassError::Store(e))) => {
-                warn!(%connection, "cannot tell what was missed: {e}");
-                context.store.suspect_read(&e);
-            }
-            Some(Err(PassError::Backend(e))) if e.kind == FailureKind::Http(404) => {
-                info!(%connection, "this backend has no list of anomalies: what is missed cannot be fetched");
-                self.schedule.disable();
-            }
-            Some(Err(PassError::Backend(e))) => {
-                self.failure = Some(LastFailure::listing(&e, context.clock.unix()));
-                if self.log.is_new(e.kind) {
-                    warn!(%connection, "cannot fetch what was missed: {e}. {} Trying again.", e.kind.hint());
-                } else {
-                    debug!(%connection, "still cannot fetch what was missed: {e}");
-                }
-                wait = Some(self.interval.unwrap_or(AWAY_INTERVAL).min(AWAY_INTERVAL));
-            }
-        }
+            Ended::NoSession => (None, None),
+            Ended::AnotherUser(user_id) => (None, Some(user_id)),
+            Ended::Made(Ok(report)) => (self.made(report, heard, context), None),
+            Ended::Made(Err(e)) => (self.failed(e, context), None),
+        };
         let regular = if open { self.feed().1 } else { AWAY_INTERVAL };
         self.schedule.finish();
         self.schedule.request(now, wait.unwrap_or(regular));
+        another_user
+    }
+
+    /// A pass was made. Returns in how long the next one is due, if not at the regular time.
+    fn made(&mut self, report: PassReport, heard: bool, context: &ConnectionContext) -> Option<Duration> {
+        let (connection, now) = (context.name(), context.clock.now());
+        let mut wait = None;
+        self.failure = report
+            .failure
+            .map(|e| LastFailure::listing(&e, context.clock.unix()));
+        if self.failure.is_none() {
+            self.log.clear();
+        }
+        self.unreadable = report.unreadable;
+        if self.shops.is_none() {
+            self.shops = Some((report.shops, now));
+        }
+        if heard && report.missed_live > 0 && self.feed.missed(now) {
+            let every = self.feed().1.as_secs();
+            info!(%connection, "alerts of this account's shops go to another user: they are fetched every {every} s");
+        }
+        if report.missed > 0 {
+            let missed = report.missed;
+            info!(%connection, missed, "fetched anomalies that had not come over the connection");
+        }
+        if report.needs_recheck {
+            // The backend tells its time in whole seconds.
+            wait = Some(self.feed.settle() + Duration::from_secs(1));
+        }
+        if report.has_more {
+            wait = Some(Duration::ZERO);
+        }
+        wait
+    }
+
+    /// A pass failed. Returns in how long the next one is due, if not at the regular time.
+    fn failed(&mut self, error: PassError, context: &ConnectionContext) -> Option<Duration> {
+        let connection = context.name();
+        let failure = match error {
+            PassError::Store(e) => {
+                warn!(%connection, "cannot tell what was missed: {e}");
+                context.store.suspect_read(&e);
+                return None;
+            }
+            PassError::Backend(e) => e,
+        };
+        if failure.kind == FailureKind::Http(404) {
+            info!(%connection, "this backend has no list of anomalies: what is missed cannot be fetched");
+            self.schedule.disable();
+            return None;
+        }
+        self.failure = Some(LastFailure::listing(&failure, context.clock.unix()));
+        let first = self.log.is_new(failure.kind);
+        if first {
+            warn!(%connection, "cannot fetch what was missed: {failure}. {} Trying again.", failure.kind.hint());
+        } else {
+            debug!(%connection, "still cannot fetch what was missed: {failure}");
+        }
+        if first && failure.kind.ends_session() {
+            return Some(NEW_SESSION_WAIT);
+        }
+        Some(self.interval.unwrap_or(AWAY_INTERVAL).min(AWAY_INTERVAL))
     }
 
     /// Fetches the record of an Owl Eye detection with its picture, and makes do with the notification where that fails.
     /// `None` when too many are being fetched. Whoever awaits it calls [`Self::fetched`].
     pub(super) fn fetch(
         &mut self,
-        record: Record,
+        record: NamedRecord,
         notified: Alert,
         context: &Rc<ConnectionContext>,
-    ) -> Option<impl Future<Output = IncomingAlert> + use<>> {
+    ) -> Option<impl Future<Output = IncomingAlert<String>> + use<>> {
         if self.fetching >= MAX_FETCHES {
             self.request_recheck(context.clock.now());
             return None;
@@ -287,7 +335,10 @@ impl CatchUp {
     }
 }
 
-async fn fetch(context: &ConnectionContext, anomaly_id: &str) -> Result<IncomingAlert, ConnectFailure> {
+async fn fetch(
+    context: &ConnectionContext,
+    anomaly_id: &str,
+) -> Result<IncomingAlert<String>, ConnectFailure> {
     let session = context.session(true).await.ok_or_else(|| ConnectFailure {
         kind: FailureKind::Login,
         detail: "there is no session".to_owned(),

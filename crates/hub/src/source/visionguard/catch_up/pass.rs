@@ -9,10 +9,11 @@ use actix::Recipient;
 use tokio::time::sleep;
 use tracing::debug;
 use watchpost_core::{
-    Bounds, Checkpoint, ConnectFailure, FailureKind, ListedRow, Reconciled, Reconciliation, SETTLE,
-    UnixMillis, Unmatched, Via,
+    Bounds, Checkpoint, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis, Unmatched,
+    Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, StoreError};
+use watchpost_visionguard::calls::is_about_the_shop;
 
 use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
@@ -86,7 +87,7 @@ impl Pass {
             let token = self.session.borrow().token.clone();
             let listing = match list(&self.context.api, &token, shop, checkpoint).await {
                 Ok(listing) => listing,
-                Err(e) if several && is_about_the_shop(e.kind) => {
+                Err(e) if several && is_about_the_shop(&e) => {
                     let detail = format!("shop {shop}: {}", e.detail);
                     report.failure = Some(ConnectFailure { detail, ..e });
                     continue;
@@ -192,7 +193,7 @@ impl Pass {
                 }
             },
         };
-        let mut waiting: Option<Box<IncomingAlert>> = Some(Box::new(incoming));
+        let mut waiting: Option<Box<IncomingAlert<String>>> = Some(Box::new(incoming));
         while let Some(incoming) = waiting.take() {
             // The connection ends a pass with itself, so it is always there to answer.
             waiting = self.to.send(Missed(incoming)).await.unwrap_or_default();
@@ -202,11 +203,6 @@ impl Pass {
         }
         Ok(())
     }
-}
-
-/// Whether a failure says that a shop cannot be read by this user, whatever becomes of the others.
-fn is_about_the_shop(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Forbidden | FailureKind::Http(400 | 404 | 422))
 }
 
 /// Brings the reconciliation what the store has.

@@ -73,7 +73,7 @@ pub(super) async fn attempt(
     };
     let mut current = session.borrow().clone();
     let mut outcome = context.api.picture(&current.token, url).await;
-    if matches!(&outcome, Err(e) if e.kind == FailureKind::Unauthorized) {
+    if matches!(&outcome, Err(e) if e.kind.ends_session()) {
         context.credentials.forget(&current);
         if let Some(renewed) = context.session(true).await {
             session.replace(renewed.clone());

@@ -1,7 +1,7 @@
 //! What a record in the backend's list means: turns it into the domain's [`Alert`].
 
 use watchpost_core::{
-    Alert, AlertKind, BoundingBox, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, Via, VisionGuard,
+    Alert, AlertKind, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, Via, VisionGuard,
 };
 use watchpost_visionguard::rest::Anomaly;
 use watchpost_visionguard::{JpegFrame, PictureLimits};
@@ -15,8 +15,7 @@ pub(super) fn incoming(
     anomaly: &Anomaly,
     via: Via,
     picture: Result<Vec<u8>, String>,
-) -> IncomingAlert {
-    let extra = anomaly.extra_data.clone().unwrap_or_default();
+) -> IncomingAlert<String> {
     let camera = Camera::unnamed(anomaly.stream_id().unwrap_or(UNKNOWN));
     let (picture, frame) = framed(picture, context.limits);
     let person_id = anomaly.person_id().unwrap_or(0);
@@ -40,23 +39,18 @@ pub(super) fn incoming(
         text,
         details: Details {
             status: anomaly.status.clone().unwrap_or_else(|| UNKNOWN.to_owned()),
-            classification: extra.classification,
+            classification: anomaly.classification().map(str::to_owned),
             confidence: None,
             score: anomaly.score(),
-            bbox: extra.bbox.map(|b| BoundingBox {
-                x: b.x,
-                y: b.y,
-                w: b.w,
-                h: b.h,
-            }),
+            bbox: anomaly.bbox(),
         },
         picture,
         visionguard: Some(VisionGuard {
             person_id,
             anomaly_id: Some(anomaly.id.clone()),
             shop_id: anomaly.shop_id.clone(),
-            location: anomaly.location.clone().filter(|place| !place.is_empty()),
-            frame_number: extra.frame_number,
+            location: anomaly.place().map(str::to_owned),
+            frame_number: anomaly.frame_number(),
             pose: None,
         }),
         ..Alert::new(context.ids.next(now), kind, context.name(), now)
@@ -66,7 +60,7 @@ pub(super) fn incoming(
 
 /// A line and a sentence.
 fn words(anomaly: &Anomaly, camera: &Camera, person_id: i64) -> (String, String) {
-    let place = anomaly.location.as_deref().filter(|place| !place.is_empty());
+    let place = anomaly.place();
     let owl_eye = anomaly.is_owl_eye();
     let title = if owl_eye {
         format!("Owl Eye at {}", place.unwrap_or("the shop"))
@@ -83,7 +77,11 @@ fn words(anomaly: &Anomaly, camera: &Camera, person_id: i64) -> (String, String)
 }
 
 /// The alert of a record that the backend cannot show: only its place in the list is known.
-pub(super) fn unreadable(context: &ConnectionContext, place: &str, newest: UnixMillis) -> IncomingAlert {
+pub(super) fn unreadable(
+    context: &ConnectionContext,
+    place: &str,
+    newest: UnixMillis,
+) -> IncomingAlert<String> {
     let now = context.clock.unix();
     let alert = Alert {
         camera: Some(Camera::unnamed(UNKNOWN)),

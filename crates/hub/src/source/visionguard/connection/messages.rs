@@ -67,10 +67,12 @@ impl Handler<Stored> for Connection {
 
     fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
         for receipt in stored.receipts {
-            let ack = self.admission.confirm(receipt);
-            if let (Some(ack), true) = (ack, self.socket.is_some()) {
+            let Some(confirmed) = self.admission.confirm(&receipt) else {
+                continue;
+            };
+            if confirmed.outcome.is_on_disk() && self.socket.is_some() {
                 self.admission.acknowledged();
-                self.send(WsMessage::Text(ack.into()), ctx);
+                self.send(WsMessage::Text(confirmed.acknowledgement.into()), ctx);
             }
         }
         self.finish(ctx);

@@ -125,8 +125,7 @@ impl Rig {
 /// The store has this alert on disk.
 fn stored(accept: Accept) {
     let receipt = Receipt {
-        ack: accept.ack,
-        bytes: accept.bytes,
+        token: accept.token,
         outcome: StoredAs::New,
     };
     let receipts = vec![receipt];
@@ -165,7 +164,7 @@ async fn overload_drops_what_does_not_fit_and_never_stops_reading() {
     sleep(MOMENT).await;
     let (more, events) = rig.handed_over();
     assert_eq!(more.len(), 1, "there is room for one again");
-    assert_eq!(more[0].ack.as_deref(), Some(r#"{"type":"ack","stream_id":"e"}"#));
+    assert_eq!(more[0].alert.camera_id(), "e");
     assert_eq!(events, [], "not more often than once a minute");
     sleep(Duration::from_secs(40)).await;
     rig.say(r#"{"type":"ping"}"#).await;
