@@ -33,6 +33,19 @@ impl TimeZone {
     }
 }
 
+impl TimeZone {
+    /// The same with milliseconds and the distance from UTC, for logs: `2026-11-23T02:16:30.521+01:00`.
+    pub fn stamp(&self, unix_ms: i64) -> String {
+        match Timestamp::from_millisecond(unix_ms) {
+            Ok(at) => at
+                .to_zoned_datetime(self.0.clone())
+                .strftime("%Y-%m-%dT%H:%M:%S.%3f%:z")
+                .to_string(),
+            Err(_) => format!("{unix_ms} ms since 1970"),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for TimeZone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
@@ -75,6 +88,10 @@ mod tests {
             [3_600, 7_200]
         );
         assert_eq!(zone("UTC").unwrap().show(winter), "2026-11-23 01:16:30");
+        assert_eq!(
+            [winter, summer].map(|at| berlin.stamp(at)),
+            ["2026-11-23T02:16:30.521+01:00", "2026-06-21T02:00:00.000+02:00"]
+        );
         assert_eq!(berlin.show(i64::MAX), "9223372036854775807 ms since 1970");
         let refusal = zone("Europe/Berlinn").unwrap_err().to_string();
         assert!(

@@ -77,8 +77,8 @@ pub struct HubSettings {
     /// Name of the site, which every alert carries, for whoever gets the alerts of several.
     #[schemars(with = "Option<forms::Text>")]
     pub site: Option<String>,
-    /// The time zone in which lists, mails and messages show times, such as `Europe/Berlin`. Without it, the machine's. What is
-    /// stored and what programs read is UTC.
+    /// The time zone in which lists, mails, messages and the log show times, such as `Europe/Berlin`. Without it, the
+    /// machine's. What is stored and what programs read is UTC.
     pub timezone: Option<TimeZone>,
     /// An alert that is received more than this after it happened is marked as late: it is news, not an alarm.
     pub late_after: TimeSpan,

@@ -16,7 +16,7 @@ use crate::target::Target;
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
     let hub = &loaded.settings.hub;
-    let log = Log::start(&hub.log, hub.log_format).context("[hub] log")?;
+    let log = Log::start(&hub.log, hub.log_format, &hub.time_zone()).context("[hub] log")?;
     for finding in loaded.inspect() {
         warn!("{}", finding.line());
     }

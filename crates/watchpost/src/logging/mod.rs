@@ -11,10 +11,10 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
-use watchpost_config::LogFormat;
+use watchpost_config::{LogFormat, TimeZone};
 
 use self::queue::LineQueue;
-use self::style::{Prefixed, Style};
+use self::style::{LocalTime, Prefixed, Style};
 
 /// What libraries say that is of no use to an operator. The site's own filter may ask for it again.
 const QUIETER: &str = "actix_server=warn";
@@ -44,20 +44,24 @@ pub(crate) enum LogError {
 }
 
 impl Log {
-    /// Starts logging with a filter such as `info` or `warn,watchpost_hub=debug`.
+    /// Starts logging with a filter such as `info` or `warn,watchpost_hub=debug`. Lines for people show the time in
+    /// `zone`, those for programs in UTC.
     ///
     /// # Errors
     /// When the filter cannot be understood or the writing thread not started.
-    pub(crate) fn start(filter: &str, format: LogFormat) -> Result<Self, LogError> {
-        let style = Style::of_stderr(format);
-        let queue = LineQueue::start(style)?;
+    pub(crate) fn start(filter: &str, format: LogFormat, zone: &TimeZone) -> Result<Self, LogError> {
+        let style = Style::of_stderr(format, zone);
+        let queue = LineQueue::start(style.clone())?;
         let filter = parse(filter)?;
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(queue.clone())
             .with_target(false)
             .log_internal_errors(false);
-        let layer: Box<dyn Layer<_> + Send + Sync> = match style {
-            Style::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        let layer: Box<dyn Layer<_> + Send + Sync> = match &style {
+            Style::Text(zone) => layer
+                .with_ansi(io::stderr().is_terminal())
+                .with_timer(LocalTime(zone.clone()))
+                .boxed(),
             Style::Json => layer.json().boxed(),
             Style::Journal => layer
                 .with_ansi(false)

@@ -5,17 +5,18 @@ use std::io;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
-use watchpost_config::LogFormat;
+use watchpost_config::{LogFormat, TimeZone};
 use watchpost_core::UnixMillis;
 
 /// The looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Style {
-    /// Time, level and text.
-    Text,
-    /// One JSON document a line.
+    /// Time in this zone, level and text.
+    Text(TimeZone),
+    /// One JSON document a line, its time in UTC.
     Json,
     /// As [`Style::Text`], with the priority that sd-daemon(3) defines and without the time, which the journal has itself.
     Journal,
@@ -26,14 +27,14 @@ pub(super) enum Style {
 impl Style {
     /// What standard error wants. The journal is recognised as systemd.exec(5) says: `JOURNAL_STREAM` names the device and
     /// inode of the stream that leads to it.
-    pub(super) fn of_stderr(format: LogFormat) -> Self {
+    pub(super) fn of_stderr(format: LogFormat, zone: &TimeZone) -> Self {
         let stream = std::env::var("JOURNAL_STREAM").ok();
         let journal = stream.is_some_and(|stream| {
             rustix::fs::fstat(io::stderr())
                 .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
         });
         match (format, journal) {
-            (LogFormat::Text, false) => Self::Text,
+            (LogFormat::Text, false) => Self::Text(zone.clone()),
             (LogFormat::Json, false) => Self::Json,
             (LogFormat::Text, true) => Self::Journal,
             (LogFormat::Json, true) => Self::JournalJson,
@@ -41,8 +42,8 @@ impl Style {
     }
 
     /// A line that does not come from the subscriber, with its newline.
-    pub(super) fn line(self, level: Level, text: &str) -> Vec<u8> {
-        let now = UnixMillis::from(time::OffsetDateTime::now_utc());
+    pub(super) fn line(&self, level: Level, text: &str) -> Vec<u8> {
+        let now = now();
         let json = || {
             serde_json::json!({
                 "timestamp": now.to_string(),
@@ -51,13 +52,26 @@ impl Style {
             })
         };
         match self {
-            Self::Text => format!("{now} {level:>5} {text}\n"),
+            Self::Text(zone) => format!("{} {level:>5} {text}\n", zone.stamp(now.0)),
             Self::Json => format!("{}\n", json()),
             Self::Journal => prefixed(level, &format!("{level:>5} {text}")),
             Self::JournalJson => prefixed(level, &json().to_string()),
         }
         .into_bytes()
     }
+}
+
+/// The time of a line for people.
+pub(super) struct LocalTime(pub(super) TimeZone);
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        writer.write_str(&self.0.stamp(now().0))
+    }
+}
+
+fn now() -> UnixMillis {
+    UnixMillis::from(time::OffsetDateTime::now_utc())
 }
 
 /// Each line with its priority; systemd reads them line by line.
@@ -103,6 +117,15 @@ mod tests {
         assert_eq!(String::from_utf8(line).unwrap(), "<3>ERROR bug\n<3>second\n");
         let line = String::from_utf8(Style::JournalJson.line(Level::INFO, "a\nb")).unwrap();
         assert!(line.starts_with("<6>{") && line.lines().count() == 1, "{line}");
+    }
+
+    #[test]
+    fn a_line_for_people_has_the_sites_time_and_one_for_programs_utc() {
+        let zone: TimeZone = serde_json::from_str(r#""Asia/Karachi""#).unwrap();
+        let line = String::from_utf8(Style::Text(zone).line(Level::WARN, "x")).unwrap();
+        assert!(line.ends_with("+05:00  WARN x\n"), "{line}");
+        let line = String::from_utf8(Style::Json.line(Level::WARN, "x")).unwrap();
+        assert!(line.contains(r#"Z""#), "{line}");
     }
 
     #[test]
