@@ -40,4 +40,4 @@ pub use source::{
 };
 pub use status::{HeldReport, HubStatus, SinkReport, StoreReport};
 pub use watchpost_core::SinkState;
-pub use watchpost_sinkhost_client::PluginInfo;
+pub use watchpost_sinkhost_client::{PluginInfo, is_of_a_sink};

@@ -1,4 +1,4 @@
-//! The processes that a child has started, found by a mark that they can neither shed nor forge.
+//! A child and the processes that it has started, known by a mark that they can neither shed nor forge.
 //!
 //! A plugin that may start programs may have them leave its group, its session and their parent. What they inherit and
 //! cannot change is a resource limit: the one on POSIX message queues, which no sandboxed process can make, and which
@@ -7,7 +7,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::process::{Pid, PidfdFlags, Resource, Signal, getrlimit, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Resource, Signal, geteuid, getrlimit, pidfd_open, pidfd_send_signal};
 
 /// The largest mark; the limit on message queues is 819200 by default, and a mark has to be below it.
 const LAST_MARK: u32 = 800_000;
@@ -23,10 +23,9 @@ impl Mark {
         // Two hubs of one machine begin at different places.
         let start = std::process::id().wrapping_mul(7919);
         let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // A mark can only be put on that is below the limit there is.
-        let limit = getrlimit(Resource::Msgqueue).maximum.unwrap_or(LAST_MARK.into());
-        let last = u32::try_from(limit).map_or(LAST_MARK, |limit| limit.clamp(1, LAST_MARK));
-        Self(1 + number % last)
+        // A mark can only be put on that is below the limit there is, and is known by being below it.
+        let below = u32::try_from(own_limit() - 1).unwrap_or(LAST_MARK);
+        Self(1 + number % below.clamp(1, LAST_MARK))
     }
 
     /// Its number, for the child to put on.
@@ -55,8 +54,29 @@ impl Mark {
     fn is_on(self, pid: Pid) -> bool {
         let read =
             |file: &str| fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_pid())).unwrap_or_default();
-        hard_limit(&read("limits")) == Some(self.0) && !is_dead(&read("stat"))
+        hard_limit(&read("limits")) == Some(self.0.into()) && !is_dead(&read("stat"))
     }
+}
+
+/// Whether this process, of this user, runs a plugin or was started by one, under this hub or an earlier one. What has ended
+/// meanwhile may have been; other users' processes are none, for only such a sink has a user of its own as may not ask.
+///
+/// `pid` is 0 for a process outside what this one can see, where no sink is.
+#[must_use]
+pub fn is_of_a_sink(pid: u32, user: u32) -> bool {
+    if pid == 0 || user != geteuid().as_raw() {
+        return false;
+    }
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits"));
+    let limit = limits.ok().and_then(|limits| hard_limit(&limits));
+    limit.is_none_or(|limit| limit < own_limit())
+}
+
+/// The limit that this process has where its children have their marks, at least 1.
+fn own_limit() -> u64 {
+    getrlimit(Resource::Msgqueue)
+        .maximum
+        .map_or(u64::MAX, |limit| limit.max(1))
 }
 
 fn processes() -> impl Iterator<Item = Pid> {
@@ -65,11 +85,14 @@ fn processes() -> impl Iterator<Item = Pid> {
 }
 
 /// The hard limit on message queues in a `/proc/PID/limits`.
-fn hard_limit(limits: &str) -> Option<u32> {
+fn hard_limit(limits: &str) -> Option<u64> {
     let line = limits
         .lines()
         .find_map(|line| line.strip_prefix("Max msgqueue size"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+    match line.split_whitespace().nth(1)? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
 }
 
 /// Whether a `/proc/PID/stat` is of a process that only waits to be reaped. The name before the state may hold anything.
@@ -90,9 +113,20 @@ mod tests {
                       Max cpu time              unlimited            unlimited            seconds   \n\
                       Max msgqueue size         4711                 4711                 bytes     \n";
         assert_eq!(hard_limit(limits), Some(4711));
-        assert_eq!(hard_limit(&limits.replace("4711", "unlimited")), None);
+        assert_eq!(hard_limit(&limits.replace("4711", "unlimited")), Some(u64::MAX));
+        assert_eq!(hard_limit(""), None);
         let own = fs::read_to_string("/proc/self/limits").unwrap();
         assert!(own.contains("Max msgqueue size"), "{own}");
+    }
+
+    #[test]
+    fn a_process_without_a_mark_is_of_no_sink() {
+        let (this, user) = (std::process::id(), geteuid().as_raw());
+        assert!(!is_of_a_sink(this, user));
+        // It may have been one.
+        assert!(is_of_a_sink(u32::MAX, user));
+        assert!(!is_of_a_sink(u32::MAX, user + 1));
+        assert!(!is_of_a_sink(0, user));
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod violation;
 
 pub use error::Error;
 pub use event::{Event, Exit, ExitKind};
+pub use family::is_of_a_sink;
 pub use host::{EventStream, Host, Launch};
 pub use inspect::{inspect, validate};
 pub use job::Job;

@@ -50,9 +50,10 @@ pub(crate) async fn start(
         path: plugin.to_owned(),
         fault,
     })?;
-    // Without the grant it cannot start any.
-    let mark = grants.exec.then(Mark::new);
-    let child = spawn(host_binary, label, mark).map_err(|source| Error::Spawn {
+    let mark = Mark::new();
+    // Without the grant it cannot start any, and so none is looked for.
+    let starts_others = grants.exec.then_some(mark);
+    let child = spawn(host_binary, label, starts_others).map_err(|source| Error::Spawn {
         path: host_binary.to_owned(),
         source,
     })?;
@@ -72,7 +73,7 @@ pub(crate) async fn start(
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
         grants,
-        mark: mark.map(Mark::number),
+        mark: Some(mark.number()),
         task,
     };
     let task = tokio::spawn(driver.run(load));

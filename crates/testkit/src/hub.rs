@@ -1,5 +1,7 @@
 //! A hub as a process: a configuration in a temporary directory, `watchpost run`, and the questions an operator asks.
 
+use std::os::unix::fs::lchown;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -22,6 +24,10 @@ pub struct HubSetup {
     config: Table,
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
+    /// The program, where it is not the one that was built.
+    program: Option<PathBuf>,
+    /// User and group number to run as.
+    user: Option<u32>,
 }
 
 impl HubSetup {
@@ -43,7 +49,37 @@ impl HubSetup {
             config,
             environment: Vec::new(),
             wrapper: Vec::new(),
+            program: None,
+            user: None,
         })
+    }
+
+    /// Copies the programs and these plugins (by package, such as `watchpost-archive`) to where they are when they are
+    /// installed, below the temporary directory, and runs those.
+    pub fn installed(mut self, plugins: &[&str]) -> Result<Self> {
+        let root = self.dir().join("usr");
+        let (bin, lib) = (root.join("bin"), root.join("lib/watchpost/plugins"));
+        for dir in [&bin, &lib] {
+            std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        }
+        let built = artefacts()?;
+        let programs = ["watchpost", "watchpost-sinkhost"];
+        for from in programs.iter().map(|name| built.binary(name)) {
+            copy_into(&bin, from?)?;
+        }
+        for from in plugins.iter().map(|name| built.plugin(name)) {
+            copy_into(&lib, from?)?;
+        }
+        self.config["hub"]["plugin_dirs"] = Value::from(vec![text(&lib)?]);
+        self.program = Some(bin.join("watchpost"));
+        Ok(self)
+    }
+
+    /// Runs it as this user, to whom all of the temporary directory is given then. That takes root.
+    #[must_use]
+    pub fn run_as(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
     }
 
     /// The temporary directory.
@@ -265,7 +301,10 @@ pub fn own_memory_kib(sink: &Json) -> Result<u64> {
 }
 
 fn launch(setup: &HubSetup) -> Result<Process> {
-    let program = artefacts()?.watchpost()?;
+    let program = match &setup.program {
+        Some(program) => program,
+        None => artefacts()?.watchpost()?,
+    };
     let mut command = match setup.wrapper.split_first() {
         Some((wrapper, arguments)) => {
             let mut command = Command::new(wrapper);
@@ -280,6 +319,10 @@ fn launch(setup: &HubSetup) -> Result<Process> {
         .arg(setup.config_path())
         .env("NO_COLOR", "1")
         .envs(setup.environment.iter().map(|(name, value)| (name, value)));
+    if let Some(user) = setup.user {
+        give(setup.dir(), user)?;
+        command.uid(user).gid(user);
+    }
     let mut process = Process::spawn("watchpost run", &mut command)?;
     // A hub that ended will not answer any more: no need to wait for the deadline.
     let ended = eventually("the hub's first answer", PATIENCE, || {
@@ -320,6 +363,26 @@ fn ask(setup: &HubSetup, command: &str, args: &[&str]) -> Result<String> {
     );
     String::from_utf8(output.stdout)
         .with_context(|| format!("watchpost {command} wrote something else than text"))
+}
+
+fn copy_into(dir: &Path, from: &Path) -> Result<()> {
+    let name = from.file_name().context("a built file has a name")?;
+    let copied = std::fs::copy(from, dir.join(name));
+    copied
+        .map(drop)
+        .with_context(|| format!("{} was not copied", from.display()))
+}
+
+/// Makes a user the owner of a directory and of all that is in it. Links are given themselves.
+fn give(path: &Path, user: u32) -> Result<()> {
+    let given = lchown(path, Some(user), Some(user));
+    given.with_context(|| format!("{} cannot be given to another user", path.display()))?;
+    if path.symlink_metadata()?.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), user)?;
+        }
+    }
+    Ok(())
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -15,6 +15,9 @@
 //! Dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
 //! with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
 //! Errors are [`Problem`] documents.
+//!
+//! A sink that may use local sockets reaches this one too, and is refused: what a plugin may do with alerts is a grant of its
+//! own.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -23,11 +26,14 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::rt::net::UnixStream;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::{Deserialize, Serialize};
 use watchpost_core::AlertId;
-use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED};
+use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED, is_of_a_sink};
 
 use crate::{Problem, Program, Status};
 
@@ -76,12 +82,43 @@ fn listen(path: &Path, hub: HubHandle, program: Arc<dyn Program>) -> io::Result<
     let listener = UnixListener::bind(&temp_path)?;
     fs::set_permissions(&temp_path, Permissions::from_mode(0o600))?;
     fs::rename(&temp_path, path)?;
-    let app = move || App::new().configure(|routes| configure(routes, hub.clone(), Arc::clone(&program)));
+    let app = move || {
+        let app = App::new().wrap(from_fn(refuse_sinks));
+        app.configure(|routes| configure(routes, hub.clone(), Arc::clone(&program)))
+    };
     Ok(HttpServer::new(app)
+        .on_connect(|stream, about| {
+            if stream.downcast_ref().is_some_and(is_trusted) {
+                about.insert(Trusted);
+            }
+        })
         .workers(1)
         .disable_signals()
         .listen_uds(listener)?
         .run())
+}
+
+/// A connection whose other end is no sink.
+#[derive(Clone, Copy, Debug)]
+struct Trusted;
+
+/// Whoever made the connection is looked at, which is a process that can be known and not whoever writes to it later.
+fn is_trusted(stream: &UnixStream) -> bool {
+    let Ok(peer) = stream.peer_cred() else {
+        return false;
+    };
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    pid.is_some_and(|pid| !is_of_a_sink(pid, peer.uid()))
+}
+
+async fn refuse_sinks(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if request.conn_data::<Trusted>().is_none() {
+        return Err(Problem::new(403, "Forbidden", "sinks do not command the hub").into());
+    }
+    next.call(request).await
 }
 
 fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn Program>) {

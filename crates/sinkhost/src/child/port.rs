@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use watchpost_sinkhost_protocol::{
     LogLevel, LogLimit, Outgoing, Receiver, ToChild, ToParent, decode_to_child, encode_to_parent,
 };
@@ -33,6 +34,12 @@ impl Port {
     pub(super) fn send(&self, message: &ToParent) {
         let _ =
             Outgoing::new(encode_to_parent(message), Vec::new()).and_then(|packet| packet.send(&self.socket));
+    }
+
+    /// Whether the parent's end is closed.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
     }
 
     /// Waits for a message. `None` when the parent is gone, or is none of ours.

@@ -11,6 +11,8 @@ use crate::sandbox::apply;
 /// Confines the process to `grants` and reports to the parent. `false`: it could not be, and is of no use.
 pub(super) fn enter(port: &Port, grants: &Grants, mark: Option<u32>) -> bool {
     match apply(grants, mark, &[port.socket()]) {
+        // From here on it ends with its parent. One that has ended before has closed its end of the socket.
+        Ok(_) if port.is_closed() => false,
         Ok(enforced) => {
             port.send(&ToParent::Confined(enforced));
             true

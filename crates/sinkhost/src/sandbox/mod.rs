@@ -48,6 +48,7 @@ pub fn apply(grants: &Grants, mark: Option<u32>, keep: &[BorrowedFd<'_>]) -> Res
     limits::set(grants, mark)?;
     enforced.holds(Part::Limits);
     privileges::drop(grants.user.as_ref())?;
+    privileges::end_with_parent()?;
     enforced.holds(Part::Privileges);
     let kernel = files::restrict(grants)?;
     let filter = syscalls::restrict(grants)?;

@@ -6,7 +6,7 @@
 )]
 
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Signal, Uid, set_parent_process_death_signal};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
     set_thread_res_uid,
@@ -31,6 +31,13 @@ pub(super) fn drop(user: Option<&RunAs>) -> Result<(), SandboxError> {
     };
     set_capabilities(None, sets).map_err(refused("give up capabilities"))?;
     set_no_new_privs(true).map_err(refused("set no_new_privs"))
+}
+
+/// Has the kernel kill this process when the thread that started it ends, however that comes about: a hub that is killed
+/// cannot end its children. To be called last, for the kernel forgets it when privileges change.
+pub(super) fn end_with_parent() -> Result<(), SandboxError> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(refused("have this process end with its parent"))
 }
 
 /// These calls change one thread only; the caller has made sure that there is but one.

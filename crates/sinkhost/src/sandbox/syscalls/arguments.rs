@@ -44,9 +44,8 @@ const FCNTL: &[i32] = &[
     libc::F_DUPFD_CLOEXEC,
     libc::F_GET_SEALS,
 ];
-/// `prctl` on the calling thread alone.
+/// `prctl` on the calling thread alone; not what has it end with its parent.
 const PRCTL: &[i32] = &[
-    libc::PR_SET_PDEATHSIG,
     libc::PR_GET_PDEATHSIG,
     libc::PR_GET_DUMPABLE,
     libc::PR_SET_DUMPABLE,

@@ -1,0 +1,223 @@
+/* redteam_ways.h - ways to behave after the deeds: how a plugin keeps hub, neighbours and machine from their work. */
+#ifndef REDTEAM_WAYS_H
+#define REDTEAM_WAYS_H
+
+#include "redteam.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* The brakes: where nothing holds them, they end. */
+#define LIFE_SECONDS 120
+#define MOST_THREADS 400
+#define MOST_FILES 600
+#define MOST_PACKETS 20000
+
+/* The sockets of this process that it did not make: those to its host. */
+static int host_sockets(int *found, int most) {
+    int count = 0;
+    struct stat about;
+    for (int fd = 3; fd < 1024 && count < most; fd++)
+        if (fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode)) found[count++] = fd;
+    return count;
+}
+
+static void send_to_host(const void *bytes, size_t length, int times) {
+    int fds[8];
+    int count = host_sockets(fds, 8);
+    for (int i = 0; i < times; i++)
+        for (int k = 0; k < count; k++)
+            if (send(fds[k], bytes, length, MSG_NOSIGNAL) < 0 && errno != EAGAIN) return;
+}
+
+static void hang(void) {
+    for (int i = 0; i < LIFE_SECONDS; i++) sleep(1);
+}
+
+/* Nothing that can be caught ends it, nor does it listen when it is asked to leave. */
+static void hang_deaf(void) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int number = 1; number < 65; number++) signal(number, SIG_IGN);
+    hang();
+}
+
+static void stop_itself(void) { kill(getpid(), SIGSTOP); }
+
+static void close_all(void) {
+    syscall(SYS_close_range, 3, ~0U, 0);
+    hang();
+}
+
+/* Bytes that are no message, one that claims to be one, and empty packets. */
+static void talk_nonsense(void) {
+    char packet[4096];
+    for (size_t i = 0; i < sizeof packet; i++) packet[i] = (char)(i * 37);
+    packet[0] = 0;
+    send_to_host(packet, sizeof packet, MOST_PACKETS);
+    hang();
+}
+
+static void talk_at_length(void) {
+    char *packet = calloc(1, 1 << 20);
+    if (packet != NULL) send_to_host(packet, 1 << 20, 10), send_to_host(packet, 100000, MOST_PACKETS), free(packet);
+    hang();
+}
+
+/* Sends a packet with as many open files as go into one. */
+static int send_files(int socket, int file) {
+    int files[250];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof files)];
+    } control;
+    struct iovec part = {"\0", 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    for (size_t i = 0; i < 250; i++) files[i] = file;
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof files);
+    memcpy(CMSG_DATA(&control.head), files, sizeof files);
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
+}
+
+/* What is on its way counts for the user, who is the hub's: as much as its kernel lets it have. */
+static void keep_files_on_their_way(void) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0)
+        for (int i = 0; i < 20; i++) send_files(pair[0], 0);
+    hang();
+}
+
+static void send_files_to_host(void) {
+    int fds[8];
+    int count = host_sockets(fds, 8);
+    for (int i = 0; i < 100; i++)
+        for (int k = 0; k < count; k++) send_files(fds[k], 0);
+    hang();
+}
+
+static void *sleep_as_thread(void *unused) {
+    (void)unused;
+    hang();
+    return NULL;
+}
+
+static void make_threads(void) {
+    pthread_t thread;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 65536);
+    for (int i = 0; i < MOST_THREADS; i++)
+        if (pthread_create(&thread, &small, sleep_as_thread, NULL) != 0) break;
+    hang();
+}
+
+static void *spin_as_thread(void *unused) {
+    (void)unused;
+    time_t end = time(NULL) + LIFE_SECONDS;
+    while (time(NULL) < end) sched_yield();
+    return NULL;
+}
+
+static void spin(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, spin_as_thread, NULL);
+    spin_as_thread(NULL);
+}
+
+static void open_files(void) {
+    for (int i = 0; i < MOST_FILES; i++)
+        if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0) break;
+    hang();
+}
+
+static void take_memory(void) {
+    for (int i = 0; i < 64; i++) {
+        char *block = malloc(16 << 20);
+        if (block == NULL) break;
+        memset(block, 1, 16 << 20);
+    }
+    hang();
+}
+
+/* Leaves in its own folder what a careless reader falls into. */
+static void leave_traps(void) {
+    char name[2304];
+    symlink(config_file, in_state("to-config"));
+    symlink("/", in_state("to-root"));
+    symlink("loop", in_state("loop"));
+    mkfifo(in_state("fifo"), 0600);
+    close(open(in_state("red\n\033[2Jteam"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    int sparse = open(in_state("sparse"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (sparse >= 0 && ftruncate(sparse, 1L << 40) != 0) close(sparse);
+    snprintf(name, sizeof name, "%s", state_dir);
+    for (int i = 0; i < 200 && strlen(name) + 3 < sizeof name; i++) {
+        strcat(name, "/d");
+        if (mkdir(name, 0700) != 0) break;
+    }
+}
+
+/* Text that would be another line, or another colour, of whoever shows it. */
+static const char ugly[] = "red\nFORGED ERROR watchpost: the disk is full\r\033[2J\033]0;x\007\xc2\x9b" "team";
+
+static void log_forgeries(void) {
+    for (int i = 0; i < 20; i++) hostile_host->log(hostile_host, WP_LOG_WARN, wp_text(ugly));
+    dprintf(1, "%s\n", ugly);
+    dprintf(2, "%s\n", ugly);
+}
+
+/* Reports alerts as acknowledged that were never its own. */
+static void acknowledge_all(void) {
+    const wp_acknowledge *extension = hostile_host->extension(hostile_host, WP_ACKNOWLEDGE);
+    for (uint64_t id = 0; extension != NULL && id < 100000; id++) extension->acknowledge(hostile_host, id);
+}
+
+/* Processes that have left their parent, group and session, and listen to nothing; each starts others. */
+static void leave_orphans(void) {
+    for (int i = 0; i < 4; i++) {
+        if (fork() != 0) continue;
+        setsid();
+        for (int generation = 0; generation < 3; generation++) {
+            pid_t next = fork();
+            if (next < 0) break;
+            if (next > 0 && generation < 2) _exit(0);
+        }
+        syscall(SYS_close_range, 0, ~0U, 0);
+        hang_deaf();
+        _exit(0);
+    }
+    while (waitpid(-1, NULL, WNOHANG) > 0) {}
+}
+
+#ifdef __x86_64__
+/* A call by the numbers of another architecture: chmod(data_dir, 0777) in 32 bits. */
+static void call_in_32_bits(void) {
+    char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    long answer = 15;
+    if (low == MAP_FAILED) return;
+    snprintf(low, 4096, "%s", data_dir);
+    __asm__ volatile("int $0x80" : "+a"(answer) : "b"((long)low), "c"(0777L) : "memory");
+}
+#else
+static void call_in_32_bits(void) { abort(); }
+#endif
+
+struct way {
+    const char *name;
+    void (*go)(void);
+};
+
+#define W(name) {#name, name}
+static const struct way ways[] = {
+    W(hang), W(hang_deaf), W(stop_itself), W(close_all), W(talk_nonsense), W(talk_at_length),
+    W(keep_files_on_their_way), W(send_files_to_host), W(make_threads), W(spin), W(open_files), W(take_memory),
+    W(leave_traps), W(log_forgeries), W(acknowledge_all), W(leave_orphans), W(call_in_32_bits),
+};
+
+#endif
