@@ -7,6 +7,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use watchpost_sink::units::{ByteSize, TimeSpan, duration, size};
 
+/// Where documents go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Documents {
+    /// Each into a file of its own, beside its picture.
+    #[default]
+    Beside,
+    /// All of a day into one file, `alerts.jsonl`, a line each. It costs half as many files, and syncs.
+    Daily,
+}
+
 /// Files every alert as a picture and a JSON document below a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +25,9 @@ use watchpost_sink::units::{ByteSize, TimeSpan, duration, size};
 pub(crate) struct Config {
     /// The directory to file alerts in, as an absolute path. It is made if it does not exist.
     pub(crate) dir: PathBuf,
+    /// Where the JSON documents go: `"beside"` puts each beside its picture, `"daily"` appends all of a day to one file.
+    #[serde(default)]
+    pub(crate) documents: Documents,
     /// How long a filed alert is kept, for instance `"30d"`. Without it, for ever.
     #[serde(default, deserialize_with = "duration::read_optional")]
     #[schemars(with = "Option<TimeSpan>")]

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, fadvise};
 
+use crate::config::Documents;
+use crate::daily::DailyFiles;
 use crate::name::Place;
 
 /// Where files grow until they are complete. The dot keeps it out of listings.
@@ -29,6 +31,8 @@ pub(crate) struct Filing {
     dir: PathBuf,
     incoming: PathBuf,
     staged: Vec<Staged>,
+    /// Where documents are appended to; `None` where each is a file.
+    daily: Option<DailyFiles>,
     /// Directories made since the last commit, whose parents must be synced.
     made: BTreeSet<PathBuf>,
     /// Bytes put into place since the beginning.
@@ -47,7 +51,7 @@ struct Staged {
 impl Filing {
     /// Opens the archive in `dir`, and removes what an interrupted run left in `.incoming`: it was never filed,
     /// and comes again.
-    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, documents: Documents) -> io::Result<Self> {
         let incoming = dir.join(INCOMING);
         fs::create_dir_all(&incoming)?;
         for entry in fs::read_dir(&incoming)? {
@@ -61,6 +65,7 @@ impl Filing {
             dir: dir.to_owned(),
             incoming,
             staged: Vec::new(),
+            daily: matches!(documents, Documents::Daily).then(DailyFiles::default),
             made: BTreeSet::new(),
             filed_bytes: 0,
         })
@@ -71,11 +76,12 @@ impl Filing {
     pub(crate) fn stage(
         &mut self,
         place: &Place,
+        id: &str,
         document: &str,
         attachments: &[Attachment<'_>],
     ) -> io::Result<()> {
         let before = self.staged.len();
-        let outcome = self.stage_all(place, document, attachments);
+        let outcome = self.stage_all(place, id, document, attachments);
         if outcome.is_err() {
             for half in self.staged.drain(before..) {
                 let _ = fs::remove_file(half.from);
@@ -84,7 +90,13 @@ impl Filing {
         outcome
     }
 
-    fn stage_all(&mut self, place: &Place, document: &str, attachments: &[Attachment<'_>]) -> io::Result<()> {
+    fn stage_all(
+        &mut self,
+        place: &Place,
+        id: &str,
+        document: &str,
+        attachments: &[Attachment<'_>],
+    ) -> io::Result<()> {
         for (number, attachment) in attachments.iter().enumerate() {
             let ending = ending(attachment.mime);
             let name = match number {
@@ -92,6 +104,10 @@ impl Filing {
                 _ => format!("{}.{}.{ending}", place.stem, number + 1),
             };
             self.write(place, &name, &[attachment.bytes])?;
+        }
+        if let Some(daily) = &mut self.daily {
+            daily.stage(self.dir.join(&place.day), id, document);
+            return Ok(());
         }
         self.write(
             place,
@@ -129,6 +145,7 @@ impl Filing {
             for file in &staged {
                 let _ = fs::remove_file(&file.from);
             }
+            self.daily.iter_mut().for_each(DailyFiles::discard);
         }
         outcome
     }
@@ -142,14 +159,19 @@ impl Filing {
         for file in staged {
             file.file.sync_data()?;
         }
-        let mut days = BTreeSet::new();
+        let of_files = staged.iter().map(|file| file.to.parent().unwrap_or(&self.dir));
+        let of_documents = self.daily.iter().flat_map(DailyFiles::days);
+        let days: BTreeSet<_> = of_files.chain(of_documents).map(Path::to_owned).collect();
+        for day in &days {
+            make_dirs(&self.dir, day, &mut self.made)?;
+        }
         for file in staged {
-            let day = file.to.parent().unwrap_or(&self.dir);
-            if days.insert(day.to_owned()) {
-                make_dirs(&self.dir, day, &mut self.made)?;
-            }
             fs::rename(&file.from, &file.to)?;
             self.filed_bytes += file.bytes;
+        }
+        // After the pictures: a document in its place vouches for what belongs to it.
+        if let Some(daily) = &mut self.daily {
+            self.filed_bytes += daily.commit()?;
         }
         for dir in days.iter().chain(&self.made) {
             sync_dir(dir)?;

@@ -3,6 +3,7 @@
 //! It knows nothing of backends and other sinks. What an alert says is copied as it is.
 
 mod config;
+mod daily;
 mod filing;
 mod name;
 mod retention;
@@ -42,7 +43,7 @@ impl Sink for Archive {
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Fail> {
-        let filing = Filing::open(&config.dir).map_err(|e| explain(&config.dir, &e))?;
+        let filing = Filing::open(&config.dir, config.documents).map_err(|e| explain(&config.dir, &e))?;
         let keeper = Keeper::start(&config, host).map_err(|e| Fail::retry(format_args!("no thread: {e}")))?;
         Ok(Self {
             config,
@@ -63,7 +64,9 @@ impl Sink for Archive {
                 bytes: frame.bytes(),
             })
             .collect();
-        let staged = self.filing.stage(&place, alert.json_text(), &attachments);
+        let staged = self
+            .filing
+            .stage(&place, alert.id(), alert.json_text(), &attachments);
         staged.map_err(|e| explain(&self.config.dir, &e))
     }
 

@@ -1,10 +1,10 @@
 //! Removes the oldest of what was filed, by age and by size, on a thread of its own so that no delivery waits.
 //!
 //! It removes only what the archive wrote: files in a day's directory, named as the archive names them, that
-//! belong to a document which holds the very id in its name. Anything else belongs to others and stays, and so
-//! does a directory that is not empty.
+//! belong to a document which holds the very id in its name, and the file that documents of a day are appended to.
+//! Anything else belongs to others and stays, and so does a directory that is not empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
 use time::{Date, OffsetDateTime};
 use watchpost_sink::{Host, Level};
 
 use crate::config::Config;
+use crate::daily::{FILE_NAME, document_id, ids_of_day};
 use crate::name::{date_of, id_of};
 
 /// How often it looks when nothing hurries it.
@@ -59,7 +59,7 @@ fn run(config: &Config, host: &Host, news: &mpsc::Receiver<u64>) {
             Ok(0) => {}
             Ok(removed) => host.log(
                 Level::Info,
-                format_args!("removed {removed} old alerts from the archive"),
+                format_args!("removed {removed} old entries from the archive"),
             ),
             Err(e) => host.log(
                 Level::Warn,
@@ -80,38 +80,61 @@ fn run(config: &Config, host: &Host, news: &mpsc::Receiver<u64>) {
     }
 }
 
-/// The files of one alert.
+/// What is filed in the directory of one day.
 #[derive(Debug, Default)]
-struct Filed {
-    files: Vec<PathBuf>,
-    document: Option<PathBuf>,
-    bytes: u64,
+struct Day {
+    /// By the files' common name, oldest first.
+    alerts: BTreeMap<String, Filed>,
+    /// The file that documents were appended to, if there is one.
+    daily: Option<DailyFile>,
 }
 
-/// Looks once. Returns how many alerts were removed.
+/// A file with the documents of a day.
+#[derive(Debug)]
+struct DailyFile {
+    path: PathBuf,
+    bytes: u64,
+    /// When the last document was appended.
+    modified: SystemTime,
+}
+
+/// The files of one alert.
+#[derive(Debug)]
+struct Filed {
+    files: Vec<PathBuf>,
+    /// Its own document; there is none where documents are appended to a file of the day.
+    document: Option<PathBuf>,
+    bytes: u64,
+    /// When the last of its files was written.
+    modified: SystemTime,
+}
+
+/// Looks once. Returns how many entries were removed: the files of an alert, or the documents of a day.
 pub(crate) fn clean(config: &Config, now: SystemTime) -> io::Result<u64> {
     let mut days = days(&config.dir)?;
     let mut removed = 0;
     if let Some(limit) = config.keep_for.and_then(|age| now.checked_sub(age)) {
-        let limit = OffsetDateTime::from(limit);
-        for (_, path) in days.iter().take_while(|(date, _)| **date <= limit.date()) {
-            removed += clean_day(path, |filed| filed.modified_before(limit))?;
+        let last = OffsetDateTime::from(limit).date();
+        for (_, path) in days.iter().take_while(|(date, _)| **date <= last) {
+            removed += clean_day(path, |entry| entry.modified() < limit)?;
         }
     }
     let Some(max_size) = config.max_size else {
         return Ok(removed);
     };
-    let mut sizes = Vec::new();
+    let mut total: u64 = 0;
     for path in days.values() {
-        sizes.push(filed_in(path)?.values().map(|filed| filed.bytes).sum::<u64>());
+        total += Day::read(path)?.bytes();
     }
-    let mut total: u64 = sizes.iter().sum();
     while total > max_size {
         let Some((_, path)) = days.pop_first() else { break };
-        removed += clean_day(&path, |filed| {
-            let remove = total > max_size;
+        // The newest day's documents may be being appended to.
+        let is_newest = days.is_empty();
+        removed += clean_day(&path, |entry| {
+            let in_use = is_newest && matches!(entry, Entry::Documents(_));
+            let remove = total > max_size && !in_use;
             if remove {
-                total = total.saturating_sub(filed.bytes);
+                total = total.saturating_sub(entry.bytes());
             }
             remove
         })?;
@@ -149,34 +172,6 @@ fn subdirectories(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// What is filed in a day's directory, by the files' common name, oldest first.
-fn filed_in(day: &Path) -> io::Result<BTreeMap<String, Filed>> {
-    let mut filed: BTreeMap<String, Filed> = BTreeMap::new();
-    for entry in fs::read_dir(day)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let Some(stem) = stem_of(&name).filter(|stem| id_of(stem).is_some()) else {
-            continue;
-        };
-        let data = match entry.metadata() {
-            Ok(data) if data.is_file() => data,
-            Ok(_) => continue,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(e),
-        };
-        let group = filed.entry(stem.to_owned()).or_default();
-        group.bytes += data.len();
-        if name.ends_with(".json") {
-            group.document = Some(entry.path());
-        } else {
-            group.files.push(entry.path());
-        }
-    }
-    Ok(filed)
-}
-
 /// `x` of `x.jpg`, `x.2.jpg` and `x.json`.
 fn stem_of(name: &str) -> Option<&str> {
     let (stem, ending) = name.rsplit_once('.')?;
@@ -191,16 +186,27 @@ fn stem_of(name: &str) -> Option<&str> {
 
 /// Removes what `unwanted` says, oldest first, if it is ours; then the day's directory and those above it, as
 /// far as they are empty.
-fn clean_day(day: &Path, mut unwanted: impl FnMut(&Filed) -> bool) -> io::Result<u64> {
+fn clean_day(day: &Path, mut unwanted: impl FnMut(&Entry<'_>) -> bool) -> io::Result<u64> {
     let mut removed = 0;
-    for (stem, filed) in filed_in(day)? {
-        if !filed.is_ours(&stem) || !unwanted(&filed) {
+    let Day { alerts, daily } = Day::read(day)?;
+    let documents = match &daily {
+        Some(_) => ids_of_day(day)?,
+        None => HashSet::new(),
+    };
+    for (stem, filed) in &alerts {
+        if !filed.is_ours(stem, &documents) || !unwanted(&Entry::Alert(filed)) {
             continue;
         }
         // The document last: while it is there, what belongs to it is still known to be ours.
         for path in filed.files.iter().chain(&filed.document) {
             fs::remove_file(path)?;
         }
+        removed += 1;
+    }
+    if let Some(daily) = daily
+        && unwanted(&Entry::Documents(&daily))
+    {
+        fs::remove_file(&daily.path)?;
         removed += 1;
     }
     for dir in day.ancestors().take(3) {
@@ -211,27 +217,90 @@ fn clean_day(day: &Path, mut unwanted: impl FnMut(&Filed) -> bool) -> io::Result
     Ok(removed)
 }
 
-impl Filed {
-    /// Whether the document says that it is the one that its name says.
-    fn is_ours(&self, stem: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Document {
-            id: serde_json::Value,
+/// What is removed at once.
+enum Entry<'a> {
+    /// An alert's files.
+    Alert(&'a Filed),
+    /// The documents of a day.
+    Documents(&'a DailyFile),
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Alert(filed) => filed.bytes,
+            Self::Documents(daily) => daily.bytes,
         }
-        let text = self.document.as_ref().and_then(|path| fs::read(path).ok());
-        let document: Option<Document> = text.and_then(|text| serde_json::from_slice(&text).ok());
-        document.is_some_and(|document| match document.id {
-            serde_json::Value::String(id) => Some(id.as_str()) == id_of(stem),
-            serde_json::Value::Number(id) => Some(id.to_string().as_str()) == id_of(stem),
-            _ => false,
-        })
     }
 
-    fn modified_before(&self, limit: OffsetDateTime) -> bool {
-        let modified = self
-            .document
-            .as_ref()
-            .and_then(|path| fs::metadata(path).ok()?.modified().ok());
-        modified.is_some_and(|modified| OffsetDateTime::from(modified) < limit)
+    fn modified(&self) -> SystemTime {
+        match self {
+            Self::Alert(filed) => filed.modified,
+            Self::Documents(daily) => daily.modified,
+        }
+    }
+}
+
+impl Day {
+    fn read(day: &Path) -> io::Result<Self> {
+        let mut found = Self::default();
+        for entry in fs::read_dir(day)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let data = match entry.metadata() {
+                Ok(data) if data.is_file() => data,
+                Ok(_) => continue,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            let (bytes, modified) = (data.len(), data.modified()?);
+            if name == FILE_NAME {
+                let path = entry.path();
+                found.daily = Some(DailyFile {
+                    path,
+                    bytes,
+                    modified,
+                });
+                continue;
+            }
+            let Some(stem) = stem_of(&name).filter(|stem| id_of(stem).is_some()) else {
+                continue;
+            };
+            let filed = found.alerts.entry(stem.to_owned()).or_insert_with(|| Filed {
+                files: Vec::new(),
+                document: None,
+                bytes: 0,
+                modified,
+            });
+            filed.bytes += bytes;
+            filed.modified = filed.modified.max(modified);
+            if name.ends_with(".json") {
+                filed.document = Some(entry.path());
+            } else {
+                filed.files.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    fn bytes(&self) -> u64 {
+        let of_alerts: u64 = self.alerts.values().map(|filed| filed.bytes).sum();
+        of_alerts + self.daily.as_ref().map_or(0, |daily| daily.bytes)
+    }
+}
+
+impl Filed {
+    /// Whether there is a document of the alert that the name says: its own, or one among those of the day.
+    fn is_ours(&self, stem: &str, of_day: &HashSet<String>) -> bool {
+        let Some(id) = id_of(stem) else { return false };
+        match &self.document {
+            Some(path) => {
+                let held = fs::read(path).ok().and_then(|text| document_id(&text));
+                held.as_deref() == Some(id)
+            }
+            None => of_day.contains(id),
+        }
     }
 }

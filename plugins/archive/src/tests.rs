@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use watchpost_sink::Outcome;
 use watchpost_sink::testing::{Bench, TestAlert, TestFrame, alert};
 
+use crate::config::Documents;
 use crate::retention::clean;
 use crate::{Archive, Config};
 
@@ -16,6 +17,11 @@ const DAY: u64 = 86_400_000;
 
 fn bench(dir: &Path) -> Bench<Archive> {
     let config = serde_json::json!({ "dir": dir }).to_string();
+    Bench::create(&config, dir.join("state")).unwrap()
+}
+
+fn daily_bench(dir: &Path) -> Bench<Archive> {
+    let config = serde_json::json!({ "dir": dir, "documents": "daily" }).to_string();
     Bench::create(&config, dir.join("state")).unwrap()
 }
 
@@ -105,6 +111,58 @@ fn a_redelivery_leaves_one_file() {
 }
 
 #[test]
+fn documents_of_a_day_are_lines_of_one_file() {
+    let dir = TempDir::new().unwrap();
+    let mut first = daily_bench(dir.path());
+    for id in ["7", "8"] {
+        first.deliver(&with_picture(id, "gate", b"jpeg")).unwrap();
+    }
+    assert!(
+        files(dir.path())
+            .keys()
+            .all(|name| name.starts_with(".incoming/")),
+        "nothing before the flush"
+    );
+    first.flush().unwrap();
+    let tomorrow = TestAlert {
+        unix_ms: alert("9").unix_ms + DAY,
+        ..alert("9")
+    };
+    file(&mut first, &tomorrow);
+    drop(first);
+    // Delivered again to the next process.
+    file(&mut daily_bench(dir.path()), &with_picture("8", "gate", b"jpeg"));
+    let files = files(dir.path());
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        [
+            "2026/01/01/00-00-00.000-gate-7.jpg",
+            "2026/01/01/00-00-00.000-gate-8.jpg",
+            "2026/01/01/alerts.jsonl",
+            "2026/01/02/alerts.jsonl",
+        ]
+    );
+    let lines = ["7", "8"].map(|id| with_picture(id, "gate", b"jpeg").json + "\n");
+    assert_eq!(files["2026/01/01/alerts.jsonl"], lines.concat().into_bytes());
+}
+
+#[test]
+fn a_day_whose_file_cannot_be_appended_to_is_a_retry_and_leaves_no_half_of_it() {
+    let dir = TempDir::new().unwrap();
+    let mut bench = daily_bench(dir.path());
+    fs::create_dir_all(dir.path().join("2026/01/01/alerts.jsonl")).unwrap();
+    bench.deliver(&with_picture("7", "gate", b"jpeg")).unwrap();
+    assert_eq!(bench.flush().unwrap_err().outcome(), Outcome::Retry);
+    fs::remove_dir(dir.path().join("2026/01/01/alerts.jsonl")).unwrap();
+    file(&mut bench, &with_picture("8", "gate", b"jpeg"));
+    let written = &files(dir.path())["2026/01/01/alerts.jsonl"];
+    assert_eq!(
+        written,
+        &(with_picture("8", "gate", b"jpeg").json + "\n").into_bytes()
+    );
+}
+
+#[test]
 fn a_hostile_stream_stays_inside() {
     let outside = TempDir::new().unwrap();
     let dir = outside.path().join("archive");
@@ -175,8 +233,7 @@ fn a_relative_directory_is_refused_with_its_place() {
 }
 
 /// Ten alerts, one a day, each with a picture of 1,000 bytes; and things that are not ours among them.
-fn ten_days(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut bench = bench(dir);
+fn ten_days(dir: &Path, mut bench: Bench<Archive>) -> BTreeMap<String, Vec<u8>> {
     for day in 0..10 {
         let unix_ms = alert("x").unix_ms + day * DAY;
         file(
@@ -206,6 +263,7 @@ fn ten_days(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn config(dir: &Path, keep_for: Option<Duration>, max_size: Option<u64>) -> Config {
     Config {
         dir: dir.to_owned(),
+        documents: Documents::default(),
         keep_for,
         max_size,
     }
@@ -214,7 +272,7 @@ fn config(dir: &Path, keep_for: Option<Duration>, max_size: Option<u64>) -> Conf
 #[test]
 fn the_oldest_go_when_it_grows_too_large_and_foreign_files_stay() {
     let dir = TempDir::new().unwrap();
-    let foreign = ten_days(dir.path());
+    let foreign = ten_days(dir.path(), bench(dir.path()));
     let removed = clean(&config(dir.path(), None, Some(4_500)), SystemTime::now()).unwrap();
     assert_eq!(removed, 6);
     let left = files(dir.path());
@@ -234,11 +292,38 @@ fn the_oldest_go_when_it_grows_too_large_and_foreign_files_stay() {
 #[test]
 fn what_is_too_old_goes_and_foreign_files_stay() {
     let dir = TempDir::new().unwrap();
-    let foreign = ten_days(dir.path());
+    let foreign = ten_days(dir.path(), bench(dir.path()));
     let keep = config(dir.path(), Some(Duration::from_secs(3_600)), None);
     assert_eq!(clean(&keep, SystemTime::now()).unwrap(), 0, "filed just now");
     let later = SystemTime::now() + Duration::from_secs(7_200);
     assert_eq!(clean(&keep, later).unwrap(), 10);
+    assert_eq!(files(dir.path()), foreign);
+}
+
+#[test]
+fn days_of_one_file_go_as_well_and_foreign_files_stay() {
+    let dir = TempDir::new().unwrap();
+    let foreign = ten_days(dir.path(), daily_bench(dir.path()));
+    let sized = config(dir.path(), None, Some(3_300));
+    clean(&sized, SystemTime::now()).unwrap();
+    let ours = |files: BTreeMap<String, Vec<u8>>| {
+        let ours = files.into_keys().filter(|name| !foreign.contains_key(name));
+        ours.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ours(files(dir.path())),
+        [
+            "2026/01/07/alerts.jsonl",
+            "2026/01/08/00-00-00.000-gate-7.jpg",
+            "2026/01/08/alerts.jsonl",
+            "2026/01/09/00-00-00.000-gate-8.jpg",
+            "2026/01/09/alerts.jsonl",
+            "2026/01/10/00-00-00.000-gate-9.jpg",
+            "2026/01/10/alerts.jsonl",
+        ]
+    );
+    let keep = config(dir.path(), Some(Duration::from_secs(3_600)), None);
+    clean(&keep, SystemTime::now() + Duration::from_secs(7_200)).unwrap();
     assert_eq!(files(dir.path()), foreign);
 }
 
