@@ -1,29 +1,40 @@
 //! What a file is, told from its first bytes: the checks that need no dynamic linker and run nothing.
 //!
 //! It gives the errors that help most ("it is a PNG picture", "it is built for AArch64") for the mistakes that
-//! are made most. It does not know what a plugin contains.
+//! are made most. It does not know what a plugin contains: to parse foreign files is the child's part.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use libc::{
+    EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+    EM_386, EM_AARCH64, EM_ARM, EM_MIPS, EM_NONE, EM_PPC, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64, ET_CORE,
+    ET_DYN, ET_EXEC, ET_REL,
+};
 use watchpost_sinkhost_protocol::LoadFault;
 use watchpost_sinkhost_protocol::limits::MAX_PLUGIN_BYTES;
 
-/// As much of the ELF header as the checks need: up to and including `e_machine`.
+/// What an ELF file begins with.
+const MAGIC: [u8; 4] = [ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3];
+/// Where `e_type` stands in a header of either class.
+const E_TYPE: usize = 16;
+/// Where `e_machine` does.
+const E_MACHINE: usize = 18;
+/// As much of the header as the checks need: up to and including `e_machine`.
 const HEAD_BYTES: usize = 20;
 
-/// `e_machine` values of the machines Watchpost may meet, from the ELF specification's registry.
+/// The machines Watchpost may meet.
 const MACHINES: [(u16, &str); 9] = [
-    (3, "32-bit x86"),
-    (8, "MIPS"),
-    (20, "32-bit PowerPC"),
-    (21, "64-bit PowerPC"),
-    (22, "IBM S/390"),
-    (40, "32-bit ARM"),
-    (62, "x86-64"),
-    (183, "64-bit ARM (AArch64)"),
-    (243, "RISC-V"),
+    (EM_386, "32-bit x86"),
+    (EM_MIPS, "MIPS"),
+    (EM_PPC, "32-bit PowerPC"),
+    (EM_PPC64, "64-bit PowerPC"),
+    (EM_S390, "IBM S/390"),
+    (EM_ARM, "32-bit ARM"),
+    (EM_X86_64, "x86-64"),
+    (EM_AARCH64, "64-bit ARM (AArch64)"),
+    (EM_RISCV, "RISC-V"),
 ];
 
 /// First bytes of what people mistake for a plugin.
@@ -73,7 +84,7 @@ pub(crate) fn check(path: &Path) -> Result<(), LoadFault> {
 
 /// The same for the first [`HEAD_BYTES`] bytes of a file.
 fn check_head(head: &[u8]) -> Result<(), LoadFault> {
-    if !head.starts_with(b"\x7fELF") {
+    if !head.starts_with(&MAGIC) {
         return Err(LoadFault::NotALibrary {
             what: looks_like(head).into(),
         });
@@ -83,12 +94,12 @@ fn check_head(head: &[u8]) -> Result<(), LoadFault> {
             what: "the stump of a library, cut short".into(),
         });
     };
-    let (class, data) = (head[4], head[5]);
+    let (class, data) = (head[EI_CLASS], head[EI_DATA]);
     let word = |at: usize| match data {
-        2 => u16::from_be_bytes([head[at], head[at + 1]]),
+        ELFDATA2MSB => u16::from_be_bytes([head[at], head[at + 1]]),
         _ => u16::from_le_bytes([head[at], head[at + 1]]),
     };
-    let (kind, machine) = (word(16), word(18));
+    let (kind, machine) = (word(E_TYPE), word(E_MACHINE));
     if (class, data, machine) != HERE {
         return Err(LoadFault::OtherMachine {
             found: machine_name(class, data, machine),
@@ -96,14 +107,14 @@ fn check_head(head: &[u8]) -> Result<(), LoadFault> {
         });
     }
     match kind {
-        3 => Ok(()),
-        1 => Err(LoadFault::NotALibrary {
+        ET_DYN => Ok(()),
+        ET_REL => Err(LoadFault::NotALibrary {
             what: "an object file (.o)".into(),
         }),
-        2 => Err(LoadFault::NotALibrary {
+        ET_EXEC => Err(LoadFault::NotALibrary {
             what: "a program".into(),
         }),
-        4 => Err(LoadFault::NotALibrary {
+        ET_CORE => Err(LoadFault::NotALibrary {
             what: "a core dump".into(),
         }),
         _ => Err(LoadFault::NotALibrary {
@@ -112,26 +123,34 @@ fn check_head(head: &[u8]) -> Result<(), LoadFault> {
     }
 }
 
-/// Class (2: 64 bits), data (1: little-endian) and machine of this build.
+/// Class (number of bits), data (order of bytes) and machine of this build.
 const HERE: (u8, u8, u16) = (
-    if cfg!(target_pointer_width = "64") { 2 } else { 1 },
-    if cfg!(target_endian = "little") { 1 } else { 2 },
-    if cfg!(target_arch = "x86_64") {
-        62
-    } else if cfg!(target_arch = "aarch64") {
-        183
-    } else if cfg!(target_arch = "arm") {
-        40
-    } else if cfg!(target_arch = "x86") {
-        3
-    } else if cfg!(any(target_arch = "riscv32", target_arch = "riscv64")) {
-        243
-    } else if cfg!(target_arch = "powerpc64") {
-        21
-    } else if cfg!(target_arch = "s390x") {
-        22
+    if cfg!(target_pointer_width = "64") {
+        ELFCLASS64
     } else {
-        0
+        ELFCLASS32
+    },
+    if cfg!(target_endian = "little") {
+        ELFDATA2LSB
+    } else {
+        ELFDATA2MSB
+    },
+    if cfg!(target_arch = "x86_64") {
+        EM_X86_64
+    } else if cfg!(target_arch = "aarch64") {
+        EM_AARCH64
+    } else if cfg!(target_arch = "arm") {
+        EM_ARM
+    } else if cfg!(target_arch = "x86") {
+        EM_386
+    } else if cfg!(any(target_arch = "riscv32", target_arch = "riscv64")) {
+        EM_RISCV
+    } else if cfg!(target_arch = "powerpc64") {
+        EM_PPC64
+    } else if cfg!(target_arch = "s390x") {
+        EM_S390
+    } else {
+        EM_NONE
     },
 );
 
@@ -141,12 +160,12 @@ fn machine_name(class: u8, data: u8, machine: u16) -> String {
         || format!("machine number {machine}"),
         |(_, name)| (*name).to_owned(),
     );
-    let bits = if class == 1 && machine == 62 {
+    let bits = if class == ELFCLASS32 && machine == EM_X86_64 {
         ", 32-bit pointers"
     } else {
         ""
     };
-    let order = if data == 2 && HERE.1 == 1 {
+    let order = if data == ELFDATA2MSB && HERE.1 == ELFDATA2LSB {
         ", big-endian"
     } else {
         ""
@@ -180,7 +199,7 @@ mod tests {
         let mut head = vec![0; HEAD_BYTES];
         head[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, data, 1]);
         let bytes = |word: u16| {
-            if data == 2 {
+            if data == ELFDATA2MSB {
                 word.to_be_bytes()
             } else {
                 word.to_le_bytes()
@@ -193,11 +212,17 @@ mod tests {
 
     #[test]
     fn a_library_of_this_machine_passes() {
-        assert_eq!(verdict(&elf(HERE.0, HERE.1, 3, HERE.2)), "ok");
+        assert_eq!(verdict(&elf(HERE.0, HERE.1, ET_DYN, HERE.2)), "ok");
     }
 
     #[test]
     fn everything_else_is_called_by_its_name() {
+        let other = |data, machine| elf(ELFCLASS64, data, ET_DYN, machine);
+        let foreign = if HERE.2 == EM_AARCH64 {
+            EM_X86_64
+        } else {
+            EM_AARCH64
+        };
         for (head, expected) in [
             (b"".to_vec(), "an empty file"),
             (b"#!/bin/sh\nexit 0\n".to_vec(), "a script"),
@@ -205,11 +230,11 @@ mod tests {
             (b"hello, world".to_vec(), "a text file"),
             (b"\x00\x01\x02".to_vec(), "a file of an unknown type"),
             (b"\x7fELF\x02\x01".to_vec(), "cut short"),
-            (elf(HERE.0, HERE.1, 2, HERE.2), "a program"),
-            (elf(HERE.0, HERE.1, 1, HERE.2), "an object file"),
-            (elf(2, 1, 3, if HERE.2 == 183 { 62 } else { 183 }), "is built for"),
-            (elf(2, 2, 3, 22), "IBM S/390, big-endian"),
-            (elf(2, 1, 3, 999), "machine number 999"),
+            (elf(HERE.0, HERE.1, ET_EXEC, HERE.2), "a program"),
+            (elf(HERE.0, HERE.1, ET_REL, HERE.2), "an object file"),
+            (other(ELFDATA2LSB, foreign), "is built for"),
+            (other(ELFDATA2MSB, EM_S390), "IBM S/390, big-endian"),
+            (other(ELFDATA2LSB, 999), "machine number 999"),
         ] {
             let verdict = verdict(&head);
             assert!(verdict.contains(expected), "{verdict} should say {expected}");
