@@ -1,7 +1,10 @@
 //! What the commands print: nothing of a camera's words reaches the terminal raw, tables fit, and mistakes are named.
 
-use anyhow::{Context as _, Result};
-use serde_json::json;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, artefacts, toml};
 
 /// A stream id that clears the screen, rings, turns text around and begins a line of its own.
@@ -40,6 +43,8 @@ fn untrusted_text_reaches_no_terminal_raw() -> Result<()> {
         ("alerts", vec!["list", "--json"]),
         ("alerts", vec!["show", &id]),
         ("alerts", vec!["show", &id, "--json"]),
+        ("cameras", vec![]),
+        ("cameras", vec!["--json"]),
         ("deliveries", vec!["list"]),
         ("deliveries", vec!["show", &id]),
         ("status", vec![]),
@@ -53,6 +58,66 @@ fn untrusted_text_reaches_no_terminal_raw() -> Result<()> {
     }
     assert!(seen >= 3, "the stream id was shown, escaped");
     Ok(())
+}
+
+#[test]
+fn cameras_that_were_seen_are_listed_with_what_names_them() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--cameras", "2", "--frame", "160x90"])?;
+    let setup = HubSetup::new()?.connection("shop", &backend)?;
+    let hub = setup.start()?;
+    assert_eq!(hub.ask("cameras", &[])?.trim(), "no camera was seen yet");
+    hub.until("connected", PATIENCE, |status| {
+        status["connections"][0]["state"] == "connected"
+    })?;
+    backend.order(&json!({"do": "send", "count": 4}))?;
+    hub.until("stored", PATIENCE, |status| {
+        status["connections"][0]["counters"]["stored"] == json!(4)
+    })?;
+    let cameras = |of: &[&str]| -> Result<Vec<Value>> {
+        let lines = run("cameras", of)?;
+        lines
+            .lines()
+            .map(|line| Ok(serde_json::from_str(line)?))
+            .collect()
+    };
+    let data_dir = hub.setup().data_dir().display().to_string();
+    let unnamed = cameras(&["--json", "--data-dir", &data_dir])?;
+    assert_eq!(unnamed.len(), 2, "{unnamed:?}");
+    let config = hub.setup().config_path();
+    let mut text = fs::read_to_string(&config)?;
+    for camera in &unnamed {
+        assert_eq!(camera["alerts"], 2, "{camera}");
+        text += camera["paste"].as_str().context("lines to paste")?;
+    }
+    let table = hub.ask("cameras", &[])?;
+    assert!(
+        table.contains("(no name)") && table.contains("[[camera]]"),
+        "{table}"
+    );
+
+    // Pasted as they are they name both, before the hub has read them.
+    fs::write(&config, text)?;
+    let config = config.display().to_string();
+    run("check", &["--config", &config])?;
+    for camera in cameras(&["--json", "--config", &config])? {
+        let name = format!("Camera {}", camera["short_id"].as_str().context("an id")?);
+        assert_eq!(camera["name"], name);
+        assert_eq!(camera.get("paste"), None);
+    }
+    Ok(())
+}
+
+/// What a command prints; it has to succeed.
+fn run(command: &str, args: &[&str]) -> Result<String> {
+    let mut program = Command::new(artefacts()?.watchpost()?);
+    let output = program.arg(command).args(args).output()?;
+    let printed = String::from_utf8(output.stdout)?;
+    ensure!(
+        output.status.success(),
+        "{command}: {printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(printed)
 }
 
 #[test]

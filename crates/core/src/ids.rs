@@ -17,6 +17,13 @@ use crate::UnixMillis;
 #[serde(transparent)]
 pub struct AlertId(pub u64);
 
+impl AlertId {
+    /// When the alert was received, as far as the id tells: where two fell on the same microsecond it was counted up.
+    pub fn received_at(self) -> UnixMillis {
+        UnixMillis(i64::try_from(self.0 / 1_000).unwrap_or(i64::MAX))
+    }
+}
+
 impl fmt::Display for AlertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -10,6 +10,7 @@ mod alert;
 mod backlog_alarm;
 mod backoff;
 mod camera_book;
+mod camera_ids;
 mod circuit_breaker;
 mod correlator;
 mod crash_tracker;
@@ -42,6 +43,7 @@ pub use alert::{
 pub use backlog_alarm::BacklogAlarm;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use camera_book::{CameraBook, CameraEntry, Sighting};
+pub use camera_ids::CameraIds;
 pub use circuit_breaker::CircuitBreaker;
 pub use correlator::{Correlation, Correlator};
 pub use crash_tracker::{AfterCrash, CrashPolicy, CrashTracker};
@@ -69,5 +71,5 @@ pub use sink::{
     SinkNotice, SinkPolicy, SinkState,
 };
 pub use slot::{SlotStatus, SlotVerdict, SlotWatch, SubscriptionLoss};
-pub use time::{MonotonicTime, Now, UnixMillis};
+pub use time::{ClockSkew, MonotonicTime, Now, UnixMillis};
 pub use write_back::WriteBackRetry;

@@ -61,6 +61,39 @@ impl UnixMillis {
     }
 }
 
+/// How far another machine's clock is from this one's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockSkew {
+    /// By how many milliseconds ours is ahead.
+    ahead_ms: i64,
+}
+
+/// Clocks that differ by less agree, in milliseconds: the other one is told in whole seconds, by an answer that took its
+/// time.
+const AGREES_MS: u64 = 5_000;
+
+impl ClockSkew {
+    /// Between what two clocks showed at about the same moment.
+    pub fn between(ours: UnixMillis, theirs: UnixMillis) -> Self {
+        Self {
+            ahead_ms: ours.0.saturating_sub(theirs.0),
+        }
+    }
+
+    /// What our clock showed when theirs showed this.
+    pub fn ours(self, theirs: UnixMillis) -> UnixMillis {
+        if self.ahead_ms.unsigned_abs() < AGREES_MS {
+            return theirs;
+        }
+        UnixMillis(theirs.0.saturating_add(self.ahead_ms))
+    }
+
+    /// By how many milliseconds our clock is ahead of theirs.
+    pub fn ahead_ms(self) -> i64 {
+        self.ahead_ms
+    }
+}
+
 impl From<OffsetDateTime> for UnixMillis {
     fn from(time: OffsetDateTime) -> Self {
         let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
@@ -119,6 +152,19 @@ impl<'de> Deserialize<'de> for UnixMillis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_a_clock_that_is_off_are_brought_to_ours_and_others_left_as_they_are() {
+        let skew = |ours, theirs| ClockSkew::between(UnixMillis(ours), UnixMillis(theirs));
+        for (ours, theirs, shown, expected) in [
+            (100_000, 104_999, 50_000, 50_000),
+            (100_000, 105_000, 50_000, 45_000),
+            (3_700_000, 100_000, 50_000, 3_650_000),
+            (i64::MAX, i64::MIN, 1, i64::MAX),
+        ] {
+            assert_eq!(skew(ours, theirs).ours(UnixMillis(shown)), UnixMillis(expected));
+        }
+    }
 
     #[test]
     fn times_are_written_as_rfc_3339_and_read_back() {

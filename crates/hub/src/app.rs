@@ -29,6 +29,9 @@ use crate::store::{AlertStore, Readers, StoreHandle, StoreState, WriterParts};
 use crate::supervisor::Supervisor;
 use crate::watchdog::Watch;
 
+/// Alerts whose cameras are known from the start. Those of older ones are learnt again when they are seen.
+const MAX_SEEN_ALERTS: u32 = 10_000;
+
 /// The hub could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -81,9 +84,10 @@ impl Hub {
         let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
         let notifiers = SinkNotifiers::new(settings.sink.iter().map(|sink| sink.name.as_str()));
         let readers = Readers::new(store.reader_factory());
+        let seen = store.reader_factory()()?.cameras(MAX_SEEN_ALERTS)?;
         let parts = WriterParts {
             router: router(&settings),
-            stamp: Stamp::new(&settings),
+            stamp: Stamp::new(&settings, seen.iter().map(|seen| seen.camera.id.as_str())),
             notifiers: notifiers.clone(),
             live: live.clone(),
             write_backs: WriteBackNotifier::new(),

@@ -11,6 +11,7 @@ use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
 use watchpost_store::{Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
+use crate::cameras::{self, SeenCameraReport};
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::live::LiveEvent;
 use crate::source::inbound::InboundHandle;
@@ -154,6 +155,14 @@ impl HubHandle {
     pub async fn alerts(&self, query: AlertQuery) -> Result<AlertPage, AskError> {
         let limit = query.limit.unwrap_or(self.0.recent) as usize;
         self.read(move |reader| alerts::page(reader, &query, limit)).await
+    }
+
+    /// The cameras of the newest alerts, named or not, the one with the newest alert first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn cameras(&self) -> Result<Vec<SeenCameraReport>, AskError> {
+        self.read(cameras::seen).await
     }
 
     /// Names of the sinks there are: those that run, and those that the store remembers deliveries to.

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod app;
+mod cameras;
 mod clock;
 mod deliveries;
 mod guard;
@@ -27,6 +28,7 @@ mod watchdog;
 
 pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Hub, StartError};
+pub use cameras::SeenCameraReport;
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,

@@ -1,9 +1,10 @@
 //! What every alert gets from the hub before it is routed and stored, whatever it came from.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchpost_config::{Settings, camera_book};
-use watchpost_core::{Alert, CameraBook};
+use watchpost_core::{Alert, CameraBook, CameraIds};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -11,15 +12,26 @@ pub(crate) struct Stamp {
     site: Option<String>,
     late_after: Duration,
     cameras: CameraBook,
+    /// The cameras that were seen.
+    ids: Arc<Mutex<CameraIds>>,
 }
 
 impl Stamp {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// As the settings have it. `seen` are ids of cameras of which there are alerts.
+    pub(crate) fn new<'a>(settings: &Settings, seen: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut ids = CameraIds::default();
+        seen.into_iter().for_each(|id| ids.add(id));
         Self {
             site: settings.hub.site.clone(),
             late_after: settings.hub.late_after.into(),
             cameras: camera_book(&settings.camera),
+            ids: Arc::new(Mutex::new(ids)),
         }
+    }
+
+    /// How long after it happened an alert may be received without being late.
+    pub(crate) fn late_after(&self) -> Duration {
+        self.late_after
     }
 
     /// Names the site and the camera, and marks the alert if it is late.
@@ -27,5 +39,54 @@ impl Stamp {
         alert.site.clone_from(&self.site);
         alert.mark_late(self.late_after);
         self.cameras.name(alert);
+        self.tell_apart(alert);
+    }
+
+    /// Has the title show as much of the id of a camera without a name as tells it from all others.
+    fn tell_apart(&self, alert: &mut Alert) {
+        let Some(camera) = alert.camera.as_ref().filter(|camera| camera.name.is_none()) else {
+            return;
+        };
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.add(&camera.id);
+        let (usual, short) = (camera.label(), ids.short(&camera.id));
+        if usual != short {
+            alert.title = alert
+                .title
+                .replace(&format!("camera {usual}"), &format!("camera {short}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_core::{AlertId, AlertKind, Camera, UnixMillis};
+
+    use super::*;
+
+    #[test]
+    fn cameras_whose_ids_begin_alike_are_told_apart() {
+        let seen = "3544c7ab-a57f-478e-918e-bb579162847a";
+        let stamp = Stamp::default();
+        stamp.ids.lock().unwrap().add(seen);
+        let title = |id: &str| {
+            let camera = Camera::unnamed(id);
+            let mut alert = Alert {
+                title: format!("Anomaly at camera {}", camera.label()),
+                camera: Some(camera),
+                ..Alert::new(AlertId(1), AlertKind::Anomaly, "shop", UnixMillis(1))
+            };
+            stamp.apply(&mut alert);
+            alert.title
+        };
+        assert_eq!(
+            title("8fe86860-a57f-478e-918e-bb579162847a"),
+            "Anomaly at camera 8fe86860"
+        );
+        assert_eq!(
+            title("3544c7ab-a57f-0000-918e-bb579162847a"),
+            "Anomaly at camera 3544c7ab-a57f-0"
+        );
+        assert_eq!(title(seen), "Anomaly at camera 3544c7ab-a57f-4");
     }
 }

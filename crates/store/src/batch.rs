@@ -1,5 +1,7 @@
 //! What one commit consists of. Plain data.
 
+use std::time::Duration;
+
 use watchpost_core::{Alert, AlertId, DeliveryState, PlannedDelivery, UnixMillis};
 
 /// Everything that goes into one transaction. It is kept as a whole or not at all.
@@ -12,6 +14,9 @@ pub struct Batch {
     pub updates: Vec<DeliveryUpdate>,
     /// What has become known of alerts; done after the arrivals. One of an alert that is gone changes nothing.
     pub annotations: Vec<Annotation>,
+    /// An annotated alert is late if it was received more than this after it happened; without it, that is not judged
+    /// anew.
+    pub late_after: Option<Duration>,
     /// How far the backend's records are known, by connection; done after the arrivals.
     pub checkpoints: Vec<(String, UnixMillis)>,
     /// What became of attempts to report dismissals to the backend.

@@ -41,7 +41,7 @@ pub(crate) fn write(
         .collect::<Result<_, StoreError>>()?;
     let marks = write_new(tx, names, frames, marks, &new)?;
     for annotation in &batch.annotations {
-        records::annotate(tx, annotation)?;
+        records::annotate(tx, annotation, batch.late_after)?;
     }
     for (connection, at) in &batch.checkpoints {
         records::set_checkpoint(tx, &mut names.connections, connection, *at)?;

@@ -46,7 +46,9 @@ pub use open::{OpenKind, OpenReport};
 pub use operator::{OperatorAct, Performed};
 pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions};
 pub use quarantine::Quarantined;
-pub use reader::{Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, StoredAlert};
+pub use reader::{
+    Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, SeenCamera, StoredAlert,
+};
 pub use records::{PLACE_PREFIX, Unmatched};
 pub use retention::{Held, RetentionReport};
 pub use selection::Selection;

@@ -1,5 +1,6 @@
 //! Reading the store, beside the writer and without ever making it wait.
 
+mod cameras;
 mod due;
 mod rows;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
 
+pub use self::cameras::SeenCamera;
 use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
@@ -208,6 +210,16 @@ impl Reader {
     /// When the database cannot be read.
     pub fn deliveries(&mut self, selection: &Selection, limit: u32) -> Result<Vec<Delivery>, StoreError> {
         let outcome = rows::deliveries(&self.db, selection, limit);
+        self.outcome(outcome)
+    }
+
+    /// The cameras of the newest `limit` alerts, the one with the newest alert first. Every one of these alerts is looked
+    /// into.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn cameras(&mut self, limit: u32) -> Result<Vec<SeenCamera>, StoreError> {
+        let outcome = cameras::cameras(&self.db, limit);
         self.outcome(outcome)
     }
 

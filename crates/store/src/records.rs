@@ -1,5 +1,7 @@
 //! The backend's own records: which of them is which alert, and how far they are known.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watchpost_core::{Alert, AlertId, UnixMillis};
 
@@ -60,8 +62,13 @@ pub(crate) fn insert_record(
         .map(drop)
 }
 
-/// Writes what has become known into the alert's document. What it says already stays.
-pub(crate) fn annotate(tx: &Transaction<'_>, annotation: &Annotation) -> Result<(), Failed> {
+/// Writes what has become known into the alert's document. What it says already stays, but for whether it was late, which
+/// follows from when it happened.
+pub(crate) fn annotate(
+    tx: &Transaction<'_>,
+    annotation: &Annotation,
+    late_after: Option<Duration>,
+) -> Result<(), Failed> {
     let row: Option<(i64, String)> = tx
         .prepare_cached("SELECT connection, body FROM alert WHERE id = ?1")?
         .query_row([key(annotation.alert)], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -84,7 +91,12 @@ pub(crate) fn annotate(tx: &Transaction<'_>, annotation: &Annotation) -> Result<
     if known.shop_id.is_none() {
         known.shop_id.clone_from(&annotation.shop_id);
     }
-    alert.occurred_at = alert.occurred_at.or(annotation.occurred_at);
+    if alert.occurred_at.is_none() {
+        alert.occurred_at = annotation.occurred_at;
+        if let Some(late_after) = late_after {
+            alert.mark_late(late_after);
+        }
+    }
     tx.prepare_cached("UPDATE alert SET body = ?2 WHERE id = ?1")?
         .execute(params![key(annotation.alert), document(&alert)?])?;
     Ok(())

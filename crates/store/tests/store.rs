@@ -4,11 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use common::*;
 use expect_test::expect;
 use watchpost_core::{AlertId, Camera, DeliveryState, UnixMillis};
-use watchpost_store::{Batch, Filter, FrameError, OperatorAct, Receipt};
+use watchpost_store::{Annotation, Batch, Filter, FrameError, OperatorAct, Receipt};
 
 #[test]
 fn an_alert_comes_out_as_it_went_in() {
@@ -324,4 +325,76 @@ fn a_damaged_picture_is_told_and_its_alert_stays() {
     let frame = reader.get(id(1)).unwrap().unwrap().frame.unwrap();
     expect!["the picture is gone: frames/00000001.seg does not exist. Retention may just have removed it; else another program deleted the file."]
         .assert_eq(&reader.read_frame(&frame).unwrap_err().to_string());
+}
+
+#[test]
+fn what_becomes_known_of_an_alert_also_decides_whether_it_was_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let mut told = arrival(id(3), &[]);
+    told.alert.occurred_at = Some(at(3));
+    store_all(&mut store, vec![arrival(id(1), &[]), arrival(id(2), &[]), told]);
+    let annotation = |n: u64, occurred_at| Annotation {
+        alert: id(n),
+        anomaly_id: format!("record-{n}"),
+        shop_id: Some("s-1".into()),
+        occurred_at: Some(occurred_at),
+    };
+    let annotations = vec![
+        annotation(1, at(-119_000)),
+        annotation(2, at(-121_000)),
+        annotation(3, at(-500_000)),
+    ];
+    store
+        .commit(&Batch {
+            annotations,
+            late_after: Some(Duration::from_secs(120)),
+            ..Batch::default()
+        })
+        .unwrap();
+    let mut reader = store.reader().unwrap();
+    for (n, late, occurred_at) in [
+        (1, false, at(-119_000)),
+        (2, true, at(-121_000)),
+        (3, false, at(3)),
+    ] {
+        let alert = reader.get(id(n)).unwrap().unwrap().alert;
+        assert_eq!((alert.late, alert.occurred_at), (late, Some(occurred_at)), "{n}");
+        assert_eq!(alert.anomaly_id(), Some(format!("record-{n}").as_str()));
+    }
+}
+
+#[test]
+fn the_cameras_of_the_newest_alerts_are_listed_with_what_is_known_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let of = |n, camera: Option<Camera>, location: Option<&str>| {
+        let mut new = arrival(id(n), &[]);
+        new.alert.camera = camera;
+        let fields = new.alert.visionguard.as_mut().unwrap();
+        fields.location = location.map(str::to_owned);
+        new
+    };
+    let named = Camera {
+        name: Some("Gate".into()),
+        ..Camera::unnamed("gate")
+    };
+    store_all(
+        &mut store,
+        vec![
+            of(1, Some(Camera::unnamed("old")), None),
+            of(2, Some(Camera::unnamed("gate")), Some("By the road")),
+            of(3, Some(Camera::unnamed("door")), None),
+            of(4, Some(named.clone()), None),
+            of(5, None, None),
+        ],
+    );
+    let seen = store.reader().unwrap().cameras(4).unwrap();
+    let cameras: Vec<_> = seen.iter().map(|seen| (&seen.camera, seen.alerts)).collect();
+    assert_eq!(cameras, [(&named, 2), (&Camera::unnamed("door"), 1)]);
+    assert_eq!(
+        (seen[0].newest, seen[0].location.as_deref()),
+        (id(4), Some("By the road"))
+    );
+    assert_eq!(seen[0].connection, "shop");
 }

@@ -171,6 +171,9 @@ pub struct Anomaly {
 /// The backend's word for an anomaly of its night watch.
 const OWL_EYE: &str = "owl_eye_intrusion";
 
+/// Begins a place that the backend made up; the first digits of the stream's id follow.
+const MADE_UP_PLACE: &str = "Stream ";
+
 impl Anomaly {
     /// When it happened. The backend writes UTC without saying so.
     pub fn happened(&self) -> Option<OffsetDateTime> {
@@ -205,9 +208,15 @@ impl Anomaly {
         self.extra_data.as_ref()?.frame_number
     }
 
-    /// Where it happened, if the row says.
+    /// Where it happened, if the row says. The backend makes up a place of the stream's id where it knows none.
     pub fn place(&self) -> Option<&str> {
-        self.location.as_deref().filter(|place| !place.is_empty())
+        let made_up = |place: &str| {
+            let begins = place.strip_prefix(MADE_UP_PLACE);
+            begins.is_some_and(|id| self.stream_id().is_some_and(|stream| stream.starts_with(id)))
+        };
+        self.location
+            .as_deref()
+            .filter(|place| !place.is_empty() && !made_up(place))
     }
 
     /// The class that the AI chose.

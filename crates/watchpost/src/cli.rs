@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::alerts::AlertsArgs;
+use crate::commands::cameras::CamerasArgs;
 use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// List, show, dismiss and clear the alerts of the running hub.
     Alerts(AlertsArgs),
+    /// List the cameras of the newest alerts, and what to write to name those that have no name.
+    Cameras(CamerasArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -52,7 +55,7 @@ impl Command {
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::Run | Self::Check | Self::Doctor(_) | Self::Sink(_) => Needs::Config,
-            Self::Status(_) | Self::Alerts(_) | Self::Deliveries(_) => Needs::Hub,
+            Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Deliveries(_) => Needs::Hub,
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use watchpost_config::{Loaded, TimeZone};
+use watchpost_config::{Loaded, Settings, TimeZone};
 
 use crate::diagnostics;
 use crate::exit::Failure;
@@ -73,11 +73,17 @@ impl Target {
 
     /// The time zone in which times are shown: that of the site, or this machine's where no configuration says it.
     pub(crate) fn time_zone(&self) -> TimeZone {
-        match &self.data_dir {
-            Some(_) => TimeZone::system(),
-            None => watchpost_config::load(self.config_file())
-                .map_or_else(|_| TimeZone::system(), |loaded| loaded.settings.hub.time_zone()),
+        self.settings()
+            .map_or_else(TimeZone::system, |settings| settings.hub.time_zone())
+    }
+
+    /// The configuration, where the command goes by one and it can be loaded.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        if self.data_dir.is_some() {
+            return None;
         }
+        let loaded = watchpost_config::load(self.config_file()).ok()?;
+        Some(loaded.settings)
     }
 
     /// The data directory, where the control socket is.

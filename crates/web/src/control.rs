@@ -8,6 +8,7 @@
 //! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
 //! | `POST /v1/alerts/{id}/dismiss` | takes it off the live list |
 //! | `POST /v1/alerts/clear` | empties the live list |
+//! | `GET /v1/cameras` | the cameras of the newest alerts, each a [`watchpost_hub::SeenCameraReport`] |
 //! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
@@ -133,6 +134,7 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .route("/v1/alerts/{id}", web::get().to(alert))
         .route("/v1/alerts/{id}/picture", web::get().to(picture))
         .route("/v1/alerts/{id}/dismiss", web::post().to(dismiss))
+        .route("/v1/cameras", web::get().to(cameras))
         .route("/v1/deliveries", web::get().to(deliveries))
         .route("/v1/deliveries/retry", web::post().to(retry_deliveries))
         .route("/v1/deliveries/drop", web::post().to(drop_deliveries))
@@ -185,6 +187,10 @@ async fn clear(hub: Hub) -> Result<HttpResponse, Problem> {
         Recording::Done(()) => HttpResponse::NoContent().finish(),
         Recording::Deferred => deferred(),
     })
+}
+
+async fn cameras(hub: Hub) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(hub.cameras().await?))
 }
 
 fn deferred() -> HttpResponse {

@@ -39,6 +39,7 @@ impl InHand {
         event: impl Fn(HubEvent) -> Alert,
     ) -> Self {
         let mut in_hand = Self::default();
+        in_hand.batch.late_after = Some(stamp.late_after());
         for join in joins {
             match join {
                 Join::Accept(accept) => {

@@ -6,6 +6,7 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl Connection {
             store: store.clone(),
             readers,
             ids: Arc::clone(&ids),
+            skew: Cell::default(),
             limits,
         };
         Self {
@@ -300,7 +302,7 @@ impl Connection {
                 }
             }
             NotificationEffect::Record(record) => {
-                if let Some(annotation) = self.catch_up.correlate(&record, self.context.clock.now()) {
+                if let Some(annotation) = self.catch_up.correlate(&record, &self.context) {
                     self.context.store.annotate(annotation);
                 }
             }

@@ -1,9 +1,10 @@
 //! What all parts of a connection work with: its settings, the backend, who the hub is there, and the store.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use watchpost_config::ConnectionSettings;
-use watchpost_core::AlertIds;
+use watchpost_core::{AlertIds, ClockSkew};
 use watchpost_visionguard::PictureLimits;
 
 use super::api::Api;
@@ -20,6 +21,8 @@ pub(super) struct ConnectionContext {
     pub(super) store: StoreHandle,
     pub(super) readers: Readers,
     pub(super) ids: Arc<AlertIds>,
+    /// How far the backend's clock is from this machine's, as it was last seen.
+    pub(super) skew: Cell<ClockSkew>,
     /// What a picture may measure.
     pub(super) limits: PictureLimits,
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertId, AlertIds, AlertKind, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, VisionGuard,
+    Alert, AlertId, AlertIds, AlertKind, Camera, ClockSkew, Details, Picture, Severity, UNKNOWN, UnixMillis,
+    VisionGuard,
 };
 use watchpost_store::Annotation;
 use watchpost_visionguard::{NamedRecord, Notification, NotificationKind};
@@ -22,13 +23,13 @@ pub(super) enum NotificationEffect {
     Nothing,
 }
 
-/// What a record says of its alert.
-pub(super) fn annotation(record: &NamedRecord, alert: AlertId) -> Annotation {
+/// What a record says of its alert, whose time is told by a clock that is so far from ours.
+pub(super) fn annotation(record: &NamedRecord, alert: AlertId, skew: ClockSkew) -> Annotation {
     Annotation {
         alert,
         anomaly_id: record.anomaly_id.clone(),
         shop_id: record.shop_id.clone(),
-        occurred_at: record.happened.map(UnixMillis::from),
+        occurred_at: record.happened.map(|at| skew.ours(at.into())),
     }
 }
 

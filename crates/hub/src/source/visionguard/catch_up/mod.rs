@@ -124,17 +124,21 @@ impl CatchUp {
     }
 
     /// A notification named a record: what it says of the alert before it, if it is certain which that is.
-    pub(super) fn correlate(&mut self, record: &NamedRecord, now: MonotonicTime) -> Option<Annotation> {
+    pub(super) fn correlate(
+        &mut self,
+        record: &NamedRecord,
+        context: &ConnectionContext,
+    ) -> Option<Annotation> {
         // As the alert has it where it does not say.
         let stream_id = record.stream_id.as_deref().unwrap_or(UNKNOWN);
         match self
             .correlator
             .notification(stream_id, record.person_id.unwrap_or(0))
         {
-            Correlation::With(alert) => Some(notification::annotation(record, alert)),
+            Correlation::With(alert) => Some(notification::annotation(record, alert, context.skew.get())),
             Correlation::Unclear => {
                 // The backend's list has the number of the video frame too.
-                self.request_recheck(now);
+                self.request_recheck(context.clock.now());
                 None
             }
         }
@@ -317,6 +321,7 @@ impl CatchUp {
                 Err(e) => {
                     debug!(connection = %context.name(), "an Owl Eye detection stays without its picture: {e}");
                     let mut alert = notified;
+                    alert.occurred_at = alert.occurred_at.map(|at| context.skew.get().ours(at));
                     alert.picture = Picture::Missing(format!("the backend did not give it: {e}"));
                     IncomingAlert::fetched(alert, None)
                 }

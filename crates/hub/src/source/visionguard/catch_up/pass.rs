@@ -9,8 +9,8 @@ use actix::Recipient;
 use tokio::time::sleep;
 use tracing::debug;
 use watchpost_core::{
-    Bounds, Checkpoint, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis, Unmatched,
-    Via,
+    Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis,
+    Unmatched, Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, StoreError};
 use watchpost_visionguard::calls::is_about_the_shop;
@@ -95,12 +95,13 @@ impl Pass {
                 Err(e) => return Err(e.into()),
             };
             let server_time = listing.server_time.unwrap_or(asked);
+            self.context.skew.set(ClockSkew::between(asked, server_time));
             // Of a list that was too long, only the oldest rows are known.
             let known = listing.known_to.unwrap_or(server_time);
             known_to = Some(known_to.map_or(known, |to| to.min(known)));
             report.has_more |= listing.known_to.is_some();
             if let Some(checkpoint) = checkpoint {
-                self.reconcile(listing, checkpoint, asked, server_time, &mut report)
+                self.reconcile(listing, checkpoint, server_time, &mut report)
                     .await?;
             }
         }
@@ -131,7 +132,6 @@ impl Pass {
         &self,
         listing: Listing,
         checkpoint: Checkpoint,
-        asked: UnixMillis,
         server_time: UnixMillis,
         report: &mut PassReport,
     ) -> Result<(), PassError> {
@@ -144,7 +144,7 @@ impl Pass {
             since: checkpoint.since(server_time),
             settled,
             now: server_time,
-            skew_ms: asked.0.saturating_sub(server_time.0),
+            skew_ms: self.context.skew.get().ahead_ms(),
             unreadable: self.unreadable.clone(),
         };
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
@@ -158,7 +158,7 @@ impl Pass {
             self.context.store.annotate(match &listing.rows[row] {
                 Row::Readable(anomaly) => Annotation {
                     shop_id: anomaly.shop_id.clone(),
-                    occurred_at: Some(listed[row].at),
+                    occurred_at: Some(self.context.skew.get().ours(listed[row].at)),
                     ..annotation(alert, &anomaly.id)
                 },
                 Row::Unreadable { place, .. } => annotation(alert, place),
