@@ -11,6 +11,7 @@ mod app;
 mod cameras;
 mod clock;
 mod deliveries;
+mod dial;
 mod guard;
 mod handle;
 mod live;
@@ -30,6 +31,7 @@ pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Hub, StartError};
 pub use cameras::SeenCameraReport;
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
+pub use dial::dial;
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
 };

@@ -15,11 +15,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     // For the words a route matches on; they are defined once.
     ("watchpost-config", &["watchpost-core", "watchpost-units"]),
     ("watchpost-core", &[]),
+    ("watchpost-dial", &[]),
     (
         "watchpost-hub",
         &[
             "watchpost-config",
             "watchpost-core",
+            "watchpost-dial",
             "watchpost-sinkhost-client",
             "watchpost-store",
             "watchpost-visionguard",
@@ -29,7 +31,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // A plugin that misbehaves for the tests; it stands on the SDK as any other.
     ("watchpost-panicking", &["watchpost-sink"]),
     ("watchpost-simulator", &[]),
-    ("watchpost-sink", &["watchpost-sink-abi", "watchpost-units"]),
+    (
+        "watchpost-sink",
+        &["watchpost-dial", "watchpost-sink-abi", "watchpost-units"],
+    ),
     ("watchpost-sink-abi", &[]),
     (
         "watchpost-sinkhost",

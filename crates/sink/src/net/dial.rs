@@ -1,9 +1,6 @@
-//! Connects to a name with several addresses as RFC 8305 ("Happy Eyeballs") has it: by both families in turn, each next
-//! address a quarter of a second after the one before, and the first that answers wins.
-//!
-//! An address that drops packets costs that quarter of a second and nothing else.
+//! Connects to a name with several addresses as RFC 8305 ("Happy Eyeballs") has it: one that drops packets costs a quarter
+//! of a second and nothing else. In which order they are tried, and when, is [`Race`]'s to say.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
@@ -12,11 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect as begin, socket_with, sockopt};
+use watchpost_dial::Race;
 
 use super::{Cause, Unreachable, Wait};
-
-/// Time after which the next address is tried beside those in flight: RFC 8305, section 8.
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of the name that answers.
 ///
@@ -33,62 +28,42 @@ pub fn connect(host: &str, port: u16, wait: &Wait) -> Result<TcpStream, Unreacha
         );
         Unreachable::new(Cause::Name, why)
     })?;
-    let addresses = interleaved(found);
+    let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {
         return Err(Unreachable::new(
             Cause::Name,
             format_args!("the name {host} has no address"),
         ));
     }
-    let stream = race(addresses, wait).map_err(|error| broken(&error))?;
+    let stream = connect_first(&addresses, wait).map_err(|error| broken(&error))?;
     // Requests and answers are small and wait for each other.
     stream.set_nodelay(true).map_err(|error| broken(&error))?;
     Ok(stream)
 }
 
-/// The families in turn, beginning with the one that the system puts first: RFC 8305, section 4.
-fn interleaved(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
-    let mut first: VecDeque<SocketAddr> = VecDeque::new();
-    let mut other = VecDeque::new();
-    for address in addresses {
-        match first.front() {
-            Some(front) if front.is_ipv4() != address.is_ipv4() => other.push_back(address),
-            _ => first.push_back(address),
-        }
-    }
-    let mut all = VecDeque::new();
-    while let Some(address) = first.pop_front().or_else(|| other.pop_front()) {
-        all.push_back(address);
-        all.extend(other.pop_front());
-    }
-    all
-}
-
 /// The first of these addresses that answers, or the last error.
-fn race(mut addresses: VecDeque<SocketAddr>, wait: &Wait) -> io::Result<TcpStream> {
+fn connect_first(addresses: &[SocketAddr], wait: &Wait) -> io::Result<TcpStream> {
+    let mut race = Race::new(addresses.iter().copied());
+    let began = Instant::now();
     let mut open: Vec<OwnedFd> = Vec::new();
     let mut last = io::Error::from(io::ErrorKind::NotConnected);
-    let mut next = Instant::now();
     loop {
-        let now = Instant::now();
-        if (now >= next || open.is_empty())
-            && let Some(address) = addresses.pop_front()
-        {
-            next = now + ATTEMPT_DELAY;
+        while let Some(address) = race.begin(began.elapsed()) {
             match attempt(address) {
                 Ok(socket) => open.push(socket),
                 Err(error) => {
                     last = error;
-                    next = now;
+                    race.failed();
                 }
             }
         }
-        if open.is_empty() && addresses.is_empty() {
+        let due = race.due();
+        if open.is_empty() && due.is_none() {
             return Err(last);
         }
         let mut step = wait.step()?;
-        if !addresses.is_empty() {
-            step = step.min(next.saturating_duration_since(Instant::now()));
+        if let Some(due) = due {
+            step = step.min(due.saturating_sub(began.elapsed()));
         }
         let Some(index) = ready(&open, step)? else {
             continue;
@@ -102,7 +77,7 @@ fn race(mut addresses: VecDeque<SocketAddr>, wait: &Wait) -> io::Result<TcpStrea
             }
             Err(error) => {
                 last = error.into();
-                next = Instant::now();
+                race.failed();
             }
         }
     }
@@ -175,9 +150,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         // Alone it would not be reached before the wait ends.
-        let stream = race(VecDeque::from([silent, good]), &Wait::of(PATIENCE)).unwrap();
+        let stream = connect_first(&[silent, good], &Wait::of(PATIENCE)).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
-        let error = race(VecDeque::from([silent]), &Wait::of(Duration::from_millis(50))).unwrap_err();
+        let error = connect_first(&[silent], &Wait::of(Duration::from_millis(50))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -186,19 +161,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let stream = race(VecDeque::from([free, free, good]), &Wait::of(PATIENCE)).unwrap();
+        let stream = connect_first(&[free, free, good], &Wait::of(PATIENCE)).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
-        let error = race(VecDeque::from([free, free]), &Wait::of(PATIENCE)).unwrap_err();
+        let error = connect_first(&[free, free], &Wait::of(PATIENCE)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
-
-    #[test]
-    fn families_take_turns() {
-        let of =
-            |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
-        let given = of(&["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1", "127.0.0.2:1"]);
-        let wanted = of(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1", "[::3]:1"]);
-        assert_eq!(Vec::from(interleaved(given.into_iter())), wanted);
     }
 
     #[test]

@@ -5,12 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use actix_codec::Framed;
-use actix_rt::net::TcpStream;
-use actix_service::{Service, fn_service};
-use actix_tls::connect::{ConnectInfo, Connection};
 use awc::error::{ConnectError, SendRequestError, WsClientError};
+use awc::http::StatusCode;
 use awc::http::header::{HeaderName, HeaderValue};
-use awc::http::{StatusCode, Uri};
 use awc::{BoxedSocket, Client, Connector, ws};
 use tokio::time::timeout;
 use watchpost_config::{ConnectionSettings, HeaderSettings};
@@ -19,6 +16,7 @@ use watchpost_visionguard::Backend;
 
 use super::context::bytes;
 use super::tls::Trust;
+use crate::dial::connector;
 
 /// An open WebSocket to the backend.
 pub(crate) type WebSocket = Framed<BoxedSocket, ws::Codec>;
@@ -62,7 +60,7 @@ impl Transport {
     /// A client with the certificates and headers as they are now.
     pub(super) async fn client(&self) -> Result<Client, ConnectFailure> {
         let connector = Connector::new()
-            .connector(without_delay())
+            .connector(connector())
             .timeout(self.timeout)
             .handshake_timeout(self.timeout);
         let connector = if self.backend.is_secure() {
@@ -94,7 +92,10 @@ impl Transport {
 
 /// Calls an address that only wants to be called. No error shows it.
 pub(crate) async fn ping(url: &Secret, within: Duration) -> Result<(), ConnectFailure> {
-    let connector = Connector::new().timeout(within).handshake_timeout(within);
+    let connector = Connector::new()
+        .connector(connector())
+        .timeout(within)
+        .handshake_timeout(within);
     let connector = if url.expose().starts_with("https:") {
         connector.rustls_0_23(Trust::new(None).config().await?)
     } else {
@@ -110,29 +111,6 @@ pub(crate) async fn ping(url: &Secret, within: Duration) -> Result<(), ConnectFa
         FailureKind::Http(status.as_u16()),
         "the other side did not take the call",
     ))
-}
-
-/// Connects by TCP and sends small messages at once: an acknowledgement must not wait for the answer to the
-/// one before it (Nagle's algorithm), which a busy server delays.
-fn without_delay() -> impl Service<
-    ConnectInfo<Uri>,
-    Response = Connection<Uri, TcpStream>,
-    Error = actix_tls::connect::ConnectError,
-    Future: 'static,
-> + Clone
-+ 'static {
-    let tcp = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
-    fn_service(move |request: ConnectInfo<Uri>| {
-        let connecting = tcp.call(request);
-        async move {
-            let connection = connecting.await?;
-            connection
-                .io_ref()
-                .set_nodelay(true)
-                .map_err(actix_tls::connect::ConnectError::Io)?;
-            Ok(connection)
-        }
-    })
 }
 
 pub(super) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {

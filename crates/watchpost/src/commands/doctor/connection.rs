@@ -1,14 +1,14 @@
 //! From this machine to the backend and back: address, name, TCP, TLS, login, socket, list.
 
+use std::collections::BTreeSet;
 use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
-use actix_rt::net::TcpStream;
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, Feed, Secret, UnixMillis};
 use watchpost_hub::visionguard::{Api, Slot, diagnose};
-use watchpost_hub::{AlertEntry, AlertPage, AlertQuery, ConnectionReport, ConnectionState, HubStatus};
+use watchpost_hub::{AlertEntry, AlertPage, AlertQuery, ConnectionReport, ConnectionState, HubStatus, dial};
 use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::{Backend, Claims};
 
@@ -134,12 +134,14 @@ async fn reachable(report: &mut Report, backend: &Backend, patience: Duration) -
             return false;
         }
     };
-    let Some(first) = addresses.first() else {
+    if addresses.is_empty() {
         report.fail("name", format!("{host} has no address"), FailureKind::Dns.hint());
         return false;
-    };
-    report.pass("name", format!("{host} is {}", first.ip()));
-    let (text, hint) = match timeout(patience, TcpStream::connect(addresses.as_slice())).await {
+    }
+    let listed: BTreeSet<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let listed: Vec<String> = listed.into_iter().collect();
+    report.pass("name", format!("{host} is {}", listed.join(" and ")));
+    let (text, hint) = match timeout(patience, dial(addresses)).await {
         Ok(Ok(_)) => {
             report.pass("TCP", format!("port {port} is open"));
             return true;
