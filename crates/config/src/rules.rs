@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::{
-    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, SecretSource, Settings, SinkSettings,
-    StoreSettings, TimeSpan, address, camera_book,
+    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, Ports, SecretSource, Settings,
+    SinkSettings, StoreSettings, TimeSpan, address, camera_book,
 };
 
 /// A rule that is broken.
@@ -47,6 +47,12 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
     cameras(&settings.camera, &mut rules);
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
+        own_port(
+            &format!("/sink/{i}/sandbox"),
+            sink,
+            settings.own_port(),
+            &mut rules,
+        );
     }
     rules.0
 }
@@ -97,6 +103,26 @@ fn data_dir(dir: &Path, rules: &mut Rules) {
         },
         || "expected a folder on a disk, such as \"/var/lib/watchpost\"".to_owned(),
     );
+}
+
+/// No sink is granted the port that the hub serves.
+fn own_port(at: &str, sink: &SinkSettings, own: Option<u16>, rules: &mut Rules) {
+    let Some(own) = own else { return };
+    for (key, ports) in [
+        ("connect", &sink.sandbox.connect),
+        ("listen", &sink.sandbox.listen),
+    ] {
+        let Ports::Only(ports) = ports else { continue };
+        rules.require(
+            !ports.contains(&own),
+            &format!("{at}/{key}"),
+            || format!("names {own}, the hub's own port, which no sink may use"),
+            || {
+                "take it out; if it is meant for another machine, give `listen` in [web] another port"
+                    .to_owned()
+            },
+        );
+    }
 }
 
 /// Each camera has a condition, and one of its own.

@@ -172,6 +172,7 @@ fn sinks(
             plugin_dirs: Arc::clone(&plugin_dirs),
             host_binary: Arc::clone(&host_binary),
             state_dir: Arc::new(state_dir(settings, sink)),
+            own_port: settings.own_port(),
         };
         Some(SinkParts {
             settings: with_sandbox,

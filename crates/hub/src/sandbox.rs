@@ -11,11 +11,13 @@ use watchpost_sinkhost_client::sandbox;
 
 pub use needs::{Access, Need, needs};
 
-/// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down.
+/// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down. The hub's own
+/// port is in no grant.
 pub(crate) fn grants(
     settings: &SandboxSettings,
     plugin: &Path,
     state_dir: &Path,
+    own_port: Option<u16>,
 ) -> Result<sandbox::Grants, String> {
     let SandboxSettings {
         read,
@@ -36,6 +38,7 @@ pub(crate) fn grants(
     Ok(sandbox::Grants {
         connect_tcp: ports(connect),
         bind_tcp: ports(listen),
+        closed_tcp: own_port.into_iter().collect(),
         unix_sockets: *unix_sockets,
         exec: *exec,
         acknowledge: *acknowledge,
@@ -63,7 +66,7 @@ mod tests {
     fn without_settings_a_sink_gets_the_default_grants() {
         let (plugin, state) = (Path::new("/p.so"), Path::new("/state"));
         assert_eq!(
-            grants(&SandboxSettings::default(), plugin, state).unwrap(),
+            grants(&SandboxSettings::default(), plugin, state, None).unwrap(),
             sandbox::Grants::for_sink(plugin, state)
         );
     }
@@ -75,9 +78,10 @@ mod tests {
             connect: Ports::ANY,
             ..SandboxSettings::default()
         };
-        let granted = grants(&settings, Path::new("/p.so"), Path::new("/state")).unwrap();
+        let granted = grants(&settings, Path::new("/p.so"), Path::new("/state"), Some(8787)).unwrap();
         assert_eq!(granted.write, [Path::new("/state"), Path::new("/srv")]);
         assert_eq!(granted.connect_tcp, sandbox::Ports::Any);
         assert!(granted.bind_tcp.is_none());
+        assert_eq!(granted.closed_tcp, [8787]);
     }
 }

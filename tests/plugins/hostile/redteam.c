@@ -5,7 +5,7 @@
  *
  * The hub must: hold every deed, bring the alerts to the other sinks, and stop when it is asked to.
  *
- * {"victim": "/a", "config": "/b", "data": "/c", "bystander": "2", "port": "3", "local": "name",
+ * {"victim": "/a", "config": "/b", "data": "/c", "bystander": "2", "port": "3", "hub_port": "4", "local": "name",
  *  "way": "", "spared": " deed another "}
  */
 #include "redteam_files.h"
@@ -27,6 +27,7 @@ static int32_t create(const wp_host *host, wp_str config, const wp_call *call, v
     if (outcome != WP_OK) return outcome;
     snprintf(state_dir, sizeof state_dir, "%.*s", (int)host->state_dir.len, host->state_dir.ptr);
     bystander = number_of("bystander"), tcp_port = number_of("port");
+    hub_port = number_of("hub_port");
     hub = getppid();
     hostile_text("spared", spared, sizeof spared);
     hostile_text("way", way_name, sizeof way_name);

@@ -23,6 +23,7 @@ static char data_dir[1024];   /* The hub's. */
 static long hub;              /* Process of the hub. */
 static long bystander;        /* Another process of the same user. */
 static long tcp_port;         /* Of a listener of this machine that nothing grants. */
+static long hub_port;         /* That the hub serves. */
 static char local_name[128];  /* Of an abstract socket of another process. */
 static char state_dir[1024];  /* The sink's own. */
 

@@ -20,8 +20,8 @@ static int socket_of(int family, int type, int protocol) {
     return opened(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
-static int connect_with(int protocol, int option) {
-    struct sockaddr_in address = address_of(tcp_port);
+static int connect_with(long port, int protocol, int option) {
+    struct sockaddr_in address = address_of(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
     if (fd < 0) return errno;
     if (option != 0) setsockopt(fd, IPPROTO_TCP, option, &(int){1}, sizeof(int));
@@ -29,10 +29,12 @@ static int connect_with(int protocol, int option) {
     close(fd);
     return answer;
 }
-static int connect_port(void) { return connect_with(0, 0); }
-static int connect_fast(void) { return connect_with(0, 30 /* TCP_FASTOPEN_CONNECT */); }
-static int connect_multipath(void) { return connect_with(262 /* MPTCP */, 0); }
-static int connect_streams(void) { return connect_with(132 /* SCTP */, 0); }
+static int connect_port(void) { return connect_with(tcp_port, 0, 0); }
+static int connect_fast(void) { return connect_with(tcp_port, 0, 30 /* TCP_FASTOPEN_CONNECT */); }
+static int connect_multipath(void) { return connect_with(tcp_port, 262 /* MPTCP */, 0); }
+static int connect_streams(void) { return connect_with(tcp_port, 132 /* SCTP */, 0); }
+static int connect_hub(void) { return connect_with(hub_port, 0, 0); }
+static int connect_hub_fast(void) { return connect_with(hub_port, 0, 30); }
 static int connect_over_six(void) {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)tcp_port)};
     inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr);
@@ -78,6 +80,7 @@ static int bind_tcp(long port) {
 }
 static int bind_some_port(void) { return bind_tcp(0); }
 static int bind_other_port(void) { return bind_tcp(tcp_port); }
+static int bind_port_of_hub(void) { return bind_tcp(hub_port); }
 static int raw_socket(void) { return socket_of(AF_INET, SOCK_RAW, IPPROTO_ICMP); }
 static int ping_socket(void) { return socket_of(AF_INET, SOCK_DGRAM, IPPROTO_ICMP); }
 static int lite_socket(void) { return socket_of(AF_INET, SOCK_DGRAM, 136 /* UDP-Lite */); }
@@ -139,8 +142,9 @@ static int command_hub(void) {
 }
 
 static const struct deed network_deeds[] = {
-    D(connect_port), D(connect_fast), D(connect_multipath), D(connect_streams), D(connect_over_six), D(send_fast),
-    D(send_message_fast), D(listen_anywhere), D(bind_some_port), D(bind_other_port), D(raw_socket), D(ping_socket),
+    D(connect_port), D(connect_fast), D(connect_multipath), D(connect_streams), D(connect_over_six), D(connect_hub),
+    D(connect_hub_fast), D(send_fast), D(send_message_fast), D(listen_anywhere), D(bind_some_port), D(bind_other_port),
+    D(bind_port_of_hub), D(raw_socket), D(ping_socket),
     D(lite_socket), D(smc_socket), D(packet_socket), D(audit_socket), D(sockets_of_others), D(firewall_socket),
     D(device_socket), D(crypto_socket), D(virtual_socket), D(bluetooth_socket), D(key_socket), D(can_socket),
     D(xdp_socket), D(cluster_socket), D(reliable_socket), D(odd_sockets), D(odd_pairs), D(connect_abstract),

@@ -27,6 +27,7 @@ pub(crate) struct Aims {
     bystander: Child,
     listener: TcpListener,
     other: TcpListener,
+    hub_port: u16,
     local: UnixListener,
     name: String,
     before: OnceLock<State>,
@@ -55,6 +56,8 @@ impl Aims {
         let name = format!("watchpost-redteam-{}", bystander.id());
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let other = TcpListener::bind("127.0.0.1:0")?;
+        // Free, and of the ports that the kernel hands out it was the last one: the hub is to get it.
+        let hub_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let local = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
         listener.set_nonblocking(true)?;
         local.set_nonblocking(true)?;
@@ -63,6 +66,7 @@ impl Aims {
             bystander,
             listener,
             other,
+            hub_port,
             local,
             name,
             before: OnceLock::new(),
@@ -72,6 +76,11 @@ impl Aims {
     /// A port that sinks are granted.
     pub(crate) fn other_port(&self) -> u16 {
         self.other.local_addr().map_or(0, |address| address.port())
+    }
+
+    /// The port that the hub is to serve.
+    pub(crate) fn hub_port(&self) -> u16 {
+        self.hub_port
     }
 
     /// The configuration of a sink of the red team.
@@ -88,6 +97,7 @@ impl Aims {
             .local_addr()
             .map_or(0, |address| address.port())
             .to_string();
+        let hub_port = self.hub_port.to_string();
         let spared = format!(" {} ", spared.join(" "));
         toml! {
             victim = victim
@@ -95,6 +105,7 @@ impl Aims {
             data = data
             bystander = bystander
             port = port
+            hub_port = hub_port
             local = local
             way = way
             spared = spared

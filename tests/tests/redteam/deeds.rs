@@ -27,6 +27,7 @@ const OPENED: &[(&str, &[&str])] = &[
     ),
     ("connect", &[]),
     ("listen", &["listen_anywhere"]),
+    ("any", &["listen_anywhere", "bind_some_port"]),
     ("unix_sockets", &[]),
     // It owns nothing but what the sink has made.
     ("user", &["chmod_open_file", "touch_open_file", "fsetxattr_own"]),
@@ -51,9 +52,23 @@ const ATTRIBUTES: &[&str] = &[
     "removexattr_victim",
 ];
 
+/// Deeds that are granted with any port, on what is put up to see that nobody reaches it.
+const PORTS: &[&str] = &[
+    "connect_port",
+    "connect_fast",
+    "connect_over_six",
+    "bind_other_port",
+];
+
 /// What a sink with these grants is not to try.
 pub(crate) fn spared(grants: &[&str]) -> &'static [&'static str] {
-    if grants.contains(&"exec") { ATTRIBUTES } else { &[] }
+    if grants.contains(&"exec") {
+        ATTRIBUTES
+    } else if grants.contains(&"any") {
+        PORTS
+    } else {
+        &[]
+    }
 }
 
 /// Every deed was tried, but for those spared, and none was done that is not granted.

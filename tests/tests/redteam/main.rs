@@ -112,9 +112,15 @@ fn run(user: As, beside: Beside) -> Result<u64> {
     let mut hub = setup.start()?;
     aims.remember(&hub)?;
     backend.order(&json!({"do": "alerts", "on": true}))?;
-    hub.until("all alerts in the archive", PATIENCE * 3, |status| {
-        let archive = &status["sinks"][0]["deliveries"];
-        archive["pending"] == 0 && archive["delivered"].as_u64() >= Some(ALERTS)
+    let setup_dir = hub.setup().dir().to_owned();
+    // It gets internal events too, which have no picture.
+    eventually("all alerts in the archive", PATIENCE * 3, || {
+        let files = pictures_in(&setup_dir.join("archive")).map_err(|error| error.to_string())?;
+        if files == ALERTS {
+            Ok(())
+        } else {
+            Err(format!("{files} pictures of {ALERTS}"))
+        }
     })?;
     if beside == Beside::RedTeam {
         for sink in &sinks {
@@ -141,12 +147,19 @@ fn with_sinks(setup: HubSetup, aims: &Aims, user: As, beside: Beside) -> Result<
     fs::create_dir(&archive)?;
     let dir = text(&archive);
     let dir = dir.as_str();
+    let web = format!("127.0.0.1:{}", aims.hub_port());
     let mut setup = setup
         .sink_within("archive", "archive", toml! { write = [dir] }, toml! { dir = dir })
         .with(toml! {
             [hub]
             shutdown_grace = "5s"
             log = "debug"
+            [web]
+            listen = web
+            [[connection]]
+            name = "yard"
+            kind = "inbound"
+            token = "0123456789abcdef"
         });
     let plugin = copy_plugin(
         &setup,
@@ -164,6 +177,11 @@ fn with_sinks(setup: HubSetup, aims: &Aims, user: As, beside: Beside) -> Result<
             "listener",
             vec!["connect", "listen"],
             format!("connect = [{listen}]\nlisten = [{listen}]"),
+        ),
+        (
+            "anywhere",
+            vec!["any"],
+            "connect = \"any\"\nlisten = \"any\"".to_owned(),
         ),
         ("local", vec!["unix_sockets"], "unix_sockets = true".to_owned()),
         ("programs", vec!["exec"], "exec = true".to_owned()),
@@ -248,7 +266,8 @@ fn check_ways(hub: &Hub) -> Result<()> {
         ("close_all", &["deadline", "closed the socket"]),
         ("talk_nonsense", &["violated the protocol"]),
         ("talk_at_length", &["violated the protocol"]),
-        ("send_files_to_host", &["violated the protocol"]),
+        // The kernel may have refused all: what others of this user have on its way counts.
+        ("send_files_to_host", &["violated the protocol", "deadline"]),
         ("call_in_32_bits", &["SIGSYS", "SIGABRT"]),
     ];
     for (name, words) in said {
@@ -266,30 +285,25 @@ fn check_ways(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// The archive has every alert, once, and nobody has taken one off the list.
+/// The archive has lost nothing, and nobody has taken one off the list.
 fn check_archive(hub: &Hub) -> Result<()> {
     let status = hub.status()?;
     let archive = sink_of(&status, "archive");
     let lost = ["dead", "expired", "dropped"].map(|state| &archive["deliveries"][state]);
     assert!(lost.iter().all(|count| **count == json!(0)), "{archive:#}");
     assert_eq!(archive["crashes"], json!(0), "{archive:#}");
-    let files = files_of(&hub.setup().dir().join("archive"), "jpg")?;
-    ensure!(
-        files as u64 == ALERTS,
-        "{files} pictures in the archive, not {ALERTS}"
-    );
     let shown = hub.alerts()?;
     ensure!(!shown.is_empty(), "somebody has cleared the list");
     Ok(())
 }
 
-fn files_of(dir: &Path, extension: &str) -> Result<usize> {
+fn pictures_in(dir: &Path) -> Result<u64> {
     let mut count = 0;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
-            count += files_of(&path, extension)?;
-        } else if path.extension().is_some_and(|found| found == extension) {
+            count += pictures_in(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "jpg") {
             count += 1;
         }
     }

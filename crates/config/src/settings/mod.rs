@@ -126,6 +126,17 @@ pub struct StoreSettings {
     pub group_commit: usize,
 }
 
+impl Settings {
+    /// The TCP port that the hub serves, if it serves one that is known: 0 is any that is free. Sinks never reach it.
+    #[must_use]
+    pub fn own_port(&self) -> Option<u16> {
+        let mut connections = self.connection.iter();
+        let serves = connections.any(|connection| connection.kind == ConnectionKind::Inbound);
+        let port = self.web.listen.port();
+        (port != 0 && serves).then_some(port)
+    }
+}
+
 impl HubSettings {
     /// The time zone of the site.
     pub fn time_zone(&self) -> TimeZone {

@@ -12,7 +12,7 @@ use crate::forms;
 #[serde(default, deny_unknown_fields)]
 pub struct WebSettings {
     /// Address and port to listen on, if there is a connection of `kind = "inbound"`. It is plain HTTP: from other
-    /// machines, reach it through a proxy with TLS.
+    /// machines, reach it through a proxy with TLS. Its port is closed to all sinks, whatever they are granted.
     #[schemars(with = "forms::Listen")]
     pub listen: SocketAddr,
 }

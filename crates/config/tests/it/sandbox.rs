@@ -108,6 +108,28 @@ fn wrong_grants_have_their_place() {
 }
 
 #[test]
+fn the_port_of_the_hub_is_no_grant() {
+    let sinks = "[[sink]]\nname = \"hook\"\nplugin = \"webhook\"\n[sink.sandbox]\nconnect = [443, 8787]\nlisten = \"any\"\n";
+    let yard = "[[connection]]\nname = \"yard\"\nkind = \"inbound\"\ntoken = \"0123456789abcdef\"\n";
+    expect![[r#"
+        watchpost.toml:9:11
+          × `connect` in [sink.sandbox] of `hook` names 8787, the hub's own port, which no sink may use
+            ╭─[watchpost.toml:9:11]
+          8 │ [sink.sandbox]
+          9 │ connect = [443, 8787]
+            ·           ─────┬─────
+            ·                ╰── here
+         10 │ listen = "any"
+            ╰────
+          help: take it out; if it is meant for another machine, give `listen` in [web] another port
+    "#]]
+    .assert_eq(&Site::new(&format!("{yard}{sinks}")).errors());
+    // Where nothing is served it is a port as any other.
+    let loaded = Site::new(&format!("{CONNECTION}{sinks}")).loaded();
+    assert_eq!(loaded.settings.own_port(), None);
+}
+
+#[test]
 fn too_little_memory_is_refused() {
     expect![[r#"
         watchpost.toml:10:10

@@ -28,6 +28,8 @@ pub(crate) struct PluginLauncher {
     pub(crate) host_binary: Arc<PathBuf>,
     /// Directory of the plugin's own, below the data directory.
     pub(crate) state_dir: Arc<PathBuf>,
+    /// The port that the hub serves, which no plugin may reach.
+    pub(crate) own_port: Option<u16>,
 }
 
 impl Launcher for PluginLauncher {
@@ -42,9 +44,10 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
         plugin_dirs,
         host_binary,
         state_dir,
+        own_port,
     } = parts;
     let plugin = find_plugin(&settings.plugin, &plugin_dirs).map_err(|e| e.to_string())?;
-    let grants = grants(&settings.sandbox, &plugin, &state_dir)?;
+    let grants = grants(&settings.sandbox, &plugin, &state_dir, own_port)?;
     if let Some(user) = &grants.user {
         let given = chown(state_dir.as_path(), Some(user.uid), Some(user.gid));
         given.map_err(|e| format!("cannot give {} to its user: {e}", state_dir.display()))?;

@@ -42,6 +42,8 @@ pub async fn probe_sink(
         plugin_dirs: Arc::new(plugin_dirs.to_vec()),
         host_binary: Arc::new(host_binary.to_owned()),
         state_dir: Arc::new(state_dir.to_owned()),
+        // The hub does not run.
+        own_port: None,
     };
     let Launched { child, mut events } = launcher.launch().await?;
     let mut found = Probe::CannotTell;

@@ -39,6 +39,9 @@ pub struct Grants {
     pub connect_tcp: Ports,
     /// TCP ports that may be listened on.
     pub bind_tcp: Ports,
+    /// TCP ports that may neither be connected to nor listened on, whatever is granted: the hub's own. No kernel tells one
+    /// machine from another, so they are closed on all.
+    pub closed_tcp: Vec<u16>,
     /// Whether local (Unix domain) sockets may be used, such as those of D-Bus, syslog or a container engine. What
     /// answers there may be privileged, and no kernel before 7.1 can tell one path from another.
     pub unix_sockets: bool,
@@ -110,6 +113,7 @@ impl Default for Grants {
             write: Vec::new(),
             connect_tcp: Ports::default(),
             bind_tcp: Ports::default(),
+            closed_tcp: Vec::new(),
             unix_sockets: false,
             exec: false,
             acknowledge: false,
@@ -123,6 +127,17 @@ impl Default for Grants {
 }
 
 impl Ports {
+    /// The ports without those in `closed`; `None` when there is nothing to limit.
+    #[must_use]
+    pub fn without(&self, closed: &[u16]) -> Option<Vec<u16>> {
+        let open = |port: &u16| !closed.contains(port);
+        match self {
+            Self::Only(ports) => Some(ports.iter().copied().filter(open).collect()),
+            Self::Any if closed.is_empty() => None,
+            Self::Any => Some((0..=u16::MAX).filter(open).collect()),
+        }
+    }
+
     /// Whether no port is granted.
     #[must_use]
     pub fn is_none(&self) -> bool {

@@ -9,7 +9,7 @@ use landlock::{
 };
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
-use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, LIBRARIES, PROGRAMS, Part, Ports};
+use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, LIBRARIES, PROGRAMS, Part};
 
 use super::SandboxError;
 
@@ -63,7 +63,7 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
         .handle_access(AccessFs::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?;
     for (ports, access) in tcp(grants) {
-        if let Ports::Only(_) = ports {
+        if ports.is_some() {
             rules = rules.handle_access(access)?;
         }
     }
@@ -83,13 +83,8 @@ pub(super) fn restrict(grants: &Grants) -> Result<ABI, SandboxError> {
         rules = allow(rules, path, &grants.write, "write", read | writing())?;
     }
     for (ports, access) in tcp(grants) {
-        if let Ports::Only(ports) = ports {
-            rules = rules.add_rules(
-                ports
-                    .iter()
-                    .map(|port| Ok::<_, landlock::RulesetError>(NetPort::new(*port, access))),
-            )?;
-        }
+        let rule = |port| Ok::<_, landlock::RulesetError>(NetPort::new(port, access));
+        rules = rules.add_rules(ports.into_iter().flatten().map(rule))?;
     }
     Ok(match rules.restrict_self()?.landlock {
         LandlockStatus::Available { effective_abi, .. } => effective_abi,
@@ -112,10 +107,8 @@ pub(super) fn account(kernel: ABI, grants: &Grants, filtered: bool, enforced: &m
     note(Part::Files, ABI::V1, "5.13");
     note(Part::Truncation, ABI::V3, "6.2");
     note(Part::DeviceControl, ABI::V5, "6.10");
-    // Without any grant the filter allows no socket; with `Any` in both there is nothing to limit.
-    let limited = tcp(grants)
-        .iter()
-        .any(|(ports, _)| matches!(ports, Ports::Only(_)));
+    // Without any grant the filter allows no socket; with `Any` in both and none closed there is nothing to limit.
+    let limited = tcp(grants).iter().any(|(ports, _)| ports.is_some());
     if limited && (grants.network() || !filtered) {
         note(Part::TcpPorts, ABI::V4, "6.7");
     }
@@ -139,11 +132,13 @@ fn needs(kernel: ABI, linux: &str) -> String {
     }
 }
 
-fn tcp(grants: &Grants) -> [(&Ports, AccessNet); 2] {
+/// The ports that can be used in each way, `None` for all.
+fn tcp(grants: &Grants) -> [(Option<Vec<u16>>, AccessNet); 2] {
     [
         (&grants.connect_tcp, AccessNet::ConnectTcp),
         (&grants.bind_tcp, AccessNet::BindTcp),
     ]
+    .map(|(ports, access)| (ports.without(&grants.closed_tcp), access))
 }
 
 fn execute(grants: &Grants) -> BitFlags<AccessFs> {
@@ -241,6 +236,7 @@ fn add(
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use watchpost_sinkhost_protocol::sandbox::Ports;
 
     use super::*;
 
@@ -333,5 +329,17 @@ mod tests {
             ..Grants::default()
         };
         check(ABI::V3, &any, true, &expect!["DeviceControl needs Linux 6.10"]);
+        let any_but_one = Grants {
+            closed_tcp: vec![8787],
+            ..any
+        };
+        check(
+            ABI::V3,
+            &any_but_one,
+            true,
+            &expect![[r#"
+            DeviceControl needs Linux 6.10
+            TcpPorts needs Linux 6.7"#]],
+        );
     }
 }

@@ -21,6 +21,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("network::any_port_is_any_port", any_port_is_any_port),
         trial(
+            "network::a_closed_port_is_in_no_grant",
+            a_closed_port_is_in_no_grant,
+        ),
+        trial(
             "network::listening_is_a_grant_of_its_own",
             listening_is_a_grant_of_its_own,
         ),
@@ -63,6 +67,21 @@ fn a_granted_port_can_be_reached_and_no_other() {
     // For names. The price is said in the documentation.
     assert_eq!(deed(&grants, "udp"), "ok");
     assert_eq!(deed(&grants, "packet-socket"), "EPERM");
+}
+
+fn a_closed_port_is_in_no_grant() {
+    let ((_one, open), (_two, closed)) = (listener(), listener());
+    for granted in [Ports::Any, ports(&[open, closed])] {
+        let grants = Grants {
+            connect_tcp: granted.clone(),
+            bind_tcp: granted,
+            closed_tcp: vec![closed],
+            ..Grants::default()
+        };
+        assert_eq!(deed(&grants, &format!("connect {open}")), "ok");
+        assert_eq!(deed(&grants, &format!("connect {closed}")), "EACCES");
+        assert_eq!(deed(&grants, &format!("listen {closed}")), "EACCES");
+    }
 }
 
 fn any_port_is_any_port() {

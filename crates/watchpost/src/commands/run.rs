@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_rt::System;
 use anyhow::Context as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use watchpost_hub::Hub;
@@ -38,7 +39,17 @@ impl Program for Service {
     }
 }
 
+/// Open files as many as the machine lets it have. Each picture on its way to a sink is one; and the kernel passes none on
+/// while more are on their way than this limit, all of this user's counted, what a plugin never takes in among them.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // It goes on with what it has.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 async fn serve(loaded: watchpost_config::Loaded, log: Log) -> anyhow::Result<()> {
+    raise_open_files();
     // Before anything else, so that no signal finds us half started.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
