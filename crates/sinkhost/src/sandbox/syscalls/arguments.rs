@@ -44,7 +44,7 @@ const FCNTL: &[i32] = &[
     libc::F_DUPFD_CLOEXEC,
     libc::F_GET_SEALS,
 ];
-/// `prctl` on the calling thread alone; not what has it end with its parent.
+/// `prctl` on the calling thread alone; not what keeps it from ending with its parent.
 const PRCTL: &[i32] = &[
     libc::PR_GET_PDEATHSIG,
     libc::PR_GET_DUMPABLE,
@@ -114,7 +114,7 @@ const MARK: u64 = libc::RLIMIT_MSGQUEUE as u64;
 pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, BackendError> {
     let mut rules = Rules::new();
     rules.insert("fcntl", any_of(1, FCNTL.iter().map(|n| number(*n)))?);
-    rules.insert("prctl", any_of(0, PRCTL.iter().map(|n| number(*n)))?);
+    rules.insert("prctl", prctl()?);
     rules.insert("ioctl", ioctl(grants, here)?);
     rules.insert("personality", vec![rule([equal(0, PERSONALITY_ASK)])?]);
     rules.insert("socketpair", vec![rule([equal(0, number(libc::AF_UNIX))])?]);
@@ -145,6 +145,17 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
             rules.insert(call, vec![rule([equal(0, here.pid)])?]);
         }
     }
+    Ok(rules)
+}
+
+/// A program that a sink starts may be made to end with it, and nothing may be made to outlive its parent.
+fn prctl() -> Result<Vec<SeccompRule>, BackendError> {
+    let mut rules = any_of(0, PRCTL.iter().map(|n| number(*n)))?;
+    let ends_with_parent = [
+        equal(0, number(libc::PR_SET_PDEATHSIG)),
+        equal(1, number(libc::SIGKILL)),
+    ];
+    rules.push(rule(ends_with_parent)?);
     Ok(rules)
 }
 

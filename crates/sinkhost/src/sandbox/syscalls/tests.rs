@@ -369,6 +369,15 @@ fn commands_of_fcntl_prctl_and_ioctl_are_listed() {
         ] {
             check(&grants, "prctl", &[option as u64], answer);
         }
+        // A program may be made to end with whoever started it, and nobody may be made to outlive the hub.
+        for (signal, answer) in [
+            (libc::SIGKILL, Done),
+            (0, NotPermitted),
+            (libc::SIGUSR1, NotPermitted),
+        ] {
+            let arguments = [libc::PR_SET_PDEATHSIG as u64, signal as u64];
+            check(&grants, "prctl", &arguments, answer);
+        }
         for (request, answer) in [
             (0x5413, Done),                            // TIOCGWINSZ
             (0x5412, NotPermitted),                    // TIOCSTI
