@@ -1,5 +1,5 @@
 //! What did not come over the socket is fetched from the backend's list, once, with its picture and its true time; what
-//! did come is distinguished from it. And what is dismissed here is acknowledged in the backend.
+//! did come is distinguished from it. And what is acknowledged here is acknowledged in the backend.
 
 use std::collections::BTreeMap;
 
@@ -236,7 +236,7 @@ fn notices_are_taken_only_where_they_are_wanted() -> Result<()> {
 }
 
 #[test]
-fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result<()> {
+fn what_is_acknowledged_here_is_acknowledged_there_also_after_a_restart() -> Result<()> {
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let mut hub = setup(&backend, &["write_back"])?.start()?;
     hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
@@ -254,9 +254,9 @@ fn what_is_dismissed_here_is_acknowledged_there_also_after_a_restart() -> Result
         Ok(())
     })?;
     let all = alerts(&hub)?;
-    // The backend answers nothing while the first is dismissed, and the hub dies before it could tell.
+    // The backend answers nothing while the first is acknowledged, and the hub dies before it could tell.
     backend.order(&json!({"do": "hang"}))?;
-    hub.ask("alerts", &["dismiss", &all[0]["id"].to_string()])?;
+    hub.ask("alerts", &["acknowledge", &all[0]["id"].to_string()])?;
     hub.kill()?;
     backend.order(&json!({"do": "unhang"}))?;
     hub.restart()?;

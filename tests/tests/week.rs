@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use watchpost_core::{Alert, AlertId, AlertKind, Camera, PlannedDelivery, UnixMillis};
+use watchpost_core::{Alert, AlertId, AlertKind, Camera, Router, Target, UnixMillis};
 use watchpost_store::{Arrival, Batch, Store, StoreOptions};
 use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, hostile_plugin, toml};
 
@@ -115,15 +115,23 @@ fn fill(data_dir: &Path) -> Result<()> {
     let ages: Vec<Duration> = spread(7 * DAY, MAX_AGE + HOUR, EXPIRED)
         .chain(spread(MAX_AGE - HOUR, HOUR, WAITING - EXPIRED))
         .collect();
+    let siren = Target {
+        name: "siren".into(),
+        max_age: Some(MAX_AGE),
+        cancel_on_acknowledge: false,
+        events: false,
+    };
+    let router = Router::new(vec![siren], Vec::new());
     for chunk in ages.chunks(BATCH) {
         let arrivals = chunk
             .iter()
             .map(|age| arrival(now - *age))
             .collect::<Result<_>>()?;
-        store.commit(&Batch {
+        let batch = Batch {
             arrivals,
             ..Batch::default()
-        })?;
+        };
+        store.commit(&batch, &|state, event| router.step(UnixMillis(0), state, event))?;
     }
     Ok(())
 }
@@ -137,15 +145,7 @@ fn arrival(received: Duration) -> Result<Arrival> {
         text: "Abnormal behaviour of person 1".into(),
         ..Alert::new(id, AlertKind::Anomaly, "shop", received_at)
     };
-    Ok(Arrival {
-        alert,
-        frame: None,
-        deliveries: vec![PlannedDelivery {
-            sink: "siren".into(),
-            expires_at: Some(received_at + MAX_AGE),
-            cancel_on_acknowledge: false,
-        }],
-    })
+    Ok(Arrival { alert, frame: None })
 }
 
 fn text(path: &Path) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use watchpost_core::{
-    Alert, AlertId, AlertKind, Camera, Confidence, DeliveryState, Details, Picture, PlannedDelivery,
+    Alert, AlertId, AlertKind, Camera, Confidence, DeliveryState, Details, Picture, Router, Target,
     UnixMillis, VisionGuard,
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Receipt, Store, StoreOptions};
@@ -28,6 +28,13 @@ const SINK: &str = "archive";
 pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
     let (mut store, _) = Store::open(StoreOptions::new(dir))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let target = Target {
+        name: SINK.into(),
+        max_age: None,
+        cancel_on_acknowledge: false,
+        events: false,
+    };
+    let router = Router::new(vec![target], Vec::new());
     for first in (0..rows).step_by(usize::try_from(BATCH)?) {
         let mut batch = Batch::default();
         for row in first..rows.min(first + BATCH) {
@@ -35,20 +42,11 @@ pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
             let received_at = UnixMillis(i64::try_from(now.saturating_sub(age).as_millis())?);
             let alert = alert(row, received_at);
             batch.updates.push(delivered(alert.id, received_at));
-            let deliveries = vec![PlannedDelivery {
-                sink: SINK.into(),
-                expires_at: None,
-                cancel_on_acknowledge: false,
-            }];
-            batch.arrivals.push(Arrival {
-                alert,
-                frame: None,
-                deliveries,
-            });
+            batch.arrivals.push(Arrival { alert, frame: None });
         }
-        let receipts = store.commit(&batch)?;
+        let committed = store.commit(&batch, &|state, event| router.step(UnixMillis(0), state, event))?;
         ensure!(
-            receipts.iter().all(|r| *r == Receipt::Stored),
+            committed.receipts.iter().all(|r| *r == Receipt::Stored),
             "the store took an alert for a duplicate"
         );
     }

@@ -28,7 +28,7 @@ mod outage;
 mod rate_limited;
 mod reconciliation;
 mod retry;
-mod route;
+mod routing;
 mod schedule;
 mod secret;
 mod sink;
@@ -63,7 +63,11 @@ pub use reconciliation::{
     Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, Unmatched,
 };
 pub use retry::{RetryPolicy, Verdict};
-pub use route::{Decision, Match, PlannedDelivery, Route, RouteReason, Router, Target};
+pub use routing::{
+    Actor, AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match,
+    MatchCondition, PlannedDelivery, Route, RouteReason, Router, RoutingEvent, RoutingState, Suppression,
+    Target,
+};
 pub use schedule::PassSchedule;
 pub use secret::Secret;
 pub use sink::{

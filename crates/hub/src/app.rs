@@ -145,11 +145,18 @@ fn backends(settings: &Settings) -> Result<Vec<(Arc<ConnectionSettings>, Backend
         .collect()
 }
 
-/// Names of the connections to whose backend dismissals are reported.
+/// Names of the connections to whose backend acknowledgements are reported.
 fn writing_back(settings: &Settings) -> Vec<String> {
     let connections = settings.connection.iter();
     let writing_back = connections.filter(|connection| connection.write_back);
     writing_back.map(|connection| connection.name.clone()).collect()
+}
+
+/// Names of the sinks whose deliveries an acknowledgement cancels.
+fn cancelling(settings: &Settings) -> Vec<String> {
+    let sinks = settings.sink.iter();
+    let cancelling = sinks.filter(|sink| sink.cancels_on_acknowledge());
+    cancelling.map(|sink| sink.name.clone()).collect()
 }
 
 /// What each sink is made of, in the order of the configuration.
@@ -321,6 +328,7 @@ fn store_options(settings: &Settings) -> StoreOptions {
         },
         segment_size: store.segment_size.0,
         write_back: writing_back(settings),
+        cancel_on_acknowledge: cancelling(settings),
     }
 }
 
@@ -344,6 +352,8 @@ fn router(settings: &Settings) -> Router {
             severity: route.matches.severity,
         },
         sinks: route.sinks.clone(),
+        delay: route.delay.map(Into::into),
+        stop: route.stop,
     };
     Router::new(
         settings.sink.iter().map(target).collect(),

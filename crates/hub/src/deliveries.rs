@@ -39,6 +39,8 @@ pub struct DeliveryRecord {
     pub state: DeliveryState,
     /// Attempts so far.
     pub attempts: u32,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
     /// When it is tried next; not given when that is at once, or never again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<UnixMillis>,
@@ -82,6 +84,7 @@ impl From<Delivery> for DeliveryRecord {
             sink: row.sink,
             state: row.state,
             attempts: row.attempts,
+            cancel_on_acknowledge: row.cancel_on_acknowledge,
             due_at: row.due_at,
             expires_at: row.expires_at,
             finished_at: row.finished_at,

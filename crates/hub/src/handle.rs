@@ -7,12 +7,13 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Reader, StoreError, StoredAlert};
+use watchpost_core::{Actor, Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
 use crate::cameras::{self, SeenCameraReport};
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
+use crate::explain::{self, Explanation};
 use crate::live::LiveEvent;
 use crate::source::inbound::InboundHandle;
 use crate::status::{HubStatus, StoreReport};
@@ -73,6 +74,12 @@ pub struct AlertEntry {
     /// The alert.
     #[serde(flatten)]
     pub alert: Alert,
+    /// When it was acknowledged, if it was. What is dismissed is acknowledged too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<UnixMillis>,
+    /// Who has acknowledged it; not given where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<Actor>,
     /// Whether it has been taken off the live list.
     pub dismissed: bool,
     /// What became of it at each sink.
@@ -139,6 +146,7 @@ impl HubHandle {
             connections: reports.connections,
             store: StoreReport {
                 alerts: counts.alerts,
+                unmatched: counts.unmatched,
                 picture_bytes: counts.frame_bytes,
                 error: self.0.store_state.error(),
                 held: self.0.store_state.held().map(Into::into),
@@ -208,7 +216,27 @@ impl HubHandle {
         .await
     }
 
-    /// Takes an alert off the live list, and stops at once what an acknowledgement cancels; whether there is such an
+    /// Acknowledges an alert, which stays on the live list, and stops at once what that cancels; whether there is such an
+    /// alert. It does not wait for a store that cannot be written.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn acknowledge(&self, id: AlertId) -> Result<Recording<bool>, AskError> {
+        Ok(match recording(self.0.store.acknowledge(id).await)? {
+            Recording::Done(changed) => Recording::Done(changed > 0),
+            Recording::Deferred => Recording::Deferred,
+        })
+    }
+
+    /// Why each sink got an alert or did not, and what became of it there; `None` when there is no such alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn explain(&self, id: AlertId) -> Result<Option<Explanation>, AskError> {
+        self.read(move |reader| explain::explain(reader, id)).await
+    }
+
+    /// Dismisses an alert, which takes it off the live list, and stops at once what an acknowledgement cancels; whether there is such an
     /// alert. It does not wait for a store that cannot be written.
     ///
     /// # Errors
@@ -220,7 +248,7 @@ impl HubHandle {
         })
     }
 
-    /// Takes all alerts off the live list, and stops at once what an acknowledgement cancels. It does not wait for a
+    /// Dismisses all alerts on the live list, and stops at once what an acknowledgement cancels. It does not wait for a
     /// store that cannot be written.
     ///
     /// # Errors
@@ -329,8 +357,14 @@ impl From<StoredAlert> for AlertEntry {
             attempts: row.attempts,
             error: row.error,
         };
+        let (acknowledged_at, acknowledged_by) = match stored.acknowledged {
+            Some(Acknowledgement { at, by }) => (Some(at), by),
+            None => (None, None),
+        };
         Self {
             alert: stored.alert,
+            acknowledged_at,
+            acknowledged_by,
             dismissed: stored.dismissed,
             deliveries: stored.deliveries.into_iter().map(delivery).collect(),
         }

@@ -12,6 +12,7 @@ mod cameras;
 mod clock;
 mod deliveries;
 mod dial;
+mod explain;
 mod guard;
 mod handle;
 mod live;
@@ -32,6 +33,7 @@ pub use app::{Hub, StartError};
 pub use cameras::SeenCameraReport;
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
+pub use explain::{Explanation, SinkExplanation};
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
 };

@@ -31,6 +31,10 @@ pub struct HubStatus {
 pub struct StoreReport {
     /// Alerts it holds.
     pub alerts: u64,
+    /// Alerts that no route took, although there were routes: they went to no sink. Those that have been removed since are
+    /// counted too; internal events are not.
+    #[serde(default)]
+    pub unmatched: u64,
     /// Size of the pictures it holds, in bytes.
     pub picture_bytes: u64,
     /// What keeps it from storing, if anything does.

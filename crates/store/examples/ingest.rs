@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use watchpost_core::{
-    Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Picture, PlannedDelivery, UnixMillis,
-    VisionGuard,
+    Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Effects, Picture, Router, RoutingEvent,
+    RoutingState, Target, UnixMillis, VisionGuard,
 };
 use watchpost_store::{Arrival, Batch, DeliveryUpdate, Retention, Store, StoreOptions};
 
@@ -75,7 +75,7 @@ fn growth(dir: &Path) -> Result<(), Failure> {
     let mut source = Source::new(10 << 10);
     source.bytes = 0;
     while source.next < MANY {
-        store.commit(&source.batch(1_000))?;
+        store.commit(&source.batch(1_000), &to_archive())?;
     }
     source.bytes = 10 << 10;
     let empty_dir = dir.join("empty");
@@ -157,22 +157,35 @@ fn measure(
     span: Duration,
     steady: bool,
 ) -> Result<f64, Failure> {
-    let (start, first) = (Instant::now(), source.next);
+    let (start, first, step) = (Instant::now(), source.next, to_archive());
     let mut updates = Vec::new();
     while start.elapsed() < span {
         let mut batch = source.batch(batch);
         batch.updates = std::mem::take(&mut updates);
-        store.commit(&batch)?;
+        store.commit(&batch, &step)?;
         updates = batch.arrivals.iter().map(delivered).collect();
         if steady {
             store.retain(UnixMillis(0))?;
         }
     }
-    store.commit(&Batch {
+    let batch = Batch {
         updates,
         ..Batch::default()
-    })?;
+    };
+    store.commit(&batch, &step)?;
     Ok((source.next - first) as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Sends every alert to the archive.
+fn to_archive() -> impl Fn(&RoutingState, RoutingEvent<'_>) -> Effects {
+    let target = Target {
+        name: "archive".to_owned(),
+        max_age: None,
+        cancel_on_acknowledge: false,
+        events: false,
+    };
+    let router = Router::new(vec![target], Vec::new());
+    move |state, event| router.step(UnixMillis(0), state, event)
 }
 
 fn delivered(arrival: &Arrival) -> DeliveryUpdate {
@@ -250,11 +263,6 @@ impl Source {
                 )
             },
             frame,
-            deliveries: vec![PlannedDelivery {
-                sink: "archive".into(),
-                expires_at: None,
-                cancel_on_acknowledge: false,
-            }],
         }
     }
 }

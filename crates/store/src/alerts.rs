@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use watchpost_core::{Alert, AlertId, UnixMillis};
+use watchpost_core::{Actor, Alert, AlertId, UnixMillis};
 
-use crate::codec::{id, key};
+use crate::codec::{id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
 use crate::records::{insert_record, stored_record};
@@ -65,7 +65,7 @@ fn stored_source(db: &Connection, (connection, source): (i64, &str)) -> rusqlite
         .optional()
 }
 
-fn is_stored(db: &Connection, id: AlertId) -> rusqlite::Result<bool> {
+pub(crate) fn is_stored(db: &Connection, id: AlertId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM alert WHERE id = ?1")?
         .exists([key(id)])
 }
@@ -100,12 +100,28 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// Takes an alert off the live list. Returns whether there is such an alert.
-pub(crate) fn dismiss(tx: &Transaction<'_>, alert: AlertId, now: UnixMillis) -> rusqlite::Result<bool> {
+/// Notes who has taken an alert. Returns whether nobody had before.
+pub(crate) fn acknowledge(
+    tx: &Transaction<'_>,
+    alert: AlertId,
+    by: &Actor,
+    now: UnixMillis,
+) -> rusqlite::Result<bool> {
     let rows = tx
-        .prepare_cached("UPDATE alert SET dismissed_at = coalesce(dismissed_at, ?2) WHERE id = ?1")?
-        .execute(params![key(alert), now.0])?;
+        .prepare_cached(
+            "UPDATE alert SET acknowledged_at = ?2, acknowledged_by = ?3
+             WHERE id = ?1 AND acknowledged_at IS NULL AND dismissed_at IS NULL
+               AND id > (SELECT cleared_through FROM live)",
+        )?
+        .execute(params![key(alert), now.0, to_json(by)])?;
     Ok(rows > 0)
+}
+
+/// Takes an alert off the live list, if there is such an alert.
+pub(crate) fn dismiss(tx: &Transaction<'_>, alert: AlertId, now: UnixMillis) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE alert SET dismissed_at = coalesce(dismissed_at, ?2) WHERE id = ?1")?
+        .execute(params![key(alert), now.0])
+        .map(drop)
 }
 
 /// Takes all alerts up to this one off the live list.
@@ -129,9 +145,10 @@ pub(crate) fn rewind_clear_watermark(
         return Ok(cleared_through);
     };
     tx.execute(
-        "UPDATE alert SET dismissed_at = (SELECT cleared_at FROM live)
-         WHERE id BETWEEN ?1 AND ?2 AND dismissed_at IS NULL",
-        [least, cleared_through],
+        "UPDATE alert SET dismissed_at = cleared_at, acknowledged_at = coalesce(acknowledged_at, cleared_at),
+           acknowledged_by = coalesce(acknowledged_by, ?3)
+         FROM live WHERE id BETWEEN ?1 AND ?2 AND dismissed_at IS NULL",
+        params![least, cleared_through, to_json(&Actor::Operator)],
     )?;
     tx.execute("UPDATE live SET cleared_through = ?1", [least - 1])?;
     Ok(least - 1)

@@ -1,8 +1,9 @@
 //! What one commit consists of. Plain data.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use watchpost_core::{Alert, AlertId, DeliveryState, PlannedDelivery, UnixMillis};
+use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
 
 /// Everything that goes into one transaction. It is kept as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,22 +20,20 @@ pub struct Batch {
     pub late_after: Option<Duration>,
     /// How far the backend's records are known, by connection; done after the arrivals.
     pub checkpoints: Vec<(String, UnixMillis)>,
-    /// What became of attempts to report dismissals to the backend.
+    /// What became of attempts to report acknowledgements to the backend.
     pub write_backs: Vec<WriteBackResult>,
     /// Names of sinks whose waiting retries shall all be due at once; done last. No more than
     /// 20,000 of a sink at a time, those that wait least first: the others keep their time.
     pub release: Vec<String>,
 }
 
-/// An alert with all that is stored together with it.
+/// An alert to be stored, and routed if it is new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// The alert. Its id is its key for ever.
     pub alert: Alert,
     /// The bytes of its picture.
     pub frame: Option<Vec<u8>>,
-    /// To whom it goes, at most once to each sink.
-    pub deliveries: Vec<PlannedDelivery>,
 }
 
 /// What the backend's own record says of an alert that came without it.
@@ -67,13 +66,22 @@ pub struct DeliveryUpdate {
     pub error: Option<String>,
 }
 
-/// What became of an attempt to report a dismissal to the backend.
+/// What became of an attempt to report an acknowledgement to the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteBackResult {
-    /// Which alert was dismissed.
+    /// Which alert was acknowledged.
     pub alert: AlertId,
     /// When it is tried again; `None` when there is nothing more to do.
     pub retry_at: Option<UnixMillis>,
+}
+
+/// What a commit has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// What became of the arrivals, in their order.
+    pub receipts: Vec<Receipt>,
+    /// Names of the sinks that new alerts go to.
+    pub sinks: BTreeSet<String>,
 }
 
 /// What became of an arrival.

@@ -1,6 +1,9 @@
 //! How values stand in the database: keys, states, times, documents.
 
 use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
 
 use crate::StoreError;
@@ -66,6 +69,29 @@ pub(crate) fn document(alert: &Alert) -> Result<String, StoreError> {
         alert: alert.id.0,
         source,
     })
+}
+
+/// The JSON of a small value of our own: a reason, a state, a name. These have no form that JSON lacks.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A value out of a column that [`to_json`] has filled.
+pub(crate) fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+/// The same where the column may say nothing, as rows of earlier schemas do.
+pub(crate) fn optional_json_column<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(column)?.as_str_or_null()? {
+        None | Some("") => Ok(None),
+        Some(_) => json_column(row, column).map(Some),
+    }
 }
 
 /// An error's text as it is kept.

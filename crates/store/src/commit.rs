@@ -3,7 +3,10 @@
 //! The order on disk is pictures, then rows: a row that can be read never refers to a picture that may
 //! not be there.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Transaction;
+use watchpost_core::RoutingEvent;
 
 use crate::alerts::{self, SegmentCounts};
 use crate::codec::{document, key};
@@ -11,7 +14,8 @@ use crate::deliveries::{self, CountDelta};
 use crate::error::Failed;
 use crate::frames::FrameLog;
 use crate::names::Names;
-use crate::{Arrival, Batch, Receipt, StoreError, records, write_back};
+use crate::routing::{self, Routing};
+use crate::{Arrival, Batch, Committed, Receipt, StoreError, records, write_back};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,14 +26,15 @@ pub(crate) struct Watermarks {
     pub(crate) cleared_through: i64,
 }
 
-/// Writes a batch. The pictures are on their way to the disk then, and not synced.
+/// Writes a batch, and what follows from its new alerts. The pictures are on their way to the disk then, and not synced.
 pub(crate) fn write(
     tx: &Transaction<'_>,
     names: &mut Names,
     frames: &mut FrameLog,
     marks: Watermarks,
     batch: &Batch,
-) -> Result<(Vec<Receipt>, Watermarks), Failed> {
+    routing: &mut Routing<'_>,
+) -> Result<(Committed, Watermarks), Failed> {
     let receipts = alerts::receipts(tx, &mut names.connections, &batch.arrivals, marks.last_id)?;
     let stored = receipts.iter().map(|receipt| *receipt == Receipt::Stored);
     let new: Vec<(&Arrival, String)> = batch
@@ -49,11 +54,11 @@ pub(crate) fn write(
     for result in &batch.write_backs {
         write_back::record(tx, result)?;
     }
-    let mut counts = CountDelta::default();
-    for (arrival, _) in &new {
-        for planned in &arrival.deliveries {
-            deliveries::insert(tx, &mut names.sinks, arrival.alert.id, planned, &mut counts)?;
-        }
+    let (mut counts, mut sinks) = (CountDelta::default(), BTreeSet::new());
+    for (Arrival { alert, .. }, _) in &new {
+        let effects = routing.ask(RoutingEvent::Alert(alert));
+        routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
+        sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
     }
     for update in &batch.updates {
         deliveries::apply(tx, &names.sinks, update, &mut counts)?;
@@ -62,7 +67,7 @@ pub(crate) fn write(
         deliveries::release(tx, &names.sinks, sink)?;
     }
     counts.write(tx)?;
-    Ok((receipts, marks))
+    Ok((Committed { receipts, sinks }, marks))
 }
 
 /// Writes alerts and their pictures.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_i
 use watchpost_core::{AlertId, DeliveryState, PlannedDelivery, UnixMillis};
 
 use crate::DeliveryUpdate;
-use crate::codec::{AT_ONCE, key, shortened, state_code, state_of};
+use crate::codec::{AT_ONCE, key, shortened, state_code, state_of, to_json};
 use crate::names::NameTable;
 use crate::selection::{Condition, Selection};
 
@@ -62,19 +62,22 @@ pub(crate) fn insert(
     counts: &mut CountDelta,
 ) -> rusqlite::Result<()> {
     let sink = sinks.intern(tx, &planned.sink)?;
+    let due_at = planned.due_at.map_or(AT_ONCE, |at| at.0.max(AT_ONCE + 1));
     let inserted = tx
         .prepare_cached(
-            "INSERT INTO delivery (alert, sink, state, attempts, due_at, expires_at, cancel_on_acknowledge)
-             VALUES (?1, ?2, 0, 0, 0, ?3, ?4) ON CONFLICT DO NOTHING",
+            "INSERT INTO delivery (alert, sink, state, attempts, due_at, expires_at, cancel_on_acknowledge, reason)
+             VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             key(alert),
             sink,
+            due_at,
             planned.expires_at.map(|at| at.0),
             planned.cancel_on_acknowledge,
+            to_json(&planned.reason),
         ])?;
     if inserted == 1 {
-        enqueue(tx, sink, AT_ONCE, key(alert))?;
+        enqueue(tx, sink, due_at, key(alert))?;
         counts.moved(sink, None, Some(DeliveryState::Pending));
     }
     Ok(())
@@ -123,14 +126,16 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Moves retries from the waiting part of the queue to the part that is ordered by alert.
+/// Moves retries from the waiting part of the queue to the part that is ordered by alert. What was never tried keeps the
+/// time that its route gave it.
 pub(crate) fn release(tx: &Transaction<'_>, sinks: &NameTable, sink: &str) -> rusqlite::Result<()> {
     let Some(sink) = sinks.find(sink) else {
         return Ok(());
     };
     let waiting: Vec<(i64, i64)> = tx
         .prepare_cached(
-            "SELECT due_at, alert FROM queue WHERE sink = ?1 AND due_at > 0 ORDER BY due_at, alert LIMIT ?2",
+            "SELECT q.due_at, q.alert FROM queue q CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+             WHERE q.sink = ?1 AND q.due_at > 0 AND d.attempts > 0 ORDER BY q.due_at, q.alert LIMIT ?2",
         )?
         .query_map(params![sink, MAX_RELEASED_ROWS], |row| {
             Ok((row.get(0)?, row.get(1)?))

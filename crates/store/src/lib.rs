@@ -3,7 +3,7 @@
 //! One [`Store`] writes, from one thread and in batches; any number of [`Reader`]s read beside it. A batch
 //! is on disk as a whole before [`Store::commit`] returns, or not there at all. Everything here blocks.
 //!
-//! It knows nothing of sockets, plugins, routes or runtimes, and reads no clock but to name a file that
+//! It knows nothing of sockets, plugins or runtimes, asks the routing step where new alerts go without knowing any route, and reads no clock but to name a file that
 //! has to be quarantined: the time comes in as an argument.
 //!
 //! # Files in the data directory
@@ -33,12 +33,13 @@ mod quarantine;
 mod reader;
 mod records;
 mod retention;
+mod routing;
 mod schema;
 mod selection;
 mod store;
 mod write_back;
 
-pub use batch::{Annotation, Arrival, Batch, DeliveryUpdate, Receipt, WriteBackResult};
+pub use batch::{Annotation, Arrival, Batch, Committed, DeliveryUpdate, Receipt, WriteBackResult};
 pub use deliveries::MAX_CHANGED_ROWS;
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
@@ -47,10 +48,12 @@ pub use operator::{OperatorAct, Performed};
 pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions};
 pub use quarantine::Quarantined;
 pub use reader::{
-    Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, SeenCamera, StoredAlert,
+    Acknowledgement, Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, SeenCamera,
+    StoredAlert,
 };
 pub use records::{PLACE_PREFIX, Unmatched};
 pub use retention::{Held, RetentionReport};
+pub use routing::RoutingStep;
 pub use selection::Selection;
 pub use store::Store;
 pub use write_back::WriteBack;

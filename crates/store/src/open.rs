@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
-use watchpost_core::AlertId;
+use watchpost_core::{AlertId, RoutingState};
 
 use crate::codec::id;
 use crate::commit::Watermarks;
@@ -15,7 +15,7 @@ use crate::frames::{FrameLog, Head, numbers_in};
 use crate::names::Names;
 use crate::paths::{StorePaths, make_dir, sync_dir};
 use crate::quarantine::{Quarantined, quarantine, quarantine_orphans};
-use crate::{StoreError, schema};
+use crate::{StoreError, StoreOptions, routing, schema};
 
 /// Largest database that is checked after an unclean end, in bytes: reading it takes at most
 /// some 30 ms. A larger one is checked only when damage was met while it was in use.
@@ -89,20 +89,21 @@ pub(crate) struct Opened {
     pub(crate) frames: FrameLog,
     pub(crate) names: Names,
     pub(crate) marks: Watermarks,
+    pub(crate) routing: RoutingState,
     pub(crate) report: OpenReport,
 }
 
 /// Opens the store whose lock is held. With `corruption` it is known to be damaged and quarantined unseen.
 pub(crate) fn open(
     paths: &StorePaths,
-    segment_size: u64,
+    options: &StoreOptions,
     corruption: Option<&StoreError>,
 ) -> Result<Opened, StoreError> {
     let mut quarantined = corruption.map(|why| quarantine(paths, why)).transpose()?;
-    let database = match Database::open(paths) {
+    let database = match Database::open(paths, options) {
         Err(e) if e.is_corruption() => {
             quarantined = Some(quarantine(paths, &e)?);
-            Database::open(paths)?
+            Database::open(paths, options)?
         }
         outcome => outcome?,
     };
@@ -110,6 +111,7 @@ pub(crate) fn open(
         quarantined = quarantine_orphans(paths)?;
     }
     make_dir(&paths.frames())?;
+    let segment_size = options.effective_segment_size();
     let frames = FrameLog::open(paths.frames(), segment_size, database.head, &database.used)?;
     let found: BTreeSet<i64> = numbers_in(&paths.frames())
         .map_err(|e| StoreError::io("list", &paths.frames(), e))?
@@ -129,6 +131,7 @@ pub(crate) fn open(
         frames,
         names: database.names,
         marks: database.marks,
+        routing: database.routing,
         report,
     })
 }
@@ -142,11 +145,12 @@ struct Database {
     head: Option<Head>,
     used: BTreeSet<i64>,
     marks: Watermarks,
+    routing: RoutingState,
     pending: u64,
 }
 
 impl Database {
-    fn open(paths: &StorePaths) -> Result<Self, StoreError> {
+    fn open(paths: &StorePaths, options: &StoreOptions) -> Result<Self, StoreError> {
         let path = paths.database();
         let sql = |e| StoreError::database("open", &path, e);
         create_file(paths)?;
@@ -157,7 +161,7 @@ impl Database {
         if suspicious || unclean && size <= MAX_CHECKED_BYTES {
             check_integrity(&db, &path)?;
         }
-        schema::migrate(&mut db, schema_from).map_err(sql)?;
+        schema::migrate(&mut db, schema_from, &options.cancel_on_acknowledge).map_err(sql)?;
         if suspicious {
             fs::remove_file(paths.suspicion())
                 .map_err(|e| StoreError::io("remove", &paths.suspicion(), e))?;
@@ -197,6 +201,7 @@ impl Database {
             kind,
             schema_from,
             names: Names::load(&db)?,
+            routing: routing::load(&db)?,
             head,
             used,
             marks: Watermarks {

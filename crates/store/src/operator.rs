@@ -1,36 +1,38 @@
-//! What an operator wants of the store, or a person at a device: each act is one transaction.
+//! What an operator wants of the store, or a person at a sink: each act is one transaction.
 
 use rusqlite::Transaction;
-use watchpost_core::{AlertId, UnixMillis};
+use watchpost_core::{Actor, AlertAct, AlertCommand, AlertId, Cancellation, RoutingEvent, UnixMillis};
 
 use crate::codec::id;
 use crate::commit::Watermarks;
 use crate::deliveries::{Dropping, MAX_CHANGED_ROWS, drop_pending, retry};
+use crate::routing::{self, Routing};
 use crate::{Selection, alerts, write_back};
 
 /// Why a delivery was dropped by an operator.
 const DROPPED: &str = "dropped by the operator";
 
-/// Why a delivery was dropped whose alert was acknowledged.
-const ACKNOWLEDGED: &str = "its alert was acknowledged";
-
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorAct {
-    /// Take an alert off the live list, and cancel those of its deliveries that an acknowledgement cancels.
+    /// Note that somebody has taken an alert. It stays on the live list.
+    Acknowledge {
+        /// Which.
+        alert: AlertId,
+        /// Who.
+        by: Actor,
+    },
+    /// Acknowledge an alert and take it off the live list.
     Dismiss {
         /// Which.
         alert: AlertId,
-        /// The sink where a person did that, whose own delivery goes on.
-        by: Option<String>,
+        /// Who wants that.
+        by: Actor,
     },
-    /// Take all alerts off the live list, and cancel those of their deliveries that an acknowledgement cancels.
+    /// Dismiss all alerts that are on the live list.
     Clear,
-    /// Cancel what is left of such deliveries of this alert and older ones.
-    CancelAcknowledged {
-        /// The newest alert.
-        through: AlertId,
-    },
+    /// Cancel what is left of such deliveries.
+    Cancel(Cancellation),
     /// Make deliveries that have ended undelivered, or wait for a retry, due at once. Their age no longer matters:
     /// whoever asks for this wants them delivered. Of [`Selection::states`] none means all but delivered.
     Retry(Selection),
@@ -41,74 +43,93 @@ pub enum OperatorAct {
 /// What an act has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Performed {
-    /// Alerts dismissed, or deliveries changed by the acts that are about deliveries.
+    /// Alerts acknowledged or dismissed, or deliveries changed by the acts that are about deliveries.
     pub changed: u64,
     /// What is left to do, as an act of its own: no more than [`MAX_CHANGED_ROWS`] are changed at a time.
     pub rest: Option<OperatorAct>,
 }
 
-/// Performs an act. `write_back` names the connections whose backend learns of dismissals.
+/// Performs an act. `write_back` names the connections whose backend learns of acknowledgements.
 pub(crate) fn perform(
     tx: &Transaction<'_>,
     act: &OperatorAct,
     write_back: &[String],
     marks: &mut Watermarks,
+    routing: &mut Routing<'_>,
     now: UnixMillis,
 ) -> rusqlite::Result<Performed> {
-    let rest = |changed: u64, rest: OperatorAct| Performed {
-        changed,
-        rest: (changed == MAX_CHANGED_ROWS).then_some(rest),
-    };
-    Ok(match act {
+    match act {
+        OperatorAct::Acknowledge { alert, by } => {
+            let known = take(tx, *alert, by, write_back, now)?;
+            cancel(tx, AlertAct::Acknowledge(*alert), by, known, routing, now)
+        }
         OperatorAct::Dismiss { alert, by } => {
-            write_back::queue(tx, *alert, write_back)?;
-            let known = alerts::dismiss(tx, *alert, now)?;
-            let which = Dropping {
-                selection: Selection {
-                    alert: Some(*alert),
-                    ..Selection::default()
-                },
-                cancelled: true,
-                except: by.as_deref(),
-                through: None,
-            };
-            drop_pending(tx, &which, ACKNOWLEDGED, now)?;
-            Performed {
-                changed: u64::from(known),
-                rest: None,
-            }
+            let known = take(tx, *alert, by, write_back, now)?;
+            alerts::dismiss(tx, *alert, now)?;
+            cancel(tx, AlertAct::Dismiss(*alert), by, known, routing, now)
         }
         OperatorAct::Clear => {
             write_back::queue_all(tx, marks.cleared_through, write_back)?;
             alerts::clear(tx, marks.last_id, now)?;
             marks.cleared_through = marks.last_id;
             let through = id(marks.last_id);
-            let cancelled = cancel_through(tx, through, now)?;
-            Performed {
-                changed: 0,
-                ..rest(cancelled, OperatorAct::CancelAcknowledged { through })
-            }
+            cancel(tx, AlertAct::Clear { through }, &Actor::Operator, 0, routing, now)
         }
-        OperatorAct::CancelAcknowledged { through } => Performed {
-            changed: 0,
-            ..rest(cancel_through(tx, *through, now)?, act.clone())
-        },
-        OperatorAct::Retry(selection) => rest(retry(tx, selection)?, act.clone()),
+        OperatorAct::Cancel(cancellation) => cancel_some(tx, cancellation, 0, now),
+        OperatorAct::Retry(selection) => Ok(performed(retry(tx, selection)?, act)),
         OperatorAct::Drop(selection) => {
             let which = Dropping {
                 selection: selection.clone(),
                 ..Dropping::default()
             };
-            rest(drop_pending(tx, &which, DROPPED, now)?, act.clone())
+            Ok(performed(drop_pending(tx, &which, DROPPED, now)?, act))
         }
-    })
+    }
 }
 
-fn cancel_through(tx: &Transaction<'_>, through: AlertId, now: UnixMillis) -> rusqlite::Result<u64> {
-    let which = Dropping {
-        cancelled: true,
-        through: Some(through),
-        ..Dropping::default()
-    };
-    drop_pending(tx, &which, ACKNOWLEDGED, now)
+/// What an act has changed that goes on as long as there is something to change.
+fn performed(changed: u64, act: &OperatorAct) -> Performed {
+    let rest = (changed == MAX_CHANGED_ROWS).then(|| act.clone());
+    Performed { changed, rest }
+}
+
+/// Notes that an alert is acknowledged, for its backend too; how many alerts there are of this id.
+fn take(
+    tx: &Transaction<'_>,
+    alert: AlertId,
+    by: &Actor,
+    write_back: &[String],
+    now: UnixMillis,
+) -> rusqlite::Result<u64> {
+    if alerts::acknowledge(tx, alert, by, now)? {
+        write_back::queue(tx, alert, write_back)?;
+    }
+    alerts::is_stored(tx, alert).map(u64::from)
+}
+
+/// Cancels what is cancelled by an act that has changed so many alerts.
+fn cancel(
+    tx: &Transaction<'_>,
+    act: AlertAct,
+    by: &Actor,
+    changed: u64,
+    routing: &mut Routing<'_>,
+    now: UnixMillis,
+) -> rusqlite::Result<Performed> {
+    let command = AlertCommand { act, by: by.clone() };
+    match routing.ask(RoutingEvent::Command(&command)).cancellation {
+        Some(cancellation) => cancel_some(tx, &cancellation, changed, now),
+        None => Ok(Performed { changed, rest: None }),
+    }
+}
+
+fn cancel_some(
+    tx: &Transaction<'_>,
+    cancellation: &Cancellation,
+    changed: u64,
+    now: UnixMillis,
+) -> rusqlite::Result<Performed> {
+    let cancelled = routing::cancel(tx, cancellation, now)?;
+    let rest = (cancelled == MAX_CHANGED_ROWS).then(|| OperatorAct::Cancel(cancellation.clone()));
+    Ok(Performed { changed, rest })
 }

@@ -26,8 +26,11 @@ pub struct StoreOptions {
     /// Size of the frame log's files, in bytes. Raised to 64 KiB, and lowered to an eighth of
     /// [`Retention::max_size`].
     pub segment_size: u64,
-    /// Names of the connections whose backend learns of dismissals.
+    /// Names of the connections whose backend learns of acknowledgements.
     pub write_back: Vec<String>,
+    /// Names of the sinks whose deliveries an acknowledgement cancels. Only deliveries of a store that is older than schema 3
+    /// take it from here, once: every other delivery says so itself.
+    pub cancel_on_acknowledge: Vec<String>,
 }
 
 /// Limits beyond which the oldest alerts are removed. Alerts that have pending deliveries never are.
@@ -50,6 +53,7 @@ impl StoreOptions {
             retention: Retention::default(),
             segment_size: DEFAULT_SEGMENT_SIZE,
             write_back: Vec::new(),
+            cancel_on_acknowledge: Vec::new(),
         }
     }
 

@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_core::{Actor, Alert, AlertId, DeliveryState, RouteReason, Suppression, UnixMillis};
 
 pub use self::cameras::SeenCamera;
 use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
-use crate::{Selection, StoreError, Unmatched, WriteBack, records, schema, write_back};
+use crate::{Selection, StoreError, Unmatched, WriteBack, records, routing, schema, write_back};
 
 /// Opens readers.
 pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>;
@@ -37,10 +37,21 @@ pub struct StoredAlert {
     pub body: String,
     /// Whether it has been taken off the live list, alone or with all others.
     pub dismissed: bool,
+    /// When and by whom it was acknowledged first. What is dismissed is acknowledged too.
+    pub acknowledged: Option<Acknowledgement>,
     /// Where its picture stands, if it has one.
     pub frame: Option<FrameRef>,
     /// One for each sink it goes to, in the order in which the sinks became known.
     pub deliveries: Vec<DeliveryRow>,
+}
+
+/// That a person has taken an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// When.
+    pub at: UnixMillis,
+    /// Who; `None` where an earlier release has not written it down.
+    pub by: Option<Actor>,
 }
 
 /// What became of an alert at one sink.
@@ -60,6 +71,10 @@ pub struct DeliveryRow {
     pub finished_at: Option<UnixMillis>,
     /// What went wrong last.
     pub error: Option<String>,
+    /// Why it was planned; `None` where an earlier release has not written it down.
+    pub reason: Option<RouteReason>,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
 }
 
 /// A delivery on its own.
@@ -110,6 +125,8 @@ pub struct Counts {
     pub frame_bytes: u64,
     /// Deliveries of stored alerts by sink and state. Every sink ever known has all states.
     pub deliveries: BTreeMap<String, BTreeMap<DeliveryState, u64>>,
+    /// Alerts that no route took, those removed since among them.
+    pub unmatched: u64,
 }
 
 impl Reader {
@@ -161,6 +178,15 @@ impl Reader {
         Ok(self.alerts("WHERE a.id = ?1", params![key(id)])?.pop())
     }
 
+    /// Who did not get an alert, each with the reason.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn suppressions(&mut self, id: AlertId) -> Result<Vec<Suppression>, StoreError> {
+        let outcome = routing::suppressions(&self.db, id);
+        self.outcome(outcome)
+    }
+
     /// Deliveries that are due, oldest alert first, except those that `skip` names by their alert and
     /// by whether an acknowledgement cancels them. Retries that
     /// have come due are found in the order of their time, so with more than `limit` of them the order
@@ -179,7 +205,8 @@ impl Reader {
         self.outcome(outcome)
     }
 
-    /// When the alert was received whose delivery has been due longest, of each sink for which one is.
+    /// Since when a delivery has been due longest, of each sink that has one: since its alert was received, or the time that
+    /// its route gave it, which may be still to come.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -266,7 +293,7 @@ impl Reader {
         self.outcome(outcome)
     }
 
-    /// Dismissals that are to be reported to the backend now, oldest alert first. Alerts whose record is not known yet
+    /// Acknowledgements that are to be reported to the backend now, oldest alert first. Alerts whose record is not known yet
     /// wait for it.
     ///
     /// # Errors

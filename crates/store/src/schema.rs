@@ -17,6 +17,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003.sql"),
 ];
 
+/// The schema in which a delivery says itself whether an acknowledgement cancels it.
+const ROWS_SAY_WHAT_CANCELS: u32 = 3;
+
 /// Size of a page of the database, in bytes. It is what one changed row costs in the write-ahead log, so
 /// it is the disk's own block and no larger.
 const PAGE_BYTES: u32 = 4096;
@@ -90,7 +93,14 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 /// Brings a database to the newest schema. Each step is a transaction of its own, so that a step that
 /// fails leaves the schema before it.
-pub(crate) fn migrate(db: &mut Connection, from: u32) -> rusqlite::Result<()> {
+///
+/// Before schema 3 the configuration of the moment said whose deliveries an acknowledgement cancels. So it says it once more
+/// here, with the names of these sinks, for the deliveries that are already there.
+pub(crate) fn migrate(
+    db: &mut Connection,
+    from: u32,
+    cancel_on_acknowledge: &[String],
+) -> rusqlite::Result<()> {
     let mut version = from;
     for migration in MIGRATIONS
         .iter()
@@ -99,6 +109,15 @@ pub(crate) fn migrate(db: &mut Connection, from: u32) -> rusqlite::Result<()> {
         let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(migration)?;
         version += 1;
+        if version == ROWS_SAY_WHAT_CANCELS {
+            for sink in cancel_on_acknowledge {
+                step.execute(
+                    "UPDATE delivery SET cancel_on_acknowledge = 1
+                     WHERE state <> 1 AND sink = (SELECT id FROM sink WHERE name = ?1)",
+                    [sink],
+                )?;
+            }
+        }
         step.pragma_update(None, "application_id", APPLICATION_ID)?;
         step.pragma_update(None, "user_version", version)?;
         step.commit()?;

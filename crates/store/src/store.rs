@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use watchpost_core::UnixMillis;
+use watchpost_core::{RoutingState, UnixMillis};
 
 use crate::commit::Watermarks;
 use crate::error::Failed;
@@ -13,8 +13,9 @@ use crate::names::Names;
 use crate::open::{OpenReport, Opened};
 use crate::paths::StorePaths;
 use crate::retention::{RetentionReport, Sweep};
+use crate::routing::{Routing, RoutingStep};
 use crate::{
-    Batch, OperatorAct, Performed, Reader, ReaderFactory, Receipt, Selection, StoreError, StoreOptions,
+    Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, Selection, StoreError, StoreOptions,
     commit, deliveries, open, operator, records, retention,
 };
 
@@ -30,6 +31,8 @@ pub struct Store {
     paths: StorePaths,
     options: StoreOptions,
     marks: Watermarks,
+    /// What the routing step remembers.
+    routing: RoutingState,
     /// How far the running sweep of retention has come.
     sweep: Sweep,
     /// Held for its lock, and dropped last.
@@ -62,8 +65,9 @@ impl Store {
             frames,
             names,
             marks,
+            routing,
             report,
-        } = open::open(&paths, options.effective_segment_size(), corruption)?;
+        } = open::open(&paths, &options, corruption)?;
         let store = Self {
             db,
             frames,
@@ -71,6 +75,7 @@ impl Store {
             paths,
             options,
             marks,
+            routing,
             sweep: Sweep::default(),
             lock,
         };
@@ -110,17 +115,18 @@ impl Store {
         Ok(report)
     }
 
-    /// Puts a batch on disk: first the pictures, synced once, then the transaction that refers to them.
-    /// The receipts stand in the order of the arrivals. To give the same batch again does no harm.
+    /// Puts a batch on disk: first the pictures, synced once, then the transaction that refers to them. `step` is asked
+    /// about each alert that is new, in their order, and what follows is part of the transaction. To give the same batch
+    /// again does no harm.
     ///
     /// # Errors
     /// When it is not kept, and nothing of it is.
-    pub fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+    pub fn commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, StoreError> {
         if batch.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Committed::default());
         }
         let names = self.names.len();
-        let outcome = self.try_commit(batch);
+        let outcome = self.try_commit(batch, step);
         if outcome.is_err() {
             self.names.rollback(names);
             self.frames.rollback();
@@ -128,35 +134,45 @@ impl Store {
         self.outcome("store alerts in", outcome)
     }
 
-    fn try_commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Failed> {
+    fn try_commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, Failed> {
         let tx = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (receipts, marks) = commit::write(&tx, &mut self.names, &mut self.frames, self.marks, batch)?;
+        let mut routing = Routing::new(step, &self.routing);
+        let (names, frames) = (&mut self.names, &mut self.frames);
+        let (committed, marks) = commit::write(&tx, names, frames, self.marks, batch, &mut routing)?;
+        let routing = routing.save(&tx)?;
         self.frames.sync()?;
         tx.commit()?;
         self.frames.commit();
-        self.marks = marks;
-        Ok(receipts)
+        (self.marks, self.routing) = (marks, routing);
+        Ok(committed)
     }
 
-    /// Performs what an operator wants, in one transaction.
+    /// Performs what an operator wants, in one transaction with what follows from it by `step`.
     ///
     /// # Errors
     /// When it is not kept, and nothing of it is.
-    pub fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
+    pub fn perform(
+        &mut self,
+        act: &OperatorAct,
+        now: UnixMillis,
+        step: RoutingStep<'_>,
+    ) -> Result<Performed, StoreError> {
         let (mut marks, write_back) = (self.marks, &self.options.write_back);
-        let mut transaction = || -> Result<Performed, Failed> {
+        let mut routing = Routing::new(step, &self.routing);
+        let transaction = || -> Result<(Performed, RoutingState), Failed> {
             let tx = self
                 .db
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let performed = operator::perform(&tx, act, write_back, &mut marks, now)?;
+            let performed = operator::perform(&tx, act, write_back, &mut marks, &mut routing, now)?;
+            let routing = routing.save(&tx)?;
             tx.commit()?;
-            Ok(performed)
+            Ok((performed, routing))
         };
         let outcome = transaction();
-        let performed = self.outcome("record what an operator did in", outcome)?;
-        self.marks = marks;
+        let (performed, routing) = self.outcome("record what an operator did in", outcome)?;
+        (self.marks, self.routing) = (marks, routing);
         Ok(performed)
     }
 

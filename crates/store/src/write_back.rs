@@ -1,4 +1,4 @@
-//! What the backend is still to learn: alerts that were dismissed here.
+//! What the backend is still to learn: alerts that were acknowledged here.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watchpost_core::{AlertId, UnixMillis};
@@ -7,7 +7,7 @@ use crate::WriteBackResult;
 use crate::codec::{id, key};
 use crate::records::PLACE_PREFIX;
 
-/// An alert that was dismissed, which is to be reported to the backend now.
+/// An alert that was acknowledged, which is to be reported to the backend now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteBack {
     /// Which.
@@ -30,7 +30,7 @@ pub(crate) fn queue(tx: &Transaction<'_>, alert: AlertId, connections: &[String]
         .try_for_each(|connection| insert.execute(params![key(alert), connection]).map(drop))
 }
 
-/// Queues the reports of all alerts on the live list of these connections.
+/// Queues the reports of all alerts on the live list of these connections that are not acknowledged.
 pub(crate) fn queue_all(
     tx: &Transaction<'_>,
     cleared_through: i64,
@@ -39,7 +39,7 @@ pub(crate) fn queue_all(
     let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO write_back (alert, connection, attempts, due_at)
          SELECT a.id, a.connection, 0, 0 FROM alert a JOIN connection c ON c.id = a.connection
-         WHERE a.id > ?1 AND a.dismissed_at IS NULL AND c.name = ?2",
+         WHERE a.id > ?1 AND a.dismissed_at IS NULL AND a.acknowledged_at IS NULL AND c.name = ?2",
     )?;
     connections
         .iter()

@@ -62,7 +62,7 @@ fn write_until_killed(dir: &Path) -> ! {
                 .collect(),
             ..Batch::default()
         };
-        store.commit(&batch).unwrap();
+        store.commit(&batch, &step).unwrap();
         let mut told = String::new();
         for arrival in &batch.arrivals {
             told += &format!("stored {}\n", arrival.alert.id);

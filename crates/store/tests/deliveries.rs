@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::*;
-use watchpost_core::{AlertId, DeliveryState, UnixMillis};
+use watchpost_core::{Actor, AlertId, DeliveryState, UnixMillis};
 use watchpost_store::{Arrival, MAX_CHANGED_ROWS, OperatorAct, Reader, Selection, Store};
 
 const LATER: UnixMillis = UnixMillis(START_MS + 3_600_000);
@@ -16,12 +16,15 @@ fn filled(store: &mut Store) {
     let sinks = ["mail", "archive"];
     store_all(store, (1..=4).map(|n| arrival(id(n), &sinks)).collect());
     store
-        .commit(&updates(vec![
-            update(id(1), "mail", DeliveryState::Delivered, at(10)),
-            update(id(2), "mail", DeliveryState::Dead, at(10)),
-            update(id(3), "mail", DeliveryState::Expired, at(10)),
-            update(id(4), "mail", DeliveryState::Pending, LATER),
-        ]))
+        .commit(
+            &updates(vec![
+                update(id(1), "mail", DeliveryState::Delivered, at(10)),
+                update(id(2), "mail", DeliveryState::Dead, at(10)),
+                update(id(3), "mail", DeliveryState::Expired, at(10)),
+                update(id(4), "mail", DeliveryState::Pending, LATER),
+            ]),
+            &step,
+        )
         .unwrap();
 }
 
@@ -87,7 +90,7 @@ fn what_waits_longest_is_known_for_each_sink_that_something_waits_for() {
     let waiting = BTreeMap::from([("archive".to_owned(), at(1)), ("mail".to_owned(), at(4))]);
     assert_eq!(reader.waiting_since().unwrap(), waiting);
     let delivered = (1..=4).map(|n| update(id(n), "archive", DeliveryState::Delivered, at(20)));
-    store.commit(&updates(delivered.collect())).unwrap();
+    store.commit(&updates(delivered.collect()), &step).unwrap();
     let waiting = BTreeMap::from([("mail".to_owned(), at(4))]);
     assert_eq!(reader.waiting_since().unwrap(), waiting);
 }
@@ -130,7 +133,7 @@ fn what_is_not_delivered_can_be_made_due_again() {
     let done = (2..=4)
         .map(|n| update(id(n), "mail", DeliveryState::Delivered, at(30)))
         .collect();
-    store.commit(&updates(done)).unwrap();
+    store.commit(&updates(done), &step).unwrap();
     assert_eq!(counts(&mut reader, "mail")[&DeliveryState::Delivered], 4);
 }
 
@@ -163,30 +166,31 @@ fn what_is_pending_can_be_dropped() {
 
 /// An alert for a siren, whose delivery an acknowledgement cancels, and for the mail, whose delivery it does not.
 fn for_siren_and_mail(n: u64) -> Arrival {
-    let mut arrival = arrival(id(n), &["siren", "mail"]);
-    arrival.deliveries[0].cancel_on_acknowledge = true;
-    arrival
+    arrival(id(n), &["!siren", "mail"])
 }
 
 #[test]
-fn a_dismissal_cancels_what_was_planned_to_be_cancelled_and_not_where_it_was_made() {
+fn an_acknowledgement_cancels_what_was_planned_to_be_cancelled_and_not_where_it_was_made() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     store_all(&mut store, (1..=2).map(for_siren_and_mail).collect());
     let mut reader = store.reader().unwrap();
     assert!(dismiss(&mut store, id(1), at(50)));
-    let dismissed_at_the_siren = OperatorAct::Dismiss {
+    let acknowledged_at_the_siren = OperatorAct::Acknowledge {
         alert: id(2),
-        by: Some("siren".into()),
+        by: Actor::Sink("siren".into()),
     };
-    perform(&mut store, dismissed_at_the_siren, at(50));
+    perform(&mut store, acknowledged_at_the_siren, at(50));
     assert_eq!(due(&mut reader, "siren", at(60), 9), [id(2)]);
     assert_eq!(due(&mut reader, "mail", at(60), 9), [id(1), id(2)]);
     let row = &reader
         .deliveries(&of("siren", &[DeliveryState::Dropped]), 9)
         .unwrap()[0]
         .row;
-    assert_eq!(row.error.as_deref(), Some("its alert was acknowledged"));
+    assert_eq!(
+        row.error.as_deref(),
+        Some("its alert was dismissed by the operator")
+    );
 }
 
 #[test]
@@ -195,11 +199,11 @@ fn clearing_cancels_a_bounded_number_at_a_time_and_nothing_newer() {
     let mut store = open(dir.path());
     let many = MAX_CHANGED_ROWS + 1;
     store_all(&mut store, (1..=many).map(for_siren_and_mail).collect());
-    let first = store.perform(&OperatorAct::Clear, at(50)).unwrap();
+    let first = store.perform(&OperatorAct::Clear, at(50), &step).unwrap();
     let rest = first.rest.unwrap();
     // One that comes before the rest is done.
     store_all(&mut store, vec![for_siren_and_mail(many + 1)]);
-    assert_eq!(store.perform(&rest, at(60)).unwrap().rest, None);
+    assert_eq!(store.perform(&rest, at(60), &step).unwrap().rest, None);
     let mut reader = store.reader().unwrap();
     assert_eq!(due(&mut reader, "siren", at(70), 9), [id(many + 1)]);
     assert_eq!(counts(&mut reader, "mail")[&DeliveryState::Pending], many + 1);

@@ -110,7 +110,7 @@ fn fill(dir: &Path, relieve: impl FnOnce()) {
     let mut count = 0;
     let (refused, error) = loop {
         let batch = arrivals(batch(count));
-        match store.commit(&batch) {
+        match store.commit(&batch, &step) {
             Ok(_) => count += 1,
             Err(error) => break (batch, error),
         }
@@ -122,20 +122,20 @@ fn fill(dir: &Path, relieve: impl FnOnce()) {
         "{error}"
     );
     // It is refused as long as it is full; reading goes on, and nothing of the failed batch is there.
-    store.commit(&refused).unwrap_err();
+    store.commit(&refused, &step).unwrap_err();
     let mut reader = store.reader().unwrap();
     check(&mut reader, count);
     assert_eq!(reader.get(refused.arrivals[0].alert.id).unwrap(), None);
 
     relieve();
-    store.commit(&refused).unwrap();
+    store.commit(&refused, &step).unwrap();
     let delivered = update(
         refused.arrivals[0].alert.id,
         "mail",
         DeliveryState::Delivered,
         at(0),
     );
-    store.commit(&updates(vec![delivered])).unwrap();
+    store.commit(&updates(vec![delivered]), &step).unwrap();
     check(&mut reader, count + 1);
     drop((reader, store));
     let (store, report) = Store::open(options(dir)).unwrap();

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::*;
 use proptest::prelude::*;
-use watchpost_core::{AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Batch, Filter, OperatorAct, Receipt, Retention, Store};
+use watchpost_core::{Actor, AlertId, DeliveryState, UnixMillis};
+use watchpost_store::{Batch, Filter, OperatorAct, Reader, Receipt, Retention, Store, StoredAlert};
 
 const SINKS: [&str; 3] = ["archive", "mail", "siren"];
 const KEEP_MAX: u64 = 25;
@@ -20,6 +20,7 @@ enum Step {
         ended: Vec<(prop::sample::Index, DeliveryState, i64)>,
         release: Option<usize>,
     },
+    Acknowledge(prop::sample::Index),
     Dismiss(prop::sample::Index),
     Clear,
     Retain,
@@ -64,6 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(new, ended, release)| Step::Commit { new, ended, release });
     let step = prop_oneof![
         8 => commit,
+        1 => any::<prop::sample::Index>().prop_map(Step::Acknowledge),
         1 => any::<prop::sample::Index>().prop_map(Step::Dismiss),
         1 => Just(Step::Clear),
         2 => Just(Step::Retain),
@@ -76,6 +78,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Kept {
     source: Option<u8>,
     picture: Option<usize>,
+    acknowledged: bool,
     dismissed: bool,
     /// State and due time by sink.
     deliveries: BTreeMap<&'static str, (DeliveryState, i64)>,
@@ -85,6 +88,7 @@ struct Kept {
 struct Model {
     alerts: BTreeMap<AlertId, Kept>,
     newest: i64,
+    unmatched: u64,
 }
 
 impl Model {
@@ -100,12 +104,14 @@ impl Model {
             .into_iter()
             .map(|sink| (sink, (DeliveryState::Pending, 0)))
             .collect();
+        self.unmatched += u64::from(new.sinks == 0);
         let (source, picture) = (new.source, new.picture);
         self.alerts.insert(
             id,
             Kept {
                 source,
                 picture,
+                acknowledged: false,
                 dismissed: false,
                 deliveries,
             },
@@ -130,6 +136,18 @@ impl Model {
             .filter_map(|kept| kept.deliveries.get_mut(sink))
         {
             delivery.1 = 0;
+        }
+    }
+
+    /// A person takes alerts, whose sirens then fall silent.
+    fn take(&mut self, dismissed: bool, which: impl Fn(AlertId) -> bool) {
+        for (_, kept) in self.alerts.iter_mut().filter(|(id, _)| which(**id)) {
+            kept.acknowledged = true;
+            kept.dismissed |= dismissed;
+            let siren = kept.deliveries.get_mut("siren");
+            if let Some(siren) = siren.filter(|(state, _)| *state == DeliveryState::Pending) {
+                *siren = (DeliveryState::Dropped, 0);
+            }
         }
     }
 
@@ -175,6 +193,16 @@ fn sinks(bits: u8) -> Vec<&'static str> {
         .collect()
 }
 
+/// The same for the routing step: an acknowledgement cancels what goes to the siren.
+fn words(bits: u8) -> Vec<String> {
+    let word = |sink| match (sinks(bits).contains(&sink), sink) {
+        (false, _) => format!("-{sink}"),
+        (true, "siren") => "!siren".to_owned(),
+        (true, _) => sink.to_owned(),
+    };
+    SINKS.into_iter().map(word).collect()
+}
+
 fn apply(step: &Step, model: &mut Model, store: &mut Store) {
     match step {
         Step::Commit { new, ended, release } => commit(new, ended, *release, model, store),
@@ -183,12 +211,20 @@ fn apply(step: &Step, model: &mut Model, store: &mut Store) {
             if !ids.is_empty() {
                 let id = *index.get(&ids);
                 assert!(dismiss(store, id, at(0)));
-                model.alerts.get_mut(&id).unwrap().dismissed = true;
+                model.take(true, |taken| taken == id);
+            }
+        }
+        Step::Acknowledge(index) => {
+            let ids: Vec<AlertId> = model.alerts.keys().copied().collect();
+            if !ids.is_empty() {
+                let (alert, by) = (*index.get(&ids), Actor::Operator);
+                assert_eq!(perform(store, OperatorAct::Acknowledge { alert, by }, at(0)), 1);
+                model.take(false, |taken| taken == alert);
             }
         }
         Step::Clear => {
             perform(store, OperatorAct::Clear, at(0));
-            model.alerts.values_mut().for_each(|kept| kept.dismissed = true);
+            model.take(true, |_| true);
         }
         Step::Retain => {
             assert!(!store.retain(at(0)).unwrap().more);
@@ -211,9 +247,11 @@ fn commit(
         let time = (model.newest + new.after).max(1);
         let id = id(time.unsigned_abs());
         model.newest = model.newest.max(time);
+        let words = words(new.sinks);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut arrival = match new.picture {
-            Some(bytes) => with_picture(id, bytes, &sinks(new.sinks)),
-            None => arrival(id, &sinks(new.sinks)),
+            Some(bytes) => with_picture(id, bytes, &words),
+            None => arrival(id, &words),
         };
         arrival.alert.source_id = new.source.map(|source| source.to_string());
         batch.arrivals.push(arrival);
@@ -229,7 +267,26 @@ fn commit(
         batch.release.push(sink.into());
         model.release(sink);
     }
-    assert_eq!(store.commit(&batch).unwrap(), expected);
+    assert_eq!(store.commit(&batch, &step).unwrap().receipts, expected);
+}
+
+/// Each sink has a delivery or a suppression, never both, and each says why.
+fn told_of_each_sink(reader: &mut Reader, stored: &StoredAlert) {
+    let suppressions = reader.suppressions(stored.alert.id).unwrap();
+    let suppressed = suppressions.iter().filter_map(|told| told.sink.as_deref());
+    let delivered = stored.deliveries.iter().map(|row| row.sink.as_str());
+    let mut told: Vec<&str> = suppressed.chain(delivered).collect();
+    told.sort_unstable();
+    assert_eq!(told, SINKS);
+    let unmatched = suppressions.iter().any(|told| told.sink.is_none());
+    assert_eq!(unmatched, stored.deliveries.is_empty());
+    assert!(suppressions.iter().all(|told| !told.reason.delivers()));
+    let reasons = stored.deliveries.iter().map(|row| row.reason.as_ref());
+    assert!(
+        reasons
+            .into_iter()
+            .all(|reason| reason.is_some_and(|reason| reason.delivers()))
+    );
 }
 
 fn compare(model: &Model, store: &Store) {
@@ -247,6 +304,8 @@ fn compare(model: &Model, store: &Store) {
     for stored in &all {
         let kept = &model.alerts[&stored.alert.id];
         assert_eq!(stored.dismissed, kept.dismissed);
+        assert_eq!(stored.acknowledged.is_some(), kept.acknowledged);
+        told_of_each_sink(&mut reader, stored);
         let frame = stored.frame.map(|frame| reader.read_frame(&frame).unwrap());
         assert_eq!(frame, kept.picture.map(|bytes| picture(stored.alert.id, bytes)));
         bytes += kept.picture.unwrap_or(0) as u64;
@@ -274,6 +333,7 @@ fn compare(model: &Model, store: &Store) {
         .map(|(&id, _)| id);
     assert_eq!(common::live(&mut reader), live.collect::<Vec<_>>());
     let found = reader.counts().unwrap();
+    assert_eq!(found.unmatched, model.unmatched);
     assert_eq!((found.alerts, found.frame_bytes), (all.len() as u64, bytes));
     let found = found.deliveries.into_iter().flat_map(|(sink, states)| {
         states

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::*;
 use expect_test::expect;
-use watchpost_store::{OpenKind, OpenReport, Reader, Store, StoreError, StoreOptions};
+use watchpost_store::{Acknowledgement, OpenKind, OpenReport, Reader, Store, StoreError, StoreOptions};
 
 fn reopen(dir: &Path) -> (Store, OpenReport) {
     Store::open(options(dir)).unwrap()
@@ -252,7 +252,9 @@ fn a_database_of_schema_1_is_read() {
     for name in ["watchpost.db", "frames/00000001.seg"] {
         fs::copy(fixture.join(name), dir.path().join(name)).unwrap();
     }
-    let (store, report) = reopen(dir.path());
+    let mut options = options(dir.path());
+    options.cancel_on_acknowledge = vec!["mail".into(), "siren".into()];
+    let (store, report) = Store::open(options).unwrap();
     let brought = Some("The store was brought from schema 1 to 3.".to_owned());
     assert_eq!((report.schema_from, report.summary()), (1, brought));
     let mut reader = store.reader().unwrap();
@@ -265,7 +267,15 @@ fn a_database_of_schema_1_is_read() {
         let states: Vec<_> = stored
             .deliveries
             .iter()
-            .map(|d| format!("{} {}", d.sink, d.state))
+            .map(|d| {
+                assert_eq!(d.reason, None, "it was not written down then");
+                let cancelled = if d.cancel_on_acknowledge {
+                    " (cancelled)"
+                } else {
+                    ""
+                };
+                format!("{} {}{cancelled}", d.sink, d.state)
+            })
             .collect();
         let alert = &stored.alert;
         let person = alert.visionguard.as_ref().map(|fields| fields.person_id);
@@ -279,9 +289,14 @@ fn a_database_of_schema_1_is_read() {
     }
     expect![[r#"
         1795396590004000 front-door Some(1) live None []
-        1795396590003000 front-door Some(1) live Some(700) ["archive pending", "mail pending"]
-        1795396590001000 front-door Some(1) live Some(500) ["archive delivered", "mail dead"]
+        1795396590003000 front-door Some(1) live Some(700) ["archive pending", "mail pending (cancelled)"]
+        1795396590001000 front-door Some(1) live Some(500) ["archive delivered", "mail dead (cancelled)"]
     "#]]
     .assert_eq(&shown);
     assert_eq!(due(&mut reader, "archive", at(0), 9), [id(2), id(3)]);
+    // It was dismissed, by whom nobody knows.
+    let Acknowledgement { at, by } = reader.get(id(2)).unwrap().unwrap().acknowledged.unwrap();
+    assert_eq!((at, by), (common::at(30), None));
+    assert_eq!(reader.suppressions(id(2)).unwrap(), []);
+    assert_eq!(reader.counts().unwrap().unmatched, 0);
 }

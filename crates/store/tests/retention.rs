@@ -40,7 +40,7 @@ fn by_count_the_oldest_go_first_and_what_is_pending_stays() {
         (1..=6).map(|n| with_picture(id(n), 100, &["mail"])).collect(),
     );
     store
-        .commit(&updates(vec![delivered(2), delivered(4), delivered(6)]))
+        .commit(&updates(vec![delivered(2), delivered(4), delivered(6)]), &step)
         .unwrap();
 
     let report = retain(&mut store, at(9));
@@ -146,7 +146,7 @@ fn a_backlog_that_must_stay_is_not_walked_through_all_the_time() {
         (1_200, &["mail".to_owned()][..])
     );
     store
-        .commit(&updates((0..1_200).map(delivered).collect()))
+        .commit(&updates((0..1_200).map(delivered).collect()), &step)
         .unwrap();
     assert_eq!(retain(&mut store, at(59_999)).alerts, 0, "it rests");
     assert_eq!(retain(&mut store, at(60_000)).alerts, 1_199);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::*;
 use expect_test::expect;
-use watchpost_core::{AlertId, Camera, DeliveryState, UnixMillis};
-use watchpost_store::{Annotation, Batch, Filter, FrameError, OperatorAct, Receipt};
+use watchpost_core::{Actor, AlertId, Camera, DeliveryState, RoutingEvent, RoutingState, UnixMillis};
+use watchpost_store::{Acknowledgement, Annotation, Batch, Filter, FrameError, OperatorAct, Receipt, Store};
 
 #[test]
 fn an_alert_comes_out_as_it_went_in() {
@@ -81,7 +81,7 @@ fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
         from(2, "shop", "7"),
         from(3, "barn", "7"),
     ]);
-    let receipts = store.commit(&first).unwrap();
+    let receipts = store.commit(&first, &step).unwrap().receipts;
     assert_eq!(
         receipts,
         [Receipt::Stored, Receipt::Duplicate { of: id(1) }, Receipt::Stored]
@@ -91,7 +91,7 @@ fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
         arrival(id(3), &["archive"]),
         arrival(id(5), &[]),
     ]);
-    let receipts = store.commit(&again).unwrap();
+    let receipts = store.commit(&again, &step).unwrap().receipts;
     assert_eq!(
         receipts,
         [
@@ -101,7 +101,7 @@ fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
         ]
     );
     // A batch given again, because the answer to the first time was lost, changes nothing.
-    let receipts = store.commit(&first).unwrap();
+    let receipts = store.commit(&first, &step).unwrap().receipts;
     assert!(
         receipts
             .iter()
@@ -116,13 +116,131 @@ fn a_repeated_alert_is_acknowledged_and_not_kept_twice() {
 }
 
 #[test]
+fn what_was_decided_is_stored_with_its_reasons_and_only_for_alerts_that_are_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let from = |n, source: &str, sinks: &[&str]| {
+        let mut new = arrival(id(n), sinks);
+        new.alert.source_id = Some(source.into());
+        new
+    };
+    let batch = arrivals(vec![
+        from(1, "1", &["mail", "-siren"]),
+        from(2, "2", &["-mail", "-siren"]),
+        // The first two again: as other alerts they would have gone elsewhere.
+        from(3, "1", &["pager"]),
+        from(4, "2", &[]),
+    ]);
+    let committed = store.commit(&batch, &step).unwrap();
+    assert_eq!(committed.sinks.into_iter().collect::<Vec<_>>(), ["mail"]);
+    store.commit(&batch, &step).unwrap();
+    let check = |store: &Store| {
+        let mut reader = store.reader().unwrap();
+        let mut shown = String::new();
+        for n in 1..=4 {
+            for row in reader
+                .get(id(n))
+                .unwrap()
+                .iter()
+                .flat_map(|stored| &stored.deliveries)
+            {
+                shown += &format!("{n} {}: {}\n", row.sink, row.reason.as_ref().unwrap());
+            }
+            for suppression in reader.suppressions(id(n)).unwrap() {
+                let sink = suppression.sink.as_deref().unwrap_or("anywhere");
+                shown += &format!("{n} not {sink}: {}\n", suppression.reason);
+            }
+        }
+        shown += &format!("unmatched: {}\n", reader.counts().unwrap().unmatched);
+        expect![[r#"
+            1 mail: route site takes it
+            1 not siren: no route names this sink
+            2 not anywhere: no route takes it
+            2 not mail: no route names this sink
+            2 not siren: no route names this sink
+            unmatched: 1
+        "#]]
+        .assert_eq(&shown);
+    };
+    check(&store);
+    drop(store);
+    let mut store = open(dir.path());
+    check(&store);
+    // It goes on counting where it was.
+    store_all(&mut store, vec![arrival(id(5), &[])]);
+    assert_eq!(store.reader().unwrap().counts().unwrap().unmatched, 2);
+}
+
+#[test]
+fn an_alert_is_acknowledged_by_the_first_who_does_and_stays_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, (1..=4).map(|n| arrival(id(n), &["!siren"])).collect());
+    let mut acknowledge = |n, by, now| {
+        let alert = id(n);
+        perform(&mut store, OperatorAct::Acknowledge { alert, by }, at(now))
+    };
+    let button = || Actor::Sink("siren".into());
+    assert_eq!(acknowledge(1, button(), 10), 1);
+    assert_eq!(acknowledge(1, Actor::Operator, 20), 1, "it does no harm");
+    assert_eq!(acknowledge(9, Actor::Operator, 20), 0, "there is none");
+    assert!(dismiss(&mut store, id(2), at(30)));
+    let mut reader = store.reader().unwrap();
+    assert_eq!(live(&mut reader), [id(4), id(3), id(1)]);
+    let mut taken = |n| {
+        let acknowledged = reader.get(id(n)).unwrap().unwrap().acknowledged;
+        acknowledged.map(|Acknowledgement { at, by }| (at, by))
+    };
+    assert_eq!(taken(1), Some((at(10), Some(button()))));
+    assert_eq!(taken(2), Some((at(30), Some(Actor::Operator))));
+    assert_eq!(taken(3), None);
+    perform(&mut store, OperatorAct::Clear, at(40));
+    assert_eq!(taken(1), Some((at(10), Some(button()))));
+    assert_eq!(taken(3), Some((at(40), Some(Actor::Operator))));
+    // One that comes late has the others acknowledged each by itself.
+    store_all(&mut store, vec![arrival(AlertId(id(3).0 + 1), &[])]);
+    assert_eq!(taken(4), Some((at(40), Some(Actor::Operator))));
+}
+
+#[test]
+fn what_a_route_delays_is_due_at_its_time_also_when_retries_are_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let delayed = |state: &RoutingState, event: RoutingEvent<'_>| {
+        let mut effects = step(state, event);
+        for planned in &mut effects.deliveries {
+            planned.due_at = Some(at(5_000));
+        }
+        effects
+    };
+    store
+        .commit(&arrivals(vec![arrival(id(1), &["mail"])]), &delayed)
+        .unwrap();
+    store_all(&mut store, vec![arrival(id(2), &["mail"])]);
+    let retry = update(id(2), "mail", DeliveryState::Pending, at(9_000));
+    let batch = Batch {
+        updates: vec![retry],
+        release: vec!["mail".into()],
+        ..Batch::default()
+    };
+    store.commit(&batch, &step).unwrap();
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "mail", at(4_999), 9), [id(2)]);
+    assert_eq!(due(&mut reader, "mail", at(5_000), 9), [id(1), id(2)]);
+    let done = update(id(2), "mail", DeliveryState::Delivered, at(10));
+    store.commit(&updates(vec![done]), &step).unwrap();
+    assert_eq!(reader.next_due("mail", &|_, _| false).unwrap(), Some(at(5_000)));
+    assert_eq!(reader.waiting_since().unwrap()["mail"], at(5_000));
+}
+
+#[test]
 fn waiting_retries_never_hide_what_is_due() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     store_all(&mut store, (1..=6).map(|n| arrival(id(n), &["mail"])).collect());
     let pending = |n, due| update(id(n), "mail", DeliveryState::Pending, due);
     let retries = vec![pending(1, at(500)), pending(2, at(100)), pending(3, at(9_000))];
-    store.commit(&updates(retries)).unwrap();
+    store.commit(&updates(retries), &step).unwrap();
     let mut reader = store.reader().unwrap();
     assert_eq!(due(&mut reader, "mail", at(50), 9), [id(4), id(5), id(6)]);
     assert_eq!(due(&mut reader, "mail", at(100), 9), [id(2), id(4), id(5), id(6)]);
@@ -157,7 +275,7 @@ fn waiting_retries_never_hide_what_is_due() {
         release: vec!["mail".into()],
         ..Batch::default()
     };
-    store.commit(&release).unwrap();
+    store.commit(&release, &step).unwrap();
     assert_eq!(due(&mut reader, "mail", at(0), 9), [1, 2, 3, 4, 5, 6].map(id));
 }
 
@@ -165,12 +283,11 @@ fn waiting_retries_never_hide_what_is_due() {
 fn a_delivery_ends_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
-    let mut expiring = arrival(id(1), &["siren", "mail"]);
-    expiring.deliveries[0].expires_at = Some(at(60_000));
+    let expiring = arrival(id(1), &["siren@60000", "mail"]);
     // An outcome may come in the same batch as its alert.
     let mut batch = arrivals(vec![expiring]);
     batch.updates = vec![update(id(1), "mail", DeliveryState::Dead, at(5))];
-    store.commit(&batch).unwrap();
+    store.commit(&batch, &step).unwrap();
     let mut reader = store.reader().unwrap();
     let due = reader.due("siren", at(70_000), 9, &|_, _| false).unwrap();
     assert_eq!(
@@ -186,7 +303,7 @@ fn a_delivery_ends_once() {
         update(id(9), "mail", DeliveryState::Delivered, at(70_002)),
         update(id(1), "nobody", DeliveryState::Delivered, at(70_002)),
     ];
-    store.commit(&updates(late)).unwrap();
+    store.commit(&updates(late), &step).unwrap();
     let shown: Vec<String> = reader
         .get(id(1))
         .unwrap()
@@ -196,8 +313,8 @@ fn a_delivery_ends_once() {
         .map(|d| format!("{d:?}\n"))
         .collect();
     expect![[r#"
-        DeliveryRow { sink: "siren", state: Expired, attempts: 1, due_at: None, expires_at: Some(UnixMillis(1795396650000)), finished_at: Some(UnixMillis(1795396660000)), error: Some("451 busy") }
-        DeliveryRow { sink: "mail", state: Dead, attempts: 1, due_at: None, expires_at: None, finished_at: Some(UnixMillis(1795396590005)), error: Some("451 busy") }
+        DeliveryRow { sink: "siren", state: Expired, attempts: 1, due_at: None, expires_at: Some(UnixMillis(1795396650000)), finished_at: Some(UnixMillis(1795396660000)), error: Some("451 busy"), reason: Some(Matched { route: "site" }), cancel_on_acknowledge: false }
+        DeliveryRow { sink: "mail", state: Dead, attempts: 1, due_at: None, expires_at: None, finished_at: Some(UnixMillis(1795396590005)), error: Some("451 busy"), reason: Some(Matched { route: "site" }), cancel_on_acknowledge: false }
     "#]]
     .assert_eq(&shown.concat());
     expect![[r#"{"mail": {Pending: 0, Delivered: 0, Dead: 1, Expired: 0, Dropped: 0}, "siren": {Pending: 0, Delivered: 0, Dead: 0, Expired: 1, Dropped: 0}}"#]]
@@ -346,11 +463,14 @@ fn what_becomes_known_of_an_alert_also_decides_whether_it_was_late() {
         annotation(3, at(-500_000)),
     ];
     store
-        .commit(&Batch {
-            annotations,
-            late_after: Some(Duration::from_secs(120)),
-            ..Batch::default()
-        })
+        .commit(
+            &Batch {
+                annotations,
+                late_after: Some(Duration::from_secs(120)),
+                ..Batch::default()
+            },
+            &step,
+        )
         .unwrap();
     let mut reader = store.reader().unwrap();
     for (n, late, occurred_at) in [

@@ -174,7 +174,12 @@ impl HubSetup {
 
     /// Writes the configuration, starts the hub and waits until it answers.
     pub fn start(self) -> Result<Hub> {
-        self.write()?;
+        self.start_with(Self::write)
+    }
+
+    /// The same with a configuration file that `write` writes.
+    pub fn start_with(self, write: impl FnOnce(&Self) -> Result<()>) -> Result<Hub> {
+        write(&self)?;
         let process = launch(&self)?;
         Ok(Hub { process, setup: self })
     }

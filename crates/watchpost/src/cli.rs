@@ -7,6 +7,7 @@ use crate::commands::cameras::CamerasArgs;
 use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::explain::ExplainArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::sink::SinkCommand;
 use crate::commands::status::StatusArgs;
@@ -32,10 +33,12 @@ pub(crate) enum Command {
     Check,
     /// Show how the running hub is: connected, storing, delivering?
     Status(StatusArgs),
-    /// List, show, dismiss and clear the alerts of the running hub.
+    /// List, show, acknowledge, dismiss and clear the alerts of the running hub.
     Alerts(AlertsArgs),
     /// List the cameras of the newest alerts, and what to write to name those that have no name.
     Cameras(CamerasArgs),
+    /// Say why each sink got an alert or did not, and what became of it there.
+    Explain(ExplainArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -55,7 +58,9 @@ impl Command {
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::Run | Self::Check | Self::Doctor(_) | Self::Sink(_) => Needs::Config,
-            Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Deliveries(_) => Needs::Hub,
+            Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Explain(_) | Self::Deliveries(_) => {
+                Needs::Hub
+            }
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }

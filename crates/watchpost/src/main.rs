@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&target, &args),
         Command::Alerts(args) => commands::alerts::run(&target, &args),
         Command::Cameras(args) => commands::cameras::run(&target, &args),
+        Command::Explain(args) => commands::explain::run(&target, &args),
         Command::Deliveries(args) => commands::deliveries::run(&target, &args),
         Command::Doctor(args) => commands::doctor::run(&target, &args),
         Command::Sink(command) => commands::sink::run(&target, &command),

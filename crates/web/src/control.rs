@@ -6,14 +6,16 @@
 //! | `GET /v1/alerts?limit=&all=&before=&camera=&kind=&severity=&since=&until=` | [`watchpost_hub::AlertPage`] of the live list, or with `all=true` of every alert |
 //! | `GET /v1/alerts/{id}` | one alert with its deliveries |
 //! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
-//! | `POST /v1/alerts/{id}/dismiss` | takes it off the live list |
-//! | `POST /v1/alerts/clear` | empties the live list |
+//! | `GET /v1/alerts/{id}/explain` | why each sink got it or did not: [`watchpost_hub::Explanation`] |
+//! | `POST /v1/alerts/{id}/acknowledge` | acknowledges it; it stays on the live list |
+//! | `POST /v1/alerts/{id}/dismiss` | acknowledges it and takes it off the live list |
+//! | `POST /v1/alerts/clear` | dismisses all that are on the live list |
 //! | `GET /v1/cameras` | the cameras of the newest alerts, each a [`watchpost_hub::SeenCameraReport`] |
 //! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
 //!
-//! Dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
+//! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
 //! with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
 //! Errors are [`Problem`] documents.
 //!
@@ -133,6 +135,8 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .route("/v1/alerts/clear", web::post().to(clear))
         .route("/v1/alerts/{id}", web::get().to(alert))
         .route("/v1/alerts/{id}/picture", web::get().to(picture))
+        .route("/v1/alerts/{id}/explain", web::get().to(explain))
+        .route("/v1/alerts/{id}/acknowledge", web::post().to(acknowledge))
         .route("/v1/alerts/{id}/dismiss", web::post().to(dismiss))
         .route("/v1/cameras", web::get().to(cameras))
         .route("/v1/deliveries", web::get().to(deliveries))
@@ -173,9 +177,24 @@ async fn picture(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Probl
     }
 }
 
+async fn explain(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    let explanation = hub.explain(id).await?.ok_or_else(|| no_such_alert(id))?;
+    Ok(HttpResponse::Ok().json(explanation))
+}
+
+async fn acknowledge(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    taken(hub.acknowledge(id).await?, id)
+}
+
 async fn dismiss(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    match hub.dismiss(id).await? {
+    taken(hub.dismiss(id).await?, id)
+}
+
+fn taken(recording: Recording<bool>, id: AlertId) -> Result<HttpResponse, Problem> {
+    match recording {
         Recording::Done(true) => Ok(HttpResponse::NoContent().finish()),
         Recording::Done(false) => Err(no_such_alert(id)),
         Recording::Deferred => Ok(deferred()),

@@ -43,11 +43,11 @@ pub(crate) struct Config {
     /// Whether an alert whose document says `"drill": true` stays silent.
     #[serde(default)]
     pub(crate) silent_drill: bool,
-    /// A button that silences it, and dismisses what it sounds for.
+    /// A button that silences it, and acknowledges what it sounds for.
     pub(crate) button: Option<ButtonConfig>,
 }
 
-/// A button that silences the siren, on the same chip. What the siren sounds for when it is pressed is dismissed.
+/// A button that silences the siren, on the same chip. What the siren sounds for when it is pressed is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ButtonConfig {

@@ -121,6 +121,13 @@ impl Inspection<'_> {
             let finding = self.finding(&format!("/sink/{i}/name"), message, help.to_owned());
             self.found.push(finding.into());
         }
+        if !settings.route.iter().any(|route| route.matches.takes_all()) {
+            let pointer = format!("/route/{}", settings.route.len() - 1);
+            let message = "no route takes every alert: what none of them matches goes to no sink";
+            let help = "end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts";
+            let finding = self.finding(&pointer, message.to_owned(), help.to_owned());
+            self.found.push(finding.warning().into());
+        }
         let accepts = settings
             .connection
             .iter()

@@ -74,7 +74,7 @@ pub struct ConnectionSettings {
     /// that reaches the backend can make some.
     #[serde(default)]
     pub accept_notices: bool,
-    /// Whether an alert that is dismissed here is marked `acknowledged` in the backend.
+    /// Whether an alert that is acknowledged here, or dismissed, is marked `acknowledged` in the backend.
     #[serde(default)]
     pub write_back: bool,
 }

@@ -47,11 +47,11 @@ pub struct Settings {
     /// Where the hub serves HTTP, for programs that post alerts.
     #[serde(default)]
     pub web: WebSettings,
-    /// A plugin that is handed alerts. Without any, alerts are stored and acknowledged only.
+    /// A plugin that is handed alerts. Without any, alerts are stored and their receipts sent, and that is all.
     #[serde(default)]
     pub sink: Vec<SinkSettings>,
-    /// Which alerts go to which sinks. An alert goes to every sink that a matching route names, once. Without
-    /// any route, every sink gets every alert.
+    /// Which alerts go to which sinks. Routes are asked in their order, and each that matches applies: an alert goes to every
+    /// sink that one of them names, once. What none matches goes to no sink. Without any route, every sink gets every alert.
     #[serde(default)]
     pub route: Vec<RouteSettings>,
 }

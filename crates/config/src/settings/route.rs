@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use watchpost_core::{AlertKind, Severity};
 
-use crate::forms;
+use crate::{TimeSpan, forms};
 
 /// `[[route]]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -19,6 +19,13 @@ pub struct RouteSettings {
     /// Names of the sinks that it feeds.
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub sinks: Vec<String>,
+    /// How long after the alert came in it is delivered, so that what is handled by then need not be: a sink with
+    /// `cancel_on_acknowledge = true` does not get what was acknowledged before. Of several routes to a sink the earliest
+    /// time counts. Without it, at once.
+    pub delay: Option<TimeSpan>,
+    /// Whether the routes after it are not asked for an alert that it takes.
+    #[serde(default)]
+    pub stop: bool,
 }
 
 /// `[route.match]`
@@ -38,4 +45,29 @@ pub struct RouteMatch {
     /// The least severity.
     #[schemars(with = "Option<forms::SeverityWord>")]
     pub severity: Option<Severity>,
+}
+
+/// The kinds that a route takes which names none.
+const CAMERA_KINDS: [AlertKind; 2] = [AlertKind::Anomaly, AlertKind::OwlEye];
+
+impl RouteMatch {
+    /// Whether it takes all that cameras raise.
+    pub(crate) fn takes_all(&self) -> bool {
+        let Self {
+            connection,
+            kind,
+            stream,
+            severity,
+        } = self;
+        let every_kind = kind.is_empty() || CAMERA_KINDS.iter().all(|raised| kind.contains(raised));
+        every_kind
+            && connection.is_empty()
+            && stream.is_empty()
+            && severity.is_none_or(|least| least == Severity::Low)
+    }
+
+    /// Whether it takes nothing but what cameras raise.
+    pub(crate) fn takes_cameras_only(&self) -> bool {
+        self.kind.iter().all(|kind| CAMERA_KINDS.contains(kind))
+    }
 }

@@ -30,7 +30,7 @@ fn the_example_works_also_with_its_comments_removed() {
     let full_path = dir.path().join("watchpost.toml");
     fs::write(&full_path, full.join("\n")).unwrap();
     let full = load_with(&full_path, Vec::new()).unwrap_or_else(|e| panic!("{:#?}", e.errors()));
-    assert!(full.settings.store.keep_for.is_some() && full.settings.route.len() == 2);
+    assert!(full.settings.store.keep_for.is_some() && full.settings.route.len() == 3);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Backlog for StoreBacklog {
     }
 
     fn acknowledge(&self, alert: AlertId) {
-        self.store.acknowledged_at(alert, &self.sink);
+        self.store.acknowledge_at(alert, &self.sink);
     }
 
     fn raise(&self, event: HubEvent) {

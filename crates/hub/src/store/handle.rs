@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
-use watchpost_core::{AlertId, HubEvent, UnixMillis};
+use watchpost_core::{Actor, AlertId, HubEvent, UnixMillis};
 use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
 
 use super::command::{Accept, Answer, Command, Control, Join, OperatorCommand, RecordOutcomes, Released};
@@ -89,19 +89,29 @@ impl StoreHandle {
         }
     }
 
-    /// Takes an alert off the live list and stops what is cancelled by that. `None` when the writer has ended.
-    pub(crate) async fn dismiss(&self, alert: AlertId) -> Option<Answer> {
+    /// Acknowledges an alert and stops what is cancelled by that. `None` when the writer has ended.
+    pub(crate) async fn acknowledge(&self, alert: AlertId) -> Option<Answer> {
         let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), None);
-        self.operate(OperatorAct::Dismiss { alert, by: None }, Some(hold))
+        let by = Actor::Operator;
+        self.operate(OperatorAct::Acknowledge { alert, by }, Some(hold))
             .await
             .ok()
     }
 
-    /// Takes an alert off the live list, as a person has acknowledged it at this sink, which is not stopped.
-    pub(crate) fn acknowledged_at(&self, alert: AlertId, sink: &str) {
+    /// Acknowledges an alert, as a person has done that at this sink, which is not stopped.
+    pub(crate) fn acknowledge_at(&self, alert: AlertId, sink: &str) {
         let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), Some(sink));
-        let by = Some(sink.to_owned());
-        drop(self.operate(OperatorAct::Dismiss { alert, by }, Some(hold)));
+        let by = Actor::Sink(sink.to_owned());
+        drop(self.operate(OperatorAct::Acknowledge { alert, by }, Some(hold)));
+    }
+
+    /// Dismisses an alert and stops what is cancelled by that. `None` when the writer has ended.
+    pub(crate) async fn dismiss(&self, alert: AlertId) -> Option<Answer> {
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), None);
+        let by = Actor::Operator;
+        self.operate(OperatorAct::Dismiss { alert, by }, Some(hold))
+            .await
+            .ok()
     }
 
     /// Empties the live list and stops what is cancelled by that. `None` when the writer has ended.

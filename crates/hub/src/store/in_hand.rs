@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix::Recipient;
 use tokio::sync::broadcast;
-use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, Router};
-use watchpost_store::{Arrival, Batch, DeliveryUpdate};
+use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, UnixMillis};
+use watchpost_store::{Arrival, Batch, Committed, DeliveryUpdate};
 
 use super::command::{
     Accept, Join, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
@@ -21,9 +21,10 @@ struct PendingReceipt {
 }
 
 /// A batch that is being committed.
-#[derive(Default)]
 pub(super) struct InHand {
     batch: Batch,
+    /// When it was taken in hand. Its alerts are routed at this time, however often the commit is tried.
+    at: UnixMillis,
     /// For each arrival of the batch, in the same order; `None` for internal events.
     receipts: Vec<Option<PendingReceipt>>,
     outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
@@ -31,15 +32,23 @@ pub(super) struct InHand {
 }
 
 impl InHand {
-    /// Plans the deliveries of what has gathered. `event` makes an alert of an internal event.
+    /// Takes in hand what has gathered. `event` makes an alert of an internal event.
     pub(super) fn new(
         joins: Vec<Join>,
-        router: &Router,
+        at: UnixMillis,
         stamp: &Stamp,
         event: impl Fn(HubEvent) -> Alert,
     ) -> Self {
-        let mut in_hand = Self::default();
-        in_hand.batch.late_after = Some(stamp.late_after());
+        let mut in_hand = Self {
+            batch: Batch {
+                late_after: Some(stamp.late_after()),
+                ..Batch::default()
+            },
+            at,
+            receipts: Vec::new(),
+            outcome_waiters: Vec::new(),
+            release_waiters: Vec::new(),
+        };
         for join in joins {
             match join {
                 Join::Accept(accept) => {
@@ -50,11 +59,11 @@ impl InHand {
                         bytes: _,
                         reply,
                     } = *accept;
-                    in_hand.arrival(alert, frame, router, stamp);
+                    in_hand.arrival(alert, frame, stamp);
                     in_hand.receipts.push(Some(PendingReceipt { token, reply }));
                 }
                 Join::Raise(raised) => {
-                    in_hand.arrival(event(raised), None, router, stamp);
+                    in_hand.arrival(event(raised), None, stamp);
                     in_hand.receipts.push(None);
                 }
                 Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
@@ -74,35 +83,29 @@ impl InHand {
         in_hand
     }
 
-    fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, router: &Router, stamp: &Stamp) {
+    fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, stamp: &Stamp) {
         stamp.apply(&mut alert);
-        let deliveries = router.plan(&alert);
-        self.batch.arrivals.push(Arrival {
-            alert,
-            frame,
-            deliveries,
-        });
+        self.batch.arrivals.push(Arrival { alert, frame });
+    }
+
+    pub(super) fn at(&self) -> UnixMillis {
+        self.at
     }
 
     pub(super) fn batch(&self) -> &Batch {
         &self.batch
     }
 
-    /// It is on disk: acknowledges it and wakes whoever has something to do now.
+    /// It is on disk: sends the receipts and wakes whoever has something to do now.
     pub(super) fn committed(
         self,
-        receipts: &[watchpost_store::Receipt],
+        committed: &Committed,
         notifiers: &SinkNotifiers,
         write_backs: &WriteBackNotifier,
         live: &broadcast::Sender<LiveEvent>,
     ) {
-        let planned = self
-            .batch
-            .arrivals
-            .iter()
-            .flat_map(|arrival| &arrival.deliveries)
-            .map(|planned| &planned.sink);
-        for sink in planned.chain(&self.batch.release) {
+        let Committed { receipts, sinks } = committed;
+        for sink in sinks.iter().chain(&self.batch.release) {
             if let Some(notifier) = notifiers.get(sink) {
                 notifier.notify();
             }

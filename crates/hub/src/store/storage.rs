@@ -2,16 +2,21 @@
 
 use watchpost_core::UnixMillis;
 use watchpost_store::{
-    Batch, OpenReport, OperatorAct, Performed, Receipt, RetentionReport, Store, StoreError,
+    Batch, Committed, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Store, StoreError,
 };
 
 /// Where the writer thread writes. Each call is one transaction, kept as a whole or not at all.
 pub(crate) trait Storage: Send {
     /// See [`Store::commit`].
-    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError>;
+    fn commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, StoreError>;
 
     /// See [`Store::perform`].
-    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError>;
+    fn perform(
+        &mut self,
+        act: &OperatorAct,
+        now: UnixMillis,
+        step: RoutingStep<'_>,
+    ) -> Result<Performed, StoreError>;
 
     /// See [`Store::retain`].
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError>;
@@ -24,12 +29,17 @@ pub(crate) trait Storage: Send {
 }
 
 impl Storage for Store {
-    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
-        self.commit(batch)
+    fn commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, StoreError> {
+        self.commit(batch, step)
     }
 
-    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
-        self.perform(act, now)
+    fn perform(
+        &mut self,
+        act: &OperatorAct,
+        now: UnixMillis,
+        step: RoutingStep<'_>,
+    ) -> Result<Performed, StoreError> {
+        self.perform(act, now, step)
     }
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {

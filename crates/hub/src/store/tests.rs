@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Route, Router, Target, UnixMillis};
 use watchpost_store::{
-    Batch, Filter, OpenReport, OperatorAct, Performed, Receipt, RetentionReport, Selection, Store,
-    StoreError, StoreOptions, StoredAlert,
+    Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
+    Store, StoreError, StoreOptions, StoredAlert,
 };
 
 use super::*;
@@ -57,13 +57,13 @@ impl Switch {
 struct Switched(Store, Switch);
 
 impl Storage for Switched {
-    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+    fn commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, StoreError> {
         self.1.tries.fetch_add(1, Ordering::SeqCst);
         self.1.check()?;
         let panics = &self.1.panics;
         let panic = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(panic.is_err(), "a bug, as the test wants it");
-        let receipts = self.0.commit(batch)?;
+        let committed = self.0.commit(batch, step)?;
         let titles = batch.arrivals.iter().map(|arrival| {
             let title = &arrival.alert.title;
             // How long it took is up to the machine.
@@ -77,19 +77,25 @@ impl Storage for Switched {
             .iter()
             .map(|(_, at)| format!("checkpoint {}", at.0));
         self.1.note(titles.chain(marks).collect::<Vec<_>>().join(" + "));
-        Ok(receipts)
+        Ok(committed)
     }
 
-    fn perform(&mut self, act: &OperatorAct, now: UnixMillis) -> Result<Performed, StoreError> {
+    fn perform(
+        &mut self,
+        act: &OperatorAct,
+        now: UnixMillis,
+        step: RoutingStep<'_>,
+    ) -> Result<Performed, StoreError> {
         self.1.check()?;
-        let performed = self.0.perform(act, now)?;
+        let performed = self.0.perform(act, now, step)?;
         self.1.note(
             match act {
+                OperatorAct::Acknowledge { .. } => "acknowledge",
                 OperatorAct::Dismiss { .. } => "dismiss",
                 OperatorAct::Clear => "clear",
                 OperatorAct::Drop(_) => "drop",
                 OperatorAct::Retry(_) => "retry",
-                OperatorAct::CancelAcknowledged { .. } => "cancel",
+                OperatorAct::Cancel(_) => "cancel",
             }
             .to_owned(),
         );

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, info, warn};
-use watchpost_core::{Alert, AlertIds, HubEvent, MonotonicTime, Router};
+use watchpost_core::{Alert, AlertIds, HubEvent, MonotonicTime, Router, RoutingEvent, RoutingState};
 use watchpost_store::{Held, OperatorAct, Performed, StoreError};
 
 use super::command::{Answer, OperatorCommand};
@@ -98,8 +98,8 @@ impl Writer {
     fn begin(&self, work: Work) -> InProgress {
         match work {
             Work::Batch(joins) => {
-                let WriterParts { router, stamp, .. } = &self.parts;
-                let in_hand = InHand::new(joins, router, stamp, |event| self.internal(event));
+                let now = self.parts.clock.unix();
+                let in_hand = InHand::new(joins, now, &self.parts.stamp, |event| self.internal(event));
                 InProgress::Batch(Box::new(in_hand))
             }
             Work::Operator(command) => InProgress::Operator(command),
@@ -120,20 +120,22 @@ impl Writer {
         match &mut self.in_progress {
             None => {}
             Some(InProgress::Batch(in_hand)) => {
-                let commit = |storage: &mut dyn super::Storage| storage.commit(in_hand.batch());
-                let receipts = self.disk.with_retry(&mut self.intake, |_| false, commit, || {});
+                let (router, now) = (&self.parts.router, in_hand.at());
+                let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+                let commit = |storage: &mut dyn super::Storage| storage.commit(in_hand.batch(), &step);
+                let committed = self.disk.with_retry(&mut self.intake, |_| false, commit, || {});
                 let Some(InProgress::Batch(in_hand)) = self.in_progress.take() else {
                     return;
                 };
-                match receipts {
-                    Some(Ok(receipts)) => {
+                match committed {
+                    Some(Ok(committed)) => {
                         let WriterParts {
                             notifiers,
                             write_backs,
                             live,
                             ..
                         } = &self.parts;
-                        in_hand.committed(&receipts, notifiers, write_backs, live);
+                        in_hand.committed(&committed, notifiers, write_backs, live);
                     }
                     Some(Err(_)) | None => {
                         error!(
@@ -146,10 +148,12 @@ impl Writer {
             }
             Some(InProgress::Operator(command)) => {
                 let (act, now) = (command.act.clone(), self.parts.clock.unix());
+                let router = &self.parts.router;
+                let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
                 let performed = self.disk.with_retry(
                     &mut self.intake,
                     |error| !error.is_transient(),
-                    |storage| storage.perform(&act, now),
+                    |storage| storage.perform(&act, now, &step),
                     || command.answer(Answer::Deferred),
                 );
                 if let Some(InProgress::Operator(command)) = self.in_progress.take() {
@@ -189,8 +193,10 @@ impl Writer {
     fn notify(&self, act: &OperatorAct) {
         match act {
             OperatorAct::Retry(_) => self.parts.notifiers.notify_all(),
-            OperatorAct::Dismiss { .. } | OperatorAct::Clear => self.parts.write_backs.notify(),
-            OperatorAct::Drop(_) | OperatorAct::CancelAcknowledged { .. } => {}
+            OperatorAct::Acknowledge { .. } | OperatorAct::Dismiss { .. } | OperatorAct::Clear => {
+                self.parts.write_backs.notify();
+            }
+            OperatorAct::Drop(_) | OperatorAct::Cancel(_) => {}
         }
     }
 

@@ -74,15 +74,19 @@ pub(super) fn next_due(
 
 /// See [`super::Reader::waiting_since`].
 pub(super) fn waiting_since(db: &Connection) -> rusqlite::Result<BTreeMap<String, UnixMillis>> {
-    // What waits for its retry is little: no more than what was in flight when its sink went down.
+    // What waits for its retry is little: no more than what was in flight when its sink went down. What was never tried and
+    // waits all the same has a time of its own.
     let mut query = db.prepare_cached(
-        "SELECT name, min(coalesce(fresh, tried), coalesce(tried, fresh)) FROM (
+        "SELECT name, min(coalesce(fresh, tried, delayed), coalesce(tried, delayed, fresh), coalesce(delayed, fresh, tried))
+         FROM (
            SELECT s.name AS name,
              (SELECT min(alert) FROM queue WHERE sink = s.id AND due_at = ?1) AS fresh,
              (SELECT min(q.alert) FROM queue q JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
-              WHERE q.sink = s.id AND q.due_at > ?1 AND d.attempts > 0) AS tried
+              WHERE q.sink = s.id AND q.due_at > ?1 AND d.attempts > 0) AS tried,
+             (SELECT min(q.due_at) * 1000 FROM queue q JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+              WHERE q.sink = s.id AND q.due_at > ?1 AND d.attempts = 0) AS delayed
            FROM sink s WHERE s.pending > 0)
-         WHERE fresh IS NOT NULL OR tried IS NOT NULL",
+         WHERE coalesce(fresh, tried, delayed) IS NOT NULL",
     )?;
     let rows = query.query_map([AT_ONCE], |row| {
         let micros: i64 = row.get(1)?;

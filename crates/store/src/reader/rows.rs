@@ -2,19 +2,20 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
-use watchpost_core::{DeliveryState, UnixMillis};
+use watchpost_core::{Actor, DeliveryState, UnixMillis};
 
-use super::{Counts, Delivery, DeliveryRow, StoredAlert};
-use crate::codec::{count, frame, id, state_column, state_of};
+use super::{Acknowledgement, Counts, Delivery, DeliveryRow, StoredAlert};
+use crate::codec::{count, frame, id, optional_json_column, state_column, state_of};
 use crate::frames::FrameRef;
 use crate::selection::Condition;
-use crate::{Selection, StoreError};
+use crate::{Selection, StoreError, routing};
 
 /// A [`StoredAlert`] whose document has not been looked into.
 pub(super) struct StoredRow {
     id: i64,
     body: String,
     dismissed: bool,
+    acknowledged: Option<Acknowledgement>,
     frame: Option<FrameRef>,
     deliveries: Vec<DeliveryRow>,
 }
@@ -25,6 +26,7 @@ impl StoredRow {
             id,
             body,
             dismissed,
+            acknowledged,
             frame,
             deliveries,
         } = self;
@@ -36,6 +38,7 @@ impl StoredRow {
             alert,
             body,
             dismissed,
+            acknowledged,
             frame,
             deliveries,
         })
@@ -51,8 +54,10 @@ pub(super) fn alerts(
     let moment = db.transaction()?;
     let mut query = moment.prepare_cached(&format!(
         "SELECT a.segment, a.offset, a.length, a.crc, a.id, a.body,
-           a.dismissed_at IS NOT NULL OR a.id <= (SELECT cleared_through FROM live)
-         FROM alert a {condition}"
+           a.dismissed_at IS NOT NULL OR a.id <= cleared_through,
+           coalesce(a.acknowledged_at, a.dismissed_at, iif(a.id <= cleared_through, cleared_at, NULL)),
+           a.acknowledged_by, a.dismissed_at IS NULL
+         FROM alert a CROSS JOIN live {condition}"
     ))?;
     let mut found = query
         .query_map(parameters, |row| {
@@ -61,18 +66,33 @@ pub(super) fn alerts(
                 id: row.get(4)?,
                 body: row.get(5)?,
                 dismissed: row.get(6)?,
+                acknowledged: acknowledgement(row)?,
                 deliveries: Vec::new(),
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut query = moment.prepare_cached(
-        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error
+        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error,
+           d.reason, d.cancel_on_acknowledge
          FROM delivery d JOIN sink s ON s.id = d.sink WHERE d.alert = ?1 ORDER BY d.sink",
     )?;
     for alert in &mut found {
         alert.deliveries = query.query_map([alert.id], delivery)?.collect::<Result<_, _>>()?;
     }
     Ok(found)
+}
+
+/// Who has acknowledged an alert, out of a row of [`alerts`].
+fn acknowledgement(row: &Row<'_>) -> rusqlite::Result<Option<Acknowledgement>> {
+    let Some(at) = row.get::<_, Option<i64>>(7)?.map(UnixMillis) else {
+        return Ok(None);
+    };
+    let by = match optional_json_column(row, 8)? {
+        // It was there when the live list was cleared, which only an operator does.
+        None if row.get(9)? => Some(Actor::Operator),
+        by => by,
+    };
+    Ok(Some(Acknowledgement { at, by }))
 }
 
 pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
@@ -89,10 +109,12 @@ pub(super) fn counts(db: &mut Connection) -> rusqlite::Result<Counts> {
             Ok((row.get(0)?, states.collect::<rusqlite::Result<_>>()?))
         })?
         .collect::<Result<_, _>>()?;
+    let unmatched = routing::load(&moment)?.unmatched;
     Ok(Counts {
         alerts,
         frame_bytes,
         deliveries,
+        unmatched,
     })
 }
 
@@ -106,14 +128,15 @@ pub(super) fn deliveries(
     values.push(Value::from(limit));
     // The order of the primary key, so that nothing is sorted.
     let mut query = db.prepare(&format!(
-        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error, d.alert
+        "SELECT s.name, d.state, d.attempts, d.due_at, d.expires_at, d.finished_at, d.error,
+           d.reason, d.cancel_on_acknowledge, d.alert
          FROM delivery d CROSS JOIN sink s ON s.id = d.sink WHERE {condition}
          ORDER BY d.alert DESC, d.sink DESC LIMIT ?"
     ))?;
     query
         .query_map(params_from_iter(values), |row| {
             Ok(Delivery {
-                alert: id(row.get(7)?),
+                alert: id(row.get(9)?),
                 row: delivery(row)?,
             })
         })?
@@ -132,5 +155,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         expires_at: time(4)?,
         finished_at: time(5)?,
         error: row.get(6)?,
+        reason: optional_json_column(row, 7)?,
+        cancel_on_acknowledge: row.get(8)?,
     })
 }

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use watchpost_core::{
-    Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Picture, PlannedDelivery, UnixMillis,
-    VisionGuard,
+    Actor, Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Effects, Picture, PlannedDelivery,
+    RouteReason, Router, RoutingEvent, RoutingState, Suppression, UnixMillis, VisionGuard,
 };
 use watchpost_store::{
     Arrival, Batch, DeliveryUpdate, OperatorAct, Reader, Receipt, Retention, Store, StoreOptions,
@@ -43,10 +43,49 @@ pub(crate) fn at(n: i64) -> UnixMillis {
     UnixMillis(START_MS + n)
 }
 
+/// The routing step of these tests: an alert's site names the sinks that it goes to, and marks those with `!` whose
+/// deliveries an acknowledgement cancels, those with `-` that do not get it, and those with `@` that expire so many
+/// milliseconds after the start.
+pub(crate) fn step(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
+    let RoutingEvent::Alert(alert) = event else {
+        return Router::default().step(at(0), state, event);
+    };
+    let mut effects = Effects::default();
+    let words = alert.site.iter().flat_map(|site| site.split(' '));
+    for word in words.filter(|word| !word.is_empty()) {
+        let name = word.trim_start_matches(['!', '-']);
+        let (name, expires) = name.split_once('@').unwrap_or((name, ""));
+        let sink = name.to_owned();
+        if word.starts_with('-') {
+            let (sink, reason) = (Some(sink), RouteReason::NotNamed);
+            effects.suppressions.push(Suppression { sink, reason });
+            continue;
+        }
+        effects.deliveries.push(PlannedDelivery {
+            sink,
+            due_at: None,
+            expires_at: expires.parse().ok().map(at),
+            cancel_on_acknowledge: word.starts_with('!'),
+            reason: RouteReason::Matched { route: "site".into() },
+        });
+    }
+    if effects.deliveries.is_empty() {
+        effects.suppressions.push(Suppression {
+            sink: None,
+            reason: RouteReason::Unmatched,
+        });
+        effects.state = Some(RoutingState {
+            unmatched: state.unmatched + 1,
+        });
+    }
+    effects
+}
+
 /// An alert for these sinks, without a picture.
 pub(crate) fn arrival(id: AlertId, sinks: &[&str]) -> Arrival {
     let received_at = UnixMillis(i64::try_from(id.0 / 1_000).unwrap());
     let alert = Alert {
+        site: Some(sinks.join(" ")),
         camera: Some(Camera::unnamed("front-door")),
         title: "Anomaly at front-door".into(),
         text: "Person 1, score -1.23".into(),
@@ -60,16 +99,7 @@ pub(crate) fn arrival(id: AlertId, sinks: &[&str]) -> Arrival {
         }),
         ..Alert::new(id, AlertKind::Anomaly, "shop", received_at)
     };
-    let planned = |&sink: &&str| PlannedDelivery {
-        sink: sink.into(),
-        expires_at: None,
-        cancel_on_acknowledge: false,
-    };
-    Arrival {
-        alert,
-        frame: None,
-        deliveries: sinks.iter().map(planned).collect(),
-    }
+    Arrival { alert, frame: None }
 }
 
 /// The same with a picture of that many bytes, which are [`picture`].
@@ -125,7 +155,7 @@ pub(crate) fn updates(updates: Vec<DeliveryUpdate>) -> Batch {
 pub(crate) fn perform(store: &mut Store, act: OperatorAct, now: UnixMillis) -> u64 {
     let (mut changed, mut next) = (0, Some(act));
     while let Some(act) = next {
-        let performed = store.perform(&act, now).unwrap();
+        let performed = store.perform(&act, now, &step).unwrap();
         changed += performed.changed;
         next = performed.rest;
     }
@@ -134,12 +164,13 @@ pub(crate) fn perform(store: &mut Store, act: OperatorAct, now: UnixMillis) -> u
 
 /// Takes an alert off the live list; whether there was one.
 pub(crate) fn dismiss(store: &mut Store, alert: AlertId, now: UnixMillis) -> bool {
-    perform(store, OperatorAct::Dismiss { alert, by: None }, now) == 1
+    let by = Actor::Operator;
+    perform(store, OperatorAct::Dismiss { alert, by }, now) == 1
 }
 
 /// Commits alerts of which none is a duplicate.
 pub(crate) fn store_all(store: &mut Store, new: Vec<Arrival>) {
-    let receipts = store.commit(&arrivals(new)).unwrap();
+    let receipts = store.commit(&arrivals(new), &step).unwrap().receipts;
     assert!(receipts.iter().all(|receipt| *receipt == Receipt::Stored));
 }
 

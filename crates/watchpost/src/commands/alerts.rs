@@ -8,7 +8,7 @@ use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use watchpost_config::TimeZone;
-use watchpost_core::{Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis};
+use watchpost_core::{Actor, Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
 
 use crate::client::HubClient;
@@ -45,12 +45,17 @@ enum AlertsCommand {
         #[arg(long, value_name = "FILE")]
         picture: Option<PathBuf>,
     },
-    /// Take one alert off the live list. It stays in the store.
+    /// Say that somebody has taken an alert: what sounds for it stops. It stays listed.
+    Acknowledge {
+        /// Its number.
+        id: AlertId,
+    },
+    /// Acknowledge an alert and take it off the live list. It stays in the store.
     Dismiss {
         /// Its number.
         id: AlertId,
     },
-    /// Take all alerts off the live list. They stay in the store.
+    /// Dismiss all alerts that are on the live list. They stay in the store.
     Clear,
 }
 
@@ -87,6 +92,10 @@ pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
             }
             AlertsCommand::Show { id, picture } => {
                 show(&hub, &zone, *id, picture.as_deref(), args.json).await
+            }
+            AlertsCommand::Acknowledge { id } => {
+                let done = format!("alert {id} is acknowledged");
+                command(&hub, &format!("/v1/alerts/{id}/acknowledge"), &done, args.json).await
             }
             AlertsCommand::Dismiss { id } => {
                 let done = format!("alert {id} is dismissed");
@@ -135,11 +144,16 @@ async fn list(hub: &HubClient, zone: &TimeZone, query: &AlertQuery, json: bool) 
         "{:16}  {:19}  {:8}  {}",
         "ALERT", "HAPPENED", "SEVERITY", "CONNECTION: TITLE"
     ))?;
-    for AlertEntry { alert, dismissed, .. } in &page.alerts {
-        let dismissed = if *dismissed { "(dismissed) " } else { "" };
+    for entry in &page.alerts {
+        let alert = &entry.alert;
+        let taken = match (entry.dismissed, entry.acknowledged_at) {
+            (true, _) => "(dismissed) ",
+            (false, Some(_)) => "(acknowledged) ",
+            (false, None) => "",
+        };
         let late = if alert.late { "(late) " } else { "" };
         out::fitted(format_args!(
-            "{:16}  {}  {:8}  {dismissed}{late}{}: {}",
+            "{:16}  {}  {:8}  {taken}{late}{}: {}",
             alert.id.to_string(),
             zone.show(alert.happened_at().0),
             alert.severity.to_string(),
@@ -169,6 +183,13 @@ fn happened(alert: &Alert, zone: &TimeZone) -> String {
     } else {
         happened
     }
+}
+
+/// When and by whom it was acknowledged.
+pub(crate) fn acknowledged(at: Option<UnixMillis>, by: Option<&Actor>, zone: &TimeZone) -> String {
+    let Some(at) = at else { return "no".to_owned() };
+    let by = by.map(|by| format!(", by {by}")).unwrap_or_default();
+    format!("{}{by}", zone.show(at.0))
 }
 
 fn camera(alert: &Alert) -> String {
@@ -214,9 +235,13 @@ async fn show(
         ("camera", camera(alert)),
         ("severity", alert.severity.to_string()),
         ("picture", picture),
+        (
+            "acknowledged",
+            acknowledged(entry.acknowledged_at, entry.acknowledged_by.as_ref(), zone),
+        ),
         ("dismissed", if entry.dismissed { "yes" } else { "no" }.to_owned()),
     ] {
-        out::line(format_args!("{what:12}{value}"))?;
+        out::line(format_args!("{what:14}{value}"))?;
     }
     for delivery in &entry.deliveries {
         let error = delivery
@@ -225,7 +250,7 @@ async fn show(
             .map(|error| format!(": {error}"))
             .unwrap_or_default();
         out::line(format_args!(
-            "{:12}{} after {}{error}",
+            "{:14}{} after {}{error}",
             delivery.sink,
             delivery.state,
             out::count(delivery.attempts.into(), "attempt")

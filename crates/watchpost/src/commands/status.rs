@@ -50,6 +50,10 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
         out::count(store.alerts, "alert"),
         watchpost_config::ByteSize(store.picture_bytes),
     ))?;
+    if store.unmatched > 0 {
+        let alerts = out::count(store.unmatched, "alert");
+        out::line(format_args!("  no route took {alerts}, which went to no sink"))?;
+    }
     if let Some(opened) = &store.opened {
         out::line(format_args!("  {opened}"))?;
     }

@@ -40,6 +40,96 @@ plugin = "mail"
 }
 
 #[test]
+fn routes_that_never_count_and_delays_that_outlast_an_alert() {
+    let sinks = "[[sink]]\nname = \"siren\"\nplugin = \"gpio\"\nmax_age = \"1m\"\n";
+    let cases = [
+        "[[route]]\nname = \"all\"\nsinks = \"siren\"\nstop = true\n[[route]]\nsinks = \"siren\"\n",
+        "[[route]]\nsinks = \"siren\"\nmatch = { severity = \"low\" }\nstop = true\n[[route]]\nmatch = { kind = \"owl_eye\" }\nsinks = \"siren\"\n",
+        // These do count.
+        "[[route]]\nsinks = \"siren\"\nstop = true\n[[route]]\nmatch = { kind = \"hub\" }\nsinks = \"siren\"\n",
+        "[[route]]\nsinks = \"siren\"\nmatch = { severity = \"high\" }\nstop = true\n[[route]]\nsinks = \"siren\"\ndelay = \"59s\"\n",
+        "[[route]]\nsinks = \"siren\"\ndelay = \"0s\"\n",
+        "[[route]]\nsinks = \"siren\"\ndelay = \"1m\"\n",
+    ];
+    let cases = cases.map(|routes| format!("{sinks}{routes}"));
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > name = "all"
+        > sinks = "siren"
+        > stop = true
+        > [[route]]
+        > sinks = "siren"
+        watchpost.toml:14:1: [[route]] never counts: route all before it takes everything and has `stop = true`
+          | [[route]] | here
+          put it before that one, or remove one of them
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > sinks = "siren"
+        > match = { severity = "low" }
+        > stop = true
+        > [[route]]
+        > match = { kind = "owl_eye" }
+        > sinks = "siren"
+        watchpost.toml:14:1: [[route]] never counts: route number 1 before it takes everything and has `stop = true`
+          | [[route]] | here
+          put it before that one, or remove one of them
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > sinks = "siren"
+        > stop = true
+        > [[route]]
+        > match = { kind = "hub" }
+        > sinks = "siren"
+        NO ERROR
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > sinks = "siren"
+        > match = { severity = "high" }
+        > stop = true
+        > [[route]]
+        > sinks = "siren"
+        > delay = "59s"
+        NO ERROR
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > sinks = "siren"
+        > delay = "0s"
+        watchpost.toml:12:9: `delay` in [[route]] cannot be zero
+          | "0s" | here
+          expected some time, such as "1s"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > max_age = "1m"
+        > [[route]]
+        > sinks = "siren"
+        > delay = "1m"
+        watchpost.toml:12:9: `delay` in [[route]] (1m) must be shorter than `max_age` (1m) of sink `siren`
+          | "1m" | here
+          what is delayed would expire before it is due: lower the one or raise the other
+    "#]],
+    );
+}
+
+#[test]
 fn routes_to_what_is_not_there() {
     check(
         &(CONNECTION.to_owned()

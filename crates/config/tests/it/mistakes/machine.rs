@@ -323,12 +323,22 @@ fn routes_and_users() {
     let notices = format!(
         "{CONNECTION}{sinks}[[route]]\nsinks = [\"mail\", \"siren\"]\nmatch = {{ kind = \"notice\" }}\n"
     );
+    let both = "sinks = [\"mail\", \"siren\"]\n";
+    let severe = format!("{CONNECTION}{sinks}[[route]]\n{both}match = {{ severity = \"high\" }}\n");
+    let all =
+        format!("{severe}[[route]]\nmatch = {{ kind = [\"owl_eye\", \"anomaly\"] }}\nsinks = \"mail\"\n");
     let user = format!(
         "{CONNECTION}[[sink]]\nname = \"mail\"\nplugin = \"mail\"\nsandbox = {{ user = \"rooot\" }}\n"
     );
     let token: (&str, &[u8]) = ("token", b"x");
     check(
-        &[(&unreached, &[token]), (&notices, &[token]), (&user, &[token])],
+        &[
+            (&unreached, &[token]),
+            (&notices, &[token]),
+            (&severe, &[token]),
+            (&all, &[token]),
+            (&user, &[token]),
+        ],
         expect![[r#"
             > [[sink]]
             > name = "mail"
@@ -352,9 +362,38 @@ fn routes_and_users() {
             > sinks = ["mail", "siren"]
             > match = { kind = "notice" }
             > files: token
+            watchpost.toml:12:1: warning: no route takes every alert: what none of them matches goes to no sink
+              | [[route]] | here
+              end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts
             watchpost.toml:14:18: warning: `kind` in [route.match] is `notice`, and no connection accepts notices
               | "notice" | here
               set `accept_notices = true` in a [[connection]], or remove the route
+            > [[sink]]
+            > name = "mail"
+            > plugin = "mail"
+            > [[sink]]
+            > name = "siren"
+            > plugin = "siren"
+            > [[route]]
+            > sinks = ["mail", "siren"]
+            > match = { severity = "high" }
+            > files: token
+            watchpost.toml:12:1: warning: no route takes every alert: what none of them matches goes to no sink
+              | [[route]] | here
+              end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts
+            > [[sink]]
+            > name = "mail"
+            > plugin = "mail"
+            > [[sink]]
+            > name = "siren"
+            > plugin = "siren"
+            > [[route]]
+            > sinks = ["mail", "siren"]
+            > match = { severity = "high" }
+            > [[route]]
+            > match = { kind = ["owl_eye", "anomaly"] }
+            > sinks = "mail"
+            > files: token
             > [[sink]]
             > name = "mail"
             > plugin = "mail"

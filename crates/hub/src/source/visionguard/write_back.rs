@@ -1,4 +1,4 @@
-//! Marks records in the backend as acknowledged whose alerts were dismissed here. What is pending stands in the store,
+//! Marks records in the backend as acknowledged whose alerts were acknowledged here. What is pending stands in the store,
 //! so that it is done also after a restart.
 
 use std::rc::Rc;

@@ -1,0 +1,61 @@
+//! What follows from a routing step, as plain data.
+
+use super::{CancelReason, RouteReason, RoutingState};
+use crate::{AlertId, UnixMillis};
+
+/// What follows from one event. It is committed together with the event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// To whom the alert goes, at most once to each sink, in the order of the configuration.
+    pub deliveries: Vec<PlannedDelivery>,
+    /// Who does not get it, each with the reason.
+    pub suppressions: Vec<Suppression>,
+    /// Pending deliveries that are no longer wanted.
+    pub cancellation: Option<Cancellation>,
+    /// What is remembered from now on; `None` where nothing changed.
+    pub state: Option<RoutingState>,
+}
+
+/// A delivery to be stored together with its alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedDelivery {
+    /// Name of the sink.
+    pub sink: String,
+    /// When it is due; `None` at once.
+    pub due_at: Option<UnixMillis>,
+    /// When it stops being worth anything.
+    pub expires_at: Option<UnixMillis>,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub cancel_on_acknowledge: bool,
+    /// Why it is made.
+    pub reason: RouteReason,
+}
+
+/// A delivery that is not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// Name of the sink; `None` where no route took the alert at all.
+    pub sink: Option<String>,
+    /// Why it is not made.
+    pub reason: RouteReason,
+}
+
+/// Pending deliveries that are cancelled, of those whose own row says that an acknowledgement cancels them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Of which alerts.
+    pub alerts: CancelledAlerts,
+    /// The sink where a person acknowledged the alert, whose own delivery goes on.
+    pub except: Option<String>,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// The alerts whose deliveries are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelledAlerts {
+    /// This one.
+    One(AlertId),
+    /// This one and all that are older.
+    Through(AlertId),
+}

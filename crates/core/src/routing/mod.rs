@@ -1,0 +1,79 @@
+//! Where alerts go: a step from what happened and what was before to what follows.
+//!
+//! The step is pure. Whoever commits what happened commits its [`Effects`] in the same transaction, each with its reason,
+//! so that nobody has to guess later why a sink got an alert or why it did not. Rules that remember (an armed area, a
+//! cooldown, an escalation) have their place in [`RoutingState`].
+
+mod effects;
+mod reason;
+mod router;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::effects::{Cancellation, CancelledAlerts, Effects, PlannedDelivery, Suppression};
+pub use self::reason::{CancelReason, MatchCondition, RouteReason};
+pub use self::router::{Match, Route, Router, Target};
+use crate::{Alert, AlertId};
+
+/// What the routing step remembers from one event to the next. It is stored with the effects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoutingState {
+    /// Alerts that no route took, although there were routes. Internal events are not counted: that a sink gets none is
+    /// by choice.
+    pub unmatched: u64,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RoutingEvent<'a> {
+    /// An alert that is new came in.
+    Alert(&'a Alert),
+    /// A person has acknowledged alerts, by one of three acts.
+    Command(&'a AlertCommand),
+}
+
+/// A person's command by which alerts are acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertCommand {
+    /// What the person did.
+    pub act: AlertAct,
+    /// Who.
+    pub by: Actor,
+}
+
+/// The three acts of a person by which alerts are acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertAct {
+    /// The alert is in hand, and stays listed.
+    Acknowledge(AlertId),
+    /// The alert is in hand, and off the live list.
+    Dismiss(AlertId),
+    /// All alerts up to this one are in hand, and off the live list.
+    Clear {
+        /// The newest.
+        through: AlertId,
+    },
+}
+
+/// Who has acknowledged an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// Whoever works with the hub: by a command, or over its control socket.
+    Operator,
+    /// A person at the sink of this name, for instance by a button.
+    Sink(String),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Operator => f.write_str("the operator"),
+            Self::Sink(name) => write!(f, "a person at sink {name}"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a delivery is made, not made or cancelled: stable codes, and the only place where they become words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Actor;
+
+/// Why a sink gets an alert, or why it does not. Its JSON form is stored and shown; its words may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum RouteReason {
+    /// Yes: there are no routes, so every sink gets every alert.
+    NoRoutes,
+    /// Yes: a route took it that names the sink.
+    Matched {
+        /// The route.
+        route: String,
+    },
+    /// Yes: it is an internal event, and the sink gets those.
+    GetsEvents,
+    /// No: it is an internal event, and the sink gets those only where a route says so.
+    GetsNoEvents,
+    /// No: no route names the sink.
+    NotNamed,
+    /// No: of the routes that name the sink, the last one asked for something else.
+    NotMatched {
+        /// The route.
+        route: String,
+        /// The condition that the alert does not meet.
+        condition: MatchCondition,
+    },
+    /// No: a route before the one that would have sent it there took the alert and stopped.
+    Stopped {
+        /// The route that took it.
+        route: String,
+        /// The route that was not asked any more.
+        before: String,
+    },
+    /// No route took it at all.
+    Unmatched,
+}
+
+/// A condition of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are those of the keys in `[route.match]`")]
+pub enum MatchCondition {
+    Connection,
+    Kind,
+    Stream,
+    Severity,
+}
+
+/// Why pending deliveries are cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Their alert was acknowledged.
+    Acknowledged(Actor),
+    /// Their alert was dismissed, which acknowledges it.
+    Dismissed(Actor),
+    /// The live list was cleared, which acknowledges all that is on it.
+    Cleared(Actor),
+}
+
+impl RouteReason {
+    /// Whether the sink gets the alert.
+    pub fn delivers(&self) -> bool {
+        matches!(self, Self::NoRoutes | Self::Matched { .. } | Self::GetsEvents)
+    }
+}
+
+impl fmt::Display for RouteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoutes => f.write_str("there are no routes, so every sink gets every alert"),
+            Self::Matched { route } => write!(f, "route {route} takes it"),
+            Self::GetsEvents => f.write_str("it is an internal event, and the sink has `events = true`"),
+            Self::GetsNoEvents => f.write_str("it is an internal event, and the sink has `events = false`"),
+            Self::NotNamed => f.write_str("no route names this sink"),
+            Self::NotMatched { route, condition } => write!(f, "route {route} asks for another {condition}"),
+            Self::Stopped { route, before } => {
+                write!(
+                    f,
+                    "route {route} takes it and has `stop = true`, which keeps it from route {before}"
+                )
+            }
+            Self::Unmatched => f.write_str("no route takes it"),
+        }
+    }
+}
+
+impl fmt::Display for MatchCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "connection",
+            Self::Kind => "kind",
+            Self::Stream => "stream",
+            Self::Severity => "severity",
+        })
+    }
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged(by) => write!(f, "its alert was acknowledged by {by}"),
+            Self::Dismissed(by) => write!(f, "its alert was dismissed by {by}"),
+            Self::Cleared(by) => write!(f, "the live list was cleared by {by}"),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Why an alert went where it went: what the store wrote down when it was routed, and what became of it since. Nothing is
+//! decided again, so that no change of the configuration changes what is told of the past.
+
+use serde::{Deserialize, Serialize};
+use watchpost_core::{Actor, AlertId, RouteReason, UnixMillis};
+use watchpost_store::{Acknowledgement, Delivery, DeliveryRow, Reader, StoreError};
+
+use crate::deliveries::DeliveryRecord;
+
+/// In place of a reason that was not written down.
+const NOT_WRITTEN_DOWN: &str = "an earlier release stored it, and did not write down why";
+
+/// Why each sink got an alert or did not, as it was decided when the alert came in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Which alert.
+    pub alert: AlertId,
+    /// Its title.
+    pub title: String,
+    /// Whether there were routes and none of them took it.
+    pub unmatched: bool,
+    /// When it was acknowledged, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<UnixMillis>,
+    /// Who has acknowledged it; not given where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<Actor>,
+    /// The sinks there were when it came in: first those that it goes to.
+    pub sinks: Vec<SinkExplanation>,
+}
+
+/// What was decided about one sink, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkExplanation {
+    /// Its name.
+    pub sink: String,
+    /// Why it gets the alert or does not; not given where that was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RouteReason>,
+    /// The same in words.
+    pub why: String,
+    /// What became of the delivery; not given where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryRecord>,
+}
+
+/// Reads what is known of an alert.
+pub(crate) fn explain(reader: &mut Reader, id: AlertId) -> Result<Option<Explanation>, StoreError> {
+    let Some(stored) = reader.get(id)? else {
+        return Ok(None);
+    };
+    let suppressions = reader.suppressions(id)?;
+    let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
+    let suppressed = suppressions.into_iter().filter_map(|suppression| {
+        Some(SinkExplanation {
+            sink: suppression.sink?,
+            why: suppression.reason.to_string(),
+            reason: Some(suppression.reason),
+            delivery: None,
+        })
+    });
+    let (acknowledged_at, acknowledged_by) = match stored.acknowledged {
+        Some(Acknowledgement { at, by }) => (Some(at), by),
+        None => (None, None),
+    };
+    let planned = stored.deliveries.into_iter().map(|row| planned(id, row));
+    Ok(Some(Explanation {
+        alert: id,
+        title: stored.alert.title,
+        unmatched,
+        acknowledged_at,
+        acknowledged_by,
+        sinks: planned.chain(suppressed).collect(),
+    }))
+}
+
+/// Why the delivery was planned, and what became of it.
+fn planned(alert: AlertId, row: DeliveryRow) -> SinkExplanation {
+    SinkExplanation {
+        sink: row.sink.clone(),
+        why: match &row.reason {
+            Some(reason) => reason.to_string(),
+            None => NOT_WRITTEN_DOWN.to_owned(),
+        },
+        reason: row.reason.clone(),
+        delivery: Some(Delivery { alert, row }.into()),
+    }
+}

@@ -1,0 +1,124 @@
+//! The routing step within a transaction: what it remembers, and what follows from an event.
+
+use rusqlite::{Connection, Transaction, params};
+use watchpost_core::{
+    AlertId, Cancellation, CancelledAlerts, Effects, RoutingEvent, RoutingState, Suppression, UnixMillis,
+};
+
+use crate::Selection;
+use crate::codec::{json_column, key, to_json};
+use crate::deliveries::{self, CountDelta, Dropping, drop_pending};
+use crate::error::Failed;
+use crate::names::NameTable;
+
+/// The routing step: what follows from an event, given what was before. It is asked about new alerts only, and may be
+/// asked again about an event whose transaction failed.
+pub type RoutingStep<'a> = &'a dyn Fn(&RoutingState, RoutingEvent<'_>) -> Effects;
+
+/// The step, and what it remembers in the running transaction.
+pub(crate) struct Routing<'a> {
+    step: RoutingStep<'a>,
+    state: RoutingState,
+    changed: bool,
+}
+
+impl<'a> Routing<'a> {
+    pub(crate) fn new(step: RoutingStep<'a>, state: &RoutingState) -> Self {
+        Self {
+            step,
+            state: state.clone(),
+            changed: false,
+        }
+    }
+
+    /// What follows from an event.
+    pub(crate) fn ask(&mut self, event: RoutingEvent<'_>) -> Effects {
+        let mut effects = (self.step)(&self.state, event);
+        if let Some(state) = effects.state.take() {
+            (self.state, self.changed) = (state, true);
+        }
+        effects
+    }
+
+    /// Writes what is remembered from now on, and gives it back for after the commit.
+    pub(crate) fn save(self, tx: &Transaction<'_>) -> Result<RoutingState, Failed> {
+        if self.changed {
+            tx.prepare_cached("UPDATE routing SET state = ?1")?
+                .execute([to_json(&self.state)])?;
+        }
+        Ok(self.state)
+    }
+}
+
+/// What was remembered last.
+pub(crate) fn load(db: &Connection) -> rusqlite::Result<RoutingState> {
+    db.prepare_cached("SELECT state FROM routing")?
+        .query_row([], |row| json_column(row, 0))
+}
+
+/// Writes what follows from an alert.
+pub(crate) fn apply(
+    tx: &Transaction<'_>,
+    sinks: &mut NameTable,
+    alert: AlertId,
+    effects: &Effects,
+    counts: &mut CountDelta,
+) -> rusqlite::Result<()> {
+    for planned in &effects.deliveries {
+        deliveries::insert(tx, sinks, alert, planned, counts)?;
+    }
+    for Suppression { sink, reason } in &effects.suppressions {
+        let sink = match sink {
+            Some(name) => sinks.intern(tx, name)?,
+            None => NO_SINK,
+        };
+        tx.prepare_cached("INSERT OR IGNORE INTO suppression (alert, sink, reason) VALUES (?1, ?2, ?3)")?
+            .execute(params![key(alert), sink, to_json(reason)])?;
+    }
+    Ok(())
+}
+
+/// Stands for a sink where there is none: no route took the alert.
+const NO_SINK: i64 = 0;
+
+/// Drops what is cancelled; returns how many deliveries. When it is [`crate::MAX_CHANGED_ROWS`] there may be more.
+pub(crate) fn cancel(
+    tx: &Transaction<'_>,
+    cancellation: &Cancellation,
+    now: UnixMillis,
+) -> rusqlite::Result<u64> {
+    let Cancellation {
+        alerts,
+        except,
+        reason,
+    } = cancellation;
+    let (alert, through) = match *alerts {
+        CancelledAlerts::One(alert) => (Some(alert), None),
+        CancelledAlerts::Through(alert) => (None, Some(alert)),
+    };
+    let which = Dropping {
+        selection: Selection {
+            alert,
+            ..Selection::default()
+        },
+        cancelled: true,
+        except: except.as_deref(),
+        through,
+    };
+    drop_pending(tx, &which, &reason.to_string(), now)
+}
+
+/// Who did not get an alert, each with the reason.
+pub(crate) fn suppressions(db: &Connection, alert: AlertId) -> rusqlite::Result<Vec<Suppression>> {
+    db.prepare_cached(
+        "SELECT s.name, p.reason FROM suppression p LEFT JOIN sink s ON s.id = p.sink
+         WHERE p.alert = ?1 ORDER BY p.sink",
+    )?
+    .query_map([key(alert)], |row| {
+        Ok(Suppression {
+            sink: row.get(0)?,
+            reason: json_column(row, 1)?,
+        })
+    })?
+    .collect()
+}
