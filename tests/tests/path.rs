@@ -153,7 +153,7 @@ fn a_message_with_an_id_is_stored_once_and_acknowledged_each_time() -> Result<()
     ])?;
     let (hub, archive) = archiving(&backend)?;
     let status = hub.until("every copy acknowledged", PATIENCE, |status| {
-        status["connections"][0]["counters"]["acknowledged"] == json!(100)
+        status["connections"][0]["counters"]["receipts"] == json!(100)
             && status["sinks"][0]["deliveries"]["delivered"] == json!(50)
     })?;
     let counters = &status["connections"][0]["counters"];

@@ -100,7 +100,7 @@ fn peak_after_some_alerts(hub: &mut Hub, backend: &Backend) -> Result<u64> {
     })?;
     backend.order(&json!({"do": "send", "count": LIVE}))?;
     hub.until("stored, and the sink tried", PATIENCE, |status| {
-        status["connections"][0]["counters"]["acknowledged"] == LIVE && status["sinks"][0]["state"] == "down"
+        status["connections"][0]["counters"]["receipts"] == LIVE && status["sinks"][0]["state"] == "down"
     })?;
     hub.peak_memory_kib()
 }

@@ -50,7 +50,7 @@ pub enum HubEvent {
         /// Why that one was dead-lettered.
         why: String,
     },
-    /// Alerts came faster than the store took them, and some were dropped without an acknowledgement.
+    /// Alerts came faster than the store took them, and some were dropped without a receipt.
     AlertsDropped {
         /// The connection.
         connection: String,
@@ -171,7 +171,7 @@ impl HubEvent {
                 "alerts_dropped",
                 Severity::Critical,
                 format!("{} of connection {connection} could not be stored", alerts(count)),
-                "They came faster than the store could take them, and were not acknowledged.".to_owned(),
+                "They came faster than the store could take them, and got no receipt.".to_owned(),
             ),
             Self::StoreRecovered { error, seconds } => (
                 "store_recovered",
@@ -350,7 +350,7 @@ mod tests {
             },
             expect![[r#"
                 alerts_dropped (critical): 3 alerts of connection shop could not be stored
-                They came faster than the store could take them, and were not acknowledged.
+                They came faster than the store could take them, and got no receipt.
             "#]],
         );
     }

@@ -1,7 +1,7 @@
 //! How much a source may have in flight: received, and not yet confirmed by the store.
 
 /// Bounds what waits in memory to be stored, by size. A source never stops reading because of it: what does not fit is
-/// dropped unacknowledged, and counted.
+/// dropped without a receipt, and counted.
 #[derive(Debug)]
 pub struct InFlightBudget {
     limit_bytes: usize,

@@ -14,7 +14,7 @@ use crate::commands::status::StatusArgs;
 use crate::exit;
 use crate::target::{Needs, Target};
 
-/// Watchpost keeps a connection to a VisionGuard backend, stores every alert, acknowledges it, and hands
+/// Watchpost keeps a connection to a VisionGuard backend, stores every alert, sends its receipt, and hands
 /// it to sinks: plugins that file it, sound a siren, send a mail.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::HELP)]

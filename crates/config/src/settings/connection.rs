@@ -53,7 +53,7 @@ pub struct ConnectionSettings {
     /// The largest picture that is kept. The alert of a larger one is kept without it.
     #[serde(default = "max_picture")]
     pub max_picture: ByteSize,
-    /// How much may wait in memory to be stored. What comes in beyond it is dropped unacknowledged and
+    /// How much may wait in memory to be stored. What comes in beyond it is dropped without a receipt and
     /// counted.
     #[serde(default = "intake_buffer")]
     pub intake_buffer: ByteSize,

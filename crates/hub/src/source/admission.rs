@@ -15,7 +15,7 @@ use crate::store::{Accept, Receipt, ReceiptToken, StoreHandle, Stored, StoredAs}
 /// Dropped alerts are reported no more often than this.
 const DROPPED_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Admits the alerts of one source, of which each is acknowledged by an `A`.
+/// Admits the alerts of one source, of which each has an `A` for its receipt.
 pub(crate) struct Admission<A> {
     source: String,
     store: StoreHandle,
@@ -41,7 +41,7 @@ struct InFlight<A> {
 /// An alert that came by itself and has been dealt with.
 pub(crate) struct Confirmed<A> {
     /// What the other side waits for.
-    pub(crate) acknowledgement: A,
+    pub(crate) receipt: A,
     /// What became of the alert.
     pub(crate) outcome: StoredAs,
 }
@@ -107,7 +107,7 @@ impl<A> Admission<A> {
         Ok(())
     }
 
-    /// The store has dealt with an alert. Gives its acknowledgement back if someone waits for it.
+    /// The store has dealt with an alert. Gives back what its receipt is sent by, if someone waits for it.
     pub(crate) fn confirm(&mut self, receipt: &Receipt) -> Option<Confirmed<A>> {
         let InFlight { origin, bytes } = self.in_flight.remove(&receipt.token)?;
         self.budget.release(bytes);
@@ -122,17 +122,14 @@ impl<A> Admission<A> {
         };
         *counter += 1;
         match origin {
-            Origin::Pushed(acknowledgement) => Some(Confirmed {
-                acknowledgement,
-                outcome,
-            }),
+            Origin::Pushed(receipt) => Some(Confirmed { receipt, outcome }),
             Origin::Fetched => None,
         }
     }
 
-    /// An acknowledgement was sent.
-    pub(crate) fn acknowledged(&mut self) {
-        self.counters.acknowledged += 1;
+    /// A receipt was sent.
+    pub(crate) fn receipt_sent(&mut self) {
+        self.counters.receipts += 1;
     }
 
     /// What came and went.
@@ -146,7 +143,7 @@ impl<A> Admission<A> {
             self.warned = true;
             error!(
                 connection = %self.source,
-                "alerts arrive faster than the store can take them: those beyond intake_buffer = {} are dropped unacknowledged",
+                "alerts arrive faster than the store can take them: those beyond intake_buffer = {} are dropped without a receipt",
                 self.limit
             );
         }

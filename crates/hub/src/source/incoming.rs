@@ -5,7 +5,7 @@ use watchpost_core::Alert;
 /// What an alert without its picture counts for in the in-flight budget, in bytes.
 const ALERT_OVERHEAD_BYTES: usize = 2_048;
 
-/// An alert as it came in. What acknowledges it is an `A`, which only its source understands.
+/// An alert as it came in. What its receipt is sent by is an `A`, which only its source understands.
 #[derive(Debug)]
 pub(crate) struct IncomingAlert<A> {
     pub(crate) alert: Alert,
@@ -18,7 +18,7 @@ pub(crate) struct IncomingAlert<A> {
 /// How an alert came to its source.
 #[derive(Debug)]
 pub(crate) enum Origin<A> {
-    /// By itself: the other side waits for this acknowledgement.
+    /// By itself: the other side waits for this receipt.
     Pushed(A),
     /// It was asked for, or made of something else: no one waits.
     Fetched,
@@ -26,21 +26,16 @@ pub(crate) enum Origin<A> {
 
 impl<A> IncomingAlert<A> {
     /// An alert that came by itself, with `extra_bytes` of details that are larger than usual.
-    pub(crate) fn pushed(
-        alert: Alert,
-        frame: Option<Vec<u8>>,
-        acknowledgement: A,
-        extra_bytes: usize,
-    ) -> Self {
+    pub(crate) fn pushed(alert: Alert, frame: Option<Vec<u8>>, receipt: A, extra_bytes: usize) -> Self {
         Self {
-            origin: Origin::Pushed(acknowledgement),
+            origin: Origin::Pushed(receipt),
             bytes: size(frame.as_deref()) + extra_bytes,
             alert,
             frame,
         }
     }
 
-    /// An alert that was asked for, so that no one waits for an acknowledgement.
+    /// An alert that was asked for, so that no one waits for a receipt.
     pub(crate) fn fetched(alert: Alert, frame: Option<Vec<u8>>) -> Self {
         Self {
             origin: Origin::Fetched,

@@ -87,9 +87,9 @@ pub struct Counters {
     pub fetched: u64,
     /// Alerts that were there already.
     pub duplicates: u64,
-    /// Acknowledgements sent.
-    pub acknowledged: u64,
-    /// Alerts dropped unacknowledged, because the store could not take them in time.
+    /// Receipts sent: acknowledgements on the wire.
+    pub receipts: u64,
+    /// Alerts dropped without a receipt, because the store could not take them in time.
     pub dropped: u64,
     /// Alerts whose picture was missing or unusable.
     pub without_picture: u64,

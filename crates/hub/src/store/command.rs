@@ -104,7 +104,7 @@ pub(crate) enum StoredAs {
 }
 
 impl StoredAs {
-    /// Whether it may be acknowledged.
+    /// Whether its receipt may be sent.
     pub(crate) fn is_on_disk(self) -> bool {
         self != Self::Lost
     }

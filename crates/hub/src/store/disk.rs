@@ -162,7 +162,7 @@ impl Disk {
     fn report(&self, error: &StoreError) {
         let error = error.to_string();
         if self.state.error().as_ref() != Some(&error) {
-            error!("alerts cannot be stored and are not acknowledged: {error}");
+            error!("alerts cannot be stored and get no receipt: {error}");
             self.state.set_error(Some(error));
         }
     }

@@ -106,10 +106,10 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
     }
     let unreadable = counters.link.as_ref().map_or(0, |link| link.unparseable);
     out::line(format_args!(
-        "  alerts: {} received, {} stored, {} acknowledged, {} dropped; {}",
+        "  alerts: {} received, {} stored, {} receipts sent, {} dropped; {}",
         counters.received,
         counters.stored,
-        counters.acknowledged,
+        counters.receipts,
         counters.dropped,
         out::count(unreadable, "unreadable message")
     ))?;

@@ -116,7 +116,7 @@ impl Handler<Stored> for Inbound {
     fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
         for receipt in stored.receipts {
             let Some(Confirmed {
-                acknowledgement: (id, done),
+                receipt: (id, done),
                 outcome,
             }) = self.admission.confirm(&receipt)
             else {
@@ -132,7 +132,7 @@ impl Handler<Stored> for Inbound {
             };
             // Fails when the client has gone.
             if done.send(answer).is_ok() && outcome.is_on_disk() {
-                self.admission.acknowledged();
+                self.admission.receipt_sent();
             }
         }
         self.finish(ctx);

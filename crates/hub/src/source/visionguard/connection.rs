@@ -310,7 +310,7 @@ impl Connection {
         self.arm(ctx);
     }
 
-    /// Hands an alert to the store, or drops it without an acknowledgement: reading must go on, or the server stalls
+    /// Hands an alert to the store, or drops it without a receipt: reading must go on, or the server stalls
     /// for its user.
     fn accept(&mut self, mut incoming: IncomingAlert<String>, ctx: &mut Context<Self>) {
         let admitted = self.admission.admits(incoming.bytes);

@@ -26,7 +26,7 @@ pub(super) enum ServerMessage {
     Ping,
     /// Our ping is answered.
     Pong,
-    /// An alert, to be stored and then acknowledged.
+    /// An alert, to be stored, and to get its receipt then.
     Alert(Box<IncomingAlert<String>>),
     /// What a notification is good for.
     Notification(NotificationEffect),

@@ -17,7 +17,7 @@ use super::Report;
 /// Writes that are timed.
 const SYNCS: usize = 20;
 
-/// A disk that takes longer for half of them delays every acknowledgement: an SD card at its end, or a share.
+/// A disk that takes longer for half of them delays every receipt: an SD card at its end, or a share.
 const MAX_SYNC: Duration = Duration::from_millis(50);
 
 /// Bits of a mode that let others in.
@@ -112,7 +112,7 @@ fn disk(report: &mut Report, loaded: &Loaded) {
         Ok(time) if time > MAX_SYNC => report.warn(
             "sync",
             format!(
-                "takes {:.1} ms, by which every acknowledgement waits",
+                "takes {:.1} ms, by which every receipt waits",
                 time.as_secs_f64() * 1_000.0
             ),
             "Put `data_dir` on a local SSD.",

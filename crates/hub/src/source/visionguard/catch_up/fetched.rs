@@ -31,7 +31,7 @@ impl FetchedRows {
     }
 
     /// An alert came over the socket. One that had been fetched before gets its record, by which the store recognises
-    /// the duplicate: it is acknowledged and not stored a second time.
+    /// the duplicate: it gets its receipt and is not stored a second time.
     pub(super) fn identify(&self, alert: &mut Alert) {
         let Some(record) = key(alert).and_then(|key| self.records.get(&key)) else {
             return;

@@ -71,8 +71,8 @@ impl Handler<Stored> for Connection {
                 continue;
             };
             if confirmed.outcome.is_on_disk() && self.socket.is_some() {
-                self.admission.acknowledged();
-                self.send(WsMessage::Text(confirmed.acknowledgement.into()), ctx);
+                self.admission.receipt_sent();
+                self.send(WsMessage::Text(confirmed.receipt.into()), ctx);
             }
         }
         self.finish(ctx);

@@ -153,7 +153,7 @@ async fn overload_drops_what_does_not_fit_and_never_stops_reading() {
     assert_eq!(
         rig.next(MOMENT).await,
         None,
-        "nothing is acknowledged that is not on disk"
+        "there is no receipt for what is not on disk"
     );
 
     stored(alerts.remove(0));
@@ -173,7 +173,7 @@ async fn overload_drops_what_does_not_fit_and_never_stops_reading() {
 }
 
 #[actix::test]
-async fn it_stops_when_all_in_flight_is_on_disk_and_acknowledged() {
+async fn it_stops_when_all_in_flight_is_on_disk_and_has_its_receipt() {
     let mut rig = connected(QUIET).await;
     rig.alert("a").await;
     sleep(MOMENT).await;
