@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use watchpost_testkit::{HubSetup, artefacts};
+use watchpost_testkit::{HubSetup, artefacts, hostile_plugin};
 
 /// Checks a configuration of these sinks. Returns the exit code and what was said, in one line.
 fn check(setup: &HubSetup, sinks: &str) -> Result<(Option<i32>, String)> {
@@ -199,6 +199,22 @@ fn mistakes_with_the_bundled_plugins_are_explained() -> Result<()> {
             code == Some(3) && said.contains("watchpost.toml:"),
             "{config}\n{code:?} {said}"
         );
+    }
+    Ok(())
+}
+
+/// It is followed by nobody, in no process: there is not enough time in the world.
+#[test]
+fn a_schema_that_grows_without_end_is_the_plugins_fault() -> Result<()> {
+    let plugin = hostile_plugin("bomb")?.display().to_string();
+    let (code, said) = check(&HubSetup::new()?, &sink("bomb", &plugin, ""))?;
+    ensure!(code == Some(3), "{code:?}: {said}");
+    for words in [
+        "plugin's own schema",
+        "more than 100000 parts",
+        "report it to its author",
+    ] {
+        ensure!(said.contains(words), "{said}");
     }
     Ok(())
 }

@@ -38,7 +38,9 @@ pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
 };
 pub use live::LiveEvent;
-pub use plugins::{PluginError, PluginFault, check_plugin, find_plugin, inspect_plugin, validate_plugin};
+pub use plugins::{
+    PluginError, PluginFault, check_plugin, check_schema, find_plugin, inspect_plugin, validate_plugin,
+};
 pub use sandbox::{Access, Need, needs};
 pub use sink::{Probe, probe_sink};
 pub use source::{

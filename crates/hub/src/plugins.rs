@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use watchpost_config::nearest;
-use watchpost_sinkhost_client::PluginInfo;
+use watchpost_sinkhost_client::Error::Refused;
+use watchpost_sinkhost_client::{Note, Outcome, PluginInfo};
 
 use crate::sandbox::{Access, needs};
 
@@ -27,6 +28,11 @@ pub enum PluginError {
     /// It cannot be loaded.
     #[error(transparent)]
     Load(#[from] watchpost_sinkhost_client::Error),
+    /// The schema of its configuration is none, or takes too much to follow.
+    #[error(
+        "the plugin's own schema is not valid: {0}. This is a fault of the plugin: report it to its author."
+    )]
+    Schema(String),
     /// It does not take its `[sink.config]`.
     #[error("the plugin refuses its configuration: {}", faults(.0))]
     Config(Vec<PluginFault>),
@@ -39,6 +45,15 @@ pub struct PluginFault {
     pub pointer: String,
     /// What is wrong, and what was expected.
     pub message: String,
+}
+
+impl From<Note> for PluginFault {
+    fn from(note: Note) -> Self {
+        Self {
+            pointer: note.pointer,
+            message: note.text,
+        }
+    }
 }
 
 /// The file of a plugin: the path itself if it is one (`./my.so`, `/opt/my.so`), or `libwatchpost_NAME.so` in the
@@ -93,18 +108,42 @@ pub async fn validate_plugin(
         .collect();
     match watchpost_sinkhost_client::validate(host_binary, plugin, &config.to_string(), &readable).await {
         Ok(()) => Ok(()),
-        Err(watchpost_sinkhost_client::Error::Refused { notes, .. }) => {
-            let fault = |note: watchpost_sinkhost_client::Note| PluginFault {
-                pointer: note.pointer,
-                message: note.text,
-            };
-            Err(PluginError::Config(notes.into_iter().map(fault).collect()))
+        Err(Refused { notes, .. }) => Err(PluginError::Config(
+            notes.into_iter().map(PluginFault::from).collect(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Holds a configuration against the schema by which the plugin describes it, in a child process.
+///
+/// # Errors
+/// What is wrong with the configuration, or with the schema.
+pub async fn check_schema(
+    host_binary: &Path,
+    plugin: &Path,
+    schema: &serde_json::Value,
+    config: &serde_json::Value,
+) -> Result<(), PluginError> {
+    let (schema, config) = (schema.to_string(), config.to_string());
+    match watchpost_sinkhost_client::check_schema(host_binary, plugin, &schema, &config).await {
+        Ok(()) => Ok(()),
+        Err(Refused {
+            outcome: Outcome::BadConfig,
+            notes,
+            ..
+        }) => Err(PluginError::Config(
+            notes.into_iter().map(PluginFault::from).collect(),
+        )),
+        Err(Refused { notes, .. }) => {
+            let words: Vec<String> = notes.iter().map(ToString::to_string).collect();
+            Err(PluginError::Schema(words.join("; ")))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Both of them one after the other.
+/// Whether a plugin and its schema take a configuration.
 ///
 /// # Errors
 /// What is wrong with the plugin or with the configuration.
@@ -114,6 +153,9 @@ pub async fn check_plugin(
     config: &serde_json::Value,
 ) -> Result<PluginInfo, PluginError> {
     let info = inspect_plugin(host_binary, plugin).await?;
+    if let Some(schema) = info.schema() {
+        check_schema(host_binary, plugin, schema, config).await?;
+    }
     validate_plugin(host_binary, plugin, &info, config).await?;
     Ok(info)
 }

@@ -40,6 +40,33 @@ pub async fn validate(
     Ok(())
 }
 
+/// Holds a configuration against a schema that the plugin has described it by, both as JSON, in a child that is ended when it
+/// takes too long. [`Error::Refused`] says what is not right: with [`Outcome::BadConfig`](crate::Outcome) of the
+/// configuration, with another outcome of the schema.
+pub async fn check_schema(
+    host_binary: &Path,
+    plugin: &Path,
+    schema: &str,
+    config_json: &str,
+) -> Result<(), Error> {
+    let task = Task::CheckSchema {
+        schema: schema.to_owned(),
+        config: config_json.to_owned(),
+    };
+    start(
+        host_binary,
+        plugin,
+        task,
+        only_looking(plugin),
+        "schema",
+        INSPECT_TIMEOUT,
+    )
+    .await?
+    .end()
+    .await;
+    Ok(())
+}
+
 /// What a plugin gets that is only looked at: its own file.
 fn only_looking(plugin: &Path) -> Grants {
     Grants {

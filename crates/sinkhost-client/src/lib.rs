@@ -53,7 +53,7 @@ pub use error::Error;
 pub use event::{Event, Exit, ExitKind};
 pub use family::is_of_a_sink;
 pub use host::{EventStream, Host, Launch};
-pub use inspect::{inspect, validate};
+pub use inspect::{check_schema, inspect, validate};
 pub use job::Job;
 pub use request::NotQueued;
 pub use watchpost_sinkhost_protocol::limits::{

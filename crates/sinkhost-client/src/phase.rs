@@ -40,7 +40,7 @@ impl Phase {
     pub(crate) fn new(task: &Task) -> Self {
         let purpose = match task {
             Task::Inspect => Purpose::Inspect,
-            Task::Validate { .. } => Purpose::Validate,
+            Task::Validate { .. } | Task::CheckSchema { .. } => Purpose::Validate,
             Task::Run { .. } => Purpose::Run,
         };
         Self {

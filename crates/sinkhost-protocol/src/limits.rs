@@ -55,6 +55,10 @@ pub const MAX_KEPT_NOTES_BYTES: usize = 8 << 10;
 pub const MAX_INFO_BYTES: usize = 1 << 10;
 /// Bytes of a description.
 pub const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
+/// How deep the schema in it may be, references followed.
+pub const MAX_SCHEMA_DEPTH: usize = 256;
+/// Parts of the schema in it, references followed: a table, an array or a value is one.
+pub const MAX_SCHEMA_PARTS: u64 = 100_000;
 /// Lines of log that pass at once, and each second after.
 pub const LOG_BURST_LINES: u32 = 500;
 /// See [`LOG_BURST_LINES`].

@@ -84,6 +84,13 @@ pub enum Task {
         /// A JSON object.
         config: String,
     },
+    /// Hold a configuration against the schema by which the plugin describes it.
+    CheckSchema {
+        /// A JSON Schema.
+        schema: String,
+        /// A JSON object.
+        config: String,
+    },
     /// Run an instance.
     Run {
         /// A JSON object.

@@ -184,7 +184,10 @@ mod tests {
     #[test]
     fn a_wrong_name_lists_the_right_ones() {
         let message = hostile_plugin("krash").unwrap_err().to_string();
-        assert!(message.contains("`krash`; there is abort, crash, "), "{message}");
+        assert!(
+            message.contains("`krash`; there is abort, bomb, crash, "),
+            "{message}"
+        );
     }
 
     #[test]

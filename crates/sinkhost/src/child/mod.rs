@@ -13,6 +13,7 @@ mod load;
 mod port;
 mod reply;
 mod sandbox;
+mod schema;
 mod streams;
 mod work;
 
@@ -86,6 +87,12 @@ fn serve(port: &'static Port, receiver: Receiver, path: &Path, acknowledge: bool
                 (Outcome::Unsupported, _) => (Outcome::Ok, Vec::new()),
                 answer => answer,
             };
+            port.send(&ToParent::Answer(outcome, notes));
+        }
+        Task::CheckSchema { schema, config } => {
+            port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
+            port.send(&ToParent::Reached(Stage::Validating));
+            let (outcome, notes) = schema::check(&schema, &config);
             port.send(&ToParent::Answer(outcome, notes));
         }
         Task::Run {

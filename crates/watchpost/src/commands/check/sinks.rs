@@ -8,7 +8,7 @@ use actix_rt::System;
 use serde_json::Value;
 use watchpost_config::{Loaded, SinkSettings};
 use watchpost_hub::{
-    Access, Need, PluginError, PluginInfo, find_plugin, inspect_plugin, needs, validate_plugin,
+    Access, Need, PluginError, PluginInfo, check_schema, find_plugin, inspect_plugin, needs, validate_plugin,
 };
 
 use super::{Report, exclusive, lasting};
@@ -72,10 +72,24 @@ fn plugin(
             return None;
         }
     };
-    let violations = info
+    let mut violations = info
         .schema()
         .map(|schema| loaded.check_sink_config(number, schema))
         .unwrap_or_default();
+    if let Some(schema) = info.schema().filter(|_| violations.is_empty()) {
+        match system.block_on(check_schema(host_binary, &file, schema, &sink.config)) {
+            Ok(()) => {}
+            Err(PluginError::Config(faults)) => violations.extend(
+                faults
+                    .iter()
+                    .map(|fault| loaded.schema_violation(number, schema, &fault.pointer, &fault.message)),
+            ),
+            Err(error) => {
+                unusable(report, &error);
+                return Some(info);
+            }
+        }
+    }
     for violation in &violations {
         report.say(violation);
     }
