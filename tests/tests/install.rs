@@ -123,6 +123,15 @@ until_true 'watchpost status --json | grep -q "\"connected\""'
 echo connected
 until_true 'test -e /srv/test/delivered'
 until_true 'ls -R /var/lib/watchpost/archive | grep -q "\.jpg$"'
+# A reload takes the change over; one with a mistake fails, and the service goes on.
+sed -i 's/^\[hub\]$/[hub]\nsite = "corner shop"/' /etc/watchpost/watchpost.toml
+watchpost status --json | grep -q '"outdated":true'
+systemctl reload watchpost
+watchpost status --json | grep -q '"outdated":false'
+echo nonsense >>/etc/watchpost/watchpost.toml
+if systemctl reload watchpost; then false; fi
+watchpost status --data-dir /var/lib/watchpost --json | grep -q '"outdated":true'
+test "$(systemctl show -P NRestarts watchpost)" = 0
 test "$(stat -c %U /var/lib/watchpost)" = watchpost
 test "$(ps -o user= -C watchpost-sinkho | sort -u)" = watchpost
 systemctl stop watchpost

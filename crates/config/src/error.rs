@@ -105,6 +105,11 @@ impl ConfigErrors {
     pub fn errors(&self) -> &[ConfigError] {
         &self.0
     }
+
+    /// The same, for whoever keeps them.
+    pub fn into_errors(self) -> Vec<ConfigError> {
+        self.0
+    }
 }
 
 impl Finding {

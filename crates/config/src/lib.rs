@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod file_identity;
 mod loaded;
 mod location;
 mod nearest;
@@ -44,6 +45,7 @@ mod text;
 mod tree;
 
 pub use error::{ConfigError, ConfigErrors, Finding};
+pub use file_identity::{ConfigFiles, FileIdentity};
 pub use load::{Variables, load, load_with};
 pub use loaded::Loaded;
 pub use location::Location;

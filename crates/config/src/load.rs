@@ -12,7 +12,7 @@ use crate::loaded::Loaded;
 use crate::mask::is_secret_key;
 use crate::source::Sources;
 use crate::tree::Node;
-use crate::{Settings, files, names, rules};
+use crate::{ConfigFiles, Settings, files, names, rules};
 
 /// Environment variables, by name.
 pub type Variables = Vec<(String, String)>;
@@ -55,6 +55,8 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
     let mut sources = Sources::default();
     let mut errors = Vec::new();
     let mut tree = None;
+    // Before they are read: what changes meanwhile is newer than what was read.
+    let read = ConfigFiles::now(file);
     for path in files::list(file).map_err(|e| ConfigErrors(vec![e]))? {
         let Some(node) = files::read(&path, path == file, &mut sources, &mut errors) else {
             continue;
@@ -103,6 +105,7 @@ pub fn load_with(file: &Path, variables: Variables) -> Result<Loaded, ConfigErro
             tree,
             sources,
             variables: others,
+            read,
         }),
         None => Err(ConfigErrors(errors)),
     }

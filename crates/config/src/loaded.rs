@@ -8,7 +8,7 @@ use crate::location::Location;
 use crate::mask::HIDDEN;
 use crate::source::Sources;
 use crate::tree::Node;
-use crate::{ConfigError, SecretSource, Settings};
+use crate::{ConfigError, ConfigFiles, SecretSource, Settings};
 
 /// Settings that are valid as far as is known without the plugins, and their origins.
 pub struct Loaded {
@@ -18,12 +18,20 @@ pub struct Loaded {
     pub(crate) sources: Sources,
     /// Names of variables that begin as ours do, but set nothing.
     pub(crate) variables: Vec<String>,
+    /// As they were before they were read.
+    pub(crate) read: ConfigFiles,
 }
 
 impl Loaded {
     /// The files that were read, in the order in which they were merged.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.sources.files()
+    }
+
+    /// The files as they were when they were read: if [`ConfigFiles::now`] is something else, there is a newer
+    /// configuration.
+    pub fn read_from(&self) -> &ConfigFiles {
+        &self.read
     }
 
     /// Where the value at a JSON pointer such as `/sink/0/timeout` was written. Of a value that was left out,

@@ -29,6 +29,8 @@ An unknown key is an error. `watchpost check` shows every error with file, line 
 - **Secrets** such as `token` have three forms, of which exactly one is given: `token` holds it, `token_file` names a file
   that holds it (and nothing else), `token_env` an environment variable. A relative `token_file` is looked for among the
   credentials of systemd (`LoadCredential=`) first. The file is read again at each use.
+
+A running hub goes by changed files after `watchpost reload`. A key whose change takes a restart of the hub says so.
 ";
 
 /// The reference page in Markdown: every table and key, its type, default and meaning.

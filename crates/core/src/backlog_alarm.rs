@@ -8,7 +8,6 @@ use crate::{HubEvent, UnixMillis};
 #[derive(Debug)]
 pub struct BacklogAlarm {
     sink: String,
-    grace: Duration,
     /// When it was first seen to have waited too long.
     seen: Option<UnixMillis>,
     /// Since when it waits, while that is reported.
@@ -20,22 +19,22 @@ pub struct BacklogAlarm {
 const CONFIRM: Duration = Duration::from_secs(30);
 
 impl BacklogAlarm {
-    /// Raises an event once a delivery to `sink` has waited for `grace`.
-    pub fn new(sink: String, grace: Duration) -> Self {
+    /// For the sink of this name.
+    pub fn new(sink: String) -> Self {
         Self {
             sink,
-            grace,
             seen: None,
             raised: None,
         }
     }
 
     /// Takes since when the oldest delivery that is due has waited, if one does, and why the last one failed. Returns the
-    /// event that is to be raised: once when it has waited too long, and once when that is over, which is not before the
-    /// oldest has waited for less than half of the grace.
+    /// event that is to be raised: once when it has waited for longer than `grace`, and once when that is over, which is
+    /// not before the oldest has waited for less than half of the grace.
     pub fn check(
         &mut self,
         now: UnixMillis,
+        grace: Duration,
         oldest: Option<UnixMillis>,
         why: Option<&str>,
     ) -> Option<HubEvent> {
@@ -43,7 +42,7 @@ impl BacklogAlarm {
         let sink = || self.sink.clone();
         match self.raised {
             None => {
-                let Some(since) = waits_for(self.grace) else {
+                let Some(since) = waits_for(grace) else {
                     self.seen = None;
                     return None;
                 };
@@ -57,7 +56,7 @@ impl BacklogAlarm {
                     why: why.map(str::to_owned),
                 })
             }
-            Some(since) if waits_for(self.grace / 2).is_none() => {
+            Some(since) if waits_for(grace / 2).is_none() => {
                 (self.raised, self.seen) = (None, None);
                 Some(HubEvent::SinkCaughtUp {
                     sink: sink(),
@@ -79,10 +78,11 @@ mod tests {
 
     #[test]
     fn it_is_raised_once_and_cleared_once() {
-        let mut alarm = BacklogAlarm::new("mail".into(), Duration::from_secs(300));
+        let mut alarm = BacklogAlarm::new("mail".into());
+        let grace = Duration::from_secs(300);
         let mut check = |now: i64, oldest: Option<i64>| {
             let oldest = oldest.map(|seconds| UnixMillis(seconds * 1_000));
-            alarm.check(UnixMillis(now * 1_000), oldest, Some("no route to host"))
+            alarm.check(UnixMillis(now * 1_000), grace, oldest, Some("no route to host"))
         };
         assert_eq!(check(1_000, None), None);
         assert_eq!(check(1_299, Some(1_000)), None);

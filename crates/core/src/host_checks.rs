@@ -5,27 +5,23 @@ use std::time::Duration;
 use crate::{MonotonicTime, UnixMillis};
 
 /// Tells of a disk that gets full, once, and again only after there has been clearly more room in between.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LowDiskAlarm {
-    least: u64,
     reported: bool,
 }
 
 impl LowDiskAlarm {
-    /// Tells when less than `least` bytes are free.
-    pub fn new(least: u64) -> Self {
-        Self {
-            least,
-            reported: false,
-        }
+    /// Has seen nothing yet.
+    pub const fn new() -> Self {
+        Self { reported: false }
     }
 
-    /// Whether this is to be reported, with so many bytes free.
-    pub fn check(&mut self, free: u64) -> bool {
-        if free >= self.least.saturating_add(self.least / 4) {
+    /// Whether this is to be reported: so many bytes are free, and less than `least` are too few.
+    pub fn check(&mut self, least: u64, free: u64) -> bool {
+        if free >= least.saturating_add(least / 4) {
             self.reported = false;
         }
-        free < self.least && !std::mem::replace(&mut self.reported, true)
+        free < least && !std::mem::replace(&mut self.reported, true)
     }
 }
 
@@ -66,8 +62,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once_until_there_was_room_again() {
-        let mut alarm = LowDiskAlarm::new(100);
-        let reported = [150, 99, 50, 101, 99, 130, 99].map(|free| alarm.check(free));
+        let mut alarm = LowDiskAlarm::new();
+        let reported = [150, 99, 50, 101, 99, 130, 99].map(|free| alarm.check(100, free));
         assert_eq!(reported, [false, true, false, false, false, false, true]);
     }
 

@@ -28,6 +28,7 @@ mod outage;
 mod rate_limited;
 mod reconciliation;
 mod retry;
+mod roster;
 mod routing;
 mod schedule;
 mod secret;
@@ -63,6 +64,7 @@ pub use reconciliation::{
     Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, Unmatched,
 };
 pub use retry::{RetryPolicy, Verdict};
+pub use roster::{Changes, Part, Roster};
 pub use routing::{
     Actor, AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match,
     MatchCondition, PlannedDelivery, Route, RouteReason, Router, RoutingEvent, RoutingState, Suppression,

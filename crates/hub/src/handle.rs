@@ -7,16 +7,18 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use watchpost_config::Settings;
 use watchpost_core::{Actor, Alert, AlertId, DeliveryState, UnixMillis};
 use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
 use crate::cameras::{self, SeenCameraReport};
+use crate::current::CurrentSettings;
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::explain::{self, Explanation};
 use crate::live::LiveEvent;
-use crate::source::inbound::InboundHandle;
-use crate::status::{HubStatus, StoreReport};
+use crate::source::inbound::{InboundHandle, InboundHandles};
+use crate::status::{HubStatus, QueueReport, StoreReport};
 use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
 
@@ -29,11 +31,10 @@ pub(crate) struct HubParts {
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
     pub(crate) readers: Readers,
-    /// Length of the live list.
-    pub(crate) recent: u32,
+    pub(crate) settings: CurrentSettings,
     pub(crate) opened: Option<String>,
     pub(crate) started_at: UnixMillis,
-    pub(crate) inbound: Vec<InboundHandle>,
+    pub(crate) inbound: InboundHandles,
     pub(crate) live: broadcast::Sender<LiveEvent>,
 }
 
@@ -123,6 +124,20 @@ impl HubHandle {
         Self(Arc::new(parts))
     }
 
+    pub(crate) fn supervisor(&self) -> &Addr<Supervisor> {
+        &self.0.supervisor
+    }
+
+    /// The settings that it goes by.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.0.settings.get()
+    }
+
+    /// Length of the live list.
+    fn recent(&self) -> u32 {
+        self.settings().store.recent
+    }
+
     /// How everything is.
     ///
     /// # Errors
@@ -131,6 +146,7 @@ impl HubHandle {
         let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
         let counts = self.read(|reader| reader.counts()).await?;
         let mut sinks = reports.sinks;
+        let queues = QueueReport::without_sink(&counts, &sinks);
         for sink in &mut sinks {
             sink.deliveries = counts
                 .deliveries
@@ -153,6 +169,7 @@ impl HubHandle {
                 opened: self.0.opened.clone(),
             },
             sinks,
+            queues,
         })
     }
 
@@ -161,7 +178,7 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn alerts(&self, query: AlertQuery) -> Result<AlertPage, AskError> {
-        let limit = query.limit.unwrap_or(self.0.recent) as usize;
+        let limit = query.limit.unwrap_or_else(|| self.recent()) as usize;
         self.read(move |reader| alerts::page(reader, &query, limit)).await
     }
 
@@ -265,7 +282,7 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<DeliveryRecord>, AskError> {
-        let limit = query.limit.unwrap_or(self.0.recent);
+        let limit = query.limit.unwrap_or_else(|| self.recent());
         let selection = query.into();
         let found = self
             .read(move |reader| reader.deliveries(&selection, limit))
@@ -292,9 +309,9 @@ impl HubHandle {
         Ok(changed(recording(answer)?, STOPPED_DEFERRED))
     }
 
-    /// The connections of `kind = "inbound"`.
-    pub fn inbound(&self) -> &[InboundHandle] {
-        &self.0.inbound
+    /// The connections of `kind = "inbound"` there are now.
+    pub fn inbound(&self) -> Vec<InboundHandle> {
+        self.0.inbound.all()
     }
 
     /// What happens from now on, as it happens.

@@ -8,8 +8,11 @@
 
 mod alerts;
 mod app;
+mod blueprint;
 mod cameras;
 mod clock;
+mod crew;
+mod current;
 mod deliveries;
 mod dial;
 mod explain;
@@ -27,9 +30,10 @@ mod status;
 mod store;
 mod supervisor;
 mod watchdog;
+mod wiring;
 
 pub use alerts::{AlertPage, AlertQuery};
-pub use app::{Hub, StartError};
+pub use app::{Applied, Hub, StartError};
 pub use cameras::SeenCameraReport;
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
@@ -46,6 +50,6 @@ pub use sink::{Probe, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };
-pub use status::{HeldReport, HubStatus, SinkReport, StoreReport};
-pub use watchpost_core::SinkState;
+pub use status::{HeldReport, HubStatus, QueueReport, SinkReport, StoreReport};
+pub use watchpost_core::{Changes, SinkState};
 pub use watchpost_sinkhost_client::{PluginInfo, is_of_a_sink};

@@ -5,7 +5,7 @@
 //! it covers and starts nothing that it covers, whatever the store still shows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{Notify, watch};
 use watchpost_core::{AlertId, DeliveryState};
@@ -143,29 +143,43 @@ impl SinkNotifier {
 
 /// The notifiers of all sinks, by name. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SinkNotifiers(Arc<BTreeMap<String, Arc<SinkNotifier>>>);
+pub(crate) struct SinkNotifiers(Arc<RwLock<BTreeMap<String, Arc<SinkNotifier>>>>);
 
 impl SinkNotifiers {
-    /// One for each of these sinks.
-    pub(crate) fn new<'a>(sinks: impl Iterator<Item = &'a str>) -> Self {
-        let notifier = |sink: &str| (sink.to_owned(), Arc::new(SinkNotifier::new(sink)));
-        Self(Arc::new(sinks.map(notifier).collect()))
+    /// That of the sink of this name. A new one if it has none: what a sink has to stop is its successor's to stop too.
+    pub(crate) fn of(&self, sink: &str) -> Arc<SinkNotifier> {
+        let mut notifiers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(SinkNotifier::new(sink));
+        Arc::clone(notifiers.entry(sink.to_owned()).or_insert_with(new))
     }
 
-    /// That of the sink of this name.
-    pub(crate) fn get(&self, sink: &str) -> Option<&Arc<SinkNotifier>> {
-        self.0.get(sink)
+    /// The sink has ended, and no other of its name follows.
+    pub(crate) fn remove(&self, sink: &str) {
+        let mut notifiers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        notifiers.remove(sink);
+    }
+
+    /// Wakes the sink of this name, if there is one.
+    pub(crate) fn notify(&self, sink: &str) {
+        if let Some(notifier) = self.read().get(sink) {
+            notifier.notify();
+        }
     }
 
     /// Wakes all sinks.
     pub(crate) fn notify_all(&self) {
-        self.0.values().for_each(|notifier| notifier.notify());
+        self.read().values().for_each(|notifier| notifier.notify());
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<SinkNotifier>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops at once what the request covers, except at the sink `except`, until the hold is dropped: when the store
     /// has recorded it.
     pub(crate) fn stop(&self, request: &StopRequest, except: Option<&str>) -> StopHold {
-        let concerned = self.0.iter().filter(|(sink, _)| {
+        let notifiers = self.read();
+        let concerned = notifiers.iter().filter(|(sink, _)| {
             let named = match request {
                 StopRequest::Dropped(selection) => selection.sink.as_ref().is_none_or(|named| named == *sink),
                 StopRequest::Acknowledged(_) | StopRequest::Cleared => true,
@@ -219,11 +233,15 @@ mod tests {
     use super::*;
 
     fn sirens() -> SinkNotifiers {
-        SinkNotifiers::new(["siren", "mail"].into_iter())
+        let notifiers = SinkNotifiers::default();
+        for sink in ["siren", "mail"] {
+            notifiers.of(sink);
+        }
+        notifiers
     }
 
     fn covers(notifiers: &SinkNotifiers, sink: &str, alert: u64, cancel_on_acknowledge: bool) -> bool {
-        let notifier = notifiers.get(sink).unwrap();
+        let notifier = notifiers.of(sink);
         notifier.stops().cover(AlertId(alert), cancel_on_acknowledge)
     }
 
@@ -253,7 +271,7 @@ mod tests {
     fn a_recorded_stop_holds_for_the_fetch_in_flight_and_is_forgotten_by_the_next() {
         let notifiers = sirens();
         let hold = notifiers.stop(&StopRequest::Cleared, None);
-        let siren = notifiers.get("siren").unwrap();
+        let siren = notifiers.of("siren");
         assert!(siren.begin_fetch().cover(AlertId(7), true));
         drop(hold);
         assert!(covers(&notifiers, "siren", 7, true), "the fetch began before");
@@ -270,7 +288,7 @@ mod tests {
         holds.push(acknowledge(2_000));
         assert!(covers(&notifiers, "siren", 5_000, false));
         drop(holds.pop());
-        let siren = notifiers.get("siren").unwrap();
+        let siren = notifiers.of("siren");
         assert!(!siren.begin_fetch().cover(AlertId(5_000), true));
         assert!(covers(&notifiers, "siren", 1_023, true));
     }

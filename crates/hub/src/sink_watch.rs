@@ -10,6 +10,7 @@ use watchpost_core::{BacklogAlarm, UnixMillis};
 use watchpost_store::Reader;
 
 use crate::clock::Clock;
+use crate::current::CurrentSettings;
 use crate::store::{Readers, StoreHandle};
 use crate::supervisor::{Report, Supervisor};
 
@@ -21,18 +22,15 @@ pub(crate) struct SinkWatch {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) store: StoreHandle,
     pub(crate) readers: Readers,
-    /// Names of the sinks.
-    pub(crate) sinks: Vec<String>,
-    /// How long a delivery may be due.
-    pub(crate) grace: Duration,
+    /// Which sinks there are, and how long a delivery may be due.
+    pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
 }
 
 impl SinkWatch {
     /// Watches until the hub has stopped.
     pub(crate) async fn run(self) {
-        let alarm = |sink: &String| (sink.clone(), BacklogAlarm::new(sink.clone(), self.grace));
-        let mut alarms: BTreeMap<_, _> = self.sinks.iter().map(alarm).collect();
+        let mut alarms = BTreeMap::new();
         while self.supervisor.connected() {
             match self.readers.read(Reader::waiting_since).await {
                 Ok(waiting) => self.check(&mut alarms, &waiting).await,
@@ -54,11 +52,17 @@ impl SinkWatch {
         let Ok(reports) = self.supervisor.send(Report).await else {
             return;
         };
-        let now = self.clock.unix();
-        for (sink, alarm) in alarms {
-            let report = reports.sinks.iter().find(|report| report.name == *sink);
+        let (now, settings) = (self.clock.unix(), self.settings.get());
+        let is_there = |name: &String| settings.sink.iter().any(|sink| sink.name == *name);
+        alarms.retain(|name, _| is_there(name));
+        for name in settings.sink.iter().map(|sink| &sink.name) {
+            let alarm = alarms
+                .entry(name.clone())
+                .or_insert_with(|| BacklogAlarm::new(name.clone()));
+            let report = reports.sinks.iter().find(|report| report.name == *name);
             let why = report.and_then(|report| report.last_error.as_deref());
-            if let Some(event) = alarm.check(now, waiting.get(sink).copied(), why) {
+            let grace = settings.hub.sink_grace.into();
+            if let Some(event) = alarm.check(now, grace, waiting.get(name).copied(), why) {
                 self.store.raise(event);
             }
         }

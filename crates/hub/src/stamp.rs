@@ -9,36 +9,55 @@ use watchpost_core::{Alert, CameraBook, CameraIds};
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stamp {
-    site: Option<String>,
-    late_after: Duration,
-    cameras: CameraBook,
+    policy: StampPolicy,
     /// The cameras that were seen.
     ids: Arc<Mutex<CameraIds>>,
 }
 
-impl Stamp {
-    /// As the settings have it. `seen` are ids of cameras of which there are alerts.
-    pub(crate) fn new<'a>(settings: &Settings, seen: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut ids = CameraIds::default();
-        seen.into_iter().for_each(|id| ids.add(id));
+/// What of that stands in the settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StampPolicy {
+    site: Option<String>,
+    late_after: Duration,
+    cameras: CameraBook,
+}
+
+impl StampPolicy {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             site: settings.hub.site.clone(),
             late_after: settings.hub.late_after.into(),
             cameras: camera_book(&settings.camera),
+        }
+    }
+}
+
+impl Stamp {
+    /// Says nothing until it has a policy. `seen` are ids of cameras of which there are alerts.
+    pub(crate) fn new<'a>(seen: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut ids = CameraIds::default();
+        seen.into_iter().for_each(|id| ids.add(id));
+        Self {
+            policy: StampPolicy::default(),
             ids: Arc::new(Mutex::new(ids)),
         }
     }
 
+    /// Goes by another policy from now on, and knows the cameras that it knew.
+    pub(crate) fn set_policy(&mut self, policy: StampPolicy) {
+        self.policy = policy;
+    }
+
     /// How long after it happened an alert may be received without being late.
     pub(crate) fn late_after(&self) -> Duration {
-        self.late_after
+        self.policy.late_after
     }
 
     /// Names the site and the camera, and marks the alert if it is late.
     pub(crate) fn apply(&self, alert: &mut Alert) {
-        alert.site.clone_from(&self.site);
-        alert.mark_late(self.late_after);
-        self.cameras.name(alert);
+        alert.site.clone_from(&self.policy.site);
+        alert.mark_late(self.policy.late_after);
+        self.policy.cameras.name(alert);
         self.tell_apart(alert);
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
 use watchpost_core::{DeliveryState, SinkState, UnixMillis};
-use watchpost_store::Held;
+use watchpost_store::{Counts, Held};
 
 use crate::source::ConnectionReport;
 
@@ -18,12 +18,40 @@ pub struct HubStatus {
     pub pid: u32,
     /// Since when it runs.
     pub started_at: UnixMillis,
-    /// Every `[[connection]]`, in the order of the configuration.
+    /// Every `[[connection]]`, in the order of the configuration; at the end those that are removed from it and have not
+    /// finished yet.
     pub connections: Vec<ConnectionReport>,
     /// The store.
     pub store: StoreReport,
-    /// Every `[[sink]]`, in the order of the configuration.
+    /// Every `[[sink]]`, in the order of the configuration; at the end those that are removed from it and have not finished
+    /// yet.
     pub sinks: Vec<SinkReport>,
+    /// What waits for sinks that are no longer configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueReport>,
+}
+
+/// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops
+/// them, or retention removes their alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// Name of the sink.
+    pub sink: String,
+    /// How many deliveries wait.
+    pub pending: u64,
+}
+
+impl QueueReport {
+    /// The queues of all sinks but these.
+    pub(crate) fn without_sink(counts: &Counts, sinks: &[SinkReport]) -> Vec<Self> {
+        let pending = counts.deliveries.iter().map(|(sink, states)| Self {
+            sink: sink.clone(),
+            pending: states.get(&DeliveryState::Pending).copied().unwrap_or(0),
+        });
+        pending
+            .filter(|queue| queue.pending > 0 && sinks.iter().all(|sink| sink.name != queue.sink))
+            .collect()
+    }
 }
 
 /// The state of the store.
@@ -72,6 +100,9 @@ pub struct SinkReport {
     pub plugin: String,
     /// Where it stands.
     pub state: SinkState,
+    /// Whether it is changed or removed, and finishes what is in flight before its successor starts, or for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retiring: bool,
     /// Process id of its child, while it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -102,6 +133,7 @@ impl SinkReport {
             name: settings.name.clone(),
             plugin: settings.plugin.clone(),
             state: SinkState::Stopped,
+            retiring: false,
             pid: None,
             in_flight: 0,
             crashes: 0,

@@ -1,75 +1,88 @@
-//! The supervisor: starts every connection and every sink, starts them again when they die, gathers what
-//! they say about themselves, and stops all in the right order.
+//! The supervisor: holds every connection and every sink, has exactly those run that are wanted, starts them again when
+//! they die, gathers what they say about themselves, and stops all in the right order.
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::warn;
-use watchpost_config::SinkSettings;
 
-use crate::clock::Clock;
-use crate::guard::Guard;
-use crate::sink::{ReportSink, Sink, SinkParts, StopSink};
+use crate::app::Applied;
+use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
+use crate::crew::{Crew, Running as _};
+use crate::sink::RunningSink;
 use crate::source::{ConnectionReport, Source};
 use crate::status::SinkReport;
-use crate::store::StoreHandle;
+use crate::store::PolicyAnswer;
+use crate::wiring::Wiring;
 
 /// How often the actors are looked after.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// An actor that does not report within this time is reported as not answering.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// The actor.
 pub(crate) struct Supervisor {
-    clock: Clock,
-    grace: Duration,
-    store: StoreHandle,
-    sources: Vec<Box<dyn Source>>,
-    sinks: Vec<(Arc<SinkSettings>, Guard<Sink>)>,
+    wiring: Wiring,
+    sources: Crew<ConnectionPlan, dyn Source>,
+    sinks: Crew<SinkPlan, RunningSink>,
     watching: Option<SpawnHandle>,
+    /// Nothing is started any more.
+    stopping: bool,
 }
 
 impl Supervisor {
-    /// Starts everything. Sinks first, so that they are there when the first alert is.
-    pub(crate) fn new(
-        clock: Clock,
-        grace: Duration,
-        store: StoreHandle,
-        sinks: Vec<SinkParts>,
-        sources: impl FnOnce() -> Vec<Box<dyn Source>>,
-    ) -> Self {
-        let now = clock.now();
-        let sink = |parts: SinkParts| {
-            let name = format!("sink {}", parts.settings.name);
-            (
-                Arc::clone(&parts.settings),
-                Guard::start(name, parts, Sink::new, now),
-            )
-        };
-        let sinks = sinks.into_iter().map(sink).collect();
+    /// Has nothing until it is told to apply something.
+    pub(crate) fn new(wiring: Wiring) -> Self {
         Self {
-            clock,
-            grace,
-            store,
-            sinks,
-            sources: sources(),
+            wiring,
+            sources: Crew::new(),
+            sinks: Crew::new(),
             watching: None,
+            stopping: false,
         }
     }
 
     fn watch(&mut self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
-        self.sources.iter_mut().for_each(|source| source.check(now));
-        self.sinks.iter_mut().for_each(|(_, guard)| guard.check(now));
+        let now = self.wiring.clock.now();
+        self.sources.check(now);
+        self.sinks.check(now);
         self.watching = Some(ctx.run_later(CHECK_INTERVAL, Self::watch));
+    }
+
+    /// Alerts are routed by what is wanted: what is changed or wanted no more ends when it has finished what it has in
+    /// hand.
+    fn retire(&mut self, ctx: &mut Context<Self>) {
+        for (name, ended) in self.sources.retire() {
+            ctx.spawn(
+                ended
+                    .into_actor(self)
+                    .map(move |(), this, _| this.source_ended(&name)),
+            );
+        }
+        for (name, ended) in self.sinks.retire() {
+            ctx.spawn(
+                ended
+                    .into_actor(self)
+                    .map(move |(), this, _| this.sink_ended(&name)),
+            );
+        }
+    }
+
+    fn source_ended(&mut self, name: &str) {
+        let wiring = &self.wiring;
+        if !self.stopping {
+            self.sources.ended(name, |plan| wiring.start_source(plan));
+        }
+    }
+
+    fn sink_ended(&mut self, name: &str) {
+        let wiring = &self.wiring;
+        if !self.stopping && !self.sinks.ended(name, |plan| wiring.start_sink(plan)) {
+            wiring.notifiers.remove(name);
+        }
     }
 }
 
@@ -78,6 +91,64 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.watch(ctx);
+    }
+}
+
+/// Has exactly what stands in the blueprint run, in this order: new sinks start, alerts are routed by it, what is changed
+/// or wanted no more finishes what it has in hand and ends, and what is changed starts again. `None` when the hub is
+/// stopping.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Applied>")]
+pub(crate) struct Apply(pub(crate) Blueprint);
+
+impl Handler<Apply> for Supervisor {
+    type Result = ResponseActFuture<Self, Option<Applied>>;
+
+    fn handle(&mut self, Apply(blueprint): Apply, _: &mut Self::Context) -> Self::Result {
+        if self.stopping {
+            return Box::pin(async { None }.into_actor(self));
+        }
+        let (wiring, policy) = (&self.wiring, blueprint.policy());
+        let Blueprint {
+            settings,
+            connections,
+            sinks,
+        } = blueprint;
+        let wanted = |name: &str| {
+            settings
+                .connection
+                .iter()
+                .any(|connection| connection.name == name)
+        };
+        wiring.inbound.retain(wanted);
+        wiring.settings.set(settings);
+        let sinks = self.sinks.want(sinks, |plan| wiring.start_sink(plan));
+        let answer = wiring.store.set_policy(policy);
+        // What a new source hands over is routed by the new policy, which the writer has got before.
+        let connections = self.sources.want(connections, |plan| wiring.start_source(plan));
+        let applied = move |deferred| Applied {
+            connections,
+            sinks,
+            deferred,
+        };
+        Box::pin(answer.into_actor(self).map(|answer, this, ctx| {
+            let deferred = match answer.ok()? {
+                PolicyAnswer::InForce => {
+                    this.retire(ctx);
+                    false
+                }
+                PolicyAnswer::Deferred(in_force) => {
+                    let retire = in_force.into_actor(this).map(|in_force, this, ctx| {
+                        if in_force.is_ok() {
+                            this.retire(ctx);
+                        }
+                    });
+                    ctx.spawn(retire);
+                    true
+                }
+            };
+            Some(applied(deferred))
+        }))
     }
 }
 
@@ -97,20 +168,17 @@ impl Handler<Report> for Supervisor {
     type Result = ResponseFuture<Reports>;
 
     fn handle(&mut self, _: Report, _: &mut Self::Context) -> Self::Result {
-        let connections: Vec<_> = self.sources.iter().map(|source| source.report()).collect();
-        let sinks: Vec<_> = self
-            .sinks
-            .iter()
-            .map(|(settings, guard)| {
-                let (settings, ask) = (Arc::clone(settings), guard.address().send(ReportSink));
-                async move {
-                    match timeout(REPORT_TIMEOUT, ask).await {
-                        Ok(Ok(report)) => report,
-                        _ => SinkReport::unanswered(&settings),
-                    }
+        let connections: Vec<_> = self.sources.iter().map(|(source, _)| source.report()).collect();
+        let retiring = |(sink, retiring): (&RunningSink, bool)| {
+            let report = sink.report();
+            async move {
+                SinkReport {
+                    retiring,
+                    ..report.await
                 }
-            })
-            .collect();
+            }
+        };
+        let sinks: Vec<_> = self.sinks.iter().map(retiring).collect();
         Box::pin(async move {
             Reports {
                 connections: join_all(connections).await,
@@ -130,20 +198,18 @@ impl Handler<StopAll> for Supervisor {
     type Result = ResponseFuture<bool>;
 
     fn handle(&mut self, _: StopAll, ctx: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
         if let Some(watching) = self.watching.take() {
             ctx.cancel_future(watching);
         }
-        let stopping: Vec<_> = self.sources.iter().map(|source| source.stop()).collect();
-        let sinks: Vec<_> = self
-            .sinks
-            .iter()
-            .map(|(_, guard)| guard.address().clone())
-            .collect();
-        let (store, grace) = (self.store.clone(), self.grace);
+        let sources: Vec<_> = self.sources.all().map(|source| source.stop()).collect();
+        let sinks: Vec<_> = self.sinks.all().map(|sink| sink.stop()).collect();
+        let store = self.wiring.store.clone();
+        let grace: Duration = self.wiring.settings.get().hub.shutdown_grace.into();
         Box::pin(async move {
             let finished = timeout(grace, async {
-                join_all(stopping).await;
-                join_all(sinks.iter().map(|address| stop(address, StopSink))).await;
+                join_all(sources).await;
+                join_all(sinks).await;
             });
             let in_time = finished.await.is_ok();
             if !in_time {
@@ -158,20 +224,9 @@ impl Handler<StopAll> for Supervisor {
     }
 }
 
-/// Sends the message that `make` makes of a sender, and waits until the sender was used or dropped.
-async fn stop<A, M>(address: &Addr<A>, make: fn(oneshot::Sender<()>) -> M)
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    M: Message<Result = ()> + Send + 'static,
-{
-    let (done, stopped) = oneshot::channel();
-    address.do_send(make(done));
-    let _ = stopped.await;
-}
-
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.sources.iter().for_each(|source| source.end());
-        self.sinks.iter().for_each(|(_, guard)| guard.end());
+        self.sources.all().for_each(|source| source.end());
+        self.sinks.all().for_each(|sink| sink.end());
     }
 }

@@ -1,16 +1,16 @@
 //! Checks the machine the hub runs on, and calls a watchdog elsewhere: only while all is well.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix::prelude::*;
 use rustix::fs::statvfs;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
-use watchpost_config::WatchdogSettings;
+use watchpost_config::{Settings, WatchdogSettings};
 use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState};
 
 use crate::clock::Clock;
+use crate::current::CurrentSettings;
 use crate::source::ConnectionState;
 use crate::source::visionguard::ping;
 use crate::store::{StoreHandle, StoreState};
@@ -27,22 +27,21 @@ pub(crate) struct Watch {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
-    pub(crate) data_dir: PathBuf,
-    /// With less free space on the disk of the data directory, in bytes, an event is raised.
-    pub(crate) min_free: u64,
-    pub(crate) watchdog: Option<WatchdogSettings>,
+    /// Where the data are, how much room there has to be, and which watchdog is called.
+    pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
 }
 
 impl Watch {
     /// Watches until the hub has stopped.
     pub(crate) async fn run(self) {
-        let (mut water, mut wall) = (LowDiskAlarm::new(self.min_free), ClockWatch::new());
+        let (mut water, mut wall) = (LowDiskAlarm::new(), ClockWatch::new());
         let mut due = self.clock.now();
         let mut logged = None;
         while self.supervisor.connected() {
-            self.check(&mut water, &mut wall);
-            if let Some(watchdog) = &self.watchdog
+            let settings = self.settings.get();
+            self.check(&settings, &mut water, &mut wall);
+            if let Some(watchdog) = &settings.watchdog
                 && self.clock.now() >= due
             {
                 self.call(watchdog, &mut due, &mut logged).await;
@@ -51,11 +50,12 @@ impl Watch {
         }
     }
 
-    fn check(&self, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
-        if let Ok(disk) = statvfs(&self.data_dir) {
+    fn check(&self, settings: &Settings, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
+        let data_dir = &settings.hub.data_dir;
+        if let Ok(disk) = statvfs(data_dir) {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            if water.check(free) {
-                let dir = self.data_dir.display().to_string();
+            if water.check(settings.store.min_free.0, free) {
+                let dir = data_dir.display().to_string();
                 self.store.raise(HubEvent::DiskLow { dir, free });
             }
         }

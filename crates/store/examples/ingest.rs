@@ -11,7 +11,7 @@ use watchpost_core::{
     Alert, AlertId, AlertKind, Camera, DeliveryState, Details, Effects, Picture, Router, RoutingEvent,
     RoutingState, Target, UnixMillis, VisionGuard,
 };
-use watchpost_store::{Arrival, Batch, DeliveryUpdate, Retention, Store, StoreOptions};
+use watchpost_store::{Arrival, Batch, DeliveryUpdate, Retention, Store, StoreOptions, StorePolicy};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -43,8 +43,12 @@ fn main() -> Result<(), Failure> {
             max_size: Some(1 << 30),
             ..Retention::default()
         };
-        let options = StoreOptions {
+        let policy = StorePolicy {
             retention,
+            ..StorePolicy::default()
+        };
+        let options = StoreOptions {
+            policy,
             ..StoreOptions::new(&dir)
         };
         let (mut store, _) = Store::open(options)?;

@@ -284,10 +284,3 @@ fn find(tx: &Connection, from: &str, condition: Condition) -> rusqlite::Result<V
     })?
     .collect()
 }
-
-/// Names of the sinks that have pending deliveries.
-pub(crate) fn waiting_sinks(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    db.prepare_cached("SELECT name FROM sink WHERE pending > 0 ORDER BY id")?
-        .query_map([], |row| row.get(0))?
-        .collect()
-}

@@ -45,7 +45,7 @@ pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
 pub use open::{OpenKind, OpenReport};
 pub use operator::{OperatorAct, Performed};
-pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions};
+pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions, StorePolicy};
 pub use quarantine::Quarantined;
 pub use reader::{
     Acknowledgement, Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, SeenCamera,

@@ -1,5 +1,6 @@
 //! Where the store is and how much it keeps.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,19 +22,30 @@ const MIN_SEGMENTS_IN_LIMIT: u64 = 8;
 pub struct StoreOptions {
     /// The data directory. Made if it does not exist.
     pub dir: PathBuf,
-    /// What may be removed.
-    pub retention: Retention,
     /// Size of the frame log's files, in bytes. Raised to 64 KiB, and lowered to an eighth of
-    /// [`Retention::max_size`].
+    /// [`Retention::max_size`] as that is when the store is opened.
     pub segment_size: u64,
-    /// Names of the connections whose backend learns of acknowledgements.
-    pub write_back: Vec<String>,
     /// Names of the sinks whose deliveries an acknowledgement cancels. Only deliveries of a store that is older than schema 3
     /// take it from here, once: every other delivery says so itself.
     pub cancel_on_acknowledge: Vec<String>,
+    /// What may change while it is open.
+    pub policy: StorePolicy,
 }
 
-/// Limits beyond which the oldest alerts are removed. Alerts that have pending deliveries never are.
+/// What of [`StoreOptions`] may change while the store is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorePolicy {
+    /// What may be removed.
+    pub retention: Retention,
+    /// Names of the connections whose backend learns of acknowledgements.
+    pub write_back: Vec<String>,
+    /// Names of the sinks there are: what waits for another keeps no alert from retention. `None`: for whatever sink a
+    /// delivery waits, its alert is kept.
+    pub sinks: Option<BTreeSet<String>>,
+}
+
+/// Limits beyond which the oldest alerts are removed. Alerts that have pending deliveries to a sink that there is never
+/// are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Alerts received longer ago than this may go.
@@ -50,16 +62,16 @@ impl StoreOptions {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            retention: Retention::default(),
             segment_size: DEFAULT_SEGMENT_SIZE,
-            write_back: Vec::new(),
             cancel_on_acknowledge: Vec::new(),
+            policy: StorePolicy::default(),
         }
     }
 
     /// The size that new segments get.
     pub(crate) fn effective_segment_size(&self) -> u64 {
         let most = self
+            .policy
             .retention
             .max_size
             .map_or(u64::MAX, |size| size / MIN_SEGMENTS_IN_LIMIT);
@@ -79,9 +91,13 @@ mod tests {
                 max_size,
                 ..Retention::default()
             };
-            StoreOptions {
+            let policy = StorePolicy {
                 retention,
+                ..StorePolicy::default()
+            };
+            StoreOptions {
                 segment_size,
+                policy,
                 ..StoreOptions::new("x")
             }
             .effective_segment_size()

@@ -23,6 +23,8 @@ pub struct RetentionReport {
     pub alerts: u64,
     /// Size of their pictures in bytes.
     pub frame_bytes: u64,
+    /// Deliveries removed with them that waited for sinks that are no longer there.
+    pub undelivered: u64,
     /// There may be more to remove: call again soon, after whatever is more urgent.
     pub more: bool,
     /// Set with the last call of a sweep when alerts beyond the limits had to stay, because deliveries of
@@ -69,8 +71,10 @@ struct Row {
 }
 
 /// What a sweep keeps to.
-pub(crate) struct Limits {
+pub(crate) struct Limits<'a> {
     pub(crate) keep: Retention,
+    /// Names of the sinks that alerts are kept for; `None` for all.
+    pub(crate) sinks: Option<&'a BTreeSet<String>>,
     /// A file of the frame log that is free, in bytes: it counts as used.
     pub(crate) spare_bytes: u64,
     /// The file that is written to.
@@ -80,7 +84,7 @@ pub(crate) struct Limits {
 /// Removes some alerts beyond the limits; returns the files of the frame log that hold nothing any more, too.
 pub(crate) fn sweep(
     db: &mut Connection,
-    limits: &Limits,
+    limits: &Limits<'_>,
     sweep: &mut Sweep,
     now: UnixMillis,
 ) -> rusqlite::Result<(RetentionReport, Vec<i64>)> {
@@ -101,7 +105,7 @@ pub(crate) fn sweep(
 
 fn remove_some(
     db: &mut Connection,
-    limits: &Limits,
+    limits: &Limits<'_>,
     sweep: &mut Sweep,
     now: UnixMillis,
 ) -> rusqlite::Result<(RetentionReport, Vec<i64>)> {
@@ -110,6 +114,7 @@ fn remove_some(
     let mut removal = Removal::default();
     removal.free_files(&tx, current)?;
     let mut excess = excess(&tx, limits, now)?;
+    let there = limits.sinks.map(|names| sinks_there(&tx, names)).transpose()?;
     let rows = next_rows(&tx, sweep.through)?;
     let mut more = rows.len() == usize::try_from(MAX_ALERTS_PER_CALL).unwrap_or(usize::MAX);
     let (mut through, mut held, mut held_for) = (sweep.through, 0, BTreeSet::new());
@@ -119,13 +124,16 @@ fn remove_some(
             break;
         }
         through = row.alert;
-        let waiting = waiting_sinks(&tx, row.alert)?;
-        if !waiting.is_empty() {
+        let (kept_for, gone): (Vec<i64>, Vec<i64>) = waiting_sinks(&tx, row.alert)?
+            .into_iter()
+            .partition(|sink| there.as_ref().is_none_or(|there| there.contains(sink)));
+        if !kept_for.is_empty() {
             held += 1;
-            held_for.extend(waiting);
+            held_for.extend(kept_for);
             continue;
         }
         removal.remove(&tx, &row)?;
+        removal.undelivered += gone.len() as u64;
         excess.alerts = excess.alerts.saturating_sub(1);
         if is_empty(&tx, row.segment)? {
             let freed = removal.free_files(&tx, current)?;
@@ -141,6 +149,7 @@ fn remove_some(
     let mut report = RetentionReport {
         alerts: removal.alerts,
         frame_bytes: removal.frame_bytes,
+        undelivered: removal.undelivered,
         more,
         held: None,
         resting: false,
@@ -164,7 +173,7 @@ fn remove_some(
     Ok((report, removal.freed))
 }
 
-fn excess(tx: &Transaction<'_>, limits: &Limits, now: UnixMillis) -> rusqlite::Result<Excess> {
+fn excess(tx: &Transaction<'_>, limits: &Limits<'_>, now: UnixMillis) -> rusqlite::Result<Excess> {
     let Limits {
         keep, spare_bytes, ..
     } = limits;
@@ -208,6 +217,15 @@ fn waiting_sinks(tx: &Transaction<'_>, alert: i64) -> rusqlite::Result<Vec<i64>>
         .collect()
 }
 
+/// Of the sinks that the store knows, those with these names.
+fn sinks_there(tx: &Transaction<'_>, names: &BTreeSet<String>) -> rusqlite::Result<BTreeSet<i64>> {
+    let mut known = tx.prepare_cached("SELECT id, name FROM sink")?;
+    let known = known.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let known: Vec<(i64, String)> = known.collect::<Result<_, _>>()?;
+    let there = known.into_iter().filter(|(_, name)| names.contains(name));
+    Ok(there.map(|(id, _)| id).collect())
+}
+
 fn is_empty(tx: &Transaction<'_>, segment: i64) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM segment WHERE number = ?1 AND alerts = 0")?
         .exists([segment])
@@ -226,6 +244,7 @@ fn names(db: &Connection, sinks: &BTreeSet<i64>) -> rusqlite::Result<Vec<String>
 struct Removal {
     alerts: u64,
     frame_bytes: u64,
+    undelivered: u64,
     counts: CountDelta,
     /// Files that hold nothing any more.
     freed: Vec<i64>,

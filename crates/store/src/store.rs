@@ -15,8 +15,8 @@ use crate::paths::StorePaths;
 use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
 use crate::{
-    Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, Selection, StoreError, StoreOptions,
-    commit, deliveries, open, operator, records, retention,
+    Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, StoreError, StoreOptions, StorePolicy,
+    commit, open, operator, records, retention,
 };
 
 /// The one that writes. It belongs to one thread; while it lives, no other process can open the store.
@@ -159,7 +159,7 @@ impl Store {
         now: UnixMillis,
         step: RoutingStep<'_>,
     ) -> Result<Performed, StoreError> {
-        let (mut marks, write_back) = (self.marks, &self.options.write_back);
+        let (mut marks, write_back) = (self.marks, &self.options.policy.write_back);
         let mut routing = Routing::new(step, &self.routing);
         let transaction = || -> Result<(Performed, RoutingState), Failed> {
             let tx = self
@@ -176,49 +176,16 @@ impl Store {
         Ok(performed)
     }
 
-    /// Drops pending deliveries to a sink that no longer exists: no sink will ever take them, and they would keep their
-    /// alerts from retention for ever.
-    ///
-    /// Returns how many; when it is [`crate::MAX_CHANGED_ROWS`] there may be more.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn drop_deliveries_to(
-        &mut self,
-        sink: &str,
-        reason: &str,
-        now: UnixMillis,
-    ) -> Result<u64, StoreError> {
-        let which = deliveries::Dropping {
-            selection: Selection {
-                sink: Some(sink.to_owned()),
-                ..Selection::default()
-            },
-            ..deliveries::Dropping::default()
-        };
-        let mut transaction = || -> Result<u64, Failed> {
-            let tx = self
-                .db
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let count = deliveries::drop_pending(&tx, &which, reason, now)?;
-            tx.commit()?;
-            Ok(count)
-        };
-        let outcome = transaction();
-        self.outcome("drop deliveries in", outcome)
+    /// Goes by another policy from now on.
+    pub fn set_policy(&mut self, policy: StorePolicy) {
+        self.options.policy = policy;
+        // What had to stay may go now.
+        self.sweep = Sweep::default();
     }
 
-    /// Names of the sinks that have pending deliveries.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn waiting_sinks(&mut self) -> Result<Vec<String>, StoreError> {
-        let outcome = deliveries::waiting_sinks(&self.db).map_err(Failed::from);
-        self.outcome("read", outcome)
-    }
-
-    /// Removes alerts beyond the limits, oldest first, with their deliveries and pictures. An alert that
-    /// has a pending delivery stays, and so does what is younger than the oldest that is within the limits.
+    /// Removes alerts beyond the limits, oldest first, with their deliveries and pictures. An alert that has a pending
+    /// delivery to one of [`StorePolicy::sinks`] stays, and so does what is younger than the oldest that is within the
+    /// limits.
     ///
     /// # Errors
     /// When it cannot be written. Nothing is removed then.
@@ -226,7 +193,8 @@ impl Store {
         let outcome = records::forget(&self.db, now).map_err(Failed::from);
         self.outcome("forget old records in", outcome)?;
         let limits = retention::Limits {
-            keep: self.options.retention,
+            keep: self.options.policy.retention,
+            sinks: self.options.policy.sinks.as_ref(),
             spare_bytes: self.frames.segment_size(),
             current_file: self.frames.head().map_or(0, |head| head.number),
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::*;
 use watchpost_core::{DeliveryState, UnixMillis};
-use watchpost_store::{Held, Retention, RetentionReport, Store};
+use watchpost_store::{Held, Retention, RetentionReport, Store, StorePolicy};
 
 /// Calls retention until it has nothing more to do, and sums it up.
 fn retain(store: &mut Store, now: UnixMillis) -> RetentionReport {
@@ -16,6 +16,7 @@ fn retain(store: &mut Store, now: UnixMillis) -> RetentionReport {
         let report = store.retain(now).unwrap();
         sum.alerts += report.alerts;
         sum.frame_bytes += report.frame_bytes;
+        sum.undelivered += report.undelivered;
         sum.held = report.held;
         if !report.more {
             return sum;
@@ -60,6 +61,44 @@ fn by_count_the_oldest_go_first_and_what_is_pending_stays() {
     assert_eq!(states, [3, 0, 0, 0, 0]);
     assert_eq!(due(&mut reader, "mail", at(9), 9), [1, 3, 5].map(id));
     assert_eq!(retain(&mut store, at(9)), RetentionReport::default());
+}
+
+#[test]
+fn what_waits_for_a_sink_that_is_gone_keeps_an_alert_until_retention_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Retention {
+        keep_max: Some(2),
+        ..Retention::default()
+    };
+    let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
+    store_all(
+        &mut store,
+        vec![
+            arrival(id(1), &["mail", "siren"]),
+            arrival(id(2), &["siren"]),
+            arrival(id(3), &["siren"]),
+        ],
+    );
+    let with_sinks = |sinks: &[&str]| StorePolicy {
+        retention: limits,
+        sinks: Some(sinks.iter().map(|&sink| sink.to_owned()).collect()),
+        ..StorePolicy::default()
+    };
+    store.set_policy(with_sinks(&["mail", "siren"]));
+    assert_eq!(retain(&mut store, at(9)).alerts, 0);
+    // The siren is gone: what waits for it alone may go, as far as it is beyond the limits.
+    store.set_policy(with_sinks(&["mail"]));
+    let report = retain(&mut store, at(9));
+    let held = report.held.unwrap();
+    assert_eq!((report.alerts, report.undelivered), (1, 1));
+    assert_eq!(
+        (held.alerts, held.sinks.as_slice()),
+        (1, ["mail".to_owned()].as_slice())
+    );
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "siren", at(9), 9), [1, 3].map(id));
+    let counts = reader.counts().unwrap();
+    assert_eq!(counts.deliveries["siren"][&DeliveryState::Pending], 2);
 }
 
 #[test]

@@ -322,30 +322,6 @@ fn a_delivery_ends_once() {
 }
 
 #[test]
-fn deliveries_to_a_sink_that_is_gone_are_dropped() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = open(dir.path());
-    store_all(
-        &mut store,
-        (1..=3).map(|n| arrival(id(n), &["mail", "siren"])).collect(),
-    );
-    assert_eq!(store.waiting_sinks().unwrap(), ["mail", "siren"]);
-    let mut drop_all = |sink: &str| {
-        store
-            .drop_deliveries_to(sink, "no longer configured", at(9))
-            .unwrap()
-    };
-    assert_eq!((drop_all("mail"), drop_all("nobody")), (3, 0));
-    assert_eq!(store.waiting_sinks().unwrap(), ["siren"]);
-    let mut reader = store.reader().unwrap();
-    assert_eq!(due(&mut reader, "mail", at(10), 9), []);
-    assert_eq!(
-        reader.counts().unwrap().deliveries["mail"][&DeliveryState::Dropped],
-        3
-    );
-}
-
-#[test]
 fn the_live_list_loses_what_is_dismissed_or_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());

@@ -94,6 +94,12 @@ impl HubSetup {
         self.dir().join("data")
     }
 
+    /// The configuration that [`Self::write`] writes.
+    #[must_use]
+    pub fn config(&self) -> &Table {
+        &self.config
+    }
+
     /// The configuration file, written by [`Self::write`].
     #[must_use]
     pub fn config_path(&self) -> PathBuf {
@@ -116,6 +122,13 @@ impl HubSetup {
     #[must_use]
     pub fn with(mut self, more: Table) -> Self {
         merge(&mut self.config, more);
+        self
+    }
+
+    /// Takes this as the whole configuration.
+    #[must_use]
+    pub fn configured(mut self, config: Table) -> Self {
+        self.config = config;
         self
     }
 
@@ -230,6 +243,15 @@ impl Hub {
             Ok(status) => Err(format!("{status:#}")),
             Err(error) => Err(format!("{error:#}")),
         })
+    }
+
+    /// Replaces the configuration file, as an editor does: by another one of its name. The hub goes by it when it is
+    /// told to reload, or started again.
+    pub fn rewrite(&self, config: &Table) -> Result<()> {
+        let (new, path) = (self.setup.dir().join("new"), self.setup.config_path());
+        std::fs::write(&new, config.to_string())
+            .and_then(|()| std::fs::rename(&new, &path))
+            .with_context(|| format!("{} was not replaced", path.display()))
     }
 
     /// Runs a command against this hub, such as `ask("alerts", &["dismiss", "7"])`, and returns its standard output.

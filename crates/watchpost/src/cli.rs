@@ -8,6 +8,7 @@ use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::sink::SinkCommand;
 use crate::commands::status::StatusArgs;
@@ -29,6 +30,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the hub until it gets SIGTERM or SIGINT.
     Run,
+    /// Have the running hub go by its configuration as it is now. All of it is checked first; one mistake, and nothing
+    /// changes. Only what is changed restarts.
+    Reload(ReloadArgs),
     /// Check the configuration and load every plugin it names, without connecting anywhere.
     Check,
     /// Show how the running hub is: connected, storing, delivering?
@@ -58,9 +62,12 @@ impl Command {
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::Run | Self::Check | Self::Doctor(_) | Self::Sink(_) => Needs::Config,
-            Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Explain(_) | Self::Deliveries(_) => {
-                Needs::Hub
-            }
+            Self::Reload(_)
+            | Self::Status(_)
+            | Self::Alerts(_)
+            | Self::Cameras(_)
+            | Self::Explain(_)
+            | Self::Deliveries(_) => Needs::Hub,
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }

@@ -1,6 +1,7 @@
 //! Talks to the running hub over its control socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use actix_rt::net::UnixStream;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
@@ -14,6 +15,12 @@ use crate::exit::Failure;
 
 /// Largest answer taken, in bytes: a thousand alerts, or a picture.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
+
+/// An answer is there by then.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// The answer to a command that may take long is there by then: a reload loads every plugin.
+const MAX_COMMAND_TIME: Duration = Duration::from_secs(600);
 
 /// The hub that lives in a data directory.
 pub(crate) struct HubClient {
@@ -78,21 +85,46 @@ impl HubClient {
         Ok(serde_json::from_slice(&body)?)
     }
 
+    /// Commands something that takes as long as it takes, and may be refused.
+    pub(crate) async fn try_post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> anyhow::Result<Result<T, Problem>> {
+        match self.send(Method::POST, path, &(), MAX_COMMAND_TIME).await? {
+            Ok(body) => Ok(Ok(serde_json::from_slice(&body)?)),
+            Err(problem) => Ok(Err(problem)),
+        }
+    }
+
     async fn request(&self, method: Method, path: &str, query: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+        match self.send(method, path, query, MAX_ANSWER_TIME).await? {
+            Ok(body) => Ok(body),
+            Err(problem) if problem.status != StatusCode::INTERNAL_SERVER_ERROR.as_u16() => {
+                anyhow::bail!("{}", problem.detail)
+            }
+            Err(problem) => anyhow::bail!("{problem}"),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &impl Serialize,
+        within: Duration,
+    ) -> anyhow::Result<Result<Vec<u8>, Problem>> {
         let request = self
             .http
             .request(method, format!("http://hub{path}"))
+            .timeout(within)
             .query(query)?;
         let mut answer = request.send().await.map_err(|e| self.not_running(&e))?;
         let body = answer.body().limit(MAX_ANSWER_BYTES).await?;
         if answer.status().is_success() {
-            return Ok(body.to_vec());
+            return Ok(Ok(body.to_vec()));
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if answer.status() != StatusCode::INTERNAL_SERVER_ERROR => {
-                anyhow::bail!("{}", problem.detail)
-            }
-            Ok(problem) => anyhow::bail!("{problem}"),
+        match serde_json::from_slice(&body) {
+            Ok(problem) => Ok(Err(problem)),
             Err(_) => anyhow::bail!("the hub answered {}", answer.status()),
         }
     }

@@ -16,12 +16,26 @@ pub(crate) fn say(error: &dyn Diagnostic) {
     } else {
         GraphicalTheme::unicode_nocolor()
     };
+    say_report(&rendered(error, theme));
+}
+
+/// An error with its place as text, without colours, for whoever asked from elsewhere.
+pub(crate) fn report(error: &dyn Diagnostic) -> String {
+    rendered(error, GraphicalTheme::unicode_nocolor())
+}
+
+/// Shows what [`report`] made in another process.
+pub(crate) fn say_report(report: &str) {
+    let _ = writeln!(io::stderr(), "{}", escaped_but_colours(report));
+}
+
+fn rendered(error: &dyn Diagnostic, theme: GraphicalTheme) -> String {
     let mut text = String::new();
     // Writing to a string fails only when the error's own Display does.
     let _ = GraphicalReportHandler::new_themed(theme)
         .with_width(REPORT_WIDTH)
         .render_report(&mut text, error);
-    let _ = writeln!(io::stderr(), "{}", escaped_but_colours(&text));
+    text
 }
 
 /// The report with its own colours and line ends; everything else that a terminal would obey is escaped, since a plugin's

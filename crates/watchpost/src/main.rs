@@ -9,6 +9,7 @@ mod diagnostics;
 mod exit;
 mod logging;
 mod out;
+mod reload;
 mod siblings;
 mod target;
 mod values;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     }
     let outcome = match command {
         Command::Run => commands::run::run(&target),
+        Command::Reload(args) => commands::reload::run(&target, &args),
         Command::Check => commands::check::run(&target),
         Command::Status(args) => commands::status::run(&target, &args),
         Command::Alerts(args) => commands::alerts::run(&target, &args),

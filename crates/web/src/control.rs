@@ -14,6 +14,7 @@
 //! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
+//! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |
 //!
 //! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
 //! with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
@@ -142,6 +143,7 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .route("/v1/deliveries", web::get().to(deliveries))
         .route("/v1/deliveries/retry", web::post().to(retry_deliveries))
         .route("/v1/deliveries/drop", web::post().to(drop_deliveries))
+        .route("/v1/reload", web::post().to(reload))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("there is no such route"))
         }));
@@ -232,6 +234,10 @@ async fn retry_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<
 async fn drop_deliveries(hub: Hub, query: web::Query<DeliveryQuery>) -> Result<HttpResponse, Problem> {
     check_sink(&hub, &query).await?;
     Ok(HttpResponse::Ok().json(hub.drop_deliveries(query.into_inner()).await?))
+}
+
+async fn reload(program: web::Data<dyn Program>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(program.reload().await?))
 }
 
 /// A name that no sink has is a typing error, and not a sink without deliveries.

@@ -5,22 +5,20 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_multipart::Multipart;
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::{info, warn};
 use watchpost_core::AlertId;
 use watchpost_hub::HubHandle;
-use watchpost_hub::inbound::{InboundHandle, PostError, Posted};
+use watchpost_hub::inbound::{InboundHandle, PostError, Posted, Reservation};
 
 use crate::Problem;
 
@@ -42,9 +40,6 @@ const MAX_KEY_BYTES: usize = 256;
 /// When a client may try again that was refused because too much is in flight, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// What may be in memory is counted in this many bytes.
-const BUDGET_UNIT_BYTES: u64 = 1_024;
-
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("[web] listen = \"{address}\": {source}. Is another program listening there?")]
@@ -53,61 +48,145 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// Serves the hub's inbound connections at `address` until the returned server is stopped.
-///
-/// # Errors
-/// When the address cannot be listened on.
-pub fn serve_inbound(hub: &HubHandle, address: SocketAddr) -> Result<Server, ListenError> {
-    let doors: Vec<Door> = hub.inbound().iter().cloned().map(Door::new).collect();
-    let doors = web::Data::new(doors);
-    let app = move || {
-        App::new()
-            .app_data(web::Data::clone(&doors))
-            .route("/api/v1/alerts", web::post().to(post))
-            .default_service(web::to(|| async {
-                Err::<HttpResponse, _>(Problem::not_found("there is no such route: POST /api/v1/alerts"))
-            }))
-    };
-    let server = HttpServer::new(app)
-        .workers(1)
-        .max_connections(MAX_CLIENTS)
-        .client_request_timeout(MAX_HEAD_TIME)
-        .disable_signals()
-        .bind(address)
-        .map_err(|source| ListenError { address, source })?;
-    for address in server.addrs() {
-        info!(%address, "listening for posted alerts");
+/// The server of the hub's inbound connections. It listens while there are some.
+pub struct InboundServer {
+    hub: HubHandle,
+    running: Option<Listening>,
+}
+
+/// A server that listens.
+struct Listening {
+    /// As it is configured.
+    address: SocketAddr,
+    /// Where that is.
+    bound: SocketAddr,
+    handle: ServerHandle,
+}
+
+/// A server that is to listen.
+struct Bound {
+    /// As it is configured.
+    address: SocketAddr,
+    /// Where that is: another port where the configured one is 0.
+    bound: SocketAddr,
+    server: Server,
+}
+
+/// What an [`InboundServer`] is to do with another configuration. It is there already: what could fail has not.
+pub struct Prepared(Step);
+
+enum Step {
+    Keep,
+    Close,
+    Open(Box<Bound>),
+    /// The port is our own, at another address: it is not free before the server there has ended.
+    Move(SocketAddr),
+}
+
+impl InboundServer {
+    /// Listens nowhere yet.
+    pub fn new(hub: HubHandle) -> Self {
+        Self { hub, running: None }
     }
-    Ok(server.run())
-}
 
-/// One inbound connection, and what its requests may take up in memory.
-struct Door {
-    handle: InboundHandle,
-    budget: Arc<Semaphore>,
-}
-
-impl Door {
-    fn new(handle: InboundHandle) -> Self {
-        let bytes = handle.max_in_flight().max(handle.max_message());
-        let units = usize::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(usize::MAX);
-        Self {
-            budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
-            handle,
+    /// Prepares to listen at this address, or nowhere. Dropped, it changes nothing.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn prepare(&self, address: Option<SocketAddr>) -> Result<Prepared, ListenError> {
+        let Some(address) = address else {
+            return Ok(Prepared(Step::Close));
+        };
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.address == address)
+        {
+            return Ok(Prepared(Step::Keep));
+        }
+        let port = self.running.as_ref().map(|running| running.bound.port());
+        match self.bind(address) {
+            Ok(server) => Ok(Prepared(Step::Open(Box::new(server)))),
+            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse && port == Some(address.port()) => {
+                Ok(Prepared(Step::Move(address)))
+            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Sets memory aside for so many bytes more.
-    fn reserve(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: u64) -> Result<(), Problem> {
-        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget)
-            .try_acquire_many_owned(units)
-            .map_err(|_| busy(PostError::Busy))?;
-        match held {
-            Some(held) => held.merge(permit),
-            None => *held = Some(permit),
+    /// Does what was prepared. Requests that are being served are finished.
+    ///
+    /// # Errors
+    /// When another program has our own port at the new address. It listens where it did before, then.
+    pub async fn switch(&mut self, Prepared(step): Prepared) -> Result<(), ListenError> {
+        match step {
+            Step::Keep => {}
+            Step::Close => self.close().await,
+            Step::Open(server) => {
+                self.close().await;
+                self.listen(*server);
+            }
+            Step::Move(address) => {
+                let before = self.running.as_ref().map(|running| running.address);
+                self.close().await;
+                match (self.bind(address), before) {
+                    (Ok(server), _) => self.listen(server),
+                    (Err(error), None) => return Err(error),
+                    (Err(error), Some(before)) => {
+                        let server = self.bind(before)?;
+                        self.listen(server);
+                        return Err(error);
+                    }
+                }
+            }
         }
         Ok(())
+    }
+
+    fn listen(&mut self, server: Bound) {
+        let Bound {
+            address,
+            bound,
+            server,
+        } = server;
+        info!(address = %bound, "listening for posted alerts");
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        self.running = Some(Listening {
+            address,
+            bound,
+            handle,
+        });
+    }
+
+    async fn close(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.handle.stop(true).await;
+        }
+    }
+
+    fn bind(&self, address: SocketAddr) -> Result<Bound, ListenError> {
+        let hub = web::Data::new(self.hub.clone());
+        let app = move || {
+            App::new()
+                .app_data(web::Data::clone(&hub))
+                .route("/api/v1/alerts", web::post().to(post))
+                .default_service(web::to(|| async {
+                    Err::<HttpResponse, _>(Problem::not_found("there is no such route: POST /api/v1/alerts"))
+                }))
+        };
+        let server = HttpServer::new(app)
+            .workers(1)
+            .max_connections(MAX_CLIENTS)
+            .client_request_timeout(MAX_HEAD_TIME)
+            .disable_signals()
+            .bind(address)
+            .map_err(|source| ListenError { address, source })?;
+        Ok(Bound {
+            address,
+            bound: server.addrs().first().copied().unwrap_or(address),
+            server: server.run(),
+        })
     }
 }
 
@@ -120,13 +199,14 @@ struct Answer {
 async fn post(
     request: HttpRequest,
     payload: web::Payload,
-    doors: web::Data<Vec<Door>>,
+    hub: web::Data<HubHandle>,
 ) -> Result<HttpResponse, Problem> {
-    let door = authorized(request.headers(), &doors)?;
+    let connection = authorized(request.headers(), hub.inbound())?;
     let key = key(request.headers())?;
     // Held until the answer is given: the budget is of what is in memory.
-    let mut held = None;
-    let body = match timeout(MAX_REQUEST_TIME, read(&request, payload, door, &mut held)).await {
+    let mut held = Reservation::default();
+    let reading = read(&request, payload, &connection, &mut held);
+    let body = match timeout(MAX_REQUEST_TIME, reading).await {
         Ok(body) => body?,
         Err(_) => {
             return Err(Problem::new(
@@ -140,7 +220,7 @@ async fn post(
         key,
         ..contents(request.headers(), body).await?
     };
-    match door.handle.post(posted).await {
+    match connection.post(posted).await {
         Ok(accepted) => Ok(HttpResponse::Accepted().json(Answer {
             id: accepted.id,
             duplicate: accepted.duplicate,
@@ -153,7 +233,7 @@ async fn post(
 }
 
 /// The connection whose token the request brings.
-fn authorized<'a>(headers: &HeaderMap, doors: &'a [Door]) -> Result<&'a Door, Problem> {
+fn authorized(headers: &HeaderMap, connections: Vec<InboundHandle>) -> Result<InboundHandle, Problem> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -167,11 +247,11 @@ fn authorized<'a>(headers: &HeaderMap, doors: &'a [Door]) -> Result<&'a Door, Pr
     };
     let token = token.ok_or_else(unauthorized)?.trim();
     let mut found = None;
-    for door in doors {
-        match door.handle.admits(token) {
-            Ok(true) => found = found.or(Some(door)),
+    for connection in connections {
+        match connection.admits(token) {
+            Ok(true) => found = found.or(Some(connection)),
             Ok(false) => {}
-            Err(e) => warn!(connection = door.handle.name(), "no alert can be posted: {e}"),
+            Err(e) => warn!(connection = connection.name(), "no alert can be posted: {e}"),
         }
     }
     found.ok_or_else(unauthorized)
@@ -193,10 +273,10 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,
-    door: &Door,
-    held: &mut Option<OwnedSemaphorePermit>,
+    connection: &InboundHandle,
+    held: &mut Reservation,
 ) -> Result<Bytes, Problem> {
-    let limit = door.handle.max_message();
+    let limit = connection.max_message();
     let too_large = || {
         let detail = format!("the request is larger than max_message = {limit} bytes");
         Problem::new(413, "Content too large", detail)
@@ -209,7 +289,7 @@ async fn read(
     if reserved > limit {
         return Err(too_large());
     }
-    door.reserve(held, reserved)?;
+    connection.reserve(held, reserved).map_err(busy)?;
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| Problem::bad_request(format_args!("the request broke off: {e}")))?;
@@ -218,7 +298,7 @@ async fn read(
             return Err(too_large());
         }
         if size > reserved {
-            door.reserve(held, size - reserved)?;
+            connection.reserve(held, size - reserved).map_err(busy)?;
             reserved = size;
         }
         body.extend_from_slice(&chunk);

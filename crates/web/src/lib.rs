@@ -11,6 +11,8 @@ mod problem;
 mod program;
 
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
-pub use inbound::{ListenError, serve_inbound};
+pub use inbound::{InboundServer, ListenError, Prepared};
 pub use problem::Problem;
-pub use program::{Program, ProgramStatus, Status};
+pub use program::{
+    ConfigurationStatus, NotReloaded, Program, ProgramStatus, RefusedReload, Reloaded, Reloading, Status,
+};

@@ -8,6 +8,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use watchpost_hub::AskError;
 
+use crate::NotReloaded;
+
 /// An error as a problem document (RFC 9457), sent as `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -23,6 +25,9 @@ pub struct Problem {
     /// When it may be tried again, in seconds; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// Each mistake with its place, for people to read, where there may be several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 impl Problem {
@@ -33,6 +38,7 @@ impl Problem {
             detail: detail.to_string(),
             pointer: None,
             retry_after: None,
+            reports: Vec::new(),
         }
     }
 
@@ -54,6 +60,15 @@ impl Problem {
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+}
+
+impl From<NotReloaded> for Problem {
+    fn from(NotReloaded { why, reports }: NotReloaded) -> Self {
+        Self {
+            reports,
+            ..Self::new(422, "Not reloaded", why)
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod camera;
 mod connection;
+mod restart;
 mod route;
 mod sandbox;
 mod sink;
 mod watchdog;
 mod web;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -60,7 +62,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HubSettings {
-    /// The folder that everything is stored in. Made when it is missing; one hub only can use it.
+    /// The folder that everything is stored in. Made when it is missing; one hub only can use it. To change it takes a
+    /// restart of the hub, not a reload.
     #[schemars(with = "forms::Path")]
     pub data_dir: PathBuf,
     /// Folders that are searched for plugins, in this order.
@@ -72,7 +75,7 @@ pub struct HubSettings {
     /// `info,watchpost_hub=debug`.
     #[schemars(with = "forms::LogFilter")]
     pub log: String,
-    /// The form of the log.
+    /// The form of the log. To change it takes a restart of the hub, not a reload.
     pub log_format: LogFormat,
     /// Name of the site, which every alert carries, for whoever gets the alerts of several.
     #[schemars(with = "Option<forms::Text>")]
@@ -118,7 +121,7 @@ pub struct StoreSettings {
     /// With less room than this on its disk, the hub raises an event, an alert of kind `hub`.
     pub min_free: ByteSize,
     /// Size of one file of pictures. Old pictures are removed a whole file at a time, so it should be a
-    /// small part of `max_size`.
+    /// small part of `max_size`. To change it takes a restart of the hub, not a reload.
     pub segment_size: ByteSize,
     /// How many alerts are written to disk together at most. More is faster in a flood of alerts; a lone alert
     /// never waits for others.
@@ -127,13 +130,19 @@ pub struct StoreSettings {
 }
 
 impl Settings {
+    /// Where the hub listens for posted alerts, if it has a connection for them.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        let mut connections = self.connection.iter();
+        let inbound = connections.any(|connection| connection.kind == ConnectionKind::Inbound);
+        inbound.then_some(self.web.listen)
+    }
+
     /// The TCP port that the hub serves, if it serves one that is known: 0 is any that is free. Sinks never reach it.
     #[must_use]
     pub fn own_port(&self) -> Option<u16> {
-        let mut connections = self.connection.iter();
-        let serves = connections.any(|connection| connection.kind == ConnectionKind::Inbound);
-        let port = self.web.listen.port();
-        (port != 0 && serves).then_some(port)
+        self.listen()
+            .map(|address| address.port())
+            .filter(|port| *port != 0)
     }
 }
 

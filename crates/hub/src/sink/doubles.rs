@@ -278,7 +278,7 @@ impl Bench {
     pub(crate) fn new(in_flight: usize) -> Self {
         pause();
         let world = Shared::default();
-        let notifiers = SinkNotifiers::new(["siren"].into_iter());
+        let notifiers = SinkNotifiers::default();
         let settings: SinkSettings = serde_json::from_value(serde_json::json!({
             "name": "siren",
             "plugin": "gpio",
@@ -291,7 +291,7 @@ impl Bench {
             clock: Clock::starting_at(START),
             backlog: Arc::new(world.clone()),
             launcher: Arc::new(world.clone()),
-            notifier: Arc::clone(notifiers.get("siren").unwrap()),
+            notifier: notifiers.of("siren"),
         };
         Self {
             world,

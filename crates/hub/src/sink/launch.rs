@@ -23,7 +23,8 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct PluginLauncher {
     pub(crate) settings: Arc<SinkSettings>,
-    pub(crate) plugin_dirs: Arc<Vec<PathBuf>>,
+    /// Where plugins are looked for, as that is by then.
+    pub(crate) plugin_dirs: Arc<dyn Fn() -> Vec<PathBuf> + Send + Sync>,
     /// The program `watchpost-sinkhost`.
     pub(crate) host_binary: Arc<PathBuf>,
     /// Directory of the plugin's own, below the data directory.
@@ -46,7 +47,7 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
         state_dir,
         own_port,
     } = parts;
-    let plugin = find_plugin(&settings.plugin, &plugin_dirs).map_err(|e| e.to_string())?;
+    let plugin = find_plugin(&settings.plugin, &plugin_dirs()).map_err(|e| e.to_string())?;
     let grants = grants(&settings.sandbox, &plugin, &state_dir, own_port)?;
     if let Some(user) = &grants.user {
         let given = chown(state_dir.as_path(), Some(user.uid), Some(user.gid));

@@ -129,7 +129,7 @@ impl Handler<StopSink> for Sink {
     type Result = ();
 
     fn handle(&mut self, StopSink(done): StopSink, ctx: &mut Self::Context) {
-        self.stopping = Some(done);
+        self.stopping.push(done);
         self.step(SinkEvent::Stop, ctx);
     }
 }

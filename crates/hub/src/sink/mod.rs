@@ -13,6 +13,7 @@ mod log;
 mod memory;
 mod messages;
 mod probe;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +36,9 @@ use self::child::Launched;
 pub(crate) use self::child::{Child, Launcher};
 pub(crate) use self::fetch::Payload;
 pub(crate) use self::launch::PluginLauncher;
-use self::messages::{RemindToMeasure, Wake};
-pub(crate) use self::messages::{ReportSink, StopSink};
+use self::messages::{RemindToMeasure, ReportSink, StopSink, Wake};
 pub use self::probe::{Probe, probe_sink};
+pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
 use crate::notifier::SinkNotifier;
 
@@ -89,7 +90,7 @@ pub(crate) struct Sink {
     child: Option<Box<dyn Child>>,
     timer: Option<SpawnHandle>,
     /// Used when everything is over.
-    stopping: Option<oneshot::Sender<()>>,
+    stopping: Vec<oneshot::Sender<()>>,
 }
 
 impl Sink {
@@ -106,7 +107,7 @@ impl Sink {
             machine,
             child: None,
             timer: None,
-            stopping: None,
+            stopping: Vec::new(),
         }
     }
 
@@ -281,7 +282,7 @@ impl Actor for Sink {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        if let Some(done) = self.stopping.take() {
+        for done in self.stopping.drain(..) {
             let _ = done.send(());
         }
     }

@@ -37,9 +37,10 @@ pub async fn probe_sink(
     host_binary: &Path,
     state_dir: &Path,
 ) -> Result<Probe, String> {
+    let plugin_dirs = plugin_dirs.to_vec();
     let launcher = PluginLauncher {
         settings: Arc::new(sink.clone()),
-        plugin_dirs: Arc::new(plugin_dirs.to_vec()),
+        plugin_dirs: Arc::new(move || plugin_dirs.clone()),
         host_binary: Arc::new(host_binary.to_owned()),
         state_dir: Arc::new(state_dir.to_owned()),
         // The hub does not run.

@@ -12,7 +12,6 @@ mod running;
 pub mod visionguard;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use watchpost_core::AlertIds;
 
@@ -23,13 +22,14 @@ pub(crate) use self::outage::Outage;
 pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport};
 pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};
 use crate::clock::Clock;
+use crate::current::CurrentSettings;
 use crate::store::{Readers, StoreHandle};
 
 /// What every source needs from the rest of the hub.
 #[derive(Clone)]
 pub(crate) struct SourceParts {
-    /// How long an outage may last before it is reported.
-    pub(crate) link_grace: Duration,
+    /// How long an outage may last before it is reported stands there.
+    pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
     pub(crate) readers: Readers,

@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 use watchpost_core::{ConnectFailure, FailureLog, HubEvent, MonotonicTime, OutageTracker, UnixMillis};
 
 use super::LastFailure;
+use crate::current::CurrentSettings;
 use crate::store::StoreHandle;
 
 /// The failures of one source.
@@ -14,17 +15,24 @@ pub(crate) struct Outage {
     source: String,
     store: StoreHandle,
     tracker: OutageTracker,
+    settings: CurrentSettings,
     log: FailureLog,
     last: Option<LastFailure>,
 }
 
 impl Outage {
-    /// A source that is not connected yet, as of `now`. Outages of up to `grace` are not reported.
-    pub(crate) fn new(source: String, store: StoreHandle, grace: Duration, now: MonotonicTime) -> Self {
+    /// A source that is not connected yet, as of `now`.
+    pub(crate) fn new(
+        source: String,
+        store: StoreHandle,
+        settings: CurrentSettings,
+        now: MonotonicTime,
+    ) -> Self {
         Self {
             source,
             store,
-            tracker: OutageTracker::new(grace, now),
+            tracker: OutageTracker::new(now),
+            settings,
             log: FailureLog::default(),
             last: None,
         }
@@ -72,12 +80,17 @@ impl Outage {
 
     /// When [`Self::report`] has something to say.
     pub(crate) fn deadline(&self) -> Option<MonotonicTime> {
-        self.tracker.deadline()
+        self.tracker.deadline(self.grace())
+    }
+
+    /// How long an outage may last before it is reported.
+    fn grace(&self) -> Duration {
+        self.settings.get().hub.link_grace.into()
     }
 
     /// Raises the event of an outage that has lasted long enough.
     pub(crate) fn report(&mut self, now: MonotonicTime) {
-        let Some(outage) = self.tracker.overdue(now) else {
+        let Some(outage) = self.tracker.overdue(self.grace(), now) else {
             return;
         };
         let (connection, seconds) = (self.source.clone(), outage.as_secs());

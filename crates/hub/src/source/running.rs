@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use watchpost_core::MonotonicTime;
 
 use super::ConnectionReport;
+use crate::crew::Running;
 use crate::guard::Guard;
 
 /// A source that does not report within this time is reported as not answering.
@@ -27,18 +28,9 @@ pub(crate) struct ReportSource;
 pub(crate) struct StopSource(pub(crate) oneshot::Sender<()>);
 
 /// A running source.
-pub(crate) trait Source {
-    /// Restarts it if it has died. To be called every second or so.
-    fn check(&mut self, now: MonotonicTime);
-
+pub(crate) trait Source: Running {
     /// How it is.
     fn report(&self) -> BoxFuture<'static, ConnectionReport>;
-
-    /// Has it stop; the future ends when it has.
-    fn stop(&self) -> BoxFuture<'static, ()>;
-
-    /// Ends whatever still runs of it.
-    fn end(&self);
 }
 
 /// A source that is an actor with a guard.
@@ -71,10 +63,6 @@ where
     A: Actor<Context = Context<A>> + Handler<ReportSource> + Handler<StopSource>,
     Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
 {
-    fn check(&mut self, now: MonotonicTime) {
-        self.guard.check(now);
-    }
-
     fn report(&self) -> BoxFuture<'static, ConnectionReport> {
         let (ask, unanswered) = (self.guard.address().send(ReportSource), self.unanswered.clone());
         async move {
@@ -85,12 +73,26 @@ where
         }
         .boxed()
     }
+}
+
+impl<A> Running for RunningSource<A>
+where
+    A: Actor<Context = Context<A>> + Handler<ReportSource> + Handler<StopSource>,
+    Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
+{
+    fn check(&mut self, now: MonotonicTime) {
+        self.guard.check(now);
+    }
 
     fn stop(&self) -> BoxFuture<'static, ()> {
-        let (done, stopped) = oneshot::channel();
-        self.guard.address().do_send(StopSource(done));
-        // A source that has died drops the sender.
-        stopped.map(drop).boxed()
+        let address = self.guard.address().clone();
+        async move {
+            let (done, stopped) = oneshot::channel();
+            address.do_send(StopSource(done));
+            // A source that has died drops the sender.
+            let _ = stopped.await;
+        }
+        .boxed()
     }
 
     fn end(&self) {

@@ -6,10 +6,11 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, HubEvent, UnixMillis};
-use watchpost_store::{Annotation, DeliveryUpdate, OperatorAct, StoreError, WriteBackResult};
+use watchpost_core::{Alert, AlertId, HubEvent, Router, UnixMillis};
+use watchpost_store::{Annotation, DeliveryUpdate, OperatorAct, StoreError, StorePolicy, WriteBackResult};
 
 use crate::notifier::StopHold;
+use crate::stamp::StampPolicy;
 
 /// A command to the writer thread.
 #[derive(Debug)]
@@ -170,6 +171,76 @@ impl OperatorCommand {
 pub(crate) enum Control {
     /// A reader has met damage: check the integrity of the store.
     CheckIntegrity,
+    /// Go by another policy: between two commits, so that each alert is routed by one of them as a whole.
+    SetPolicy(PolicyChange),
     /// Commit what is queued and end. The sender is used when that is done.
     Stop(oneshot::Sender<()>),
+}
+
+/// All that the thread takes from the configuration.
+#[derive(Debug)]
+pub(crate) struct WriterPolicy {
+    pub(crate) router: Router,
+    /// What every alert gets before it is routed.
+    pub(crate) stamp: StampPolicy,
+    /// Most alerts in one batch.
+    pub(crate) batch_alerts: usize,
+    pub(crate) store: StorePolicy,
+}
+
+/// A new policy, and who waits for it to be in force.
+#[derive(Debug)]
+pub(crate) struct PolicyChange {
+    pub(crate) policy: Box<WriterPolicy>,
+    waiting: PolicyWaiter,
+}
+
+#[derive(Debug)]
+enum PolicyWaiter {
+    Unanswered(oneshot::Sender<PolicyAnswer>),
+    Deferred(oneshot::Sender<()>),
+}
+
+/// What becomes of a [`PolicyChange`].
+#[derive(Debug)]
+pub(crate) enum PolicyAnswer {
+    /// It is in force: everything that was routed by the policy before is on disk.
+    InForce,
+    /// A commit is retried, because the store cannot be written. What is received when it ends tells that the policy is
+    /// in force.
+    Deferred(oneshot::Receiver<()>),
+}
+
+impl PolicyChange {
+    pub(super) fn new(policy: WriterPolicy) -> (Self, oneshot::Receiver<PolicyAnswer>) {
+        let (answer, answered) = oneshot::channel();
+        let change = Self {
+            policy: Box::new(policy),
+            waiting: PolicyWaiter::Unanswered(answer),
+        };
+        (change, answered)
+    }
+
+    /// It has to wait for a store that cannot be written.
+    pub(crate) fn defer(self) -> Self {
+        let Self { policy, waiting } = self;
+        let waiting = match waiting {
+            PolicyWaiter::Unanswered(answer) => {
+                let (done, in_force) = oneshot::channel();
+                let _ = answer.send(PolicyAnswer::Deferred(in_force));
+                PolicyWaiter::Deferred(done)
+            }
+            deferred => deferred,
+        };
+        Self { policy, waiting }
+    }
+
+    /// It is in force. Gives the policy to whoever goes by it.
+    pub(crate) fn in_force(self) -> WriterPolicy {
+        match self.waiting {
+            PolicyWaiter::Unanswered(answer) => drop(answer.send(PolicyAnswer::InForce)),
+            PolicyWaiter::Deferred(done) => drop(done.send(())),
+        }
+        *self.policy
+    }
 }

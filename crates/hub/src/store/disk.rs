@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 use watchpost_core::{HubEvent, MonotonicTime, UnixMillis};
-use watchpost_store::{OpenReport, RetentionReport, StoreError};
+use watchpost_store::{OpenReport, RetentionReport, StoreError, StorePolicy};
 
 use super::intake::Intake;
 use super::readers::Readers;
@@ -138,6 +138,11 @@ impl Disk {
     /// Removes what retention allows to remove, a bounded part of it.
     pub(super) fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
         self.storage.retain(now)
+    }
+
+    /// Goes by another policy from now on.
+    pub(super) fn set_policy(&mut self, policy: StorePolicy) {
+        self.storage.set_policy(policy);
     }
 
     fn reopened(&mut self, report: &OpenReport, intake: &mut Intake) {

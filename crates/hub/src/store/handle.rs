@@ -7,7 +7,10 @@ use tokio::sync::{oneshot, watch};
 use watchpost_core::{Actor, AlertId, HubEvent, UnixMillis};
 use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
 
-use super::command::{Accept, Answer, Command, Control, Join, OperatorCommand, RecordOutcomes, Released};
+use super::command::{
+    Accept, Answer, Command, Control, Join, OperatorCommand, PolicyAnswer, PolicyChange, RecordOutcomes,
+    Released, WriterPolicy,
+};
 use super::readers::ReadError;
 use crate::notifier::{SinkNotifiers, StopHold, StopRequest, WriteBackNotifier};
 
@@ -131,6 +134,14 @@ impl StoreHandle {
             .notifiers
             .stop(&StopRequest::Dropped(selection.clone()), None);
         self.operate(OperatorAct::Drop(selection), Some(hold)).await.ok()
+    }
+
+    /// Has the writer go by another policy, between two commits. What is handed over from now on is routed by it. There is
+    /// no answer when the writer has ended.
+    pub(crate) fn set_policy(&self, policy: WriterPolicy) -> oneshot::Receiver<PolicyAnswer> {
+        let (change, answered) = PolicyChange::new(policy);
+        self.send(Command::Control(Control::SetPolicy(change)));
+        answered
     }
 
     /// Ends the writer when everything queued is on disk.

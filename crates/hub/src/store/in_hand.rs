@@ -106,9 +106,7 @@ impl InHand {
     ) {
         let Committed { receipts, sinks } = committed;
         for sink in sinks.iter().chain(&self.batch.release) {
-            if let Some(notifier) = notifiers.get(sink) {
-                notifier.notify();
-            }
+            notifiers.notify(sink);
         }
         // A dismissal waits until the backend's record of its alert is known.
         if !self.batch.annotations.is_empty() {

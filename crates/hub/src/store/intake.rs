@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use watchpost_core::{HubEvent, MonotonicTime};
 
-use super::command::{Command, Control, Join, OperatorCommand};
+use super::command::{Command, Control, Join, OperatorCommand, PolicyChange};
 use super::queue::{BatchLimits, Readiness, Work, WriteQueue};
 use crate::clock::Clock;
 
@@ -24,6 +24,8 @@ pub(super) struct Intake {
     linger_until: MonotonicTime,
     /// A reader has met damage since the integrity was last checked.
     check_asked: bool,
+    /// The policies that are to be gone by, oldest first.
+    policies: Vec<PolicyChange>,
     /// Who waits for the end.
     stopping: Vec<oneshot::Sender<()>>,
     /// All handles are gone.
@@ -38,6 +40,7 @@ impl Intake {
             clock,
             linger_until: clock.now(),
             check_asked: false,
+            policies: Vec::new(),
             stopping: Vec::new(),
             closed: false,
         }
@@ -51,6 +54,7 @@ impl Intake {
             let now = self.clock.now();
             let until = match self.queue.readiness() {
                 Readiness::Open | Readiness::Full => break,
+                Readiness::MayLinger | Readiness::Idle if !self.policies.is_empty() => return None,
                 Readiness::MayLinger if self.is_ending() || now >= self.linger_until => break,
                 Readiness::MayLinger => self.linger_until,
                 Readiness::Idle if self.is_ending() || self.check_asked || now >= deadline => return None,
@@ -96,6 +100,13 @@ impl Intake {
             Command::Join(join) => self.join(join),
             Command::Operator(command) => self.queue.push_operator(command),
             Command::Control(Control::CheckIntegrity) => self.check_asked = true,
+            Command::Control(Control::SetPolicy(change)) => {
+                let change = match self.queue.is_failing() {
+                    true => change.defer(),
+                    false => change,
+                };
+                self.policies.push(change);
+            }
             Command::Control(Control::Stop(done)) => self.stopping.push(done),
         }
     }
@@ -120,6 +131,20 @@ impl Intake {
     /// Notes whether the store can be written.
     pub(super) fn set_failing(&mut self, failing: bool) {
         self.queue.set_failing(failing);
+        if failing {
+            let policies = std::mem::take(&mut self.policies);
+            self.policies = policies.into_iter().map(PolicyChange::defer).collect();
+        }
+    }
+
+    /// The policies that have come since this was last called, oldest first.
+    pub(super) fn take_policies(&mut self) -> Vec<PolicyChange> {
+        std::mem::take(&mut self.policies)
+    }
+
+    /// How many alerts a batch has at most.
+    pub(super) fn set_batch_alerts(&mut self, alerts: usize) {
+        self.queue.set_batch_alerts(alerts);
     }
 
     /// Whether a check of the store's integrity was asked for since this was last called.

@@ -19,10 +19,11 @@ mod writer;
 
 pub(crate) use self::actor::AlertStore;
 pub(crate) use self::command::{
-    Accept, Answer, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
+    Accept, Answer, PolicyAnswer, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored,
+    StoredAs, WriterPolicy,
 };
 #[cfg(test)]
-pub(crate) use self::command::{Command, Control, Join};
+pub(crate) use self::command::{Command, Control, Join, PolicyChange};
 pub(crate) use self::handle::StoreHandle;
 pub(crate) use self::readers::{CachedReader, ReadError, Readers};
 pub(crate) use self::state::StoreState;

@@ -98,6 +98,16 @@ impl WriteQueue {
         }
     }
 
+    /// Whether the store cannot be written.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// How many alerts a batch has at most, and how many outcomes may wait for one.
+    pub(super) fn set_batch_alerts(&mut self, alerts: usize) {
+        self.limits.alerts = alerts;
+    }
+
     /// Whether there is work, and whether it may wait. Looks at no more than one batch.
     pub(super) fn readiness(&self) -> Readiness {
         if self.waiting.is_empty() {

@@ -3,6 +3,7 @@
 use watchpost_core::UnixMillis;
 use watchpost_store::{
     Batch, Committed, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Store, StoreError,
+    StorePolicy,
 };
 
 /// Where the writer thread writes. Each call is one transaction, kept as a whole or not at all.
@@ -20,6 +21,9 @@ pub(crate) trait Storage: Send {
 
     /// See [`Store::retain`].
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError>;
+
+    /// See [`Store::set_policy`].
+    fn set_policy(&mut self, policy: StorePolicy);
 
     /// See [`Store::reopen`].
     fn reopen(&mut self) -> Result<OpenReport, StoreError>;
@@ -44,6 +48,10 @@ impl Storage for Store {
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
         self.retain(now)
+    }
+
+    fn set_policy(&mut self, policy: StorePolicy) {
+        self.set_policy(policy);
     }
 
     fn reopen(&mut self) -> Result<OpenReport, StoreError> {

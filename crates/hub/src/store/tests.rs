@@ -12,13 +12,13 @@ use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Route, Router, Target, UnixMillis};
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
-    Store, StoreError, StoreOptions, StoredAlert,
+    Store, StoreError, StoreOptions, StorePolicy, StoredAlert,
 };
 
 use super::*;
 use crate::clock::Clock;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, StampPolicy};
 
 /// What a test does to the store, and sees of it.
 #[derive(Clone, Default)]
@@ -106,6 +106,10 @@ impl Storage for Switched {
         self.0.retain(now)
     }
 
+    fn set_policy(&mut self, policy: StorePolicy) {
+        self.0.set_policy(policy);
+    }
+
     fn reopen(&mut self) -> Result<OpenReport, StoreError> {
         self.0.reopen()
     }
@@ -150,7 +154,10 @@ impl Rig {
         let (dir, switch) = (tempfile::tempdir().unwrap(), Switch::default());
         let (store, _) = Store::open(StoreOptions::new(dir.path())).unwrap();
         let readers = Readers::new(store.reader_factory());
-        let notifiers = SinkNotifiers::new(["siren", "mail"].into_iter());
+        let notifiers = SinkNotifiers::default();
+        for sink in ["siren", "mail"] {
+            notifiers.of(sink);
+        }
         let parts = WriterParts {
             router: router(),
             stamp: Stamp::default(),
@@ -189,7 +196,7 @@ impl Rig {
 
     /// Whether the siren must not sound for this alert.
     fn siren_is_stopped_for(&self, id: u64) -> bool {
-        let siren = self.notifiers.get("siren").unwrap();
+        let siren = self.notifiers.of("siren");
         siren.stops().cover(AlertId(id), true)
     }
 
@@ -262,6 +269,51 @@ async fn everything_is_committed_in_the_order_of_its_arrival_also_after_the_disk
     assert_eq!(receipts, [StoredAs::New; 3]);
 }
 
+/// A policy by which everything goes to this sink.
+fn everything_to(sink: &str) -> WriterPolicy {
+    let target = Target {
+        events: true,
+        name: sink.into(),
+        max_age: None,
+        cancel_on_acknowledge: false,
+    };
+    WriterPolicy {
+        router: Router::new(vec![target], Vec::new()),
+        stamp: StampPolicy::default(),
+        batch_alerts: 64,
+        store: StorePolicy::default(),
+    }
+}
+
+#[actix::test]
+async fn an_alert_in_hand_goes_by_the_policy_that_it_was_routed_by_and_the_next_by_the_new_one() {
+    let rig = Rig::new();
+    rig.switch.full.store(true, Ordering::SeqCst);
+    rig.accept(1);
+    // By now the first alert is in hand.
+    assert!(deferred(rig.store.dismiss(AlertId(99)).await));
+    let answer = rig.store.set_policy(everything_to("hook")).await.unwrap();
+    let PolicyAnswer::Deferred(mut in_force) = answer else {
+        panic!("in force while the alert that was routed before is not on disk");
+    };
+    rig.accept(2);
+    assert!(in_force.try_recv().is_err());
+    rig.switch.full.store(false, Ordering::SeqCst);
+    in_force.await.unwrap();
+    let (dir, ..) = rig.stop().await;
+    let mut routed: Vec<(u64, Vec<String>)> = stored(dir.path())
+        .into_iter()
+        .map(|stored| {
+            let sinks = stored.deliveries.into_iter().map(|delivery| delivery.sink);
+            (stored.alert.id.0, sinks.collect())
+        })
+        .filter(|(id, _)| *id <= 2)
+        .collect();
+    routed.sort();
+    let by_both = vec!["siren".to_owned(), "mail".to_owned()];
+    assert_eq!(routed, [(1, by_both), (2, vec!["hook".to_owned()])]);
+}
+
 /// What a batch holds, without the order that a batch does not have.
 fn in_order(batch: &str) -> String {
     let mut parts: Vec<&str> = batch.split(" + ").collect();
@@ -303,7 +355,7 @@ async fn a_siren_is_stopped_while_the_disk_is_full_and_stays_so_until_that_is_re
     // It takes its turn behind the dismissal.
     let everything = Selection::default();
     assert!(rig.store.retry_deliveries(everything).await.is_some());
-    let siren = Arc::clone(rig.notifiers.get("siren").unwrap());
+    let siren = rig.notifiers.of("siren");
     let (dir, log, _) = rig.stop().await;
     assert_eq!(log.iter().filter(|line| *line == "dismiss").count(), 1);
     assert!(

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use watchpost_core::{Alert, AlertIds, HubEvent, MonotonicTime, Router, RoutingEvent, RoutingState};
 use watchpost_store::{Held, OperatorAct, Performed, StoreError};
 
-use super::command::{Answer, OperatorCommand};
+use super::command::{Answer, OperatorCommand, WriterPolicy};
 use super::disk::Disk;
 use super::in_hand::InHand;
 use super::intake::Intake;
@@ -76,6 +76,7 @@ impl Writer {
         loop {
             if self.in_progress.is_none() {
                 let work = self.intake.next(self.retain_at);
+                self.adopt_policies();
                 self.in_progress = work.map(|work| self.begin(work));
             }
             self.carry_out();
@@ -93,6 +94,23 @@ impl Writer {
     /// the database in any state.
     pub(super) fn reopen(&mut self) {
         self.disk.reopen(&mut self.intake);
+    }
+
+    /// Goes by the newest policy from now on. All that was routed by the one before is on disk.
+    fn adopt_policies(&mut self) {
+        for change in self.intake.take_policies() {
+            let WriterPolicy {
+                router,
+                stamp,
+                batch_alerts,
+                store,
+            } = change.in_force();
+            self.parts.router = router;
+            self.parts.stamp.set_policy(stamp);
+            self.intake.set_batch_alerts(batch_alerts);
+            self.disk.set_policy(store);
+            self.retain_at = self.parts.clock.now();
+        }
     }
 
     fn begin(&self, work: Work) -> InProgress {
@@ -211,6 +229,12 @@ impl Writer {
             Ok(report) => {
                 if report.alerts > 0 {
                     info!("retention removed {} alerts", report.alerts);
+                }
+                if report.undelivered > 0 {
+                    warn!(
+                        "retention removed {} deliveries that waited for sinks that are no longer configured",
+                        report.undelivered
+                    );
                 }
                 if report.more {
                     self.retain_at = now;

@@ -9,7 +9,7 @@ use watchpost_core::{
     RouteReason, Router, RoutingEvent, RoutingState, Suppression, UnixMillis, VisionGuard,
 };
 use watchpost_store::{
-    Arrival, Batch, DeliveryUpdate, OperatorAct, Reader, Receipt, Retention, Store, StoreOptions,
+    Arrival, Batch, DeliveryUpdate, OperatorAct, Reader, Receipt, Retention, Store, StoreOptions, StorePolicy,
 };
 
 /// Time of the first alert of a test, in milliseconds since 1970.
@@ -25,7 +25,10 @@ pub(crate) fn options(dir: &Path) -> StoreOptions {
 
 pub(crate) fn keeping(dir: &Path, retention: Retention) -> StoreOptions {
     StoreOptions {
-        retention,
+        policy: StorePolicy {
+            retention,
+            ..StorePolicy::default()
+        },
         ..options(dir)
     }
 }

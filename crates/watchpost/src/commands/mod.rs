@@ -7,6 +7,7 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod sink;

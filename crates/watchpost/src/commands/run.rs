@@ -7,21 +7,24 @@ use anyhow::Context as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
+use watchpost_config::Loaded;
 use watchpost_hub::Hub;
-use watchpost_web::{Program, ProgramStatus, serve_control, serve_inbound};
+use watchpost_web::{InboundServer, Program, ProgramStatus, Reloading, serve_control};
 
 use crate::logging::Log;
+use crate::reload::{Configuration, Reloader, Reloads};
 use crate::siblings;
 use crate::target::Target;
 
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
+    let configuration = Configuration::new(target.config_file().to_owned(), &loaded);
     let hub = &loaded.settings.hub;
-    let log = Log::start(&hub.log, hub.log_format, &hub.time_zone()).context("[hub] log")?;
+    let log = Log::start(&hub.log, hub.log_format, hub.time_zone()).context("[hub] log")?;
     for finding in loaded.inspect() {
         warn!("{}", finding.line());
     }
-    let outcome = System::new().block_on(serve(loaded, log.clone()));
+    let outcome = System::new().block_on(serve(loaded, configuration, log.clone()));
     log.flush();
     outcome
 }
@@ -29,13 +32,20 @@ pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
 /// What the control socket is shown of this program.
 struct Service {
     log: Log,
+    configuration: Configuration,
+    reloads: Reloads,
 }
 
 impl Program for Service {
     fn status(&self) -> ProgramStatus {
         ProgramStatus {
             lost_log_lines: self.log.lost_lines(),
+            configuration: self.configuration.status(),
         }
+    }
+
+    fn reload(&self) -> Reloading {
+        Box::pin(self.reloads.clone().reload())
     }
 }
 
@@ -48,24 +58,43 @@ fn raise_open_files() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-async fn serve(loaded: watchpost_config::Loaded, log: Log) -> anyhow::Result<()> {
+async fn serve(loaded: Loaded, configuration: Configuration, log: Log) -> anyhow::Result<()> {
     raise_open_files();
     // Before anything else, so that no signal finds us half started.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let data_dir = loaded.settings.hub.data_dir.clone();
-    let listen = loaded.settings.web.listen;
-    let hub = Hub::start(loaded.settings, siblings::sinkhost_binary()?)?;
-    let control = serve_control(hub.clone(), Arc::new(Service { log }), &data_dir)?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (data_dir, listen) = (loaded.settings.hub.data_dir.clone(), loaded.settings.listen());
+    let host_binary = siblings::sinkhost_binary()?;
+    let hub = Hub::start(loaded.settings, host_binary.clone()).await?;
+    let mut inbound = InboundServer::new(hub.clone());
+    inbound.switch(inbound.prepare(listen)?).await?;
+    let reloads = Reloader {
+        hub: hub.clone(),
+        inbound,
+        log: log.clone(),
+        configuration: configuration.clone(),
+        host_binary,
+    }
+    .start();
+    let service = Service {
+        log,
+        configuration,
+        reloads: reloads.clone(),
+    };
+    let control = serve_control(hub.clone(), Arc::new(service), &data_dir)?;
     let control_handle = control.handle();
     actix_rt::spawn(control);
-    if !hub.inbound().is_empty() {
-        actix_rt::spawn(serve_inbound(&hub, listen)?);
-    }
     info!(data_dir = %data_dir.display(), "watchpost {} is running", env!("CARGO_PKG_VERSION"));
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hang_up.recv() => {
+                info!("got SIGHUP: reloading the configuration");
+                reloads.request();
+            }
+        }
     };
     info!("got {name}: finishing what is in hand");
     let stopped = tokio::select! {

@@ -7,7 +7,7 @@ use clap::Args;
 use watchpost_config::TimeZone;
 use watchpost_core::{DeliveryState, Feed};
 use watchpost_hub::{ConnectionReport, ConnectionState, SinkReport, SinkState};
-use watchpost_web::Status;
+use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
 use crate::out;
@@ -39,6 +39,7 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
             "{lines} of the log lost: standard error did not take them"
         ))?;
     }
+    show_configuration(&program.configuration, &zone)?;
     for connection in &status.connections {
         show_connection(connection, &zone)?;
     }
@@ -59,6 +60,40 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     }
     for sink in &status.sinks {
         show_sink(sink, &zone)?;
+    }
+    for queue in &status.queues {
+        let pending = out::count(queue.pending, "delivery");
+        out::line("")?;
+        out::line(format_args!(
+            "{pending} to sink {}, which is no longer configured",
+            queue.sink
+        ))?;
+        out::line(format_args!(
+            "  made when it is again; `watchpost deliveries drop --sink {}` drops them",
+            queue.sink
+        ))?;
+    }
+    Ok(())
+}
+
+fn show_configuration(configuration: &ConfigurationStatus, zone: &TimeZone) -> anyhow::Result<()> {
+    let ConfigurationStatus {
+        file,
+        read_at,
+        outdated,
+        refused,
+    } = configuration;
+    if *outdated {
+        out::line(format_args!(
+            "{file} was changed since it was read, {}: `watchpost reload` has the hub go by it",
+            zone.show(read_at.0)
+        ))?;
+    }
+    if let Some(RefusedReload { at, why }) = refused {
+        out::line(format_args!(
+            "the last reload, {}, was refused: {why}. `watchpost check` shows the mistakes",
+            zone.show(at.0)
+        ))?;
     }
     Ok(())
 }
@@ -126,7 +161,14 @@ fn show_sink(sink: &SinkReport, zone: &TimeZone) -> anyhow::Result<()> {
     };
     let count = |state| sink.deliveries.get(&state).copied().unwrap_or(0);
     out::line("")?;
-    out::line(format_args!("sink {} ({}): {state}", sink.name, sink.plugin))?;
+    let retiring = match sink.retiring {
+        true => "; it is changed or removed, and finishes what is in flight",
+        false => "",
+    };
+    out::line(format_args!(
+        "sink {} ({}): {state}{retiring}",
+        sink.name, sink.plugin
+    ))?;
     for gap in &sink.sandbox_gaps {
         out::line(format_args!("  its sandbox lacks {gap}"))?;
     }

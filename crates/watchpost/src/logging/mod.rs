@@ -10,11 +10,11 @@ use tracing::Level;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 use watchpost_config::{LogFormat, TimeZone};
 
 use self::queue::LineQueue;
-use self::style::{LocalTime, Prefixed, Style};
+use self::style::{LogZone, Prefixed, Style};
 
 /// What libraries say that is of no use to an operator. The site's own filter may ask for it again.
 const QUIETER: &str = "actix_server=warn";
@@ -23,6 +23,8 @@ const QUIETER: &str = "actix_server=warn";
 #[derive(Clone)]
 pub(crate) struct Log {
     queue: LineQueue,
+    filter: reload::Handle<EnvFilter, Registry>,
+    zone: LogZone,
 }
 
 /// Why logging cannot start.
@@ -49,10 +51,11 @@ impl Log {
     ///
     /// # Errors
     /// When the filter cannot be understood or the writing thread not started.
-    pub(crate) fn start(filter: &str, format: LogFormat, zone: &TimeZone) -> Result<Self, LogError> {
-        let style = Style::of_stderr(format, zone);
+    pub(crate) fn start(filter: &str, format: LogFormat, zone: TimeZone) -> Result<Self, LogError> {
+        let zone = LogZone::new(zone);
+        let style = Style::of_stderr(format, &zone);
         let queue = LineQueue::start(style.clone())?;
-        let filter = parse(filter)?;
+        let (filter, handle) = reload::Layer::new(parse(filter)?);
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(queue.clone())
             .with_target(false)
@@ -60,7 +63,7 @@ impl Log {
         let layer: Box<dyn Layer<_> + Send + Sync> = match &style {
             Style::Text(zone) => layer
                 .with_ansi(io::stderr().is_terminal())
-                .with_timer(LocalTime(zone.clone()))
+                .with_timer(zone.clone())
                 .boxed(),
             Style::Json => layer.json().boxed(),
             Style::Journal => layer
@@ -72,7 +75,23 @@ impl Log {
         };
         tracing_subscriber::registry().with(filter).with(layer).init();
         log_panics(queue.clone(), style);
-        Ok(Self { queue })
+        Ok(Self {
+            queue,
+            filter: handle,
+            zone,
+        })
+    }
+
+    /// Logs by another filter and in another zone from now on.
+    ///
+    /// # Errors
+    /// When the filter cannot be understood; all stays as it was.
+    pub(crate) fn change(&self, filter: &str, zone: TimeZone) -> Result<(), LogError> {
+        let filter = parse(filter)?;
+        // Fails only when there is no log any more.
+        let _ = self.filter.reload(filter);
+        self.zone.set(zone);
+        Ok(())
     }
 
     /// Lines dropped since the start.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -12,10 +13,10 @@ use watchpost_config::{LogFormat, TimeZone};
 use watchpost_core::UnixMillis;
 
 /// The looks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Style {
-    /// Time in this zone, level and text.
-    Text(TimeZone),
+    /// Time in the zone as that is now, level and text.
+    Text(LogZone),
     /// One JSON document a line, its time in UTC.
     Json,
     /// As [`Style::Text`], with the priority that sd-daemon(3) defines and without the time, which the journal has itself.
@@ -27,7 +28,7 @@ pub(super) enum Style {
 impl Style {
     /// What standard error wants. The journal is recognised as systemd.exec(5) says: `JOURNAL_STREAM` names the device and
     /// inode of the stream that leads to it.
-    pub(super) fn of_stderr(format: LogFormat, zone: &TimeZone) -> Self {
+    pub(super) fn of_stderr(format: LogFormat, zone: &LogZone) -> Self {
         let stream = std::env::var("JOURNAL_STREAM").ok();
         let journal = stream.is_some_and(|stream| {
             rustix::fs::fstat(io::stderr())
@@ -52,7 +53,7 @@ impl Style {
             })
         };
         match self {
-            Self::Text(zone) => format!("{} {level:>5} {text}\n", zone.stamp(now.0)),
+            Self::Text(zone) => format!("{} {level:>5} {text}\n", zone.get().stamp(now.0)),
             Self::Json => format!("{}\n", json()),
             Self::Journal => prefixed(level, &format!("{level:>5} {text}")),
             Self::JournalJson => prefixed(level, &json().to_string()),
@@ -61,12 +62,27 @@ impl Style {
     }
 }
 
-/// The time of a line for people.
-pub(super) struct LocalTime(pub(super) TimeZone);
+/// The zone in which lines for people show the time. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(super) struct LogZone(Arc<RwLock<TimeZone>>);
 
-impl FormatTime for LocalTime {
+impl LogZone {
+    pub(super) fn new(zone: TimeZone) -> Self {
+        Self(Arc::new(RwLock::new(zone)))
+    }
+
+    pub(super) fn set(&self, zone: TimeZone) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = zone;
+    }
+
+    fn get(&self) -> TimeZone {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl FormatTime for LogZone {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        writer.write_str(&self.0.stamp(now().0))
+        writer.write_str(&self.get().stamp(now().0))
     }
 }
 
@@ -122,7 +138,7 @@ mod tests {
     #[test]
     fn a_line_for_people_has_the_sites_time_and_one_for_programs_utc() {
         let zone: TimeZone = serde_json::from_str(r#""Asia/Karachi""#).unwrap();
-        let line = String::from_utf8(Style::Text(zone).line(Level::WARN, "x")).unwrap();
+        let line = String::from_utf8(Style::Text(LogZone::new(zone)).line(Level::WARN, "x")).unwrap();
         assert!(line.ends_with("+05:00  WARN x\n"), "{line}");
         let line = String::from_utf8(Style::Json.line(Level::WARN, "x")).unwrap();
         assert!(line.contains(r#"Z""#), "{line}");

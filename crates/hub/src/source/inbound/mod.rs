@@ -7,11 +7,11 @@ mod actor;
 mod document;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use actix::Addr;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::AlertId;
 use watchpost_visionguard::PictureLimits;
@@ -62,16 +62,32 @@ pub enum PostError {
 #[derive(Clone)]
 pub struct InboundHandle(Arc<Shared>);
 
+/// All inbound connections, for the web server. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InboundHandles(Arc<RwLock<Vec<InboundHandle>>>);
+
+/// Memory that is set aside for one request, until it is dropped.
+#[derive(Debug, Default)]
+pub struct Reservation(Option<OwnedSemaphorePermit>);
+
+/// What requests take up in memory is counted in this many bytes.
+const BUDGET_UNIT_BYTES: u64 = 1_024;
+
 struct Shared {
     settings: Arc<ConnectionSettings>,
+    /// What requests may take up in memory.
+    budget: Arc<Semaphore>,
     /// The actor as it lives now.
     address: Mutex<Option<Addr<Inbound>>>,
 }
 
 impl InboundHandle {
     pub(crate) fn new(settings: Arc<ConnectionSettings>) -> Self {
+        let bytes = settings.intake_buffer.0.max(settings.max_message.0);
+        let units = usize::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(usize::MAX);
         Self(Arc::new(Shared {
             settings,
+            budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
             address: Mutex::new(None),
         }))
     }
@@ -98,9 +114,20 @@ impl InboundHandle {
         self.0.settings.max_message.0
     }
 
-    /// How much may be in flight, in bytes.
-    pub fn max_in_flight(&self) -> u64 {
-        self.0.settings.intake_buffer.0
+    /// Sets memory aside for so many bytes more of a request: as much as `intake_buffer` allows, and one request always.
+    ///
+    /// # Errors
+    /// [`PostError::Busy`] when too much is in memory.
+    pub fn reserve(&self, held: &mut Reservation, bytes: u64) -> Result<(), PostError> {
+        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.0.budget)
+            .try_acquire_many_owned(units)
+            .map_err(|_| PostError::Busy)?;
+        match &mut held.0 {
+            Some(held) => held.merge(permit),
+            None => held.0 = Some(permit),
+        }
+        Ok(())
     }
 
     /// Has an alert stored. The answer comes when it is on disk.
@@ -130,6 +157,26 @@ impl InboundHandle {
 
     fn set_address(&self, address: Option<Addr<Inbound>>) {
         *self.0.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+}
+
+impl InboundHandles {
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<InboundHandle> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This one takes the place of the one with its name.
+    pub(crate) fn put(&self, handle: InboundHandle) {
+        let mut handles = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|other| other.name() != handle.name());
+        handles.push(handle);
+    }
+
+    /// Forgets those that are wanted no more: nothing can be posted to them from now on.
+    pub(crate) fn retain(&self, wanted: impl Fn(&str) -> bool) {
+        let mut handles = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| wanted(handle.name()));
     }
 }
 

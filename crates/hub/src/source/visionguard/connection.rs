@@ -84,7 +84,7 @@ impl Connection {
             shared,
         } = parts;
         let SourceParts {
-            link_grace,
+            settings: current,
             clock,
             store,
             readers,
@@ -117,7 +117,7 @@ impl Connection {
             catch_up: CatchUp::new(&settings.backfill),
             write_back: WriteBack::new(settings.write_back, now),
             admission: Admission::new(name.clone(), settings.intake_buffer, store.clone()),
-            outage: Outage::new(name, store, link_grace, now),
+            outage: Outage::new(name, store, current, now),
             counters: LinkCounters::default(),
         }
     }

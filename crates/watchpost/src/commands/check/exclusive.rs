@@ -31,7 +31,7 @@ pub(super) fn check(loaded: &Loaded, schemas: &[Option<Value>], report: &mut Rep
             sinks[earlier].name
         );
         let help = "two sinks would be in each other's way: give each its own";
-        report.say(&loaded.error_at(&pointer, message, Some(help.to_owned())));
+        report.say(loaded.error_at(&pointer, message, Some(help.to_owned())));
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn check(loaded: &Loaded, number: usize, schema: &Value, report: &mut
             sink.timeout()
         );
         let help = format!("write `timeout = \"{needed}\"` or more in [[sink]], or make `{key}` shorter");
-        report.say(&loaded.error_at(&pointer, message, Some(help)));
+        report.say(loaded.error_at(&pointer, message, Some(help)));
     }
 }
 

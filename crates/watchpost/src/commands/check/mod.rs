@@ -4,6 +4,9 @@ mod exclusive;
 mod lasting;
 mod sinks;
 
+use std::path::Path;
+
+use actix_rt::System;
 use watchpost_config::{ConfigError, Loaded};
 use watchpost_visionguard::Backend;
 
@@ -11,41 +14,69 @@ use crate::exit::Failure;
 use crate::target::Target;
 use crate::{diagnostics, out, siblings};
 
-/// Says what is wrong, and counts it.
+/// What was found.
 #[derive(Default)]
-struct Report {
-    errors: usize,
-    warnings: usize,
+pub(crate) struct Report {
+    /// Errors and warnings.
+    pub(crate) findings: Vec<ConfigError>,
+    /// The sinks that can run, a line for each.
+    passed: Vec<String>,
 }
 
 impl Report {
-    fn say(&mut self, finding: &ConfigError) {
-        diagnostics::say(finding);
-        if finding.is_warning() {
-            self.warnings += 1;
-        } else {
-            self.errors += 1;
-        }
+    fn say(&mut self, finding: ConfigError) {
+        self.findings.push(finding);
     }
+
+    /// How many errors there are.
+    pub(crate) fn errors(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| !finding.is_warning())
+            .count()
+    }
+
+    /// Both kinds, counted: `1 error, 2 warnings`. Empty when there is none.
+    pub(crate) fn summary(&self) -> String {
+        let errors = self.errors();
+        let counts = [(errors, "error"), (self.findings.len() - errors, "warning")];
+        let counted = counts.into_iter().filter(|(number, _)| *number > 0);
+        counted
+            .map(|(number, what)| count(number, what))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// Everything that can be found out about a configuration without connecting anywhere, for the user that this process
+/// runs as. Takes an actix system.
+pub(crate) async fn check(loaded: &Loaded, host_binary: &Path) -> Report {
+    let mut report = Report::default();
+    for finding in loaded.inspect() {
+        report.say(finding);
+    }
+    addresses(loaded, &mut report);
+    sinks::check(loaded, host_binary, &mut report).await;
+    report
 }
 
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
     let host_binary = siblings::sinkhost_binary()?;
-    let mut report = Report::default();
-    for finding in loaded.inspect() {
-        report.say(&finding);
+    let report = System::new().block_on(check(&loaded, &host_binary));
+    for finding in &report.findings {
+        diagnostics::say(finding);
     }
-    addresses(&loaded, &mut report);
-    sinks::check(&loaded, &host_binary, &mut report)?;
-    let warnings = match report.warnings {
+    for line in &report.passed {
+        out::line(line)?;
+    }
+    if report.errors() > 0 {
+        return Err(Failure::Config(report.summary()).into());
+    }
+    let warnings = match report.findings.len() {
         0 => String::new(),
         warnings => format!(", {}", count(warnings, "warning")),
     };
-    if report.errors > 0 {
-        let errors = count(report.errors, "error");
-        return Err(Failure::Config(format!("{errors}{warnings}")).into());
-    }
     let settings = &loaded.settings;
     Ok(out::line(format_args!(
         "{}: ok ({}, {}{warnings})",
@@ -66,7 +97,7 @@ fn addresses(loaded: &Loaded, report: &mut Report) {
     for (number, connection) in loaded.settings.connection.iter().enumerate() {
         let Some(url) = &connection.url else { continue };
         if let Err(error) = Backend::parse(url) {
-            report.say(&loaded.error_at(&format!("/connection/{number}/url"), error.to_string(), None));
+            report.say(loaded.error_at(&format!("/connection/{number}/url"), error.to_string(), None));
         }
     }
 }

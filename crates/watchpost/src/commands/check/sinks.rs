@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use actix_rt::System;
 use serde_json::Value;
 use watchpost_config::{Loaded, SinkSettings};
 use watchpost_hub::{
@@ -12,36 +11,32 @@ use watchpost_hub::{
 };
 
 use super::{Report, exclusive, lasting};
-use crate::out;
 
 /// The bits of a mode that let a file be started.
 const EXECUTABLE: u32 = 0o111;
 
-pub(super) fn check(loaded: &Loaded, host_binary: &Path, report: &mut Report) -> anyhow::Result<()> {
+pub(super) async fn check(loaded: &Loaded, host_binary: &Path, report: &mut Report) {
     let mut schemas: Vec<Option<Value>> = Vec::new();
     for (number, sink) in loaded.settings.sink.iter().enumerate() {
-        let before = report.errors;
-        let info = plugin(loaded, number, sink, host_binary, report);
+        let before = report.errors();
+        let info = plugin(loaded, number, sink, host_binary, report).await;
         if let Some(info) = &info {
             grants(loaded, number, sink, info, report);
             if let Some(schema) = info.schema() {
                 lasting::check(loaded, number, schema, report);
             }
-            if report.errors == before {
-                out::line(format_args!(
-                    "sink {}: {} {}, ok",
-                    sink.name, info.name, info.version
-                ))?;
+            if report.errors() == before {
+                let passed = format!("sink {}: {} {}, ok", sink.name, info.name, info.version);
+                report.passed.push(passed);
             }
         }
         schemas.push(info.and_then(|info| info.schema().cloned()));
     }
     exclusive::check(loaded, &schemas, report);
-    Ok(())
 }
 
 /// Loads the plugin and has it and its schema check the configuration. `None` when it cannot be loaded.
-fn plugin(
+async fn plugin(
     loaded: &Loaded,
     number: usize,
     sink: &SinkSettings,
@@ -55,7 +50,7 @@ fn plugin(
             message,
             advice(&sink.plugin, error),
         );
-        report.say(&finding);
+        report.say(finding);
     };
     let file = match find_plugin(&sink.plugin, &loaded.settings.hub.plugin_dirs) {
         Ok(file) => file,
@@ -64,8 +59,7 @@ fn plugin(
             return None;
         }
     };
-    let system = System::new();
-    let info = match system.block_on(inspect_plugin(host_binary, &file)) {
+    let info = match inspect_plugin(host_binary, &file).await {
         Ok(info) => info,
         Err(error) => {
             unusable(report, &error);
@@ -77,7 +71,7 @@ fn plugin(
         .map(|schema| loaded.check_sink_config(number, schema))
         .unwrap_or_default();
     if let Some(schema) = info.schema().filter(|_| violations.is_empty()) {
-        match system.block_on(check_schema(host_binary, &file, schema, &sink.config)) {
+        match check_schema(host_binary, &file, schema, &sink.config).await {
             Ok(()) => {}
             Err(PluginError::Config(faults)) => violations.extend(
                 faults
@@ -90,15 +84,16 @@ fn plugin(
             }
         }
     }
-    for violation in &violations {
+    let fits = violations.is_empty();
+    for violation in violations {
         report.say(violation);
     }
-    if violations.is_empty() {
-        match system.block_on(validate_plugin(host_binary, &file, &info, &sink.config)) {
+    if fits {
+        match validate_plugin(host_binary, &file, &info, &sink.config).await {
             Ok(()) => {}
             Err(PluginError::Config(faults)) => {
                 for fault in &faults {
-                    report.say(&loaded.sink_config_error(number, &fault.pointer, &fault.message));
+                    report.say(loaded.sink_config_error(number, &fault.pointer, &fault.message));
                 }
             }
             Err(error) => unusable(report, &error),
@@ -140,7 +135,7 @@ fn grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &PluginInfo
             missing.join(" and to ")
         );
         let help = format!("`watchpost sink grant {name}` prints the lines that grant it");
-        report.say(&loaded.error_at(&at, message, Some(help)));
+        report.say(loaded.error_at(&at, message, Some(help)));
     }
     for (key, paths) in [("read", &sink.sandbox.read), ("write", &sink.sandbox.write)] {
         for (index, path) in paths.iter().enumerate() {
@@ -149,7 +144,7 @@ fn grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &PluginInfo
             }
             let message = format!("sink {}: {} is granted and not there", sink.name, path.display());
             let help = "create it or plug it in: without it the sink does not start";
-            report.say(&loaded.error_at(&format!("{at}/{key}/{index}"), message, Some(help.to_owned())));
+            report.say(loaded.error_at(&format!("{at}/{key}/{index}"), message, Some(help.to_owned())));
         }
     }
     for need in &needs {
@@ -158,7 +153,7 @@ fn grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &PluginInfo
                 Some(key) => format!("/sink/{number}/config/{}", key.replace('.', "/")),
                 None => format!("/sink/{number}/plugin"),
             };
-            report.say(&loaded.error_at(&pointer, format!("sink {}: {problem}", sink.name), Some(help)));
+            report.say(loaded.error_at(&pointer, format!("sink {}: {problem}", sink.name), Some(help)));
         }
     }
 }

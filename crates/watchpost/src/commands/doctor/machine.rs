@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic as _;
 use rustix::fs::statvfs;
 use watchpost_config::Loaded;
-use watchpost_hub::HubStatus;
+use watchpost_web::{ConfigurationStatus, Status};
 
-use super::Report;
+use super::{OLDER_CONFIGURATION, Report};
 
 /// Writes that are timed.
 const SYNCS: usize = 20;
@@ -23,7 +23,7 @@ const MAX_SYNC: Duration = Duration::from_millis(50);
 /// Bits of a mode that let others in.
 const OTHERS: u32 = 0o007;
 
-pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubStatus>) {
+pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&Status>) {
     report.begin("this machine");
     let findings = loaded.inspect();
     for finding in &findings {
@@ -41,13 +41,17 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubSta
         );
     }
     match status {
-        Some(status) => report.pass(
-            "hub",
-            format!("runs as process {}, since {}", status.pid, status.started_at),
-        ),
+        Some(status) => {
+            let hub = &status.hub;
+            report.pass(
+                "hub",
+                format!("runs as process {}, since {}", hub.pid, hub.started_at),
+            );
+            running_configuration(report, &status.program.configuration);
+        }
         None => service(report),
     }
-    if let Some(error) = status.and_then(|status| status.store.error.as_deref()) {
+    if let Some(error) = status.and_then(|status| status.hub.store.error.as_deref()) {
         report.fail(
             "store",
             error,
@@ -55,6 +59,24 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&HubSta
         );
     }
     disk(report, loaded);
+}
+
+fn running_configuration(report: &mut Report, running: &ConfigurationStatus) {
+    let check = "running configuration";
+    let (file, read_at) = (&running.file, running.read_at);
+    match (&running.refused, running.outdated) {
+        (Some(refused), _) => report.fail(
+            check,
+            format!("the reload at {} was refused: {}", refused.at, refused.why),
+            "`watchpost check` shows the mistakes. Until it is reloaded, the hub goes by the configuration before.",
+        ),
+        (None, true) => report.warn(
+            check,
+            format!("{file} was changed since the hub read it, {read_at}"),
+            OLDER_CONFIGURATION,
+        ),
+        (None, false) => report.pass(check, format!("{file} as it is, read {read_at}")),
+    }
 }
 
 fn service(report: &mut Report) {

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use watchpost_core::UnixMillis;
 use watchpost_hub::HubStatus;
+use watchpost_web::Status;
 
 use crate::client::HubClient;
 use crate::target::Target;
@@ -61,7 +62,7 @@ enum Running<'a, T> {
 }
 
 /// What to do about [`Running::Unknown`].
-const OLDER_CONFIGURATION: &str = "Restart the hub: it then runs by the configuration as it is now.";
+const OLDER_CONFIGURATION: &str = "`watchpost reload` has the hub go by the configuration as it is now.";
 
 impl<'a, T> Running<'a, T> {
     fn of(status: Option<&'a HubStatus>, find: impl FnOnce(&'a HubStatus) -> Option<&'a T>) -> Self {
@@ -121,8 +122,9 @@ pub(crate) fn run(target: &Target, args: &DoctorArgs) -> anyhow::Result<()> {
         let mut report = Report::default();
         let settings = &loaded.settings;
         let hub = HubClient::new(&settings.hub.data_dir);
-        let status: Option<HubStatus> = hub.get("/v1/status").await.ok();
+        let status: Option<Status> = hub.get("/v1/status").await.ok();
         machine::check(&mut report, &loaded, status.as_ref());
+        let status = status.map(|status| status.hub);
         for connection in &settings.connection {
             report.begin(&connection.name);
             connection::check(&mut report, connection, &hub).await;

@@ -16,6 +16,7 @@ use watchpost_core::AlertIds;
 
 use super::*;
 use crate::clock::Clock;
+use crate::current::CurrentSettings;
 use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
 use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
 use crate::store::{Readers, StoreHandle};
@@ -41,7 +42,7 @@ async fn connected(settings: &str) -> Rig {
         backend: Backend::parse(settings.url.as_deref().unwrap()).unwrap(),
         settings: Arc::new(settings),
         shared: SourceParts {
-            link_grace: Duration::from_secs(60),
+            settings: CurrentSettings::default(),
             clock: Clock::start(),
             store,
             readers: Readers::new(Arc::new(|| panic!("nothing here reads the store"))),

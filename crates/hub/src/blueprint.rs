@@ -1,0 +1,198 @@
+//! What a hub consists of, as a value made from its settings: two of them can be compared. Nothing here starts anything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use watchpost_config::{ConnectionSettings, FileIdentity, Ports, Settings, SinkSettings, TimeZone};
+use watchpost_core::{Match, Part, Route, Router, Target};
+use watchpost_store::{Retention, StoreOptions, StorePolicy};
+use watchpost_visionguard::{AddressError, Backend};
+
+use crate::plugins::find_plugin;
+use crate::stamp::StampPolicy;
+use crate::store::WriterPolicy;
+
+/// Everything that is made from settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Blueprint {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) connections: Vec<ConnectionPlan>,
+    pub(crate) sinks: Vec<SinkPlan>,
+}
+
+/// A connection's address cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("connection {connection}: {source}")]
+pub struct BadAddress {
+    /// Name of the connection.
+    connection: String,
+    /// What is wrong with it.
+    source: AddressError,
+}
+
+/// All that a source is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ConnectionPlan {
+    pub(crate) settings: Arc<ConnectionSettings>,
+    /// Where it connects to; `None` where others connect to the hub.
+    pub(crate) backend: Option<Backend>,
+}
+
+/// All that a sink is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SinkPlan {
+    /// Without what only the writer thread goes by, and with what is required of all sinks.
+    pub(crate) settings: Arc<SinkSettings>,
+    /// The time zone in which its messages show times.
+    pub(crate) zone: TimeZone,
+    /// Where it may keep what it likes.
+    pub(crate) state_dir: PathBuf,
+    /// The hub's own port, which it must not reach, where it may reach any.
+    pub(crate) own_port: Option<u16>,
+    /// Its plugin and the files that it may read, as they lie there now: its child has them open, loaded or granted, so
+    /// another file by the same name is for a new child only.
+    files: Vec<(PathBuf, Option<FileIdentity>)>,
+}
+
+impl Part for ConnectionPlan {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+}
+
+impl Part for SinkPlan {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+}
+
+impl Blueprint {
+    /// What these settings ask for, with the files that they name as those are now.
+    ///
+    /// # Errors
+    /// When an address is wrong.
+    pub(crate) fn new(settings: Settings) -> Result<Self, BadAddress> {
+        let connections = settings.connection.iter();
+        let connections = connections.map(ConnectionPlan::new).collect::<Result<_, _>>()?;
+        let sinks = settings.sink.iter();
+        let sinks = sinks.map(|sink| SinkPlan::new(sink, &settings)).collect();
+        Ok(Self {
+            settings: Arc::new(settings),
+            connections,
+            sinks,
+        })
+    }
+
+    /// What the writer thread goes by.
+    pub(crate) fn policy(&self) -> WriterPolicy {
+        WriterPolicy {
+            router: router(&self.settings),
+            stamp: StampPolicy::new(&self.settings),
+            batch_alerts: self.settings.store.group_commit,
+            store: store_policy(&self.settings),
+        }
+    }
+
+    /// How the store is opened.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        StoreOptions {
+            dir: self.settings.hub.data_dir.clone(),
+            segment_size: self.settings.store.segment_size.0,
+            cancel_on_acknowledge: cancelling(&self.settings),
+            policy: store_policy(&self.settings),
+        }
+    }
+}
+
+impl ConnectionPlan {
+    fn new(settings: &ConnectionSettings) -> Result<Self, BadAddress> {
+        let backend = settings.url.as_deref().map(Backend::parse).transpose();
+        let backend = backend.map_err(|source| BadAddress {
+            connection: settings.name.clone(),
+            source,
+        })?;
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            backend,
+        })
+    }
+}
+
+impl SinkPlan {
+    fn new(settings: &SinkSettings, all: &Settings) -> Self {
+        let (mut settings, hub) = (settings.clone(), &all.hub);
+        settings.sandbox.require |= hub.require_sandbox;
+        // The router's: a change of these restarts nothing.
+        (settings.max_age, settings.cancel_on_acknowledge, settings.events) = (None, None, None);
+        let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
+        let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
+        let files = plugin
+            .iter()
+            .chain(read)
+            .map(|path| with_identity(path))
+            .collect();
+        let network = settings.sandbox.connect != Ports::default();
+        Self {
+            own_port: all.own_port().filter(|_| network),
+            zone: hub.time_zone(),
+            state_dir: hub.data_dir.join("sinks").join(&settings.name),
+            settings: Arc::new(settings),
+            files,
+        }
+    }
+}
+
+fn with_identity(path: &Path) -> (PathBuf, Option<FileIdentity>) {
+    (path.to_owned(), FileIdentity::of(path))
+}
+
+/// Names of the sinks whose deliveries an acknowledgement cancels.
+fn cancelling(settings: &Settings) -> Vec<String> {
+    let sinks = settings.sink.iter();
+    let cancelling = sinks.filter(|sink| sink.cancels_on_acknowledge());
+    cancelling.map(|sink| sink.name.clone()).collect()
+}
+
+fn store_policy(settings: &Settings) -> StorePolicy {
+    let store = &settings.store;
+    let connections = settings.connection.iter();
+    let writing_back = connections.filter(|connection| connection.write_back);
+    StorePolicy {
+        retention: Retention {
+            keep_for: store.keep_for.map(Into::into),
+            keep_max: store.keep_max,
+            max_size: store.max_size.map(|size| size.0),
+        },
+        write_back: writing_back.map(|connection| connection.name.clone()).collect(),
+        sinks: Some(settings.sink.iter().map(|sink| sink.name.clone()).collect()),
+    }
+}
+
+/// The routes of the configuration, in the words of the domain.
+fn router(settings: &Settings) -> Router {
+    let target = |sink: &SinkSettings| Target {
+        name: sink.name.clone(),
+        max_age: sink.max_age.map(Into::into),
+        cancel_on_acknowledge: sink.cancels_on_acknowledge(),
+        events: sink.gets_events(),
+    };
+    let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
+        name: route
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("number {}", number + 1)),
+        matches: Match {
+            connections: route.matches.connection.clone(),
+            kinds: route.matches.kind.clone(),
+            streams: route.matches.stream.clone(),
+            severity: route.matches.severity,
+        },
+        sinks: route.sinks.clone(),
+        delay: route.delay.map(Into::into),
+        stop: route.stop,
+    };
+    Router::new(
+        settings.sink.iter().map(target).collect(),
+        settings.route.iter().enumerate().map(route).collect(),
+    )
+}

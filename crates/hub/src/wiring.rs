@@ -1,0 +1,116 @@
+//! What the parts of the hub are made from, and how each is put together: all the wiring on one screen.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use watchpost_config::Settings;
+use watchpost_core::AlertIds;
+
+use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
+use crate::clock::Clock;
+use crate::current::CurrentSettings;
+use crate::notifier::SinkNotifiers;
+use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
+use crate::source::inbound::{Inbound, InboundHandle, InboundHandles, InboundParts};
+use crate::source::visionguard::{self, ConnectionParts};
+use crate::source::{Source, SourceParts};
+use crate::store::{Readers, StoreHandle};
+
+/// What lives as long as the hub, whatever its configuration becomes.
+pub(crate) struct Wiring {
+    pub(crate) clock: Clock,
+    pub(crate) settings: CurrentSettings,
+    pub(crate) store: StoreHandle,
+    pub(crate) readers: Readers,
+    pub(crate) ids: Arc<AlertIds>,
+    pub(crate) notifiers: SinkNotifiers,
+    pub(crate) inbound: InboundHandles,
+    /// The program that runs plugins, `watchpost-sinkhost`.
+    pub(crate) host_binary: Arc<PathBuf>,
+}
+
+/// A directory could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make the directory {}: {source}. It must be writable for the hub's user.", path.display())]
+pub struct NoDirectory {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Wiring {
+    /// Starts a source.
+    pub(crate) fn start_source(&self, plan: ConnectionPlan) -> Box<dyn Source> {
+        let ConnectionPlan { settings, backend } = plan;
+        let shared = SourceParts {
+            settings: self.settings.clone(),
+            clock: self.clock,
+            store: self.store.clone(),
+            readers: self.readers.clone(),
+            ids: Arc::clone(&self.ids),
+        };
+        let Some(backend) = backend else {
+            let handle = InboundHandle::new(settings);
+            self.inbound.put(handle.clone());
+            return Inbound::launch(InboundParts { handle, shared });
+        };
+        visionguard::start(ConnectionParts {
+            settings,
+            backend,
+            shared,
+        })
+    }
+
+    /// Starts a sink.
+    pub(crate) fn start_sink(&self, plan: SinkPlan) -> Box<RunningSink> {
+        let current = self.settings.clone();
+        let launcher = PluginLauncher {
+            settings: Arc::clone(&plan.settings),
+            plugin_dirs: Arc::new(move || current.get().hub.plugin_dirs.clone()),
+            host_binary: Arc::clone(&self.host_binary),
+            state_dir: Arc::new(plan.state_dir.clone()),
+            own_port: plan.own_port,
+        };
+        let name = &plan.settings.name;
+        let backlog = StoreBacklog::new(name, plan.zone.clone(), self.store.clone(), self.readers.clone());
+        RunningSink::start(SinkParts {
+            notifier: self.notifiers.of(name),
+            clock: self.clock,
+            backlog: Arc::new(backlog),
+            launcher: Arc::new(launcher),
+            settings: plan.settings,
+        })
+    }
+}
+
+/// Makes the directories that the hub and its sinks keep their files in.
+pub(crate) fn make_directories(blueprint: &Blueprint) -> Result<(), NoDirectory> {
+    make_directory(&blueprint.settings.hub.data_dir)?;
+    for sink in &blueprint.sinks {
+        make_directory(&sink.state_dir)?;
+    }
+    make_granted(&blueprint.settings);
+    Ok(())
+}
+
+/// Makes the directories that sinks are granted within the hub's own; elsewhere a missing one may be a disk that is not
+/// there, and must not be made in its place.
+fn make_granted(settings: &Settings) {
+    let granted = settings.sink.iter().flat_map(|sink| &sink.sandbox.write);
+    let ours = |path: &&PathBuf| path.starts_with(&settings.hub.data_dir) && !path.exists();
+    for path in granted.filter(ours) {
+        // What cannot be made keeps the sink from starting, which says so.
+        let _ = make_directory(path);
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), NoDirectory> {
+    // Pictures of people are in there.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| NoDirectory {
+        path: path.to_owned(),
+        source,
+    })
+}

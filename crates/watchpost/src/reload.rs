@@ -1,0 +1,246 @@
+//! Has the hub that runs in this process go by its configuration as that is now. All of it is checked first, as
+//! `watchpost check` does: one mistake, and nothing is changed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_rt::task::spawn_blocking;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+use watchpost_config::{ConfigError, ConfigFiles, Loaded, Settings};
+use watchpost_core::UnixMillis;
+use watchpost_hub::{Applied, Changes, HubHandle};
+use watchpost_web::{ConfigurationStatus, InboundServer, NotReloaded, RefusedReload, Reloaded};
+
+use crate::commands::check::check;
+use crate::diagnostics;
+use crate::logging::Log;
+
+/// Reloads that may wait for the one that is being made. Another one would find what they will.
+const MAX_WAITING: usize = 8;
+
+/// Whoever waits for a reload; `None` for a signal.
+type Request = Option<oneshot::Sender<Result<Reloaded, NotReloaded>>>;
+
+/// The configuration that the hub goes by, for its status. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Configuration(Arc<Mutex<State>>);
+
+struct State {
+    file: PathBuf,
+    read_from: ConfigFiles,
+    read_at: UnixMillis,
+    refused: Option<RefusedReload>,
+}
+
+/// Asks for reloads, one after the other.
+#[derive(Clone)]
+pub(crate) struct Reloads(mpsc::Sender<Request>);
+
+/// All that a reload changes.
+pub(crate) struct Reloader {
+    pub(crate) hub: HubHandle,
+    pub(crate) inbound: InboundServer,
+    pub(crate) log: Log,
+    pub(crate) configuration: Configuration,
+    /// The program that runs plugins.
+    pub(crate) host_binary: PathBuf,
+}
+
+impl Configuration {
+    /// What was loaded from this file.
+    pub(crate) fn new(file: PathBuf, loaded: &Loaded) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            file,
+            read_from: loaded.read_from().clone(),
+            read_at: now(),
+            refused: None,
+        })))
+    }
+
+    /// How it is, compared with its files.
+    pub(crate) fn status(&self) -> ConfigurationStatus {
+        let state = self.lock();
+        ConfigurationStatus {
+            file: state.file.display().to_string(),
+            read_at: state.read_at,
+            outdated: ConfigFiles::now(&state.file) != state.read_from,
+            refused: state.refused.clone(),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.lock().file.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reloads {
+    /// Has a reload made, without waiting for it.
+    pub(crate) fn request(&self) {
+        // If too many wait, one of them does what this one would.
+        let _ = self.0.try_send(None);
+    }
+
+    /// Has a reload made.
+    pub(crate) async fn reload(self) -> Result<Reloaded, NotReloaded> {
+        let (done, reloaded) = oneshot::channel();
+        // Fails when the hub is stopping, and then there is no answer.
+        let _ = self.0.send(Some(done)).await;
+        let stopping = |_| NotReloaded {
+            why: "the hub is stopping".to_owned(),
+            reports: Vec::new(),
+        };
+        reloaded.await.map_err(stopping)?
+    }
+}
+
+impl Reloader {
+    /// Makes reloads until the process ends, in the running actix system.
+    pub(crate) fn start(mut self) -> Reloads {
+        let (requests, mut asked) = mpsc::channel::<Request>(MAX_WAITING);
+        actix_rt::spawn(async move {
+            while let Some(request) = asked.recv().await {
+                let outcome = self.reload().await;
+                self.note(&outcome);
+                if let Some(done) = request {
+                    // Who asked may have gone.
+                    let _ = done.send(outcome);
+                }
+            }
+        });
+        Reloads(requests)
+    }
+
+    async fn reload(&mut self) -> Result<Reloaded, NotReloaded> {
+        let file = self.configuration.file();
+        let read = file.clone();
+        let loaded = match spawn_blocking(move || watchpost_config::load(&read)).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(errors)) => return Err(refused(errors.to_string(), &errors.into_errors())),
+            Err(died) => return Err(failed(died)),
+        };
+        let fixed = needing_restart(&self.hub.settings(), &loaded);
+        if !fixed.is_empty() {
+            let why = "the hub has to be restarted for this";
+            return Err(refused(why.to_owned(), &fixed));
+        }
+        let checked = check(&loaded, &self.host_binary).await;
+        if checked.errors() > 0 {
+            return Err(refused(checked.summary(), &checked.findings));
+        }
+        let prepared = self.inbound.prepare(loaded.settings.listen()).map_err(failed)?;
+        let applied = self.hub.apply(loaded.settings.clone()).await.map_err(failed)?;
+        let settings = &loaded.settings.hub;
+        self.log
+            .change(&settings.log, settings.time_zone())
+            .map_err(failed)?;
+        self.inbound.switch(prepared).await.map_err(failed)?;
+        let mut state = self.configuration.lock();
+        (state.read_from, state.read_at) = (loaded.read_from().clone(), now());
+        for warning in &checked.findings {
+            warn!("{}", warning.line());
+        }
+        Ok(Reloaded {
+            file: file.display().to_string(),
+            applied,
+            warnings: checked
+                .findings
+                .iter()
+                .map(|found| diagnostics::report(found))
+                .collect(),
+        })
+    }
+
+    /// Says in log and status how it went.
+    fn note(&self, outcome: &Result<Reloaded, NotReloaded>) {
+        let mut state = self.configuration.lock();
+        state.refused = match outcome {
+            Ok(reloaded) => {
+                info!(
+                    "the configuration was reloaded: {}",
+                    summary(&reloaded.applied).join("; ")
+                );
+                None
+            }
+            Err(NotReloaded { why, reports }) => {
+                for report in reports {
+                    error!("{report}");
+                }
+                error!("the configuration was not reloaded, and the hub goes on with the one it has: {why}");
+                Some(RefusedReload {
+                    at: now(),
+                    why: why.clone(),
+                })
+            }
+        };
+    }
+}
+
+/// What cannot be changed while the hub runs.
+fn needing_restart(running: &Settings, loaded: &Loaded) -> Vec<ConfigError> {
+    let error = |pointer| {
+        let message = format!(
+            "{} cannot be changed while the hub runs",
+            loaded.describe(pointer)
+        );
+        let help = "restart the hub to have it changed: `systemctl restart watchpost`";
+        loaded.error_at(pointer, message, Some(help.to_owned()))
+    };
+    running
+        .needs_restart(&loaded.settings)
+        .into_iter()
+        .map(error)
+        .collect()
+}
+
+fn refused(why: String, findings: &[ConfigError]) -> NotReloaded {
+    NotReloaded {
+        why,
+        reports: findings.iter().map(|found| diagnostics::report(found)).collect(),
+    }
+}
+
+fn failed(why: impl std::fmt::Display) -> NotReloaded {
+    NotReloaded {
+        why: why.to_string(),
+        reports: Vec::new(),
+    }
+}
+
+/// What a reload did, a line for each connection and sink that it touched.
+pub(crate) fn summary(applied: &Applied) -> Vec<String> {
+    let Applied {
+        connections,
+        sinks,
+        deferred,
+    } = applied;
+    let mut lines = Vec::new();
+    for (what, changes, kept) in [
+        ("connection", connections, ""),
+        ("sink", sinks, "; what waits for it is kept"),
+    ] {
+        let Changes {
+            added,
+            changed,
+            removed,
+        } = changes;
+        lines.extend(added.iter().map(|name| format!("{what} {name}: started")));
+        lines.extend(changed.iter().map(|name| format!("{what} {name}: restarted")));
+        lines.extend(removed.iter().map(|name| format!("{what} {name}: removed{kept}")));
+    }
+    if lines.is_empty() {
+        lines.push("every connection and sink goes on as it is".to_owned());
+    }
+    if *deferred {
+        lines.push("the store cannot be written: alerts are routed as before, and nothing is restarted, until it can".to_owned());
+    }
+    lines
+}
+
+fn now() -> UnixMillis {
+    time::OffsetDateTime::now_utc().into()
+}
