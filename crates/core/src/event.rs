@@ -96,10 +96,22 @@ pub enum HubEvent {
         /// What is free, in bytes.
         free: u64,
     },
-    /// The machine's clock was set, or the machine was asleep.
+    /// The machine's clock was set.
     ClockJumped {
         /// By how much, in milliseconds; negative when it was set back.
         millis: i64,
+    },
+    /// The machine's clock shows a time before this program was built.
+    ClockWrong {
+        /// What it shows.
+        shown: UnixMillis,
+    },
+    /// The machine's clock is far from a backend's.
+    ClockDiffers {
+        /// The connection's name.
+        connection: String,
+        /// By how many milliseconds the machine's is ahead; negative when it is behind.
+        ahead_ms: i64,
     },
     /// The store could not be written for a while, and can be now.
     StoreRecovered {
@@ -199,6 +211,8 @@ impl HubEvent {
             } => login_refused(&connection, &why, hint),
             Self::DiskLow { dir, free } => disk_low(&dir, free),
             Self::ClockJumped { millis } => clock_jumped(millis),
+            Self::ClockWrong { shown } => clock_wrong(shown),
+            Self::ClockDiffers { connection, ahead_ms } => clock_differs(&connection, ahead_ms),
         }
     }
 }
@@ -265,7 +279,33 @@ fn clock_jumped(millis: i64) -> Description {
         "clock_jumped",
         Severity::Medium,
         format!("The clock jumped by {} s", millis / 1_000),
-        "Times before and after do not fit together. It was set, or the machine was asleep.".to_owned(),
+        "It was set. Times before and after do not fit together; no alert expires or is deleted by it."
+            .to_owned(),
+    )
+}
+
+/// What to do about a clock that is not right.
+const SET_CLOCK: &str = "Let the machine set its clock from the network (NTP): `timedatectl set-ntp true`.";
+
+fn clock_wrong(shown: UnixMillis) -> Description {
+    (
+        "clock_wrong",
+        Severity::Medium,
+        "This machine's clock cannot be right".to_owned(),
+        format!(
+            "It shows {shown}, which is before this program was built. Times of alerts are wrong until it is set. {SET_CLOCK}"
+        ),
+    )
+}
+
+fn clock_differs(connection: &str, ahead_ms: i64) -> Description {
+    let seconds = ahead_ms.unsigned_abs() / 1_000;
+    let which = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    (
+        "clock_differs",
+        Severity::Medium,
+        format!("This machine's clock is {seconds} s {which} that of connection {connection}"),
+        format!("One of the two is wrong. {SET_CLOCK}"),
     )
 }
 
@@ -341,6 +381,25 @@ mod tests {
             expect![[r#"
                 link_lost (high): Connection shop has been disconnected for 60 s
                 connection refused: port 1. No alert comes meanwhile; it keeps trying.
+            "#]],
+        );
+        check(
+            HubEvent::ClockWrong {
+                shown: UnixMillis(1_000),
+            },
+            expect![[r#"
+                clock_wrong (medium): This machine's clock cannot be right
+                It shows 1970-01-01T00:00:01.000Z, which is before this program was built. Times of alerts are wrong until it is set. Let the machine set its clock from the network (NTP): `timedatectl set-ntp true`.
+            "#]],
+        );
+        check(
+            HubEvent::ClockDiffers {
+                connection: "shop".into(),
+                ahead_ms: -61_500,
+            },
+            expect![[r#"
+                clock_differs (medium): This machine's clock is 61 s behind that of connection shop
+                One of the two is wrong. Let the machine set its clock from the network (NTP): `timedatectl set-ntp true`.
             "#]],
         );
         check(

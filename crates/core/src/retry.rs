@@ -25,13 +25,13 @@ pub enum Verdict {
 }
 
 impl RetryPolicy {
-    /// Judges attempt number `attempt` (from 1) at an alert received at `received_at`; `random` in 0..1
-    /// moves the wait within its jitter.
+    /// Judges attempt number `attempt` (from 1) at an alert that was received so long ago; `random` in 0..1 moves the wait
+    /// within its jitter.
     pub fn judge(
         &self,
         outcome: &Outcome,
         attempt: u32,
-        received_at: UnixMillis,
+        age: Duration,
         now: UnixMillis,
         random: f64,
     ) -> Verdict {
@@ -43,7 +43,7 @@ impl RetryPolicy {
         };
         let wait = self.backoff.delay(attempt, random).max(asked.unwrap_or_default());
         match self.give_up_after {
-            Some(patience) if now + wait > received_at + patience => {
+            Some(patience) if age.saturating_add(wait) > patience => {
                 Verdict::Dead(format!("dead-lettered after {attempt} attempts: {note}"))
             }
             _ => Verdict::RetryAt(now + wait),
@@ -65,7 +65,8 @@ mod tests {
     };
 
     fn judge(outcome: Outcome, attempt: u32, now: i64) -> Verdict {
-        POLICY.judge(&outcome, attempt, UnixMillis(0), UnixMillis(now), 0.5)
+        let age = Duration::from_millis(u64::try_from(now).unwrap());
+        POLICY.judge(&outcome, attempt, age, UnixMillis(now), 0.5)
     }
 
     fn retry(after: Option<u64>) -> Outcome {

@@ -55,6 +55,12 @@ pub struct Now {
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
+    /// How long before `later` this is; zero when it is not earlier.
+    pub fn until(self, later: Self) -> Duration {
+        let millis = later.0.saturating_sub(self.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
     /// This time as date and clock time; `None` beyond the year 9999 either way.
     pub fn to_utc(self) -> Option<OffsetDateTime> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
@@ -82,10 +88,15 @@ impl ClockSkew {
 
     /// What our clock showed when theirs showed this.
     pub fn ours(self, theirs: UnixMillis) -> UnixMillis {
-        if self.ahead_ms.unsigned_abs() < AGREES_MS {
+        if self.agrees() {
             return theirs;
         }
         UnixMillis(theirs.0.saturating_add(self.ahead_ms))
+    }
+
+    /// Whether the two agree, as far as that can be told.
+    pub fn agrees(self) -> bool {
+        self.ahead_ms.unsigned_abs() < AGREES_MS
     }
 
     /// By how many milliseconds our clock is ahead of theirs.

@@ -13,6 +13,7 @@ use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
 use crate::cameras::{self, SeenCameraReport};
+use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::explain::{self, Explanation};
@@ -21,6 +22,7 @@ use crate::source::inbound::{InboundHandle, InboundHandles};
 use crate::status::{HubStatus, QueueReport, StoreReport};
 use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
+use crate::watchdog::clock_problem;
 
 /// A running hub. Clones are handles to the same one; it can be used from any thread.
 #[derive(Clone)]
@@ -159,6 +161,7 @@ impl HubHandle {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_at: self.0.started_at,
+            clock_problem: clock_problem(Clock::start().unix()),
             connections: reports.connections,
             store: StoreReport {
                 alerts: counts.alerts,

@@ -18,6 +18,9 @@ pub struct HubStatus {
     pub pid: u32,
     /// Since when it runs.
     pub started_at: UnixMillis,
+    /// What is wrong with the machine's clock, if it cannot be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_problem: Option<String>,
     /// Every `[[connection]]`, in the order of the configuration; at the end those that are removed from it and have not
     /// finished yet.
     pub connections: Vec<ConnectionReport>,

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use rustix::fs::statvfs;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::{Settings, WatchdogSettings};
-use watchpost_core::{ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState};
+use watchpost_core::{
+    ClockLook, ClockStep, ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState, UnixMillis,
+};
 
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
@@ -22,6 +25,37 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a call of the watchdog may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A clock that was set by less is no news, in milliseconds.
+const JUMP_MS: u64 = 30_000;
+
+/// When this program was built: a clock that shows an earlier time cannot be right.
+const BUILT: UnixMillis = UnixMillis(seconds(env!("WATCHPOST_BUILT")) * 1_000);
+
+const fn seconds(digits: &str) -> i64 {
+    let (mut seconds, mut rest) = (0, digits.as_bytes());
+    while let [digit, others @ ..] = rest {
+        seconds = seconds * 10 + (*digit - b'0') as i64;
+        rest = others;
+    }
+    seconds
+}
+
+/// What is wrong with the clock, if it cannot be right.
+pub(crate) fn clock_problem(shown: UnixMillis) -> Option<String> {
+    (shown < BUILT)
+        .then(|| format!("this machine's clock shows {shown}, which is before this program was built"))
+}
+
+/// What is known of the machine's clock.
+#[derive(Default)]
+struct WallClock {
+    watch: ClockWatch,
+    /// It was set, and what is stored is being moved along.
+    moving: Option<oneshot::Receiver<()>>,
+    /// It shows a time before this program was built.
+    wrong: bool,
+}
+
 /// What the watch works with.
 pub(crate) struct Watch {
     pub(crate) supervisor: Addr<Supervisor>,
@@ -35,12 +69,13 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches until the hub has stopped.
     pub(crate) async fn run(self) {
-        let (mut water, mut wall) = (LowDiskAlarm::new(), ClockWatch::new());
+        let (mut water, mut wall) = (LowDiskAlarm::new(), WallClock::default());
         let mut due = self.clock.now();
         let mut logged = None;
         while self.supervisor.connected() {
             let settings = self.settings.get();
-            self.check(&settings, &mut water, &mut wall);
+            self.check_disk(&settings, &mut water);
+            self.check_clock(&mut wall);
             if let Some(watchdog) = &settings.watchdog
                 && self.clock.now() >= due
             {
@@ -50,7 +85,7 @@ impl Watch {
         }
     }
 
-    fn check(&self, settings: &Settings, water: &mut LowDiskAlarm, wall: &mut ClockWatch) {
+    fn check_disk(&self, settings: &Settings, water: &mut LowDiskAlarm) {
         let data_dir = &settings.hub.data_dir;
         if let Ok(disk) = statvfs(data_dir) {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -59,8 +94,34 @@ impl Watch {
                 self.store.raise(HubEvent::DiskLow { dir, free });
             }
         }
-        if let Some(jump) = wall.jumped(self.clock.now(), self.clock.unix()) {
-            self.store.raise(HubEvent::ClockJumped { millis: jump });
+    }
+
+    /// Follows the wall clock. When it was set, what is stored is moved along: forward the hub goes by the new time once
+    /// that is done, back before it is, so that meanwhile nothing looks older than it is.
+    fn check_clock(&self, wall: &mut WallClock) {
+        if let Some(moving) = &mut wall.moving
+            && !matches!(moving.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        {
+            wall.moving = None;
+            wall.watch.moved();
+        }
+        let ours = self.clock.unix();
+        if !std::mem::replace(&mut wall.wrong, ours < BUILT) && wall.wrong {
+            self.store.raise(HubEvent::ClockWrong { shown: ours });
+        }
+        match wall.watch.look(ours, self.clock.wall()) {
+            ClockLook::Moving => {}
+            ClockLook::Adjusted(millis) => self.clock.follow(millis),
+            ClockLook::Stepped(millis) => {
+                info!(millis, "the clock was set: moving what is stored along");
+                if millis < 0 {
+                    self.clock.follow(millis);
+                }
+                wall.moving = Some(self.store.clock_stepped(ClockStep { millis, at: ours }));
+                if millis.unsigned_abs() >= JUMP_MS {
+                    self.store.raise(HubEvent::ClockJumped { millis });
+                }
+            }
         }
     }
 

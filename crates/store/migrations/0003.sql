@@ -61,3 +61,10 @@ ALTER TABLE alert ADD COLUMN acknowledged_at INTEGER; -- milliseconds since 1970
 ALTER TABLE alert ADD COLUMN acknowledged_by TEXT;
 
 ALTER TABLE connection RENAME COLUMN horizon TO checkpoint;
+
+-- Third part: by how much the clock was set forward, and the greatest id of the alerts that were received before that. What
+-- they have of age runs on the time that passed.
+CREATE TABLE clock_step (
+    through INTEGER PRIMARY KEY,
+    millis  INTEGER NOT NULL
+) STRICT;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_core::{Alert, AlertId, ClockStep, DeliveryState, UnixMillis};
 
 /// Everything that goes into one transaction. It is kept as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Batch {
     /// An annotated alert is late if it was received more than this after it happened; without it, that is not judged
     /// anew.
     pub late_after: Option<Duration>,
+    /// The wall clock was set; done after the updates.
+    pub clock_step: Option<ClockStep>,
     /// How far the backend's records are known, by connection; done after the arrivals.
     pub checkpoints: Vec<(String, UnixMillis)>,
     /// What became of attempts to report acknowledgements to the backend.
@@ -103,6 +105,7 @@ impl Batch {
         self.arrivals.is_empty()
             && self.updates.is_empty()
             && self.release.is_empty()
+            && self.clock_step.is_none()
             && self.annotations.is_empty()
             && self.checkpoints.is_empty()
             && self.write_backs.is_empty()

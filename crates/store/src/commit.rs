@@ -15,7 +15,7 @@ use crate::error::Failed;
 use crate::frames::FrameLog;
 use crate::names::Names;
 use crate::routing::{self, Routing};
-use crate::{Arrival, Batch, Committed, Receipt, StoreError, records, write_back};
+use crate::{Arrival, Batch, Committed, Receipt, StoreError, clock, records, write_back};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub(crate) fn write(
     }
     for update in &batch.updates {
         deliveries::apply(tx, &names.sinks, update, &mut counts)?;
+    }
+    if let Some(step) = &batch.clock_step {
+        clock::apply(tx, step, marks.last_id)?;
     }
     for sink in &batch.release {
         deliveries::release(tx, &names.sinks, sink)?;

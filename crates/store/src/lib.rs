@@ -19,6 +19,7 @@
 
 mod alerts;
 mod batch;
+mod clock;
 mod codec;
 mod commit;
 mod deliveries;

@@ -9,13 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use watchpost_core::{Actor, Alert, AlertId, DeliveryState, RouteReason, Suppression, UnixMillis};
+use watchpost_core::{
+    Actor, Alert, AlertId, ClockSteps, DeliveryState, RouteReason, Suppression, UnixMillis,
+};
 
 pub use self::cameras::SeenCamera;
 use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
-use crate::{Selection, StoreError, Unmatched, WriteBack, records, routing, schema, write_back};
+use crate::{Selection, StoreError, Unmatched, WriteBack, clock, records, routing, schema, write_back};
 
 /// Opens readers.
 pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>;
@@ -247,6 +249,15 @@ impl Reader {
     /// When the database cannot be read.
     pub fn cameras(&mut self, limit: u32) -> Result<Vec<SeenCamera>, StoreError> {
         let outcome = cameras::cameras(&self.db, limit);
+        self.outcome(outcome)
+    }
+
+    /// How far the wall clock was set forward after alerts had been received.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn clock_steps(&mut self) -> Result<ClockSteps, StoreError> {
+        let outcome = clock::steps(&self.db);
         self.outcome(outcome)
     }
 

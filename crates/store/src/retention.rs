@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use watchpost_core::UnixMillis;
+use watchpost_core::{ClockSteps, UnixMillis};
 
 use crate::Retention;
-use crate::codec::state_of;
+use crate::clock;
+use crate::codec::{id, state_of};
 use crate::deliveries::CountDelta;
 
 /// Alerts that one call looks at. It takes a few milliseconds.
@@ -56,12 +57,20 @@ pub(crate) struct Sweep {
 
 /// How far the store is beyond its limits.
 struct Excess {
-    /// Alerts with smaller ids are too old.
-    older_than: i64,
+    /// Alerts received before then are too old.
+    older_than: UnixMillis,
+    steps: ClockSteps,
     /// Alerts too many.
     alerts: u64,
     /// Bytes too many on disk.
     bytes: u64,
+}
+
+impl Excess {
+    fn is_too_old(&self, alert: i64) -> bool {
+        let alert = id(alert);
+        self.steps.moved(alert, alert.received_at()) < self.older_than
+    }
 }
 
 struct Row {
@@ -119,7 +128,7 @@ fn remove_some(
     let mut more = rows.len() == usize::try_from(MAX_ALERTS_PER_CALL).unwrap_or(usize::MAX);
     let (mut through, mut held, mut held_for) = (sweep.through, 0, BTreeSet::new());
     for row in rows {
-        if row.alert >= excess.older_than && excess.alerts == 0 && excess.bytes == 0 {
+        if !excess.is_too_old(row.alert) && excess.alerts == 0 && excess.bytes == 0 {
             more = false;
             break;
         }
@@ -187,11 +196,9 @@ fn excess(tx: &Transaction<'_>, limits: &Limits<'_>, now: UnixMillis) -> rusqlit
     };
     let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
     let bytes = segments + spare_bytes + pages * pragma("page_size")?;
-    let micros = |age: std::time::Duration| i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     Ok(Excess {
-        older_than: keep
-            .keep_for
-            .map_or(0, |age| now.0.saturating_mul(1_000).saturating_sub(micros(age))),
+        older_than: keep.keep_for.map_or(UnixMillis(i64::MIN), |age| now - age),
+        steps: clock::steps(tx)?,
         alerts: keep.keep_max.map_or(0, |most| alerts.saturating_sub(most)),
         bytes: keep.max_size.map_or(0, |most| bytes.saturating_sub(most)),
     })

@@ -16,7 +16,7 @@ use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
 use crate::{
     Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, StoreError, StoreOptions, StorePolicy,
-    commit, open, operator, records, retention,
+    clock, commit, open, operator, records, retention,
 };
 
 /// The one that writes. It belongs to one thread; while it lives, no other process can open the store.
@@ -190,7 +190,8 @@ impl Store {
     /// # Errors
     /// When it cannot be written. Nothing is removed then.
     pub fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
-        let outcome = records::forget(&self.db, now).map_err(Failed::from);
+        let forgotten = records::forget(&self.db, now).and_then(|()| clock::forget(&self.db));
+        let outcome = forgotten.map_err(Failed::from);
         self.outcome("forget old records in", outcome)?;
         let limits = retention::Limits {
             keep: self.options.policy.retention,

@@ -6,8 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use watchpost_core::{DeliveryState, UnixMillis};
-use watchpost_store::{Held, Retention, RetentionReport, Store, StorePolicy};
+use watchpost_core::{AlertId, ClockStep, ClockSteps, DeliveryState, UnixMillis};
+use watchpost_store::{Batch, Held, Retention, RetentionReport, Store, StorePolicy};
 
 /// Calls retention until it has nothing more to do, and sums it up.
 fn retain(store: &mut Store, now: UnixMillis) -> RetentionReport {
@@ -231,4 +231,100 @@ fn a_file_emptied_while_it_is_written_to_is_freed_later() {
     }
     let names = names_in(&dir.path().join("frames"));
     assert!(names.len() <= 3, "one that is written to, two spares: {names:?}");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_makes_no_alert_old() {
+    const DAY: i64 = 24 * 3_600_000;
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Retention {
+        keep_for: Some(Duration::from_secs(7 * 24 * 3_600)),
+        ..Retention::default()
+    };
+    let (mut store, _) = Store::open(keeping(dir.path(), limits)).unwrap();
+    store_all(
+        &mut store,
+        vec![arrival(id(1), &["mail"]), arrival(id(2), &["mail"])],
+    );
+    store.commit(&updates(vec![delivered(1)]), &step).unwrap();
+    store
+        .commit(
+            &updates(vec![update(id(2), "mail", DeliveryState::Pending, at(60_000))]),
+            &step,
+        )
+        .unwrap();
+    let set = Batch {
+        clock_step: Some(ClockStep {
+            millis: 14 * DAY,
+            at: at(3_000),
+        }),
+        ..Batch::default()
+    };
+    // Once more does no harm.
+    store.commit(&set, &step).unwrap();
+    store.commit(&set, &step).unwrap();
+
+    let now = at(14 * DAY + 3_000);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(due(&mut reader, "mail", now, 9), []);
+    let next = reader.next_due("mail", &|_, _| false).unwrap();
+    assert_eq!(
+        next,
+        Some(at(14 * DAY + 60_000)),
+        "the retry waits no longer and no shorter"
+    );
+    let steps = reader.clock_steps().unwrap();
+    assert_eq!(steps.moved(id(1), at(0)), at(14 * DAY));
+    assert_eq!(retain(&mut store, now).alerts, 0);
+    // Seven days that passed make it old.
+    assert_eq!(retain(&mut store, at(21 * DAY - 1_000)).alerts, 0);
+    assert_eq!(retain(&mut store, at(21 * DAY + 1_000)).alerts, 1);
+    store
+        .commit(
+            &updates(vec![update(id(2), "mail", DeliveryState::Delivered, at(0))]),
+            &step,
+        )
+        .unwrap();
+    assert_eq!(retain(&mut store, at(21 * DAY + 1_000)).alerts, 1);
+    store_all(
+        &mut store,
+        vec![arrival(AlertId(id(1).0 + 15 * 86_400_000_000), &[])],
+    );
+    retain(&mut store, at(21 * DAY + 1_000));
+    let steps = store.reader().unwrap().clock_steps().unwrap();
+    assert_eq!(
+        steps,
+        ClockSteps::default(),
+        "forgotten with the alerts before it"
+    );
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_no_retry_up() {
+    const DAY: i64 = 24 * 3_600_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    store_all(&mut store, vec![arrival(id(1), &["mail"])]);
+    store
+        .commit(
+            &updates(vec![update(id(1), "mail", DeliveryState::Pending, at(60_000))]),
+            &step,
+        )
+        .unwrap();
+    store
+        .commit(
+            &Batch {
+                clock_step: Some(ClockStep {
+                    millis: -14 * DAY,
+                    at: at(3_000),
+                }),
+                ..Batch::default()
+            },
+            &step,
+        )
+        .unwrap();
+    let mut reader = store.reader().unwrap();
+    let next = reader.next_due("mail", &|_, _| false).unwrap();
+    assert_eq!(next, Some(at(60_000 - 14 * DAY)));
+    assert_eq!(due(&mut reader, "mail", at(60_000 - 14 * DAY), 9), [id(1)]);
 }

@@ -18,6 +18,8 @@ const LONG: &str = "WATCHPOST_LONG";
 pub enum Need {
     /// ALSA's headers and library.
     Alsa,
+    /// A library that moves the clock of one process.
+    Faketime,
     /// The virtual machine with GPIO lines.
     GpioMachine,
     /// An MQTT broker and its clients.
@@ -34,6 +36,7 @@ impl Need {
     fn name(self) -> &'static str {
         match self {
             Self::Alsa => "alsa",
+            Self::Faketime => "faketime",
             Self::GpioMachine => "gpio-machine",
             Self::Mosquitto => "mosquitto",
             Self::Nginx => "nginx",

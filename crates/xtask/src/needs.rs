@@ -125,6 +125,12 @@ pub(crate) const NEEDS: &[Need] = &[
         sign: Sign::Runs("python3", &["-c", "import ensurepip, venv"]),
     },
     Need {
+        name: "faketime",
+        packages: ["faketime", "libfaketime", "libfaketime"],
+        needed_by: "hubs whose clock is set while they run",
+        sign: Sign::Program("faketime"),
+    },
+    Need {
         name: "nginx",
         packages: ["nginx-light", "nginx", "nginx"],
         needed_by: "the reverse proxy that the connection to a backend goes through",

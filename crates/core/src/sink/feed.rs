@@ -128,7 +128,8 @@ impl SinkMachine {
             let in_flight = InFlight {
                 alert: delivery.alert,
                 kind: delivery.kind,
-                received_at: delivery.received_at,
+                age: delivery.age,
+                since: now.monotonic,
                 attempt,
                 frame_bytes: delivery.frame_bytes,
                 cancel_on_acknowledge: delivery.cancel_on_acknowledge,

@@ -97,7 +97,10 @@ pub(super) enum Queue {
 pub(super) struct InFlight {
     pub(super) alert: AlertId,
     pub(super) kind: AlertKind,
-    pub(super) received_at: UnixMillis,
+    /// How long before `since` it was received.
+    pub(super) age: Duration,
+    /// When the child got it.
+    pub(super) since: MonotonicTime,
     pub(super) attempt: u32,
     pub(super) frame_bytes: u64,
     pub(super) cancel_on_acknowledge: bool,

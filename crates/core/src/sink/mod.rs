@@ -137,8 +137,8 @@ pub struct DueDelivery<J> {
     pub alert: AlertId,
     /// Of which kind that is.
     pub kind: AlertKind,
-    /// When that was received.
-    pub received_at: UnixMillis,
+    /// How long ago that was received.
+    pub age: Duration,
     /// Attempts before this one.
     pub attempts: u32,
     /// Whether it is cancelled once its alert is acknowledged.

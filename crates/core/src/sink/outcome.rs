@@ -85,12 +85,14 @@ impl SinkMachine {
         let InFlight {
             alert,
             kind,
-            received_at,
+            age,
+            since,
             attempt,
             ..
         } = *delivery;
         let retry = self.policy.retry;
-        let (state, due_at) = match retry.judge(outcome, attempt, received_at, now.unix, self.rng.f64()) {
+        let age = age.saturating_add(now.monotonic.since(since));
+        let (state, due_at) = match retry.judge(outcome, attempt, age, now.unix, self.rng.f64()) {
             Verdict::Delivered => (DeliveryState::Delivered, now.unix),
             Verdict::RetryAt(at) => (DeliveryState::Pending, at),
             Verdict::Dead(why) => {

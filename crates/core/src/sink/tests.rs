@@ -43,7 +43,7 @@ pub(super) fn due<J>(alert: u64, payload: J) -> DueDelivery<J> {
     DueDelivery {
         alert: AlertId(alert),
         kind: AlertKind::Anomaly,
-        received_at: UnixMillis(0),
+        age: Duration::ZERO,
         attempts: 0,
         cancel_on_acknowledge: false,
         frame_bytes: 10,

@@ -256,7 +256,7 @@ fn delivery(alert: AlertId) -> DueDelivery<Payload> {
     DueDelivery {
         alert,
         kind: AlertKind::Anomaly,
-        received_at: START,
+        age: Duration::ZERO,
         attempts: 0,
         cancel_on_acknowledge: true,
         frame_bytes: 0,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tracing::error;
@@ -54,9 +55,10 @@ pub(super) fn fetch(
     }
     // Read once more afterwards, if only to know when the next is due.
     fetched.more = true;
-    let mut bytes = 0;
+    let (mut bytes, steps) = (0, reader.clock_steps()?);
     for delivery in due {
-        if delivery.expires_at.is_some_and(|end| end <= wanted.now) {
+        let expires_at = delivery.expires_at.map(|end| steps.moved(delivery.alert, end));
+        if expires_at.is_some_and(|end| end <= wanted.now) {
             fetched.expired.push(Expired {
                 alert: delivery.alert,
                 attempts: delivery.attempts,
@@ -66,7 +68,9 @@ pub(super) fn fetch(
         if bytes >= wanted.max_bytes {
             break;
         }
-        let delivery = load(reader, zone, delivery)?;
+        let delivery = load(reader, zone, delivery, |alert, received_at| {
+            steps.moved(alert, received_at).until(wanted.now)
+        });
         bytes += delivery.frame_bytes;
         fetched.due.push(delivery);
     }
@@ -77,7 +81,8 @@ fn load(
     reader: &mut Reader,
     zone: &TimeZone,
     delivery: watchpost_store::DueDelivery,
-) -> Result<DueDelivery<Payload>, StoreError> {
+    age: impl FnOnce(AlertId, UnixMillis) -> Duration,
+) -> DueDelivery<Payload> {
     let watchpost_store::DueDelivery {
         alert,
         attempts,
@@ -103,15 +108,15 @@ fn load(
         unix_ms,
         utc_offset_s: zone.offset_seconds(happened.0),
     });
-    Ok(DueDelivery {
+    DueDelivery {
         alert,
         kind: head.kind,
-        received_at: head.received_at,
+        age: age(alert, head.received_at),
         attempts,
         cancel_on_acknowledge,
         frame_bytes,
         payload: Payload { document, frames },
-    })
+    }
 }
 
 impl Head {

@@ -6,7 +6,7 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, HubEvent, Router, UnixMillis};
+use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router, UnixMillis};
 use watchpost_store::{Annotation, DeliveryUpdate, OperatorAct, StoreError, StorePolicy, WriteBackResult};
 
 use crate::notifier::StopHold;
@@ -50,6 +50,13 @@ pub(crate) enum Join {
     },
     /// What became of an attempt to report a dismissal to the backend.
     WrittenBack(WriteBackResult),
+    /// The wall clock was set. `done` is used when what is stored has been moved along, and the hub goes by the new time.
+    ClockStepped {
+        /// How.
+        step: ClockStep,
+        /// Who waits for it.
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// An alert on its way into the store.

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
-use watchpost_core::{Actor, AlertId, HubEvent, UnixMillis};
+use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, UnixMillis};
 use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
 
 use super::command::{
@@ -60,6 +60,13 @@ impl StoreHandle {
     /// See [`Join::WrittenBack`].
     pub(crate) fn written_back(&self, result: WriteBackResult) {
         self.join(Join::WrittenBack(result));
+    }
+
+    /// See [`Join::ClockStepped`].
+    pub(crate) fn clock_stepped(&self, step: ClockStep) -> oneshot::Receiver<()> {
+        let (done, moved) = oneshot::channel();
+        self.join(Join::ClockStepped { step, done });
+        moved
     }
 
     /// Has an internal event stored and routed, like an alert without a receipt.

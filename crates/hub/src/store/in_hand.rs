@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use actix::Recipient;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, UnixMillis};
 use watchpost_store::{Arrival, Batch, Committed, DeliveryUpdate};
 
 use super::command::{
     Accept, Join, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
 };
+use crate::clock::Clock;
 use crate::live::LiveEvent;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::stamp::Stamp;
@@ -29,6 +30,7 @@ pub(super) struct InHand {
     receipts: Vec<Option<PendingReceipt>>,
     outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
     release_waiters: Vec<Recipient<Released>>,
+    clock_waiter: Option<oneshot::Sender<()>>,
 }
 
 impl InHand {
@@ -48,6 +50,7 @@ impl InHand {
             receipts: Vec::new(),
             outcome_waiters: Vec::new(),
             release_waiters: Vec::new(),
+            clock_waiter: None,
         };
         for join in joins {
             match join {
@@ -78,6 +81,11 @@ impl InHand {
                 Join::Annotate(annotation) => in_hand.batch.annotations.push(annotation),
                 Join::Checkpoint { connection, at } => in_hand.batch.checkpoints.push((connection, at)),
                 Join::WrittenBack(result) => in_hand.batch.write_backs.push(result),
+                // There is one at a time.
+                Join::ClockStepped { step, done } => {
+                    in_hand.batch.clock_step = Some(step);
+                    in_hand.clock_waiter = Some(done);
+                }
             }
         }
         in_hand
@@ -103,7 +111,15 @@ impl InHand {
         notifiers: &SinkNotifiers,
         write_backs: &WriteBackNotifier,
         live: &broadcast::Sender<LiveEvent>,
+        clock: Clock,
     ) {
+        if let Some(step) = self.batch.clock_step {
+            // Before anything is told of, so that nothing is judged by the old time and the new one.
+            if step.millis > 0 {
+                clock.follow(step.millis);
+            }
+            notifiers.notify_all();
+        }
         let Committed { receipts, sinks } = committed;
         for sink in sinks.iter().chain(&self.batch.release) {
             notifiers.notify(sink);
@@ -123,6 +139,9 @@ impl InHand {
         }
         for reply in self.release_waiters {
             reply.do_send(Released);
+        }
+        if let Some(done) = self.clock_waiter {
+            let _ = done.send(());
         }
         publish(self.batch, receipts, live);
     }

@@ -190,6 +190,7 @@ impl BatchSize {
                 self.outcomes += outcomes.updates.len();
                 self.urgent |= self.outcomes >= limits.alerts;
             }
+            Join::ClockStepped { .. } => self.urgent = true,
             Join::Annotate(_) | Join::Checkpoint { .. } | Join::WrittenBack(_) => {}
         }
         true

@@ -151,9 +151,10 @@ impl Writer {
                             notifiers,
                             write_backs,
                             live,
+                            clock,
                             ..
                         } = &self.parts;
-                        in_hand.committed(&committed, notifiers, write_backs, live);
+                        in_hand.committed(&committed, notifiers, write_backs, live, *clock);
                     }
                     Some(Err(_)) | None => {
                         error!(

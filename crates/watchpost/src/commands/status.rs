@@ -13,6 +13,9 @@ use crate::client::HubClient;
 use crate::out;
 use crate::target::Target;
 
+/// Clocks that differ by more are worth a word, in milliseconds.
+const CLOCKS_DIFFER_MS: u64 = 5_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Print one JSON document.
@@ -40,6 +43,9 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
         ))?;
     }
     show_configuration(&program.configuration, &zone)?;
+    if let Some(problem) = &status.clock_problem {
+        out::line(problem)?;
+    }
     for connection in &status.connections {
         show_connection(connection, &zone)?;
     }
@@ -137,6 +143,16 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
         let every = duration(link.list_interval_ms.unwrap_or(0));
         out::line(format_args!(
             "  live alerts go to another user; fetched from the backend's list every {every}"
+        ))?;
+    }
+    if let Some(ahead) = link
+        .clock_ahead_ms
+        .filter(|ahead| ahead.unsigned_abs() >= CLOCKS_DIFFER_MS)
+    {
+        let which = if ahead < 0 { "behind" } else { "ahead of" };
+        let by = duration(ahead.unsigned_abs());
+        out::line(format_args!(
+            "  this machine's clock is {by} {which} the backend's"
         ))?;
     }
     let unreadable = counters.link.as_ref().map_or(0, |link| link.unparseable);

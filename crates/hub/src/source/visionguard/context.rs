@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{AlertIds, ClockSkew};
+use watchpost_core::{AlertIds, ClockSkew, UnixMillis};
 use watchpost_visionguard::PictureLimits;
 
 use super::api::Api;
@@ -22,7 +22,7 @@ pub(super) struct ConnectionContext {
     pub(super) readers: Readers,
     pub(super) ids: Arc<AlertIds>,
     /// How far the backend's clock is from this machine's, as it was last seen.
-    pub(super) skew: Cell<ClockSkew>,
+    pub(super) skew: Cell<Option<ClockSkew>>,
     /// What a picture may measure.
     pub(super) limits: PictureLimits,
 }
@@ -31,6 +31,11 @@ impl ConnectionContext {
     /// Name of the connection.
     pub(super) fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// A time that the backend told, by this machine's clock.
+    pub(super) fn ours(&self, theirs: UnixMillis) -> UnixMillis {
+        self.skew.get().unwrap_or_default().ours(theirs)
     }
 
     /// Who the hub is, for a request beside the socket. While that is not open, only a session that needs no login will

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    Alert, AlertId, AlertIds, AlertKind, Camera, ClockSkew, Details, Picture, Severity, UNKNOWN, UnixMillis,
-    VisionGuard,
+    Alert, AlertId, AlertIds, AlertKind, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, VisionGuard,
 };
 use watchpost_store::Annotation;
 use watchpost_visionguard::{NamedRecord, Notification, NotificationKind};
@@ -23,13 +22,17 @@ pub(super) enum NotificationEffect {
     Nothing,
 }
 
-/// What a record says of its alert, whose time is told by a clock that is so far from ours.
-pub(super) fn annotation(record: &NamedRecord, alert: AlertId, skew: ClockSkew) -> Annotation {
+/// What a record says of its alert. `ours` makes of a time that the backend told one of this machine's clock.
+pub(super) fn annotation(
+    record: &NamedRecord,
+    alert: AlertId,
+    ours: impl Fn(UnixMillis) -> UnixMillis,
+) -> Annotation {
     Annotation {
         alert,
         anomaly_id: record.anomaly_id.clone(),
         shop_id: record.shop_id.clone(),
-        occurred_at: record.happened.map(|at| skew.ours(at.into())),
+        occurred_at: record.happened.map(|at| ours(at.into())),
     }
 }
 

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use watchpost_config::BackfillSettings;
 use watchpost_core::{
     Alert, AlertId, ConnectFailure, Correlation, Correlator, FailureKind, FailureLog, Feed, FeedTracker,
-    MonotonicTime, PassSchedule, Picture, SETTLE, UNKNOWN, Via,
+    HubEvent, MonotonicTime, PassSchedule, Picture, SETTLE, SkewAlarm, UNKNOWN, Via,
 };
 use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
@@ -56,6 +56,7 @@ pub(super) struct CatchUp {
     pictures: Rc<PictureRetries>,
     /// Why the list could not be read the last time.
     failure: Option<LastFailure>,
+    skew: SkewAlarm,
     log: FailureLog,
     /// Unreadable rows of the pass before.
     unreadable: HashSet<String>,
@@ -92,6 +93,7 @@ impl CatchUp {
             shops: None,
             pictures: Rc::default(),
             failure: None,
+            skew: SkewAlarm::default(),
             log: FailureLog::default(),
             unreadable: HashSet::new(),
             correlator: Correlator::default(),
@@ -135,7 +137,7 @@ impl CatchUp {
             .correlator
             .notification(stream_id, record.person_id.unwrap_or(0))
         {
-            Correlation::With(alert) => Some(notification::annotation(record, alert, context.skew.get())),
+            Correlation::With(alert) => Some(notification::annotation(record, alert, |at| context.ours(at))),
             Correlation::Unclear => {
                 // The backend's list has the number of the video frame too.
                 self.request_recheck(context.clock.now());
@@ -244,6 +246,14 @@ impl CatchUp {
     fn made(&mut self, report: PassReport, heard: bool, context: &ConnectionContext) -> Option<Duration> {
         let (connection, now) = (context.name(), context.clock.now());
         let mut wait = None;
+        if let Some(skew) = context.skew.get()
+            && self.skew.check(skew)
+        {
+            let (connection, ahead_ms) = (connection.to_owned(), skew.ahead_ms());
+            context
+                .store
+                .raise(HubEvent::ClockDiffers { connection, ahead_ms });
+        }
         self.failure = report
             .failure
             .map(|e| LastFailure::listing(&e, context.clock.unix()));
@@ -321,7 +331,7 @@ impl CatchUp {
                 Err(e) => {
                     debug!(connection = %context.name(), "an Owl Eye detection stays without its picture: {e}");
                     let mut alert = notified;
-                    alert.occurred_at = alert.occurred_at.map(|at| context.skew.get().ours(at));
+                    alert.occurred_at = alert.occurred_at.map(|at| context.ours(at));
                     alert.picture = Picture::Missing(format!("the backend did not give it: {e}"));
                     IncomingAlert::fetched(alert, None)
                 }

@@ -95,7 +95,8 @@ impl Pass {
                 Err(e) => return Err(e.into()),
             };
             let server_time = listing.server_time.unwrap_or(asked);
-            self.context.skew.set(ClockSkew::between(asked, server_time));
+            let skew = ClockSkew::between(asked, server_time);
+            self.context.skew.set(listing.server_time.and(Some(skew)));
             // Of a list that was too long, only the oldest rows are known.
             let known = listing.known_to.unwrap_or(server_time);
             known_to = Some(known_to.map_or(known, |to| to.min(known)));
@@ -144,7 +145,7 @@ impl Pass {
             since: checkpoint.since(server_time),
             settled,
             now: server_time,
-            skew_ms: self.context.skew.get().ahead_ms(),
+            skew_ms: self.context.skew.get().unwrap_or_default().ahead_ms(),
             unreadable: self.unreadable.clone(),
         };
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
@@ -158,7 +159,7 @@ impl Pass {
             self.context.store.annotate(match &listing.rows[row] {
                 Row::Readable(anomaly) => Annotation {
                     shop_id: anomaly.shop_id.clone(),
-                    occurred_at: Some(self.context.skew.get().ours(listed[row].at)),
+                    occurred_at: Some(self.context.ours(listed[row].at)),
                     ..annotation(alert, &anomaly.id)
                 },
                 Row::Unreadable { place, .. } => annotation(alert, place),

@@ -28,7 +28,7 @@ pub(super) fn incoming(
     };
     let alert = Alert {
         camera: Some(camera),
-        occurred_at: anomaly.happened().map(|at| context.skew.get().ours(at.into())),
+        occurred_at: anomaly.happened().map(|at| context.ours(at.into())),
         via,
         severity: anomaly
             .severity
@@ -85,7 +85,7 @@ pub(super) fn unreadable(
     let now = context.clock.unix();
     let alert = Alert {
         camera: Some(Camera::unnamed(UNKNOWN)),
-        occurred_at: Some(context.skew.get().ours(newest)),
+        occurred_at: Some(context.ours(newest)),
         via: Via::List,
         // Its score is infinite, which is as abnormal as can be.
         severity: Severity::High,

@@ -3,7 +3,7 @@
 use actix::prelude::*;
 use actix_http::ws::Message as WsMessage;
 use watchpost_config::{ConnectionKind, ConnectionSettings};
-use watchpost_core::{CloseReason, LinkEvent};
+use watchpost_core::{ClockSkew, CloseReason, LinkEvent};
 use watchpost_visionguard::outgoing;
 
 use super::super::super::report::millis;
@@ -94,6 +94,7 @@ impl Handler<ReportSource> for Connection {
         report.counters.link = Some(self.counters.clone());
         let (feed, interval) = self.catch_up.feed();
         link.feed = feed;
+        link.clock_ahead_ms = self.context.skew.get().map(ClockSkew::ahead_ms);
         link.list_failure = self.catch_up.failure().cloned();
         link.list_interval_ms = self.context.settings.backfill.enabled.then(|| millis(interval));
         let pulse = self
