@@ -6,6 +6,7 @@
 //! - [`Picture::decode`] turns a message's base64 into a JPEG whose shape has been checked.
 //! - [`Backend`] builds addresses; [`calls`] asks at them and reads the answers, whose shapes are in [`rest`].
 //! - [`Claims`] peeks into a token; [`explain_refusal`] says what a refused alert socket means.
+//! - [`without_secrets`] takes out of a refusal what it repeats of a request.
 //! - [`excerpt`] shows the beginning of a message in a log line, without pictures and tokens.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -25,6 +26,7 @@ mod address;
 mod claims;
 mod refusal;
 
+mod echo;
 mod error;
 mod excerpt;
 
@@ -36,6 +38,7 @@ mod reader;
 pub use address::{AddressError, AlertUrl, Backend};
 pub use alert::{Alert, Confidence, SourceId};
 pub use claims::{Claims, TokenProblem};
+pub use echo::{hidden, without_secrets};
 pub use error::{Defect, ParseError};
 pub use excerpt::{EXCERPT_BYTES, excerpt};
 pub use message::{Message, ParseOptions, Parser};

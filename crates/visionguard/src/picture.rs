@@ -70,7 +70,7 @@ pub enum PictureProblem {
         /// The limit, in pixels.
         max_side: u32,
     },
-    /// Its text is not standard base64 with padding.
+    /// Its text is no base64, in either alphabet, with or without line breaks and padding.
     #[error("the picture is not base64: its {length} characters are damaged at character {offset}")]
     NotBase64 {
         /// Index of the first character that does not belong.
@@ -132,8 +132,8 @@ impl<'a> Picture<'a> {
         self.quoted.len()
     }
 
-    /// Decodes it and checks that it is a JPEG. The text is read in place; only one with JSON escapes (`\/`)
-    /// is copied first.
+    /// Decodes it and checks that it is a JPEG. The text is read in place; only one with JSON escapes (`\/`), line breaks,
+    /// the alphabet of URLs or without padding is copied first.
     ///
     /// # Errors
     /// Why there is no picture to show.
@@ -152,7 +152,7 @@ impl<'a> Picture<'a> {
         }
         let bytes = match base64_simd::STANDARD.decode_to_vec(base64) {
             Ok(bytes) => bytes,
-            Err(_) => decode_escaped(base64)?,
+            Err(_) => decode_tolerantly(base64)?,
         };
         JpegFrame::check(bytes, self.format.as_deref(), limits)
     }
@@ -212,18 +212,23 @@ fn strip_prefix(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// The second try, for text with JSON escapes.
-fn decode_escaped(quoted: &str) -> Result<Vec<u8>, PictureProblem> {
+/// The second try, for what else is called base64: with JSON escapes, in lines as in mails (RFC 2045), in the alphabet for
+/// URLs (RFC 4648, section 5), without its padding.
+fn decode_tolerantly(quoted: &str) -> Result<Vec<u8>, PictureProblem> {
     let plain = unescape(quoted).ok_or_else(|| not_base64(quoted))?;
     // The escapes may have hidden the prefix.
     let base64 = strip_prefix(&plain);
-    base64_simd::STANDARD
-        .decode_to_vec(base64)
-        .map_err(|_| not_base64(base64))
+    let standard = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let text: Vec<u8> = base64.bytes().map(standard).collect();
+    base64_simd::forgiving_decode_to_vec(&text).map_err(|_| not_base64(base64))
 }
 
 fn not_base64(text: &str) -> PictureProblem {
-    let belongs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let belongs = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "+/-_=".contains(c);
     let offset = text
         .find(|c| !belongs(c))
         .or_else(|| text.find('='))

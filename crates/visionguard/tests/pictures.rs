@@ -25,7 +25,7 @@ fn a_missing_picture_has_its_reason() {
     expect!["the message's picture is empty"].assert_eq(&reason("\"\""));
     expect!["the message's picture should be base64 text, but is an object"].assert_eq(&reason("{}"));
     expect!["the picture is not base64: its 15 characters are damaged at character 4"]
-        .assert_eq(&reason("\"/9j/ not base64\""));
+        .assert_eq(&reason("\"/9j/!not base64\""));
     expect!["the picture is not base64: its 9 characters are damaged at character 8"]
         .assert_eq(&reason("\"/9j/4AAQ=\""));
     expect!["the picture is not base64: its 6 characters are damaged at character 0"]
@@ -47,6 +47,27 @@ fn a_picture_may_carry_the_browsers_prefix() {
     for prefix in ["data:image/jpeg;base64,", "data:image\\/jpeg;base64,"] {
         assert_eq!(decode(&format!("\"{prefix}{JPEG}\"")), Ok(plain.clone()));
     }
+}
+
+#[test]
+fn lines_the_alphabet_of_urls_and_no_padding_are_base64_too() {
+    let plain = Picture::from_base64(JPEG)
+        .decode(PictureLimits::default())
+        .unwrap();
+    let urls = JPEG.replace('/', "_").replace('+', "-");
+    for text in [
+        format!("{}\\r\\n{}\\n", &JPEG[..12], &JPEG[12..]),
+        urls.clone(),
+        format!(" {}\\t{}", &urls[..5], &urls[5..]),
+    ] {
+        assert_eq!(decode(&format!("\"{text}\"")), Ok(plain.clone()), "{text}");
+    }
+    // Two bytes more, as after the end of a picture.
+    let padded = format!("{JPEG}AAA=");
+    assert_eq!(
+        decode(&format!("\"{}\"", padded.trim_end_matches('='))),
+        decode(&format!("\"{padded}\""))
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Asks at the backend's REST interface. What is asked and what the answers mean is `watchpost_visionguard`'s to say.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
@@ -44,6 +45,8 @@ pub struct Answered<T> {
     pub value: T,
     /// The header `Date`, which has whole seconds.
     pub server_time: Option<UnixMillis>,
+    /// How long the answer was, in bytes.
+    pub bytes: usize,
 }
 
 /// To which socket the backend sends a user's alerts.
@@ -112,8 +115,9 @@ impl Api {
     /// # Errors
     /// [`FailureKind::Login`] when the e-mail address or the password is wrong.
     pub async fn login(&self, email: &str, password: &Secret) -> Result<TokenResponse, ConnectFailure> {
-        self.value(calls::login(self.backend(), email, password), None)
-            .await
+        let call = calls::login(self.backend(), email, password);
+        let answer = self.send(&call, None, MAX_ANSWER_BYTES).await?;
+        answer.read(&call, &[password])
     }
 
     /// Whose a token is.
@@ -196,7 +200,7 @@ impl Api {
     pub async fn picture(&self, token: &Secret, image_url: &str) -> Result<Bytes, ConnectFailure> {
         let call = calls::picture(self.backend(), image_url)?;
         let answer = self.send(&call, Some(token), self.max_picture).await?;
-        call.read(answer.status, &answer.body)?;
+        answer.read(&call, &[token])?;
         Ok(answer.body)
     }
 
@@ -220,7 +224,8 @@ impl Api {
     async fn ask<T>(&self, call: Call<T>, token: Option<&Secret>) -> Result<Answered<T>, ConnectFailure> {
         let answer = self.send(&call, token, MAX_ANSWER_BYTES).await?;
         Ok(Answered {
-            value: call.read(answer.status, &answer.body)?,
+            value: answer.read(&call, token.as_slice())?,
+            bytes: answer.body.len(),
             server_time: answer.server_time,
         })
     }
@@ -258,6 +263,23 @@ struct Answer {
     status: u16,
     server_time: Option<UnixMillis>,
     body: Bytes,
+}
+
+impl Answer {
+    /// Reads it. Whatever went wrong, none of these secrets is in the words for it: refusals repeat requests.
+    fn read<T>(&self, call: &Call<T>, secrets: &[&Secret]) -> Result<T, ConnectFailure> {
+        let body = match self.status {
+            200..300 => Cow::Borrowed(&self.body[..]),
+            _ => Cow::Owned(wire::without_secrets(&self.body, secrets)),
+        };
+        call.read(self.status, &body).map_err(|failure| {
+            let hide = |detail: String, secret: &&Secret| wire::hidden(&detail, secret);
+            ConnectFailure {
+                detail: secrets.iter().fold(failure.detail, hide),
+                ..failure
+            }
+        })
+    }
 }
 
 async fn exchange(request: ClientRequest, body: Vec<u8>, max_bytes: usize) -> Result<Answer, ConnectFailure> {

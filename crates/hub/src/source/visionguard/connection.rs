@@ -367,6 +367,7 @@ impl Connection {
     fn peer_closes(&mut self, reason: Option<ws::CloseReason>, ctx: &mut Context<Self>) {
         if let (LinkState::Open { .. }, Some(socket)) = (self.link.state(), &mut self.socket) {
             let text = reason.as_ref().and_then(|reason| reason.description.as_deref());
+            let text = text.map(|text| self.context.credentials.hide(text));
             let code = reason.as_ref().map_or(1005, |reason| u16::from(reason.code));
             let how = format!(
                 "the server closed it with code {code} {}",
@@ -375,6 +376,13 @@ impl Connection {
             socket.set_close_reason(how.trim_end().to_owned());
             self.send(WsMessage::Close(reason), ctx);
         }
+        self.stop_reading(ctx);
+    }
+
+    /// A frame cannot be read, and so nothing behind it. Once the close handshake has begun it only ends the reading: the
+    /// same frame would come again and again.
+    fn broken(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        self.step(LinkEvent::Close(reason), ctx);
         self.stop_reading(ctx);
     }
 
@@ -436,13 +444,11 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
         let limit = self.context.settings.max_message.0;
         let frame = match frame {
             Ok(frame) => frame,
-            Err(ProtocolError::Overflow) => {
-                return self.step(LinkEvent::Close(CloseReason::TooLarge { limit }), ctx);
-            }
+            Err(ProtocolError::Overflow) => return self.broken(CloseReason::TooLarge { limit }, ctx),
             Err(ProtocolError::Io(e)) => return self.closed(format!("reading failed: {e}"), ctx),
             Err(e) => {
                 debug!(connection = %self.context.name(), "{e}");
-                return self.step(LinkEvent::Close(CloseReason::Protocol), ctx);
+                return self.broken(CloseReason::Protocol, ctx);
             }
         };
         let Some(socket) = &mut self.socket else { return };

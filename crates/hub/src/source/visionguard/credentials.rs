@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{ConnectFailure, FailureKind, MonotonicTime, Secret};
+use watchpost_visionguard::hidden;
 
 use super::api::Api;
 use crate::clock::Clock;
@@ -105,6 +106,12 @@ impl Credentials {
         if kept.as_ref().is_some_and(|(kept, _)| kept.token == session.token) {
             *kept = None;
         }
+    }
+
+    /// A text of the backend's without the token, which it may repeat.
+    pub(super) fn hide(&self, text: &str) -> String {
+        let session = self.still_good();
+        session.map_or_else(|| text.to_owned(), |session| hidden(text, &session.token))
     }
 
     fn fetched(&self) -> Option<Session> {

@@ -18,6 +18,7 @@ mod write_back;
 mod context;
 mod credentials;
 mod fragments;
+mod frame_limit;
 
 mod api;
 mod diagnose;

@@ -8,18 +8,19 @@ use actix_codec::Framed;
 use awc::error::{ConnectError, SendRequestError, WsClientError};
 use awc::http::StatusCode;
 use awc::http::header::{HeaderName, HeaderValue};
-use awc::{BoxedSocket, Client, Connector, ws};
+use awc::{BoxedSocket, Client, Connector};
 use tokio::time::timeout;
 use watchpost_config::{ConnectionSettings, HeaderSettings};
 use watchpost_core::{ConnectFailure, FailureKind, Secret};
 use watchpost_visionguard::Backend;
 
 use super::context::bytes;
+use super::frame_limit::LimitedCodec;
 use super::tls::Trust;
 use crate::dial::connector;
 
 /// An open WebSocket to the backend.
-pub(crate) type WebSocket = Framed<BoxedSocket, ws::Codec>;
+pub(crate) type WebSocket = Framed<BoxedSocket, LimitedCodec>;
 
 /// The way to one backend: its address, the certificates to trust, the headers to send.
 #[derive(Debug)]
@@ -52,7 +53,10 @@ impl Transport {
         let client = self.client().await?;
         let open = client.ws(url.expose()).max_frame_size(self.max_message).connect();
         match timeout(self.timeout, open).await {
-            Ok(opened) => opened.map(|(_response, socket)| socket).map_err(|e| classify(&e)),
+            Ok(Ok((_response, socket))) => {
+                Ok(socket.into_map_codec(|codec| LimitedCodec::new(codec, self.max_message)))
+            }
+            Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
         }
     }

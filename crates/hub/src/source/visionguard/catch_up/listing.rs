@@ -2,9 +2,11 @@
 //! added. A row with an infinite score makes every page that holds it an HTTP 500, so pages are halved until it stands
 //! alone.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasher as _;
 
-use watchpost_core::{Checkpoint, ConnectFailure, ListedRow, MatchKey, Secret, UnixMillis};
+use watchpost_core::{Checkpoint, ConnectFailure, FailureKind, ListedRow, MatchKey, Secret, UnixMillis};
 use watchpost_store::PLACE_PREFIX;
 use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::rest::Anomaly;
@@ -19,6 +21,13 @@ const OVERLAP_ROWS: u64 = 5;
 
 /// Rows that one pass takes, the oldest ones: a hub that was away for months catches up in several.
 const MAX_ROWS: usize = 20_000;
+
+/// Bytes of answers whose rows one pass holds: some kilobytes a row, and notes may be long.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+/// Rows that are looked at in one reading of the list, and how often it is asked for some: more is a list without end.
+const MAX_SEEN_ROWS: usize = 500_000;
+const MAX_REQUESTS: u32 = 20_000;
 
 /// The list is read again when it changed while it had to be taken apart, but not more often than this.
 const MAX_READINGS: u32 = 5;
@@ -87,6 +96,8 @@ pub(super) async fn list(
             counted: false,
             server_time: None,
             dropped: false,
+            requests: 0,
+            page_bytes: 0,
         };
         let raw = pages.read(checkpoint).await?;
         // Places are certain only in a list that stands still.
@@ -118,13 +129,46 @@ struct Pages<'a> {
     server_time: Option<UnixMillis>,
     /// The newest rows were dropped, because there were too many.
     dropped: bool,
+    /// How often the list was asked for.
+    requests: u32,
+    /// Length of the answers that the last page is of.
+    page_bytes: usize,
+}
+
+/// The rows that are kept of a list, the oldest ones.
+#[derive(Debug, Default)]
+struct Kept {
+    rows: VecDeque<(Option<Anomaly>, usize)>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Takes the next older row, which is of so many bytes. Whether newer ones had to go for it.
+    fn push(&mut self, row: Option<Anomaly>, bytes: usize) -> bool {
+        self.rows.push_back((row, bytes));
+        self.bytes += bytes;
+        let mut dropped = false;
+        while self.rows.len() > MAX_ROWS || self.bytes > MAX_KEPT_BYTES && self.rows.len() > 1 {
+            let first = self.rows.pop_front();
+            self.bytes -= first.map_or(0, |(_, bytes)| bytes);
+            dropped = true;
+        }
+        dropped
+    }
+
+    fn into_rows(self) -> Vec<Option<Anomaly>> {
+        self.rows.into_iter().map(|(row, _)| row).collect()
+    }
 }
 
 impl Pages<'_> {
     /// Rows from the newest to the first one before the checkpoint, that one included; `None` for one that is not shown.
     async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
-        let mut rows = VecDeque::new();
-        let mut seen = HashSet::new();
+        let mut kept = Kept::default();
+        // By their hashes: an id is as long as the backend likes.
+        let (mut seen, hasher) = (HashSet::new(), RandomState::new());
+        let mut rows_seen = 0;
+        let mut whole = true;
         let mut offset = 0_u64;
         loop {
             let page = self.page(offset, PAGE_ROWS).await?;
@@ -132,31 +176,32 @@ impl Pages<'_> {
                 checkpoint.since(self.server_time.unwrap_or(checkpoint.0))
             });
             let last = page.len() < usize::from(PAGE_ROWS);
+            let row_bytes = self.page_bytes / page.len().max(1);
+            rows_seen += page.len();
             let mut advanced = false;
             for row in page {
                 let mut old = false;
                 if let Some(anomaly) = &row {
-                    if !seen.insert(anomaly.id.clone()) {
+                    if !seen.insert(hasher.hash_one(&anomaly.id)) {
                         continue;
                     }
                     old = happened(anomaly).is_some_and(|at| at < since);
                 }
                 advanced = true;
-                rows.push_back(row);
-                if rows.len() > MAX_ROWS {
-                    rows.pop_front();
-                    self.dropped = true;
-                }
+                whole &= row.is_some();
+                self.dropped |= kept.push(row, row_bytes);
                 if old {
-                    return Ok(rows.into());
+                    return Ok(kept.into_rows());
                 }
             }
             // A page without a new row: the list does not end, or shrinks as fast as it is read.
             if last || !advanced {
-                return Ok(rows.into());
+                return Ok(kept.into_rows());
+            }
+            if rows_seen > MAX_SEEN_ROWS {
+                return Err(endless());
             }
             // Rows that cannot be shown cannot be distinguished, so pages that hold some do not overlap.
-            let whole = rows.iter().all(Option::is_some);
             offset += u64::from(PAGE_ROWS) - if whole { OVERLAP_ROWS } else { 0 };
         }
     }
@@ -165,9 +210,15 @@ impl Pages<'_> {
     async fn page(&mut self, offset: u64, limit: u16) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
         let mut rows = Vec::new();
         let mut spans = vec![(offset, limit)];
+        self.page_bytes = 0;
         while let Some((offset, limit)) = spans.pop() {
+            self.requests += 1;
+            if self.requests > MAX_REQUESTS {
+                return Err(endless());
+            }
             match self.api.anomalies(self.token, self.shop_id, limit, offset).await {
                 Ok(answer) => {
+                    self.page_bytes += answer.bytes;
                     self.server_time = self.server_time.or(answer.server_time);
                     let page = answer.value;
                     self.shifted |= self.total.is_some_and(|total| total != page.total);
@@ -195,6 +246,15 @@ impl Pages<'_> {
             }
         }
         Ok(rows)
+    }
+}
+
+fn endless() -> ConnectFailure {
+    ConnectFailure {
+        kind: FailureKind::Http(200),
+        detail: format!(
+            "the list of anomalies does not end: more than {MAX_SEEN_ROWS} rows or {MAX_REQUESTS} requests"
+        ),
     }
 }
 

@@ -8,12 +8,13 @@ use actix_codec::Framed;
 use actix_http::ws::{CloseCode, Codec, Frame, Message as WsMessage};
 use awc::BoxedSocket;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 use tokio::time::{pause, sleep, timeout};
 
 use watchpost_core::AlertIds;
 
+use super::super::frame_limit::LimitedCodec;
 use super::*;
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
@@ -23,6 +24,9 @@ use crate::store::{Readers, StoreHandle};
 
 /// What the in-memory socket holds in each direction, in bytes.
 const PIPE_BYTES: usize = 1 << 20;
+
+/// The longest frame that is read, in bytes.
+const MAX_FRAME: usize = 32 << 20;
 
 /// Long enough for everything that is not a timer to have happened: time is paused, and moves on when all is idle.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -60,7 +64,7 @@ async fn connected(settings: &str) -> Rig {
             };
             let socket: BoxedSocket = Box::new(ours);
             Ok(Dialed {
-                socket: Framed::new(socket, Codec::new().client_mode()),
+                socket: Framed::new(socket, LimitedCodec::new(Codec::new().client_mode(), MAX_FRAME)),
                 user_id: "u".to_owned(),
             })
         })
@@ -232,6 +236,19 @@ async fn a_server_that_is_silent_is_pinged_and_left() {
     assert_eq!(report.state, ConnectionState::Closing);
     let why = report.last_failure.unwrap().what;
     assert!(why.contains("nothing was heard for 60"), "{why}");
+}
+
+/// The clock of this test moves when nothing is left to do, which would be never if the frame were read again and again.
+#[actix::test]
+async fn what_cannot_be_read_while_closing_is_not_read_again() {
+    let mut rig = connected(QUIET).await;
+    // The close handshake has begun, and is not answered.
+    while !matches!(rig.next(Duration::from_secs(45)).await.unwrap(), Frame::Close(_)) {}
+    let bad_opcode = [0x8f_u8, 0x00];
+    rig.server.io_mut().write_all(&bad_opcode).await.unwrap();
+    // Whatever ends it, its time goes on.
+    sleep(Duration::from_secs(10)).await;
+    assert_ne!(rig.report().await.state, ConnectionState::Closing);
 }
 
 #[actix::test]
