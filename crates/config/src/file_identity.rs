@@ -19,6 +19,11 @@ pub struct FileIdentity {
 }
 
 impl FileIdentity {
+    /// Whether both are one file, whatever has been written to it.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// What lies at the path now, links followed; `None` when nothing does, or nothing that may be looked at.
     pub fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
@@ -62,9 +67,15 @@ mod tests {
         fs::write(&path, "longer").unwrap();
         let second = FileIdentity::of(&path);
         assert_ne!(second, first);
+        let same = |one: &Option<FileIdentity>, other: &Option<FileIdentity>| {
+            one.as_ref().unwrap().is_same_file(other.as_ref().unwrap())
+        };
+        assert!(same(&first, &second));
         fs::write(dir.path().join("new"), "longer").unwrap();
         fs::rename(dir.path().join("new"), &path).unwrap();
-        assert_ne!(FileIdentity::of(&path), second, "another file of the same size");
+        let third = FileIdentity::of(&path);
+        assert_ne!(third, second, "another file of the same size");
+        assert!(!same(&second, &third));
     }
 
     #[test]

@@ -60,6 +60,13 @@ impl CircuitBreaker {
         self.probed = true;
     }
 
+    /// What made attempts fail may be over: the next may be made at once.
+    pub fn try_now(&mut self, now: MonotonicTime) {
+        if let Some(until) = &mut self.closed_until {
+            *until = now.min(*until);
+        }
+    }
+
     /// An attempt failed in a way that may pass. Failures of deliveries that were in flight at the same
     /// time as the one that closed the window are not counted again.
     pub fn failed(&mut self, now: MonotonicTime) {

@@ -106,6 +106,9 @@ pub struct SinkReport {
     /// Whether it is changed or removed, and finishes what is in flight before its successor starts, or for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retiring: bool,
+    /// Whether the file of its plugin was replaced, and the child runs the old one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plugin_replaced: bool,
     /// Process id of its child, while it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -137,6 +140,7 @@ impl SinkReport {
             plugin: settings.plugin.clone(),
             state: SinkState::Stopped,
             retiring: false,
+            plugin_replaced: false,
             pid: None,
             in_flight: 0,
             crashes: 0,

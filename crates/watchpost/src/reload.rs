@@ -15,6 +15,7 @@ use watchpost_web::{ConfigurationStatus, InboundServer, NotReloaded, RefusedRelo
 use crate::commands::check::check;
 use crate::diagnostics;
 use crate::logging::Log;
+use crate::siblings::Programs;
 
 /// Reloads that may wait for the one that is being made. Another one would find what they will.
 const MAX_WAITING: usize = 8;
@@ -42,6 +43,7 @@ pub(crate) struct Reloader {
     pub(crate) hub: HubHandle,
     pub(crate) inbound: InboundServer,
     pub(crate) log: Log,
+    pub(crate) programs: Programs,
     pub(crate) configuration: Configuration,
     /// The program that runs plugins.
     pub(crate) host_binary: PathBuf,
@@ -144,14 +146,20 @@ impl Reloader {
         for warning in &checked.findings {
             warn!("{}", warning.line());
         }
+        let mut warnings: Vec<String> = checked
+            .findings
+            .iter()
+            .map(|found| diagnostics::report(found))
+            .collect();
+        for program in self.programs.replaced() {
+            let warning = format!("{program} was replaced, and the old one runs: restart the hub");
+            warn!("{warning}");
+            warnings.push(warning);
+        }
         Ok(Reloaded {
             file: file.display().to_string(),
             applied,
-            warnings: checked
-                .findings
-                .iter()
-                .map(|found| diagnostics::report(found))
-                .collect(),
+            warnings,
         })
     }
 

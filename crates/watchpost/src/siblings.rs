@@ -3,6 +3,32 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use watchpost_config::FileIdentity;
+
+/// The programs of a running hub, as their files were when it started.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs(Vec<(PathBuf, Option<FileIdentity>)>);
+
+impl Programs {
+    /// This program and the one that runs plugins, as they are now.
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let files = [own()?, sinkhost_binary()?];
+        let with_identity = |file: PathBuf| {
+            let identity = FileIdentity::of(&file);
+            (file, identity)
+        };
+        Ok(Self(files.map(with_identity).into()))
+    }
+
+    /// Those whose file is another by now.
+    pub(crate) fn replaced(&self) -> Vec<String> {
+        let replaced = self.0.iter().filter(|(file, then)| {
+            let now = FileIdentity::of(file);
+            now.is_some() && now != *then
+        });
+        replaced.map(|(file, _)| file.display().to_string()).collect()
+    }
+}
 
 /// The program that runs plugins.
 pub(crate) fn sinkhost_binary() -> anyhow::Result<PathBuf> {
@@ -15,12 +41,15 @@ pub(crate) fn simulator_binary() -> anyhow::Result<PathBuf> {
 }
 
 fn beside(name: &str, purpose: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find out where this program is")?;
-    let binary = own.with_file_name(name);
+    let binary = own()?.with_file_name(name);
     anyhow::ensure!(
         binary.exists(),
         "{} is missing: {purpose} and must be installed beside watchpost",
         binary.display()
     );
     Ok(binary)
+}
+
+fn own() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find out where this program is")
 }

@@ -22,6 +22,9 @@ pub type Reloading = BoxFuture<'static, Result<Reloaded, NotReloaded>>;
 pub struct ProgramStatus {
     /// Lines of the log since the start that standard error did not take.
     pub lost_log_lines: u64,
+    /// The files of programs that were replaced since they were started: the old ones run until the hub is restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
     /// The configuration that the hub goes by.
     #[serde(default)]
     pub configuration: ConfigurationStatus,

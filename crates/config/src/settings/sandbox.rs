@@ -12,7 +12,7 @@ use crate::{ByteSize, forms};
 #[serde(default, deny_unknown_fields)]
 pub struct SandboxSettings {
     /// Files that the plugin may read, and folders that it may read with all that is in them. Absolute, and there
-    /// when the sink starts.
+    /// when the sink starts. When another file takes the place of one, the sink is restarted between two deliveries.
     #[schemars(with = "Vec<forms::AbsolutePath>")]
     pub read: Vec<PathBuf>,
     /// The same to read, write, make, rename and delete; for a device, such as `/dev/ttyUSB0`, also to control it.

@@ -56,8 +56,8 @@ pub(super) enum Child {
         /// Whether its plugin can be probed.
         probes: bool,
     },
-    /// Holds too much memory: it is ended as soon as nothing is in flight.
-    Draining,
+    /// It is ended for this reason as soon as nothing is in flight.
+    Draining(Ending),
     /// Asked to end; the next is started when it has.
     Ending(Ending),
     /// Asked to end for good.
@@ -73,6 +73,8 @@ pub(super) enum Ending {
     Failed,
     /// It held too much memory.
     Recycled,
+    /// It has no access to a file that it was granted: that is another by now.
+    Outdated,
 }
 
 /// What is known of the queue, and what is done to know more.
@@ -177,7 +179,7 @@ impl SinkMachine {
                 instance_failed,
             } => {
                 self.ended(now, call, &outcome, effects);
-                if instance_failed && matches!(self.child, Child::Serving { .. } | Child::Draining) {
+                if instance_failed && matches!(self.child, Child::Serving { .. } | Child::Draining(_)) {
                     self.child = Child::Ending(Ending::Failed);
                     effects.push(SinkEffect::EndChild);
                 }
@@ -190,6 +192,7 @@ impl SinkMachine {
             }
             SinkEvent::Exited(exit) => self.exited(now, &exit, effects),
             SinkEvent::Memory(held) => self.measured(held, effects),
+            SinkEvent::Replaced { file } => self.replaced(file, effects),
             SinkEvent::Recorded(alerts) => self.recorded(now.monotonic, &alerts),
             SinkEvent::Released => {
                 if self.queue == Queue::Releasing {
@@ -210,8 +213,8 @@ impl SinkMachine {
                 effects.push(SinkEffect::Start);
             }
             Child::Serving { probes } => self.feed(now.monotonic, probes, effects),
-            Child::Draining if self.in_flight.is_empty() && self.probe.is_none() => {
-                self.child = Child::Ending(Ending::Recycled);
+            Child::Draining(why) if self.in_flight.is_empty() && self.probe.is_none() => {
+                self.child = Child::Ending(why);
                 effects.push(SinkEffect::Log(SinkNotice::Recycling));
                 effects.push(SinkEffect::EndChild);
             }
@@ -230,7 +233,7 @@ impl SinkMachine {
             return;
         }
         match self.child {
-            Child::Serving { .. } | Child::Draining => {
+            Child::Serving { .. } | Child::Draining(_) => {
                 self.child = Child::Stopping;
                 effects.push(SinkEffect::EndChild);
             }
@@ -275,7 +278,10 @@ impl SinkMachine {
             effects.push(SinkEffect::Stopped);
             return;
         }
-        let recycled = self.child == Child::Ending(Ending::Recycled);
+        let recycled = matches!(self.child, Child::Ending(Ending::Recycled | Ending::Outdated));
+        if self.child == Child::Ending(Ending::Outdated) {
+            self.try_again(now.monotonic, effects);
+        }
         let note = format!("the plugin {}", exit.how);
         if !recycled {
             self.crash_count += 1;
@@ -314,8 +320,24 @@ impl SinkMachine {
 
     fn measured<J>(&mut self, held: u64, effects: &mut Vec<SinkEffect<J>>) {
         if held > self.policy.recycle_over && matches!(self.child, Child::Serving { .. }) {
-            self.child = Child::Draining;
+            self.child = Child::Draining(Ending::Recycled);
             effects.push(SinkEffect::Log(SinkNotice::TooLarge { held }));
+        }
+    }
+
+    fn replaced<J>(&mut self, file: String, effects: &mut Vec<SinkEffect<J>>) {
+        if matches!(self.child, Child::Serving { .. }) {
+            self.child = Child::Draining(Ending::Outdated);
+            effects.push(SinkEffect::Log(SinkNotice::Replaced { file }));
+        }
+    }
+
+    /// What failed for want of a file may work now.
+    fn try_again<J>(&mut self, now: MonotonicTime, effects: &mut Vec<SinkEffect<J>>) {
+        self.breaker.try_now(now);
+        if self.queue != Queue::Releasing {
+            self.queue = Queue::Releasing;
+            effects.push(SinkEffect::ReleaseRetries);
         }
     }
 
@@ -344,9 +366,9 @@ impl SinkMachine {
     /// Where the sink stands.
     pub fn state(&self) -> SinkState {
         match self.child {
-            Child::Serving { .. } | Child::Draining if self.breaker.is_down() => SinkState::Down,
-            Child::Serving { .. } | Child::Draining => SinkState::Running,
-            Child::Ending(Ending::Recycled) => SinkState::Starting,
+            Child::Serving { .. } | Child::Draining(_) if self.breaker.is_down() => SinkState::Down,
+            Child::Serving { .. } | Child::Draining(_) => SinkState::Running,
+            Child::Ending(Ending::Recycled | Ending::Outdated) => SinkState::Starting,
             Child::Starting if self.crashes.is_clean() => SinkState::Starting,
             Child::Starting | Child::Absent(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
             Child::Stopping | Child::Stopped => SinkState::Stopped,

@@ -96,6 +96,11 @@ pub enum SinkEvent<J> {
     Exited(ChildExit),
     /// The memory that the child holds, in bytes.
     Memory(u64),
+    /// A file that the child was granted when it started is another by now, or there only now: it has no access to it.
+    Replaced {
+        /// Which.
+        file: String,
+    },
     /// These outcomes are in the store.
     Recorded(Vec<AlertId>),
     /// What waited for a retry is due.
@@ -240,6 +245,11 @@ pub enum SinkNotice {
     TooLarge {
         /// So much, in bytes.
         held: u64,
+    },
+    /// A file that the child was granted was replaced.
+    Replaced {
+        /// Which.
+        file: String,
     },
     /// The child is ended, to be restarted.
     Recycling,

@@ -32,6 +32,8 @@ enum Act {
     Drop(u64),
     /// The child is found to hold too much.
     Grow,
+    /// A file that it was granted is another.
+    Replace,
     /// The hub stops.
     Stop,
     /// Time passes.
@@ -49,6 +51,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => Just(Act::Release),
         1 => (1..=ALERTS).prop_map(Act::Drop),
         1 => Just(Act::Grow),
+        1 => Just(Act::Replace),
         4 => (1u64..4_000).prop_map(Act::Wait),
     ]
 }
@@ -204,6 +207,10 @@ impl World {
                 self.notify();
             }
             Act::Grow if self.process == Process::Running => self.step(SinkEvent::Memory(2 << 20)),
+            Act::Replace if self.process == Process::Running => {
+                let file = "/etc/hosts".to_owned();
+                self.step(SinkEvent::Replaced { file });
+            }
             Act::Stop => {
                 self.stopping = true;
                 self.step(SinkEvent::Stop);

@@ -329,6 +329,32 @@ fn the_third_crash_over_an_alert_dead_letters_it_and_is_reported() {
 }
 
 #[test]
+fn a_child_without_access_to_a_replaced_file_is_recycled_and_what_failed_is_tried_at_once() {
+    let mut bench = Bench::down(false);
+    let file = "/etc/hosts".to_owned();
+    let replaced = acts(bench.step(SinkEvent::Replaced { file: file.clone() }));
+    assert_eq!(replaced, [SinkEffect::EndChild], "nothing is in flight");
+    assert_eq!(acts(bench.step(SinkEvent::Replaced { file })), [], "once");
+    let ended = SinkEvent::Exited(ChildExit {
+        how: "ended as it was asked to".into(),
+        crashed: false,
+        blamed: None,
+        unfinished: 0,
+    });
+    assert_eq!(
+        acts(bench.step(ended)),
+        [SinkEffect::ReleaseRetries, SinkEffect::Start]
+    );
+    assert_eq!(bench.machine.crash_count(), 0);
+    bench.step(SinkEvent::Started { probes: false });
+    let fetch = acts(bench.step(SinkEvent::Released));
+    assert!(
+        matches!(fetch[..], [SinkEffect::Fetch { limit: 1, .. }]),
+        "one, and at once: {fetch:?}"
+    );
+}
+
+#[test]
 fn a_child_that_grew_too_large_is_recycled_between_two_deliveries() {
     let mut bench = Bench::delivering([1]);
     assert_eq!(acts(bench.step(SinkEvent::Memory(2 << 20))), []);

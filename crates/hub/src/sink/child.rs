@@ -8,6 +8,7 @@ use futures_util::Stream;
 use watchpost_core::CallId;
 use watchpost_sinkhost_client::{Event, Host, Job, NotQueued};
 
+use super::granted::GrantedFiles;
 use super::memory;
 
 /// A running child. Dropping it stops it.
@@ -37,6 +38,8 @@ pub(crate) type Events = Pin<Box<dyn Stream<Item = Event>>>;
 pub(crate) struct Launched {
     pub(crate) child: Box<dyn Child>,
     pub(crate) events: Events,
+    /// What it has access to.
+    pub(crate) granted: GrantedFiles,
 }
 
 /// Starts children.

@@ -16,6 +16,7 @@ use watchpost_core::{
 use watchpost_sinkhost_client::{AlertDoc, Event, Exit, ExitKind, Job, NotQueued, Note, Outcome, Severity};
 
 use super::child::{Launched, Launcher};
+use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
 use crate::notifier::SinkNotifiers;
@@ -149,6 +150,7 @@ impl Launcher for Shared {
             Ok(Launched {
                 child,
                 events: Box::pin(events),
+                granted: GrantedFiles::default(),
             })
         })
     }

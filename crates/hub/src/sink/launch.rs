@@ -12,6 +12,7 @@ use watchpost_core::Outcome;
 use watchpost_sinkhost_client::{Host, Launch, Note};
 
 use super::child::{Launched, Launcher};
+use super::granted::GrantedFiles;
 use crate::plugins::find_plugin;
 use crate::sandbox::grants;
 
@@ -53,6 +54,8 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
         let given = chown(state_dir.as_path(), Some(user.uid), Some(user.gid));
         given.map_err(|e| format!("cannot give {} to its user: {e}", state_dir.display()))?;
     }
+    // Before it starts: what is replaced meanwhile may be another than it was granted.
+    let granted = GrantedFiles::now(&grants, &plugin);
     let launch = Launch {
         host_binary: host_binary.to_path_buf(),
         plugin,
@@ -70,6 +73,7 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
     Ok(Launched {
         child: Box::new(host),
         events: Box::pin(events),
+        granted,
     })
 }
 

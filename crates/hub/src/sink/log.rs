@@ -18,6 +18,10 @@ pub(super) fn log(sink: &str, notice: &SinkNotice) {
             "the plugin holds {} of memory, more than recycle_over: it is restarted when nothing is in flight",
             ByteSize(*held)
         ),
+        SinkNotice::Replaced { file } => info!(
+            sink,
+            "{file} was replaced, and the plugin has no access to the new one: it is restarted when nothing is in flight"
+        ),
         SinkNotice::Recycling => info!(sink, "ending the plugin, to restart it"),
         SinkNotice::NotDelivered {
             alert,
@@ -42,6 +46,14 @@ pub(super) fn log(sink: &str, notice: &SinkNotice) {
         SinkNotice::Acknowledged(alert) => info!(sink, %alert, "acknowledged by the sink"),
         SinkNotice::FetchFailed { why } => error!(sink, "cannot read the store, trying again: {why}"),
     }
+}
+
+/// Logs that the plugin that runs is not the one that is installed.
+pub(super) fn plugin_replaced(sink: &str) {
+    warn!(
+        sink,
+        "the file of the plugin was replaced, and the old one runs: `watchpost reload` has the sink run the new one"
+    );
 }
 
 /// Passes on what the plugin has to say.

@@ -95,6 +95,19 @@ impl Handler<RemindToMeasure> for Sink {
     }
 }
 
+/// It is time to look whether the child still has access to what it was granted.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct RemindToCheck;
+
+impl Handler<RemindToCheck> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, _: RemindToCheck, ctx: &mut Self::Context) {
+        self.check_granted(ctx);
+    }
+}
+
 /// Asks how a sink is.
 #[derive(Debug, Message)]
 #[rtype(result = "SinkReport")]
@@ -109,6 +122,7 @@ impl Handler<ReportSink> for Sink {
             state: self.machine.state(),
             pid: child.map(|child| child.pid()),
             sandbox_gaps: child.map(|child| child.sandbox_gaps()).unwrap_or_default(),
+            plugin_replaced: self.plugin_replaced,
             in_flight: self.machine.in_flight(),
             crashes: self.machine.crash_count(),
             last_error: self.machine.last_error().map(str::to_owned),

@@ -8,6 +8,7 @@ mod child;
 #[cfg(test)]
 pub(crate) mod doubles;
 mod fetch;
+mod granted;
 mod launch;
 mod log;
 mod memory;
@@ -35,8 +36,9 @@ pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
 use self::child::Launched;
 pub(crate) use self::child::{Child, Launcher};
 pub(crate) use self::fetch::Payload;
+use self::granted::GrantedFiles;
 pub(crate) use self::launch::PluginLauncher;
-use self::messages::{RemindToMeasure, ReportSink, StopSink, Wake};
+use self::messages::{RemindToCheck, RemindToMeasure, ReportSink, StopSink, Wake};
 pub use self::probe::{Probe, probe_sink};
 pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
@@ -88,6 +90,10 @@ pub(crate) struct Sink {
     machine: SinkMachine,
     /// The plugin's process, while it takes calls.
     child: Option<Box<dyn Child>>,
+    /// What the last child was granted.
+    granted: GrantedFiles,
+    /// Whether its plugin's file is another by now.
+    plugin_replaced: bool,
     timer: Option<SpawnHandle>,
     /// Used when everything is over.
     stopping: Vec<oneshot::Sender<()>>,
@@ -106,6 +112,8 @@ impl Sink {
             parts,
             machine,
             child: None,
+            granted: GrantedFiles::default(),
+            plugin_replaced: false,
             timer: None,
             stopping: Vec::new(),
         }
@@ -187,10 +195,15 @@ impl Sink {
     fn launch(&mut self, ctx: &mut Context<Self>) {
         let launch = self.parts.launcher.launch().into_actor(self);
         ctx.spawn(launch.map(|launched, this, ctx| match launched {
-            Ok(Launched { child, events }) => {
+            Ok(Launched {
+                child,
+                events,
+                granted,
+            }) => {
                 info!(sink = %this.name(), pid = child.pid(), "the plugin runs");
                 let probes = child.probes();
                 this.child = Some(child);
+                (this.granted, this.plugin_replaced) = (granted, false);
                 ctx.add_stream(events);
                 this.step(SinkEvent::Started { probes }, ctx);
             }
@@ -225,6 +238,31 @@ impl Sink {
         in_flight
             .filter(move |&(alert, cancel_on_acknowledge)| stops.cover(alert, cancel_on_acknowledge))
             .map(|(alert, _)| alert)
+    }
+
+    /// Looks whether the child still has access to what it was granted, beside everything else: a disk that does not answer
+    /// must not hold up a delivery.
+    fn check_granted(&self, ctx: &mut Context<Self>) {
+        let granted = self.granted.clone();
+        let check = tokio::task::spawn_blocking(move || {
+            let replaced = granted.replaced().map(|path| path.display().to_string());
+            let plugin_replaced = granted.plugin_replaced();
+            (granted, replaced, plugin_replaced)
+        });
+        ctx.spawn(check.into_actor(self).map(|checked, this, ctx| {
+            if let Ok((granted, replaced, plugin_replaced)) = checked
+                && granted.is(&this.granted)
+            {
+                if plugin_replaced && !this.plugin_replaced {
+                    log::plugin_replaced(this.name());
+                }
+                this.plugin_replaced = plugin_replaced;
+                if let Some(file) = replaced {
+                    this.step(SinkEvent::Replaced { file }, ctx);
+                }
+            }
+            ctx.notify_later(RemindToCheck, granted::CHECK_INTERVAL);
+        }));
     }
 
     fn call(&self, call: CallId, make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>) -> Option<Event> {
@@ -278,6 +316,7 @@ impl Actor for Sink {
         });
         ctx.add_message_stream(wakes);
         ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
+        ctx.notify_later(RemindToCheck, granted::CHECK_INTERVAL);
         self.step(SinkEvent::Wake, ctx);
     }
 

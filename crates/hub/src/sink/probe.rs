@@ -46,7 +46,9 @@ pub async fn probe_sink(
         // The hub does not run.
         own_port: None,
     };
-    let Launched { child, mut events } = launcher.launch().await?;
+    let Launched {
+        child, mut events, ..
+    } = launcher.launch().await?;
     let mut found = Probe::CannotTell;
     if child.probes() {
         child

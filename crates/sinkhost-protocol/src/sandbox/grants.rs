@@ -27,7 +27,7 @@ pub struct Grants {
     /// plugin's own file belongs here.
     ///
     /// The rule goes with the file and not with its name: a file that is replaced while the sink runs is out of reach
-    /// until the sink is restarted. Grant its directory where that happens.
+    /// until the sink is restarted, for which the hub looks.
     pub read: Vec<PathBuf>,
     /// The same to read, write, create, rename and delete; for a device also to control it (`ioctl`). Programs in
     /// there cannot be run. The sink's `state_dir` belongs here.

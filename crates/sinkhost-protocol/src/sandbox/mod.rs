@@ -7,4 +7,4 @@ mod system;
 
 pub use enforced::{Enforced, Gap, Part, join_gaps};
 pub use grants::{DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, Grants, Ports, RunAs};
-pub use system::{LIBRARIES, PROGRAMS, is_of_the_system};
+pub use system::{COMMON, LIBRARIES, PROGRAMS, is_of_the_system};

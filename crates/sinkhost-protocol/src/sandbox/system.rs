@@ -27,6 +27,40 @@ pub const PROGRAMS: &[&str] = &[
     "/usr/local/sbin",
 ];
 
+/// What the C library and every TLS library read: linking, names, time, certificates, numbers of processors.
+/// Keys (`/etc/ssl/private`) and the rest of `/etc`, where passwords stand, are not among them. Every sink
+/// may read them, as far as they are there when it starts.
+pub const COMMON: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/usr/share/zoneinfo",
+    "/etc/nsswitch.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/resolv.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+];
+
 /// Whether a program of this path is of the system: `exec` is all it takes to start it.
 #[must_use]
 pub fn is_of_the_system(program: &Path) -> bool {

@@ -9,45 +9,12 @@ use landlock::{
 };
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
-use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, LIBRARIES, PROGRAMS, Part};
+use watchpost_sinkhost_protocol::sandbox::{COMMON, Enforced, Grants, LIBRARIES, PROGRAMS, Part};
 
 use super::SandboxError;
 
 /// The newest rules asked for. Later ones exist; these are the ones this was tried with.
 const NEWEST: ABI = ABI::V6;
-
-/// What the C library and every TLS library read: linking, names, time, certificates, numbers of processors.
-/// Keys (`/etc/ssl/private`) and the rest of `/etc`, where passwords stand, are not among them.
-const COMMON: &[&str] = &[
-    "/etc/ld.so.cache",
-    "/etc/localtime",
-    "/etc/timezone",
-    "/usr/share/zoneinfo",
-    "/etc/nsswitch.conf",
-    "/etc/hosts",
-    "/etc/host.conf",
-    "/etc/resolv.conf",
-    "/etc/gai.conf",
-    "/etc/services",
-    "/etc/protocols",
-    "/etc/ssl/certs",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/openssl.cnf",
-    "/etc/pki/tls/certs",
-    "/etc/pki/ca-trust",
-    "/etc/ca-certificates",
-    "/usr/share/ca-certificates",
-    "/usr/local/share/ca-certificates",
-    "/proc/self",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/sys/vm/overcommit_memory",
-    "/sys/devices/system/cpu",
-    "/sys/fs/cgroup",
-    "/dev/zero",
-    "/dev/random",
-    "/dev/urandom",
-];
 
 /// Variables of the environment that name further files of this kind, and which the hub passes on.
 const COMMON_VARIABLES: &[&str] = &["LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];

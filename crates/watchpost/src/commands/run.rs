@@ -6,14 +6,14 @@ use actix_rt::System;
 use anyhow::Context as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
-use watchpost_config::Loaded;
-use watchpost_hub::Hub;
+use tracing::{error, info, warn};
+use watchpost_config::{Loaded, Settings};
+use watchpost_hub::{Hub, find_plugin};
 use watchpost_web::{InboundServer, Program, ProgramStatus, Reloading, serve_control};
 
 use crate::logging::Log;
 use crate::reload::{Configuration, Reloader, Reloads};
-use crate::siblings;
+use crate::siblings::{self, Programs};
 use crate::target::Target;
 
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
@@ -32,6 +32,7 @@ pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
 /// What the control socket is shown of this program.
 struct Service {
     log: Log,
+    programs: Programs,
     configuration: Configuration,
     reloads: Reloads,
 }
@@ -40,6 +41,7 @@ impl Program for Service {
     fn status(&self) -> ProgramStatus {
         ProgramStatus {
             lost_log_lines: self.log.lost_lines(),
+            replaced: self.programs.replaced(),
             configuration: self.configuration.status(),
         }
     }
@@ -58,6 +60,17 @@ fn raise_open_files() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
+/// Says which plugins are not there, before anything connects.
+fn plugins_that_lack(settings: &Settings) {
+    for sink in &settings.sink {
+        match find_plugin(&sink.plugin, &settings.hub.plugin_dirs) {
+            Ok(file) if file.exists() => {}
+            Ok(file) => error!(sink = %sink.name, "there is no plugin at {}", file.display()),
+            Err(why) => error!(sink = %sink.name, "{why}"),
+        }
+    }
+}
+
 async fn serve(loaded: Loaded, configuration: Configuration, log: Log) -> anyhow::Result<()> {
     raise_open_files();
     // Before anything else, so that no signal finds us half started.
@@ -65,7 +78,8 @@ async fn serve(loaded: Loaded, configuration: Configuration, log: Log) -> anyhow
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let (data_dir, listen) = (loaded.settings.hub.data_dir.clone(), loaded.settings.listen());
-    let host_binary = siblings::sinkhost_binary()?;
+    let (host_binary, programs) = (siblings::sinkhost_binary()?, Programs::now()?);
+    plugins_that_lack(&loaded.settings);
     let hub = Hub::start(loaded.settings, host_binary.clone()).await?;
     let mut inbound = InboundServer::new(hub.clone());
     inbound.switch(inbound.prepare(listen)?).await?;
@@ -73,12 +87,14 @@ async fn serve(loaded: Loaded, configuration: Configuration, log: Log) -> anyhow
         hub: hub.clone(),
         inbound,
         log: log.clone(),
+        programs: programs.clone(),
         configuration: configuration.clone(),
         host_binary,
     }
     .start();
     let service = Service {
         log,
+        programs,
         configuration,
         reloads: reloads.clone(),
     };

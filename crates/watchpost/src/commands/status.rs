@@ -42,6 +42,11 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
             "{lines} of the log lost: standard error did not take them"
         ))?;
     }
+    for file in &program.replaced {
+        out::line(format_args!(
+            "{file} was replaced, and the old one runs: restart the hub"
+        ))?;
+    }
     show_configuration(&program.configuration, &zone)?;
     if let Some(problem) = &status.clock_problem {
         out::line(problem)?;
@@ -185,6 +190,11 @@ fn show_sink(sink: &SinkReport, zone: &TimeZone) -> anyhow::Result<()> {
         "sink {} ({}): {state}{retiring}",
         sink.name, sink.plugin
     ))?;
+    if sink.plugin_replaced {
+        out::line(
+            "  its plugin was replaced, and the old one runs: `watchpost reload` has it run the new one",
+        )?;
+    }
     for gap in &sink.sandbox_gaps {
         out::line(format_args!("  its sandbox lacks {gap}"))?;
     }

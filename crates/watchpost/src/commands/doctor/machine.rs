@@ -47,6 +47,13 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&Status
                 "hub",
                 format!("runs as process {}, since {}", hub.pid, hub.started_at),
             );
+            for file in &status.program.replaced {
+                report.warn(
+                    "hub",
+                    format!("{file} was replaced, and the old one runs"),
+                    "Restart the hub: `systemctl restart watchpost`.",
+                );
+            }
             running_configuration(report, &status.program.configuration);
         }
         None => service(report),

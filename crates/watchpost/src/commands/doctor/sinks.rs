@@ -44,6 +44,13 @@ pub(super) async fn check(
                 continue;
             }
         };
+        if running.plugin_replaced {
+            report.warn(
+                "running plugin",
+                "its file was replaced, and the old one runs",
+                "`watchpost reload` has the sink run the new one.",
+            );
+        }
         let error = running
             .last_error
             .clone()

@@ -1,0 +1,111 @@
+//! The files that a child has loaded or has access to, and whether others lie in their places by now.
+//!
+//! A grant goes with the file and not with its name. Editors, DHCP clients, `certbot` and whatever rotates secrets replace a
+//! file by another of its name, and a child that was started before has no access to that.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchpost_config::FileIdentity;
+use watchpost_sinkhost_client::sandbox::{COMMON, Grants};
+
+/// How often that is looked at.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What lay at each path when the child was about to start. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GrantedFiles(Arc<Files>);
+
+#[derive(Debug, Default)]
+struct Files {
+    granted: Vec<(PathBuf, Option<FileIdentity>)>,
+    plugin: Option<(PathBuf, Option<FileIdentity>)>,
+}
+
+impl GrantedFiles {
+    /// What these grants are for, and the plugin's own file, as they are now.
+    pub(super) fn now(grants: &Grants, plugin: &Path) -> Self {
+        let named = grants.read.iter().chain(&grants.write);
+        let named = named.filter(|path| path.as_path() != plugin).cloned();
+        let paths = named.chain(COMMON.iter().map(PathBuf::from));
+        let with_identity = |path: PathBuf| {
+            let identity = FileIdentity::of(&path);
+            (path, identity)
+        };
+        Self(Arc::new(Files {
+            granted: paths.map(with_identity).collect(),
+            plugin: Some(with_identity(plugin.to_owned())),
+        }))
+    }
+
+    /// Whether the plugin's file is another by now, or has been written over. The child goes on with what it has loaded. It
+    /// blocks.
+    pub(super) fn plugin_replaced(&self) -> bool {
+        let replaced = |(path, then): &(PathBuf, Option<FileIdentity>)| {
+            let now = FileIdentity::of(path);
+            now.is_some() && now != *then
+        };
+        self.0.plugin.as_ref().is_some_and(replaced)
+    }
+
+    /// Whether both are of one child.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The first path at which another file lies than did then, or one where none did. It blocks.
+    pub(super) fn replaced(&self) -> Option<&Path> {
+        let replaced = |(path, then): &&(PathBuf, Option<FileIdentity>)| match (then, FileIdentity::of(path))
+        {
+            // What is gone cannot be granted to another child either.
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(then), Some(now)) => !then.is_same_file(&now),
+        };
+        self.0
+            .granted
+            .iter()
+            .find(replaced)
+            .map(|(path, _)| path.as_path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn another_file_is_noticed_and_other_contents_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let [secret, later, plugin] = ["secret", "later", "plugin.so"].map(|name| dir.path().join(name));
+        fs::write(&secret, "one").unwrap();
+        fs::write(&plugin, "one").unwrap();
+        let grants = Grants {
+            read: vec![plugin.clone(), secret.clone(), later.clone()],
+            ..Grants::default()
+        };
+        let granted = GrantedFiles::now(&grants, &plugin);
+        let replace = |path: &Path| {
+            fs::write(dir.path().join("new"), "two").unwrap();
+            fs::rename(dir.path().join("new"), path).unwrap();
+        };
+        assert!(!granted.plugin_replaced());
+        fs::write(&plugin, "other").unwrap();
+        assert!(granted.plugin_replaced(), "written over");
+        replace(&plugin);
+        assert!(granted.plugin_replaced());
+        fs::write(&secret, "other").unwrap();
+        assert_eq!(granted.replaced(), None);
+        fs::rename(&secret, dir.path().join("away")).unwrap();
+        assert_eq!(granted.replaced(), None, "there is nothing to grant");
+        replace(&secret);
+        assert_eq!(granted.replaced(), Some(secret.as_path()));
+        let granted = GrantedFiles::now(&grants, &plugin);
+        assert_eq!(granted.replaced(), None);
+        fs::write(&later, "one").unwrap();
+        assert_eq!(granted.replaced(), Some(later.as_path()), "it has appeared");
+    }
+}
