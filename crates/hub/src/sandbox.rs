@@ -28,6 +28,8 @@ pub(crate) fn grants(
         exec,
         acknowledge,
         memory,
+        // Measured, for no limit of the kernel's counts it.
+        state_quota: _,
         open_files,
         user,
         require,

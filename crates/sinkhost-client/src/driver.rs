@@ -271,6 +271,7 @@ impl Driver {
             }
             // It is over, or its outcome is on the way.
             Some(Command::Cancel { .. }) => {}
+            Some(Command::Kill { why }) => self.kill(ExitKind::OverLimit(why)),
             Some(Command::Stop { grace }) => self.stop(grace),
             None => self.stop(DROP_GRACE),
         }

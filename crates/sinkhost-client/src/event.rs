@@ -68,6 +68,8 @@ pub enum ExitKind {
     StopTimedOut,
     /// It was killed and has not died: it waits in the kernel, for a disk or a device. It may die later.
     Unkillable,
+    /// It was killed because it takes up more than it may, in these words.
+    OverLimit(String),
     /// It was killed because it sent what no child of this release sends.
     ProtocolViolation(String),
 }
@@ -87,6 +89,7 @@ impl fmt::Display for ExitKind {
             }
             Self::Unkillable => f.write_str("was killed and did not die, for it waits in the kernel"),
             Self::StopTimedOut => f.write_str("was killed because it did not stop in time"),
+            Self::OverLimit(why) => write!(f, "was killed because {why}"),
             Self::ProtocolViolation(reason) => {
                 write!(f, "was killed because it violated the protocol ({reason})")
             }

@@ -33,6 +33,13 @@ impl Mark {
         self.0
     }
 
+    /// What lives with this mark, apart from `main`.
+    pub(crate) fn all(self, main: u32) -> Vec<u32> {
+        let numbers = processes().filter(|pid| self.is_on(*pid));
+        let numbers = numbers.map(|pid| pid.as_raw_pid().unsigned_abs());
+        numbers.filter(|pid| *pid != main).collect()
+    }
+
     /// Kills what lives with this mark, apart from `main`. Says whether there was anything: what was about to start a
     /// process may have started it, so ask again.
     pub(crate) fn kill_all(self, main: Pid) -> bool {

@@ -12,6 +12,7 @@ use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_TEXT_BYTES};
 use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants};
 use watchpost_sinkhost_protocol::{FIRST_OWN_CALL, PluginInfo, Task};
 
+use crate::family::Mark;
 use crate::request::{Command, NotQueued, Queued, Request};
 use crate::start::{Started, start};
 use crate::{Error, Event, ExitKind, Job};
@@ -46,6 +47,8 @@ pub struct Host {
     info: PluginInfo,
     enforced: Box<Enforced>,
     pid: u32,
+    /// The mark of what the child has started, if it may start any.
+    starts_others: Option<Mark>,
 }
 
 impl Host {
@@ -64,6 +67,7 @@ impl Host {
         let (label, timeout) = (&launch.instance, launch.create_timeout);
         let started = start(binary, plugin, task, launch.grants, label, timeout).await?;
         let Started {
+            starts_others,
             info,
             enforced,
             pid,
@@ -81,6 +85,7 @@ impl Host {
                 info,
                 enforced: Box::new(enforced),
                 pid,
+                starts_others,
             },
             EventStream(events),
         ))
@@ -112,6 +117,12 @@ impl Host {
         let _ = self.commands.send(Command::Cancel { call_id });
     }
 
+    /// Ends the child at once. `why` goes behind "was killed because". Its last event is its exit.
+    pub fn kill(&self, why: String) {
+        // A child that is gone is what is wanted.
+        let _ = self.commands.send(Command::Kill { why });
+    }
+
     /// What the plugin says of itself, without its description.
     pub fn info(&self) -> &PluginInfo {
         &self.info
@@ -125,6 +136,18 @@ impl Host {
     /// Process number of the child.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Numbers of the processes that the child has started, wherever they have gone, if it may start any.
+    pub fn started(&self) -> Vec<u32> {
+        self.starts_others
+            .map(|mark| mark.all(self.pid))
+            .unwrap_or_default()
+    }
+
+    /// Whether the child may start programs, which may share memory.
+    pub fn starts_others(&self) -> bool {
+        self.starts_others.is_some()
     }
 
     /// Lets the plugin finish the call in flight, flush and destroy its instance. Kills it when `grace` is over.

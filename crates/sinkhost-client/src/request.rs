@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Cancel { call_id: u64 },
     /// End the child.
     Stop { grace: Duration },
+    /// End the child at once, for this reason.
+    Kill { why: String },
 }
 
 /// A call to be made, before it is bytes.

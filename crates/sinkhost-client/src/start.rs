@@ -18,6 +18,8 @@ use crate::{Error, Event, ExitKind, file};
 /// A child that has started, and what it takes to go on with it.
 #[derive(Debug)]
 pub(crate) struct Started {
+    /// The mark of what it has started, if it may start any.
+    pub(crate) starts_others: Option<Mark>,
     pub(crate) info: PluginInfo,
     pub(crate) description: Option<String>,
     pub(crate) enforced: Enforced,
@@ -81,6 +83,7 @@ pub(crate) async fn start(
     let answer = match answer.await {
         Ok(Answer::Ready(info, description, enforced)) => {
             return Ok(Started {
+                starts_others,
                 info: *info,
                 description,
                 enforced,

@@ -109,6 +109,7 @@ DEED(join_group_of_hub, SYS_setpgid, 0, getpgid((pid_t)hub))
 DEED(new_session, SYS_setsid, NOTHING)
 DEED(adopt_orphans, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 DEED(survive_hub, SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0)
+DEED(hide_from_hub, SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)
 DEED(let_trace, SYS_prctl, PR_SET_PTRACER, -1L, 0, 0, 0)
 DEED(change_memory_map, SYS_prctl, PR_SET_MM, 0, 0, 0, 0)
 DEED(keep_capabilities, SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)
@@ -142,7 +143,7 @@ static const struct deed process_deeds[] = {
     D(raise_files), D(raise_core), D(slow_hub), D(slow_user), D(slow_group), D(idle_hub), D(schedule_hub),
     D(schedule_hub_by_attributes), D(pin_hub), D(idle_io_of_hub), D(move_memory_of_hub), D(migrate_memory_of_hub),
     D(place_memory), D(bind_memory), D(robust_list_of_hub), D(join_group_of_hub), D(new_session), D(adopt_orphans),
-    D(survive_hub), D(let_trace), D(change_memory_map), D(keep_capabilities), D(secure_bits), D(ambient_capability),
+    D(survive_hub), D(hide_from_hub), D(let_trace), D(change_memory_map), D(keep_capabilities), D(secure_bits), D(ambient_capability),
     D(share_core), D(redirect_calls), D(become_root), D(become_other), D(become_user_half), D(become_group),
     D(become_groups_all), D(become_group_half), D(join_groups), D(file_user), D(file_group), D(take_capabilities),
     D(other_personality),

@@ -146,6 +146,19 @@ static void take_memory(void) {
     hang();
 }
 
+/* Fills the disk through its own folder, half of it by a file that has no name any more. */
+static void fill_disk(void) {
+    static char block[1 << 20];
+    memset(block, 1, sizeof block);
+    for (int k = 0; k < 2; k++) {
+        int fd = open(in_state(k == 0 ? "named" : "nameless"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (k == 1) unlink(in_state("nameless"));
+        for (int i = 0; fd >= 0 && i < 32; i++)
+            if (write(fd, block, sizeof block) < 0) break;
+    }
+    hang();
+}
+
 /* Leaves in its own folder what a careless reader falls into. */
 static void leave_traps(void) {
     char name[2304];
@@ -217,6 +230,7 @@ struct way {
 static const struct way ways[] = {
     W(hang), W(hang_deaf), W(stop_itself), W(close_all), W(talk_nonsense), W(talk_at_length),
     W(keep_files_on_their_way), W(send_files_to_host), W(make_threads), W(spin), W(open_files), W(take_memory),
+    W(fill_disk),
     W(leave_traps), W(log_forgeries), W(acknowledge_all), W(leave_orphans), W(call_in_32_bits),
 };
 

@@ -41,6 +41,7 @@ const WAYS: &[(&str, &str)] = &[
     ("spin", ""),
     ("open_files", ""),
     ("take_memory", ""),
+    ("fill_disk", "state_quota = \"16MiB\""),
     ("leave_traps", ""),
     ("log_forgeries", ""),
     ("acknowledge_all", "acknowledge = true"),
@@ -263,12 +264,14 @@ fn check_ways(hub: &Hub) -> Result<()> {
         ("hang", &["deadline"]),
         ("hang_deaf", &["deadline"]),
         ("stop_itself", &["deadline", "answer"]),
-        ("close_all", &["deadline", "closed the socket"]),
+        ("close_all", &["deadline", "closed the socket", "left by exit"]),
         ("talk_nonsense", &["violated the protocol"]),
         ("talk_at_length", &["violated the protocol"]),
         // The kernel may have refused all: what others of this user have on its way counts.
         ("send_files_to_host", &["violated the protocol", "deadline"]),
         ("call_in_32_bits", &["SIGSYS", "SIGABRT"]),
+        ("fill_disk", &["raise `state_quota`"]),
+        ("leave_traps", &["directories more than 32 deep"]),
     ];
     for (name, words) in said {
         eventually(&format!("{name} found out"), PATIENCE, || {

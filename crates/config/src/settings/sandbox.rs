@@ -35,6 +35,9 @@ pub struct SandboxSettings {
     pub acknowledge: bool,
     /// How much memory of its own it may have. More is refused.
     pub memory: ByteSize,
+    /// How much it may keep in its own directory below `data_dir`, besides 10,000 files there. It is looked at every ten
+    /// seconds: a sink over it is stopped, and not started until it keeps less.
+    pub state_quota: ByteSize,
     /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
     #[schemars(range(min = 64, max = 65536))]
     pub open_files: u64,
@@ -87,6 +90,7 @@ impl Default for SandboxSettings {
             exec: false,
             acknowledge: false,
             memory: ByteSize(256 << 20),
+            state_quota: ByteSize(256 << 20),
             open_files: 512,
             user: None,
             require: false,

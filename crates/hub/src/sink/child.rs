@@ -25,6 +25,8 @@ pub(crate) trait Child {
     fn deliver(&self, job: Job) -> Result<(), NotQueued>;
     /// Queues a probe, which ends with an event.
     fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued>;
+    /// Kills it, which is a crash for this reason. Its last event is its exit.
+    fn kill(&self, why: String);
     /// Asks for a call to return soon.
     fn cancel(&self, call: CallId);
     /// Tells it to end, and kills it after `grace`. Its last event is its exit.
@@ -46,6 +48,8 @@ pub(crate) struct Launched {
 pub(crate) trait Launcher: Send + Sync {
     /// Starts one and waits until its plugin is ready. An error says why it is not.
     fn launch(&self) -> ResponseFuture<Result<Launched, String>>;
+    /// What the sink keeps on the disk that is too much, with files that only this process of its still has.
+    fn over_quota(&self, process: Option<u32>) -> Option<String>;
 }
 
 impl Child for Host {
@@ -62,7 +66,7 @@ impl Child for Host {
     }
 
     fn memory(&self) -> Option<u64> {
-        memory::held_by(Self::pid(self))
+        memory::held_by(Self::pid(self), self.starts_others(), &self.started())
     }
 
     fn deliver(&self, job: Job) -> Result<(), NotQueued> {
@@ -71,6 +75,10 @@ impl Child for Host {
 
     fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued> {
         Self::probe(self, call, timeout)
+    }
+
+    fn kill(&self, why: String) {
+        Self::kill(self, why);
     }
 
     fn cancel(&self, call: CallId) {

@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) panics: bool,
     pub(crate) launches: usize,
     pub(crate) memory: Option<u64>,
+    pub(crate) over_quota: Option<String>,
     /// Calls that the child has, oldest first, with their alert.
     pub(crate) calls: Vec<(u64, Option<AlertId>)>,
     pub(crate) cancelled: Vec<u64>,
@@ -154,6 +155,10 @@ impl Launcher for Shared {
             })
         })
     }
+
+    fn over_quota(&self, _: Option<u32>) -> Option<String> {
+        self.lock().over_quota.clone()
+    }
 }
 
 impl Child for Shared {
@@ -182,6 +187,10 @@ impl Child for Shared {
     fn probe(&self, call: u64, _: Duration) -> Result<(), NotQueued> {
         self.lock().calls.push((call, None));
         Ok(())
+    }
+
+    fn kill(&self, why: String) {
+        self.exit(ExitKind::OverLimit(why));
     }
 
     fn cancel(&self, call: u64) {

@@ -1,5 +1,6 @@
 //! Starts `watchpost-sinkhost` for a sink, and translates how a call ended.
 
+use std::future::ready;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use watchpost_sinkhost_client::{Host, Launch, Note};
 
 use super::child::{Launched, Launcher};
 use super::granted::GrantedFiles;
+use super::quota;
 use crate::plugins::find_plugin;
 use crate::sandbox::grants;
 
@@ -36,7 +38,14 @@ pub(crate) struct PluginLauncher {
 
 impl Launcher for PluginLauncher {
     fn launch(&self) -> ResponseFuture<Result<Launched, String>> {
+        if let Some(why) = self.over_quota(None) {
+            return Box::pin(ready(Err(format!("the plugin is not started because {why}"))));
+        }
         Box::pin(launch(self.clone()))
+    }
+
+    fn over_quota(&self, process: Option<u32>) -> Option<String> {
+        quota::exceeded(&self.state_dir, process, self.settings.sandbox.state_quota)
     }
 }
 

@@ -6,19 +6,27 @@ use std::time::Duration;
 /// How often it is looked at.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Resident memory of its own of a process, in bytes: all but what it shares with the hub, which is the pictures.
-/// `None` when the process is gone.
-pub(super) fn held_by(pid: u32) -> Option<u64> {
-    held(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+/// Resident memory of its own of a process and of those it has started, in bytes. `None` when the process is gone.
+///
+/// Shared memory counts where programs may be started, for only then can there be any besides the pictures, which the hub
+/// has made; some of these may be among it. What several share counts for each. The programs' own files do not count.
+pub(super) fn held_by(pid: u32, shares: bool, started: &[u32]) -> Option<u64> {
+    let status = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).ok();
+    let main = status(pid)?;
+    let shared = if shares { bytes(&main, "RssShmem:")? } else { 0 };
+    let own = bytes(&main, "RssAnon:")? + bytes(&main, "RssFile:")?;
+    // One of these may have ended meanwhile.
+    let started = started.iter().filter_map(|pid| status(*pid));
+    let of_others =
+        started.filter_map(|status| Some(bytes(&status, "RssAnon:")? + bytes(&status, "RssShmem:")?));
+    Some(own + shared + of_others.sum::<u64>())
 }
 
-/// Reads it from `/proc/PID/status`: see proc_pid_status(5).
-fn held(status: &str) -> Option<u64> {
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    Some((kib("RssAnon:")? + kib("RssFile:")?) << 10)
+/// Reads a field of `/proc/PID/status`: see proc_pid_status(5).
+fn bytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -26,10 +34,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_do_not_count() {
-        let status = "Name:\tsinkhost\nVmRSS:\t    9000 kB\nRssAnon:\t    1200 kB\nRssFile:\t    1800 kB\nRssShmem:\t    6000 kB\n";
-        assert_eq!(held(status), Some(3_000 << 10));
-        assert!(held_by(std::process::id()).is_some_and(|held| held > 100 << 10));
-        assert_eq!(held_by(u32::MAX), None);
+    fn fields_are_read_as_the_kernel_writes_them() {
+        let status = "Name:\tsinkhost\nVmRSS:\t    9000 kB\nRssAnon:\t    1200 kB\nRssShmem:\t    6000 kB\n";
+        assert_eq!(bytes(status, "RssAnon:"), Some(1_200 << 10));
+        assert_eq!(bytes(status, "RssFile:"), None);
+    }
+
+    #[test]
+    fn shared_memory_counts_where_it_can_be_made_and_so_do_others() {
+        let this = std::process::id();
+        let alone = held_by(this, false, &[]).unwrap();
+        assert!(alone > 100 << 10);
+        let with_itself = held_by(this, true, &[this]).unwrap();
+        assert!(with_itself > alone, "{with_itself} and {alone}");
+        assert_eq!(held_by(u32::MAX, true, &[]), None);
+        assert!(held_by(this, false, &[u32::MAX]).is_some());
     }
 }

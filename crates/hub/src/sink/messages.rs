@@ -79,7 +79,7 @@ impl Handler<Released> for Sink {
     }
 }
 
-/// It is time to measure the child's memory.
+/// It is time to measure the child's memory, and what it keeps on the disk.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct RemindToMeasure;
@@ -90,6 +90,11 @@ impl Handler<RemindToMeasure> for Sink {
     fn handle(&mut self, _: RemindToMeasure, ctx: &mut Self::Context) {
         if let Some(held) = self.child.as_ref().and_then(|child| child.memory()) {
             self.step(SinkEvent::Memory(held), ctx);
+        }
+        if let Some(child) = &self.child
+            && let Some(why) = self.parts.launcher.over_quota(Some(child.pid()))
+        {
+            child.kill(why);
         }
         ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
     }

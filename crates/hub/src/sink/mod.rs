@@ -14,6 +14,7 @@ mod log;
 mod memory;
 mod messages;
 mod probe;
+mod quota;
 mod running;
 #[cfg(test)]
 mod tests;

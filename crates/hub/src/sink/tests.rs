@@ -209,6 +209,21 @@ async fn a_child_that_holds_too_much_is_recycled_once_nothing_is_in_flight() {
 }
 
 #[actix::test]
+async fn a_child_that_keeps_too_much_on_the_disk_is_killed_and_named() {
+    let bench = Bench::new(1);
+    let sink = bench.start();
+    bench.plan([1]);
+    rest().await;
+    bench.world.lock().over_quota = Some("it keeps too much".to_owned());
+    sleep(Duration::from_secs(11)).await;
+    bench.world.lock().over_quota = None;
+    let report = report(&sink).await;
+    assert_eq!(report.crashes, 1);
+    let why = report.last_error.unwrap_or_default();
+    assert!(why.contains("was killed because it keeps too much"), "{why}");
+}
+
+#[actix::test]
 async fn stopping_finishes_what_is_in_flight_records_it_and_then_ends_the_child() {
     let bench = Bench::new(1);
     let sink = bench.start();

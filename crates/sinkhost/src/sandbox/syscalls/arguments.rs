@@ -44,11 +44,11 @@ const FCNTL: &[i32] = &[
     libc::F_DUPFD_CLOEXEC,
     libc::F_GET_SEALS,
 ];
-/// `prctl` on the calling thread alone; not what keeps it from ending with its parent.
+/// `prctl` on the calling thread alone; not what keeps it from ending with its parent, nor what hides its files from who
+/// measures them.
 const PRCTL: &[i32] = &[
     libc::PR_GET_PDEATHSIG,
     libc::PR_GET_DUMPABLE,
-    libc::PR_SET_DUMPABLE,
     libc::PR_SET_NAME,
     libc::PR_GET_NAME,
     libc::PR_GET_SECCOMP,
