@@ -196,3 +196,125 @@ fn router(settings: &Settings) -> Router {
         settings.route.iter().enumerate().map(route).collect(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use watchpost_core::Changes;
+
+    use super::*;
+
+    /// Two connections, and two sinks with plugins of their own in the folder.
+    fn base(dir: &Path) -> toml::Table {
+        for file in ["mail.so", "siren.so", "password", "libwatchpost_log.so"] {
+            fs::write(dir.join(file), file).unwrap();
+        }
+        let text = r#"
+            [hub]
+            plugin_dirs = ["DIR"]
+            [[connection]]
+            name = "shop"
+            url = "http://127.0.0.1:9"
+            [[connection]]
+            name = "yard"
+            kind = "inbound"
+            token = { inline = "secret" }
+            [[sink]]
+            name = "mail"
+            plugin = "DIR/mail.so"
+            sandbox = { read = ["DIR/password"], connect = [25] }
+            [[sink]]
+            name = "siren"
+            plugin = "DIR/siren.so"
+        "#;
+        text.replace("DIR", &dir.display().to_string()).parse().unwrap()
+    }
+
+    fn blueprint(config: &toml::Table) -> Blueprint {
+        Blueprint::new(config.clone().try_into().unwrap()).unwrap()
+    }
+
+    /// What starts, restarts and stops: `+`, `*` and `-`.
+    fn between(old: &Blueprint, new: &Blueprint) -> String {
+        let connections = Changes::between(&old.connections, &new.connections);
+        let sinks = Changes::between(&old.sinks, &new.sinks);
+        let mut all = Vec::new();
+        for changes in [connections, sinks] {
+            for (mark, names) in [
+                ("+", changes.added),
+                ("*", changes.changed),
+                ("-", changes.removed),
+            ] {
+                all.extend(names.into_iter().map(|name| format!("{mark}{name}")));
+            }
+        }
+        all.join(" ")
+    }
+
+    #[test]
+    fn only_what_a_setting_is_for_restarts() {
+        type Change = fn(&mut toml::Table);
+        let dir = tempfile::tempdir().unwrap();
+        let base = base(dir.path());
+        let changes: &[(Change, &str)] = &[
+            (|_| (), ""),
+            // What is looked at each time, or is the writer's.
+            (|c| set(&mut c["hub"], "link_grace", "5s"), ""),
+            (|c| set(&mut c["hub"], "log", "debug"), ""),
+            (|c| set(&mut c["hub"], "site", "corner shop"), ""),
+            (|c| set(&mut c["sink"][0], "max_age", "1h"), ""),
+            (|c| set(&mut c["sink"][0], "events", false), ""),
+            (|c| set(&mut c["sink"][0], "cancel_on_acknowledge", true), ""),
+            (|c| drop(c.insert("route".into(), routes())), ""),
+            (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
+            // What one part is made of.
+            (|c| set(&mut c["connection"][0], "keep_pose", true), "*shop"),
+            (|c| set(&mut c["connection"][1], "max_message", "1MiB"), "*yard"),
+            (|c| set(&mut c["sink"][1], "timeout", "5s"), "*siren"),
+            (|c| set(&mut c["sink"][0], "plugin", "log"), "*mail"),
+            (|c| drop(c["sink"].as_array_mut().unwrap().pop()), "-siren"),
+            (|c| set(&mut c["sink"][1], "name", "horn"), "+horn -siren"),
+            // What all sinks are made of, or those that may connect.
+            (|c| set(&mut c["hub"], "timezone", "Asia/Karachi"), "*mail *siren"),
+            (|c| set(&mut c["hub"], "require_sandbox", true), "*mail *siren"),
+            (|c| drop(c.insert("web".into(), listening())), "*mail"),
+        ];
+        let old = blueprint(&base);
+        for (number, (change, expected)) in changes.iter().enumerate() {
+            let mut config = base.clone();
+            change(&mut config);
+            assert_eq!(between(&old, &blueprint(&config)), *expected, "change {number}");
+        }
+    }
+
+    fn set(table: &mut toml::Value, key: &str, value: impl Into<toml::Value>) {
+        table.as_table_mut().unwrap().insert(key.into(), value.into());
+    }
+
+    fn routes() -> toml::Value {
+        let route = toml::Table::from_iter([("sinks".to_owned(), vec!["mail"].into())]);
+        vec![route].into()
+    }
+
+    fn listening() -> toml::Value {
+        toml::Table::from_iter([("listen".to_owned(), "127.0.0.1:1".into())]).into()
+    }
+
+    #[test]
+    fn another_file_restarts_the_sink_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = base(dir.path());
+        for (file, expected) in [
+            ("siren.so", "*siren"),
+            ("password", "*mail"),
+            ("libwatchpost_log.so", ""),
+        ] {
+            let old = blueprint(&base);
+            assert_eq!(between(&old, &blueprint(&base)), "");
+            fs::write(dir.path().join("new"), file).unwrap();
+            fs::rename(dir.path().join("new"), dir.path().join(file)).unwrap();
+            assert_eq!(between(&old, &blueprint(&base)), expected, "{file}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use actix::prelude::*;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use tracing::warn;
+use watchpost_core::Part as _;
 
 use crate::app::Applied;
 use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
@@ -114,13 +115,10 @@ impl Handler<Apply> for Supervisor {
             connections,
             sinks,
         } = blueprint;
-        let wanted = |name: &str| {
-            settings
-                .connection
-                .iter()
-                .any(|connection| connection.name == name)
-        };
-        wiring.inbound.retain(wanted);
+        let posted_to = connections.iter().filter(|plan| plan.backend.is_none());
+        wiring
+            .inbound
+            .retain(|name| posted_to.clone().any(|plan| plan.name() == name));
         wiring.settings.set(settings);
         let sinks = self.sinks.want(sinks, |plan| wiring.start_sink(plan));
         let answer = wiring.store.set_policy(policy);

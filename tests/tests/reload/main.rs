@@ -238,6 +238,84 @@ fn what_waits_for_a_removed_sink_is_kept_until_it_is_there_again_or_dropped() ->
     Ok(())
 }
 
+/// Stays in flight until there is the file `open`, and then writes down that it was made.
+const SLOW: &str = r#"while [ ! -e "$DIR/open" ]; do sleep 0.05; done; echo made >>"$DIR/made""#;
+
+#[test]
+fn what_is_in_flight_is_finished_before_its_sink_starts_again() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "64x64"])?;
+    let setup = setup(&backend)?;
+    let dir = setup.dir().join("siren");
+    fs::create_dir(&dir)?;
+    let slow = |in_flight: i64| {
+        let dir = dir.display().to_string();
+        let dir = dir.as_str();
+        Toml::Table(toml! {
+            name = "siren"
+            plugin = "exec"
+            timeout = "10m"
+            in_flight = in_flight
+            sandbox = { exec = true, write = [dir] }
+            config = { command = ["/bin/sh", "-c", SLOW], env = { DIR = dir } }
+        })
+    };
+    let first = config(&setup, "info", vec![slow(4)], &["siren"]);
+    let hub = setup.configured(first).start()?;
+    let before = running(&hub, &["siren"])?;
+    hub.until("connected", PATIENCE, |status| {
+        status["connections"][0]["state"] == "connected"
+    })?;
+    send(&backend, 1)?;
+    let in_flight = |status: &Value| sink(status, "siren").map(|sink| count(sink, "in_flight"));
+    hub.until("the first in flight", PATIENCE, |status| {
+        in_flight(status) == Some(1)
+    })?;
+
+    hub.rewrite(&config(hub.setup(), "info", vec![slow(5)], &["siren"]))?;
+    check_doctor(&hub, "warn", "was changed since the hub read it")?;
+    hub.ask("reload", &[])?;
+    check_doctor(&hub, "pass", "as it is")?;
+    send(&backend, 1)?;
+    let status = hub.until("the second stored", PATIENCE, |status| {
+        sink(status, "siren").is_some_and(|sink| count(&sink["deliveries"], "pending") == 2)
+    })?;
+    let siren = sink(&status, "siren").context("a sink")?;
+    assert_eq!(
+        (&siren["retiring"], in_flight(&status)),
+        (&json!(true), Some(1)),
+        "{siren:#}"
+    );
+    assert_eq!(pid(&status, "siren"), pid(&before, "siren"));
+    ensure!(
+        hub.ask("status", &[])?.contains("finishes what is in flight"),
+        "the status says so"
+    );
+
+    fs::write(dir.join("open"), "")?;
+    let status = hub.until("both made", PATIENCE, |status| {
+        sink(status, "siren").is_some_and(|sink| count(&sink["deliveries"], "delivered") == 2)
+    })?;
+    ensure!(pid(&status, "siren") != pid(&before, "siren"), "{status:#}");
+    assert_eq!(fs::read_to_string(dir.join("made"))?, "made\nmade\n");
+    Ok(())
+}
+
+/// What `watchpost doctor` finds of the configuration that runs.
+fn check_doctor(hub: &Hub, finding: &str, words: &str) -> Result<()> {
+    let mut program = Command::new(artefacts()?.watchpost()?);
+    program
+        .args(["doctor", "--json", "--config"])
+        .arg(hub.setup().config_path());
+    let lines: Vec<Value> = serde_json::from_slice(&program.output()?.stdout)?;
+    let mut lines = lines.iter();
+    let line = lines
+        .find(|line| line["check"] == "this machine: running configuration")
+        .context("a line about it")?;
+    let text = line["text"].as_str().context("a text")?;
+    ensure!(line["finding"] == finding && text.contains(words), "{line:#}");
+    Ok(())
+}
+
 /// Posts an alert. The answer, if anything listens there.
 fn post(address: &str) -> Result<String> {
     let alert = json!({"title": "Gate open", "occurred_at": "2026-11-23T01:16:30Z"}).to_string();
