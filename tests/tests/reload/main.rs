@@ -316,6 +316,68 @@ fn check_doctor(hub: &Hub, finding: &str, words: &str) -> Result<()> {
     Ok(())
 }
 
+/// Becomes a hub that can write no file beyond so many blocks of 512 bytes, which is a disk that is full for it.
+const LIMITED: &[&str] = &["sh", "-c", "trap '' XFSZ; ulimit -S -f 2200; exec \"$0\" \"$@\""];
+
+#[test]
+fn while_the_disk_is_full_a_reload_is_answered_at_once_and_waits() -> Result<()> {
+    let backend = Backend::start(&["--rate", "0", "--frame", "320x240", "--no-pose"])?;
+    let setup = setup(&backend)?.with(toml! { store = { segment_size = "1MiB" } });
+    let plugin = hostile_plugin("recorder")?;
+    let only = |setup: &HubSetup, name: &str| {
+        let sinks = vec![recorder(setup, name, &plugin, 16)];
+        config(setup, "info", sinks, &[name])
+    };
+    let first = only(&setup, "old");
+    let mut hub = setup.configured(first).wrapper(LIMITED).start()?;
+    running(&hub, &["old"])?;
+    hub.until("connected", PATIENCE, |status| {
+        status["connections"][0]["state"] == "connected"
+    })?;
+    backend.order(&json!({"do": "send", "count": 1_000}))?;
+    hub.until("a full disk", PATIENCE * 2, |status| {
+        status["store"]["error"].is_string()
+    })?;
+
+    hub.rewrite(&only(hub.setup(), "new"))?;
+    let said = hub.ask("reload", &[])?;
+    ensure!(said.contains("sink new: started"), "{said}");
+    ensure!(
+        said.contains("the store cannot be written: alerts are routed as before"),
+        "{said}"
+    );
+    let status = hub.until("the new sink", PATIENCE, |status| pid(status, "new").is_some())?;
+    ensure!(pid(&status, "old").is_some(), "the old one goes on: {status:#}");
+
+    // Room again, as somebody makes it who deletes files.
+    let pid = hub.process().pid().to_string();
+    let given = Command::new("prlimit")
+        .args(["--pid", &pid, "--fsize=unlimited"])
+        .status()?;
+    ensure!(given.success(), "prlimit: {given}");
+    let status = hub.until("the old sink gone", PATIENCE * 4, |status| {
+        sink(status, "old").is_none() && status["store"]["error"].is_null()
+    })?;
+    eventually("an answer to all that was not dropped", PATIENCE, || {
+        let (stats, status) = (backend.stats()?, hub.status()?);
+        let dropped = count(&status["connections"][0]["counters"], "dropped");
+        let left = count(&stats, "produced") - dropped - count(&stats, "acknowledged");
+        ensure!(left == 0, "{left} are left: {stats:#}");
+        Ok(())
+    })?;
+    // What had been routed before is the old one's; what came afterwards is the new one's.
+    send(&backend, 20)?;
+    hub.until("everything delivered to the new one", PATIENCE, |status| {
+        sink(status, "new").is_some_and(|sink| count(&sink["deliveries"], "pending") == 0)
+    })?;
+    let (old, new) = (once(&hub, "old")?, once(&hub, "new")?);
+    ensure!(
+        !old.is_empty() && new.len() >= 20 && old.is_disjoint(&new),
+        "{status:#}"
+    );
+    Ok(())
+}
+
 /// Posts an alert. The answer, if anything listens there.
 fn post(address: &str) -> Result<String> {
     let alert = json!({"title": "Gate open", "occurred_at": "2026-11-23T01:16:30Z"}).to_string();
