@@ -3,11 +3,14 @@
 //! Actix ends an actor that panics and drops what is sent to it from then on without a word, so a
 //! guard has to look. An arbiter is never shared: what kills one actor cannot take another along.
 
+use std::io;
 use std::time::Duration;
 
 use actix::prelude::*;
 use tracing::error;
 use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
+
+use crate::runtime::runtime;
 
 /// Waits between restarts of an actor that keeps dying.
 const RESTARTS: BackoffPolicy = BackoffPolicy {
@@ -42,7 +45,11 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
             let parts = parts.clone();
             Box::new(move || new(parts))
         });
-        let (address, arbiter) = spawn(make());
+        let (address, arbiter) = match spawn(make()) {
+            Ok(started) => started,
+            // A hub that has no threads when it starts had better say so.
+            Err(error) => panic!("{name} cannot be started: {error}"),
+        };
         let backoff = Backoff::new(RESTARTS, 0);
         Self {
             name,
@@ -80,8 +87,16 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
             }
             Some(at) if now >= at => {
                 self.arbiter.stop();
-                (self.address, self.arbiter) = spawn((self.make)());
-                (self.restart_at, self.since) = (None, now);
+                match spawn((self.make)()) {
+                    Ok(started) => {
+                        (self.address, self.arbiter) = started;
+                        (self.restart_at, self.since) = (None, now);
+                    }
+                    Err(error) => {
+                        error!("{} cannot be started again: {error}", self.name);
+                        self.restart_at = Some(now + self.backoff.fail());
+                    }
+                }
             }
             Some(_) => {}
         }
@@ -93,8 +108,11 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
     }
 }
 
-fn spawn<A: Actor<Context = Context<A>>>(make: Box<dyn FnOnce() -> A + Send>) -> (Addr<A>, Arbiter) {
-    let arbiter = Arbiter::new();
+/// Fails when no thread can be made.
+fn spawn<A: Actor<Context = Context<A>>>(
+    make: Box<dyn FnOnce() -> A + Send>,
+) -> io::Result<(Addr<A>, Arbiter)> {
+    let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
     let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
-    (address, arbiter)
+    Ok((address, arbiter))
 }

@@ -21,6 +21,7 @@ mod handle;
 mod live;
 mod notifier;
 mod plugins;
+mod runtime;
 mod sandbox;
 mod sink;
 mod sink_watch;
@@ -45,6 +46,7 @@ pub use live::LiveEvent;
 pub use plugins::{
     PluginError, PluginFault, check_plugin, check_schema, find_plugin, inspect_plugin, validate_plugin,
 };
+pub use runtime::runtime;
 pub use sandbox::{Access, Need, needs};
 pub use sink::{Probe, probe_sink};
 pub use source::{

@@ -5,6 +5,7 @@
 
 mod aims;
 mod deeds;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::fs;

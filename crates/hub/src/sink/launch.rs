@@ -1,6 +1,5 @@
 //! Starts `watchpost-sinkhost` for a sink, and translates how a call ended.
 
-use std::future::ready;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,10 +37,14 @@ pub(crate) struct PluginLauncher {
 
 impl Launcher for PluginLauncher {
     fn launch(&self) -> ResponseFuture<Result<Launched, String>> {
-        if let Some(why) = self.over_quota(None) {
-            return Box::pin(ready(Err(format!("the plugin is not started because {why}"))));
-        }
-        Box::pin(launch(self.clone()))
+        let (parts, measured) = (self.clone(), self.clone());
+        Box::pin(async move {
+            let measure = tokio::task::spawn_blocking(move || measured.over_quota(None));
+            match measure.await.map_err(|panic| panic.to_string())? {
+                Some(why) => Err(format!("the plugin is not started because {why}")),
+                None => launch(parts).await,
+            }
+        })
     }
 
     fn over_quota(&self, process: Option<u32>) -> Option<String> {

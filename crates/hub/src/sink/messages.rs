@@ -91,10 +91,8 @@ impl Handler<RemindToMeasure> for Sink {
         if let Some(held) = self.child.as_ref().and_then(|child| child.memory()) {
             self.step(SinkEvent::Memory(held), ctx);
         }
-        if let Some(child) = &self.child
-            && let Some(why) = self.parts.launcher.over_quota(Some(child.pid()))
-        {
-            child.kill(why);
+        if let Some(child) = &self.child {
+            self.measure_disk(child.pid(), ctx);
         }
         ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
     }

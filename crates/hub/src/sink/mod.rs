@@ -266,6 +266,18 @@ impl Sink {
         }));
     }
 
+    /// Looks how much the sink keeps on the disk, beside everything else.
+    fn measure_disk(&self, pid: u32, ctx: &mut Context<Self>) {
+        let launcher = Arc::clone(&self.parts.launcher);
+        let measure = tokio::task::spawn_blocking(move || launcher.over_quota(Some(pid)));
+        ctx.spawn(measure.into_actor(self).map(move |measured, this, _| {
+            let child = this.child.as_ref().filter(|child| child.pid() == pid);
+            if let (Ok(Some(why)), Some(child)) = (measured, child) {
+                child.kill(why);
+            }
+        }));
+    }
+
     fn call(&self, call: CallId, make: impl FnOnce(&dyn Child) -> Result<(), NotQueued>) -> Option<Event> {
         let made = self.child.as_deref().map_or(Err(NotQueued::Gone), make);
         let never = match made.err()? {

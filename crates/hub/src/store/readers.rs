@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use watchpost_store::{Reader, ReaderFactory, StoreError};
 
 /// Questions that are answered at the same time, each by a connection to the database of its own. More wait.
@@ -18,6 +18,8 @@ pub(crate) struct Readers {
     /// Counts the stores that replaced a damaged one.
     generation: Arc<AtomicU64>,
     pool: Arc<Pool>,
+    /// Where it may block: the hub's own runtime, for others may have no thread for that, and be unable to make one.
+    runtime: Handle,
 }
 
 /// Readers between two questions.
@@ -53,6 +55,7 @@ impl Readers {
                 idle: Mutex::new(Vec::with_capacity(MAX_POOLED)),
                 permits: Semaphore::new(MAX_POOLED),
             }),
+            runtime: Handle::current(),
         }
     }
 
@@ -64,7 +67,7 @@ impl Readers {
         // The semaphore is never closed.
         let permit = self.pool.permits.acquire().await;
         let readers = self.clone();
-        let answer = spawn_blocking(move || {
+        let answer = self.runtime.spawn_blocking(move || {
             let cached = readers.idle().pop();
             let mut reader = readers.current(cached)?;
             let answer = question(&mut reader);

@@ -24,7 +24,8 @@ pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     for finding in loaded.inspect() {
         warn!("{}", finding.line());
     }
-    let outcome = System::new().block_on(serve(loaded, configuration, log.clone()));
+    let runtime = watchpost_hub::runtime().context("the hub cannot be started")?;
+    let outcome = System::with_tokio_rt(|| runtime).block_on(serve(loaded, configuration, log.clone()));
     log.flush();
     outcome
 }
