@@ -274,13 +274,17 @@ fn a_picture_in_lines_or_in_the_alphabet_of_urls_is_a_picture() -> Result<()> {
     })?;
     let hub = start(&server)?;
     hub.until("both alerts", PATIENCE, |status| {
-        status["store"]["alerts"].as_u64() >= Some(2)
+        status["connections"][0]["counters"]["stored"] == json!(2)
     })?;
     let alerts = hub.alerts()?;
     let pictures: Vec<&Value> = alerts
         .iter()
+        .filter(|alert| alert["kind"] == "anomaly")
         .map(|alert| &alert["picture"]["jpeg"]["width"])
         .collect();
-    ensure!(pictures.iter().all(|width| **width == json!(3)), "{alerts:#?}");
+    ensure!(
+        pictures.len() == 2 && pictures.iter().all(|width| **width == json!(3)),
+        "{alerts:#?}"
+    );
     Ok(())
 }

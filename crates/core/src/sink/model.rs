@@ -80,7 +80,7 @@ struct World {
     cancelled: BTreeSet<CallId>,
     /// The fetch that runs, and what it has read if it has.
     fetch: Option<(u64, usize, BTreeSet<AlertId>)>,
-    read: Option<(u64, Vec<AlertId>)>,
+    read: Option<(u64, Vec<AlertId>, Option<u64>)>,
     unrecorded: Vec<DeliveryResult>,
     releasing: bool,
     wake: Option<MonotonicTime>,
@@ -228,9 +228,9 @@ impl World {
 
     /// A fetch sees the store at one time and brings its answer at another.
     fn read(&mut self, fails: bool) {
-        if let Some((fetch, alerts)) = self.read.take() {
+        if let Some((fetch, alerts, next)) = self.read.take() {
             self.fetch = None;
-            return self.fetched(fetch, &alerts);
+            return self.fetched(fetch, &alerts, next);
         }
         let Some((fetch, limit, skip)) = &self.fetch else {
             return;
@@ -241,19 +241,21 @@ impl World {
             let why = "disk I/O error".to_owned();
             return self.step(SinkEvent::FetchFailed { fetch, why });
         }
-        let due = self.pending.iter().filter(|&(_, &due)| due <= self.millis);
-        let due = due.map(|(&alert, _)| alert).filter(|alert| !skip.contains(alert));
-        self.read = Some((fetch, due.take(limit).collect()));
+        let wanted = || self.pending.iter().filter(|(alert, _)| !skip.contains(alert));
+        let due = wanted().filter(|&(_, &due)| due <= self.millis);
+        let due: Vec<AlertId> = due.map(|(&alert, _)| alert).take(limit).collect();
+        // As the store does it: looked for at the same time, and only where nothing is due.
+        let next = wanted().map(|(_, &due)| due).min().filter(|_| due.is_empty());
+        self.read = Some((fetch, due, next));
     }
 
-    fn fetched(&mut self, fetch: u64, alerts: &[AlertId]) {
+    fn fetched(&mut self, fetch: u64, alerts: &[AlertId], next: Option<u64>) {
         // As the sink's owner does it: what has to stop is not handed on.
         let startable = alerts.iter().filter(|alert| !self.dropped.contains(alert));
-        let next = self.pending.values().filter(|&&due| due > self.millis).min();
         let fetched = Fetched {
             due: startable.map(|&alert| due(alert.0, alert)).collect(),
             expired: Vec::new(),
-            next_due: next.map(|&due| UnixMillis(i64::try_from(due).unwrap())),
+            next_due: next.map(|due| UnixMillis(i64::try_from(due).unwrap())),
             more: !alerts.is_empty(),
         };
         self.step(SinkEvent::Fetched(fetch, fetched));
