@@ -418,3 +418,84 @@ fn what_a_person_decided_in_the_backend_is_not_overwritten() -> Result<()> {
     assert_eq!(backend.row(rows[0])?["status"], "false_positive");
     Ok(())
 }
+
+#[test]
+fn two_connections_that_see_one_shop_give_every_alert_once() -> Result<()> {
+    // No notification names the records, so that only the list does.
+    let backend = Backend::start(&["--rate", "0", "--frame", "160x90", "--fault", "mute=1"])?;
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let (email, password) = (backend.ready("email")?, backend.ready("password")?);
+    // Of two clients of one account the backend sends alerts to one; the other has nothing but the list.
+    let hub = HubSetup::new()?
+        .with(toml! {
+            [[connection]]
+            name = "one"
+            url = url
+            user_id = user_id
+            token = token
+            slot = { watch = false }
+            backfill = { interval = "500ms" }
+            [[connection]]
+            name = "two"
+            url = url
+            login = { email = email, password = password }
+            slot = { watch = false }
+            backfill = { interval = "500ms" }
+        })
+        .start()?;
+    hub.until("both connected", PATIENCE, |status| {
+        let open = |index: usize| status["connections"][index]["state"] == "connected";
+        open(0) && open(1)
+    })?;
+    backend.order(&json!({"do": "send", "count": 6}))?;
+    let stored = |status: &Value, name: &str| -> u64 {
+        let connections = status["connections"].as_array().into_iter().flatten();
+        connections
+            .map(|connection| count(&connection["counters"], name))
+            .sum()
+    };
+    hub.until("stored", PATIENCE, |status| stored(status, "stored") == 6)?;
+    let named = |alert: &&Value| alert["visionguard"]["anomaly_id"].is_string();
+    eventually("each has its record", PATIENCE, || {
+        let alerts = hub.alerts().map_err(|error| format!("{error:#}"))?;
+        match alerts.iter().filter(named).count() {
+            6.. => Ok(()),
+            some => Err(format!("{some} of {alerts:#?}")),
+        }
+    })?;
+    // Both read the list twice a second, and have judged by now what is old enough.
+    let before = count(&backend.stats()?, "rest_requests");
+    backend.until("many readings", PATIENCE, |stats| {
+        count(stats, "rest_requests") > before + 40
+    })?;
+    let status = hub.status()?;
+    assert_eq!(stored(&status, "fetched"), 0, "{status:#}");
+    let alerts = hub.alerts()?;
+    assert_eq!(alerts.len(), 6, "{alerts:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_server_that_goes_away_while_pictures_are_fetched_costs_none_of_them() -> Result<()> {
+    const MISSED: u64 = 300;
+    let backend = Backend::start(&["--rate", "0", "--frame", "640x480"])?;
+    let hub = setup(&backend, &[])?.start()?;
+    until_checkpoint(&hub, &backend)?;
+    backend.order(&json!({"do": "handshakes", "mode": "fail"}))?;
+    backend.order(&json!({"do": "kill", "how": "reset"}))?;
+    backend.until("no client registered", PATIENCE, |stats| stats["registered"] == 0)?;
+    backend.order(&json!({"do": "send", "count": MISSED}))?;
+    backend.order(&json!({"do": "handshakes", "mode": "accept"}))?;
+    hub.until("some are fetched", PATIENCE, |status| {
+        counter(status, "fetched") > 2
+    })?;
+    // The answer may go with the server.
+    drop(backend.order(&json!({"do": "down", "how": "reset", "for_seconds": 2.0})));
+    hub.until("all are fetched", PATIENCE, |status| {
+        counter(status, "fetched") == MISSED
+    })?;
+    for (row, alert) in until_complete(&hub, &backend)? {
+        assert!(alert["picture"]["jpeg"].is_object(), "{row}: {alert}");
+    }
+    Ok(())
+}

@@ -8,7 +8,7 @@ use watchpost_core::{Actor, Alert, AlertId, UnixMillis};
 use crate::codec::{id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
-use crate::records::{insert_record, stored_record};
+use crate::records::{insert_record, scope, stored_record};
 use crate::{Arrival, Receipt};
 
 /// Finds out which arrivals are new: neither in the database nor earlier in the batch.
@@ -19,7 +19,7 @@ pub(crate) fn receipts(
     last_id: i64,
 ) -> rusqlite::Result<Vec<Receipt>> {
     let mut sources: HashMap<(i64, &str), AlertId> = HashMap::new();
-    let mut records: HashMap<(i64, &str), AlertId> = HashMap::new();
+    let mut records: HashMap<(Option<i64>, &str), AlertId> = HashMap::new();
     let mut newest = last_id;
     let mut ids: Vec<AlertId> = Vec::with_capacity(arrivals.len());
     let mut receipts = Vec::with_capacity(arrivals.len());
@@ -33,11 +33,13 @@ pub(crate) fn receipts(
             },
             None => None,
         };
-        let record = alert.anomaly_id().map(|record| (connection, record));
+        let record = alert
+            .anomaly_id()
+            .map(|record| (scope(connection, record), record));
         if let (None, Some(record)) = (kept, record) {
             kept = match records.get(&record) {
                 Some(&kept) => Some(kept),
-                None => stored_record(tx, record.0, record.1)?,
+                None => stored_record(tx, connection, record.1)?,
             };
         }
         // Ids grow, so one that is greater than all before it needs no looking up.

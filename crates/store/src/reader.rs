@@ -281,7 +281,7 @@ impl Reader {
     }
 
     /// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot
-    /// show.
+    /// show: those of this connection, and those of others that the same stream may have raised.
     ///
     /// # Errors
     /// When the database cannot be read.

@@ -38,6 +38,14 @@ pub struct Unmatched {
     pub scored: bool,
     /// The record, where that is known already.
     pub anomaly_id: Option<String>,
+    /// Whether it came over the connection that was asked about, and not over another one that sees the same shop.
+    pub own: bool,
+}
+
+/// The connection within which a record is known by its name; `None` where the name is a record's for all: two
+/// connections that see one shop see the same records.
+pub(crate) fn scope(connection: i64, record: &str) -> Option<i64> {
+    record.starts_with(PLACE_PREFIX).then_some(connection)
 }
 
 /// The alert of a record.
@@ -46,9 +54,15 @@ pub(crate) fn stored_record(
     connection: i64,
     record: &str,
 ) -> rusqlite::Result<Option<AlertId>> {
-    db.prepare_cached("SELECT alert FROM anomaly WHERE connection = ?1 AND anomaly_id = ?2")?
-        .query_row(params![connection, record], |row| row.get(0).map(id))
-        .optional()
+    db.prepare_cached(
+        "SELECT alert FROM anomaly
+         WHERE anomaly_id = ?2 AND connection IN (SELECT id FROM connection WHERE ?1 IS NULL OR id = ?1)
+         LIMIT 1",
+    )?
+    .query_row(params![scope(connection, record), record], |row| {
+        row.get(0).map(id)
+    })
+    .optional()
 }
 
 pub(crate) fn insert_record(
@@ -122,18 +136,18 @@ pub(crate) fn checkpoint(db: &Connection, connection: &str) -> rusqlite::Result<
         .map(|at| at.flatten().map(UnixMillis))
 }
 
-/// The alert of a record of this connection.
+/// The alert of a record that this connection sees.
 pub(crate) fn of_record(
     db: &Connection,
     connection: &str,
     record: &str,
 ) -> rusqlite::Result<Option<AlertId>> {
-    db.prepare_cached(
-        "SELECT alert FROM anomaly WHERE anomaly_id = ?2
-           AND connection = (SELECT id FROM connection WHERE name = ?1)",
-    )?
-    .query_row([connection, record], |row| row.get(0).map(id))
-    .optional()
+    let own: Option<i64> = db
+        .prepare_cached("SELECT id FROM connection WHERE name = ?1")?
+        .query_row([connection], |row| row.get(0))
+        .optional()?;
+    // One without an alert yet has no number.
+    stored_record(db, own.unwrap_or(0), record)
 }
 
 /// Whether a record that the backend cannot show has been found to be this alert.
@@ -159,7 +173,8 @@ pub(crate) fn forget(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot show.
+/// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot show:
+/// those of this connection, and those of others that the same stream may have raised.
 pub(crate) fn unmatched(
     db: &Connection,
     connection: &str,
@@ -168,16 +183,16 @@ pub(crate) fn unmatched(
 ) -> rusqlite::Result<Vec<Unmatched>> {
     let [from, to] = [from, to].map(first_key);
     db.prepare_cached(
-        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly FROM (
-           SELECT id, stream,
+        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, own FROM (
+           SELECT id, stream, connection IS (SELECT id FROM connection WHERE name = ?3) AS own,
              coalesce(json_extract(body, '$.visionguard.person_id'), 0) AS person,
              json_extract(body, '$.visionguard.frame_number') AS frame,
              json_extract(body, '$.details.score') AS score,
              json_extract(body, '$.visionguard.anomaly_id') AS anomaly
            FROM alert
-           WHERE id BETWEEN ?1 AND ?2 AND connection = (SELECT id FROM connection WHERE name = ?3)
-             AND json_extract(body, '$.kind') = 'anomaly')
-         WHERE anomaly IS NULL OR score IS NULL
+           WHERE id BETWEEN ?1 AND ?2 AND json_extract(body, '$.kind') = 'anomaly'
+             AND json_extract(body, '$.visionguard') IS NOT NULL)
+         WHERE anomaly IS NULL AND (own OR frame IS NOT NULL) OR own AND score IS NULL
          ORDER BY id LIMIT ?4",
     )?
     .query_map(params![from, to, connection, MAX_COMPARED_ALERTS], |row| {
@@ -188,6 +203,7 @@ pub(crate) fn unmatched(
             frame_number: row.get(3)?,
             scored: row.get(4)?,
             anomaly_id: row.get(5)?,
+            own: row.get(6)?,
         })
     })?
     .collect()

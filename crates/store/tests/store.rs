@@ -494,3 +494,51 @@ fn the_cameras_of_the_newest_alerts_are_listed_with_what_is_known_of_them() {
     );
     assert_eq!(seen[0].connection, "shop");
 }
+
+#[test]
+fn an_alert_that_two_connections_see_is_kept_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let of = |n, connection: &str, record: Option<&str>, frame| {
+        let mut new = arrival(id(n), &["archive"]);
+        new.alert.connection = connection.into();
+        let fields = new.alert.visionguard.as_mut().unwrap();
+        fields.anomaly_id = record.map(str::to_owned);
+        fields.frame_number = frame;
+        new
+    };
+    let batch = arrivals(vec![
+        of(1, "owner", Some("record-1"), Some(30)),
+        of(2, "manager", Some("record-1"), Some(30)),
+        of(3, "owner", Some("after:shop:1"), None),
+        of(4, "manager", Some("after:shop:1"), None),
+        of(5, "owner", None, Some(60)),
+        of(6, "owner", None, None),
+    ]);
+    let receipts = store.commit(&batch, &step).unwrap().receipts;
+    let duplicate = Receipt::Duplicate { of: id(1) };
+    assert_eq!(receipts[1], duplicate, "the same record");
+    assert!(
+        receipts[2..].iter().all(|receipt| *receipt == Receipt::Stored),
+        "{receipts:?}"
+    );
+    let again = arrivals(vec![of(7, "manager", Some("record-1"), Some(30))]);
+    assert_eq!(store.commit(&again, &step).unwrap().receipts, [duplicate]);
+
+    let mut reader = store.reader().unwrap();
+    for connection in ["manager", "owner", "a new one"] {
+        assert_eq!(reader.of_anomaly(connection, "record-1").unwrap(), Some(id(1)));
+    }
+    assert_eq!(reader.of_anomaly("manager", "after:shop:1").unwrap(), Some(id(4)));
+    assert_eq!(reader.of_anomaly("a new one", "after:shop:1").unwrap(), None);
+    // What the other one heard live may be the alert of a row that this one lists, if all of it is known.
+    let seen = |reader: &mut watchpost_store::Reader, connection: &str| -> Vec<(AlertId, bool)> {
+        let unmatched = reader.unmatched(connection, at(0), at(1_000)).unwrap();
+        unmatched
+            .into_iter()
+            .map(|alert| (alert.alert, alert.own))
+            .collect()
+    };
+    assert_eq!(seen(&mut reader, "manager"), [(id(5), false)]);
+    assert_eq!(seen(&mut reader, "owner"), [(id(5), true), (id(6), true)]);
+}

@@ -9,9 +9,9 @@ use std::hash::BuildHasher as _;
 use watchpost_core::{Checkpoint, ConnectFailure, FailureKind, ListedRow, MatchKey, Secret, UnixMillis};
 use watchpost_store::PLACE_PREFIX;
 use watchpost_visionguard::calls::cannot_be_shown;
-use watchpost_visionguard::rest::Anomaly;
+use watchpost_visionguard::rest::{Anomaly, AnomalyPage};
 
-use super::super::api::Api;
+use super::super::api::{Answered, Api};
 
 /// Rows on a page; the backend allows 500.
 const PAGE_ROWS: u16 = 100;
@@ -75,22 +75,45 @@ pub(super) struct Listing {
     pub(super) known_to: Option<UnixMillis>,
 }
 
+/// The list of one shop, as it is asked for.
+pub(super) trait ShopList {
+    /// A page, newest first.
+    async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure>;
+
+    /// Whether the backend's database works.
+    async fn can_count(&self) -> Result<(), ConnectFailure>;
+}
+
+/// The list at the backend.
+pub(super) struct BackendList<'a> {
+    pub(super) api: &'a Api,
+    pub(super) token: &'a Secret,
+    pub(super) shop_id: &'a str,
+}
+
+impl ShopList for BackendList<'_> {
+    async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure> {
+        self.api.anomalies(self.token, self.shop_id, limit, offset).await
+    }
+
+    async fn can_count(&self) -> Result<(), ConnectFailure> {
+        self.api.can_count(self.token, self.shop_id).await
+    }
+}
+
 /// Reads a shop's rows since the checkpoint; without one, no more than it takes to learn the backend's time.
 ///
 /// # Errors
 /// When the backend does not answer, or cannot show anything at all.
 pub(super) async fn list(
-    api: &Api,
-    token: &Secret,
+    shop: &impl ShopList,
     shop_id: &str,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Listing, ConnectFailure> {
     let mut reading = 1;
     loop {
         let mut pages = Pages {
-            api,
-            token,
-            shop_id,
+            shop,
             total: None,
             shifted: false,
             counted: false,
@@ -104,7 +127,7 @@ pub(super) async fn list(
         if !pages.shifted || raw.iter().all(Option::is_some) || reading == MAX_READINGS {
             let known_to = raw.iter().flatten().find_map(happened).filter(|_| pages.dropped);
             return Ok(Listing {
-                rows: placed(raw, pages.server_time, pages.shifted),
+                rows: placed(raw, shop_id, pages.server_time, pages.shifted),
                 server_time: pages.server_time,
                 known_to,
             });
@@ -117,10 +140,8 @@ fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
     anomaly.happened().map(UnixMillis::from)
 }
 
-struct Pages<'a> {
-    api: &'a Api,
-    token: &'a Secret,
-    shop_id: &'a str,
+struct Pages<'a, L> {
+    shop: &'a L,
     total: Option<u64>,
     /// The list changed while it was read.
     shifted: bool,
@@ -161,7 +182,7 @@ impl Kept {
     }
 }
 
-impl Pages<'_> {
+impl<L: ShopList> Pages<'_, L> {
     /// Rows from the newest to the first one before the checkpoint, that one included; `None` for one that is not shown.
     async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
         let mut kept = Kept::default();
@@ -216,7 +237,7 @@ impl Pages<'_> {
             if self.requests > MAX_REQUESTS {
                 return Err(endless());
             }
-            match self.api.anomalies(self.token, self.shop_id, limit, offset).await {
+            match self.shop.page(limit, offset).await {
                 Ok(answer) => {
                     self.page_bytes += answer.bytes;
                     self.server_time = self.server_time.or(answer.server_time);
@@ -237,7 +258,7 @@ impl Pages<'_> {
                 Err(e) if cannot_be_shown(&e) => {
                     // Without its database the backend answers so to everything.
                     if !self.counted {
-                        self.api.can_count(self.token, self.shop_id).await?;
+                        self.shop.can_count().await?;
                         self.counted = true;
                     }
                     rows.push(None);
@@ -258,8 +279,14 @@ fn endless() -> ConnectFailure {
     }
 }
 
-/// Names the rows that are not shown by the next older one that is, which stays what it is when rows are added.
-fn placed(raw: Vec<Option<Anomaly>>, server_time: Option<UnixMillis>, shifted: bool) -> Vec<Row> {
+/// Names the rows that are not shown by the next older one that is, which stays what it is when rows are added, or by the
+/// shop where there is none.
+fn placed(
+    raw: Vec<Option<Anomaly>>,
+    shop_id: &str,
+    server_time: Option<UnixMillis>,
+    shifted: bool,
+) -> Vec<Row> {
     let mut rows = Vec::with_capacity(raw.len());
     let mut newest = server_time.unwrap_or_default();
     let mut hidden = 0_usize;
@@ -273,7 +300,7 @@ fn placed(raw: Vec<Option<Anomaly>>, server_time: Option<UnixMillis>, shifted: b
         newest = happened(&anomaly).unwrap_or(newest);
         rows.push(Row::Readable(Box::new(anomaly)));
     }
-    rows.extend(places("", hidden, newest, shifted));
+    rows.extend(places(shop_id, hidden, newest, shifted));
     rows
 }
 
@@ -289,6 +316,8 @@ fn places(after: &str, hidden: usize, newest: UnixMillis, shifted: bool) -> impl
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn row(id: &str, second: u32) -> Option<Anomaly> {
@@ -297,7 +326,7 @@ mod tests {
     }
 
     fn shown(raw: Vec<Option<Anomaly>>) -> Vec<String> {
-        let rows = placed(raw, Some(UnixMillis(0)), false);
+        let rows = placed(raw, "shop", Some(UnixMillis(0)), false);
         rows.into_iter()
             .map(|row| match row {
                 Row::Readable(anomaly) => anomaly.id,
@@ -340,7 +369,177 @@ mod tests {
 
     #[test]
     fn in_a_list_that_does_not_stand_still_nothing_is_named() {
-        let rows = placed(vec![None, row("a", 1)], None, true);
+        let rows = placed(vec![None, row("a", 1)], "shop", None, true);
         assert_eq!(rows.len(), 1);
+    }
+
+    #[test]
+    fn hidden_rows_of_two_shops_have_names_of_their_own() {
+        let name = |shop: &str| match &placed(vec![None], shop, None, false)[..] {
+            [Row::Unreadable { place, .. }] => place.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            (name("s-1"), name("s-2")),
+            ("after:s-1:1".to_owned(), "after:s-2:1".to_owned())
+        );
+    }
+
+    /// A list of `rows` rows, numbered from the oldest, one a second. Row `n` cannot be shown if `hidden` says so.
+    struct Made {
+        rows: Cell<u64>,
+        /// Rows that are added after each page.
+        growth: u64,
+        hidden: fn(u64) -> bool,
+        pages: Cell<u64>,
+        database: bool,
+    }
+
+    const START: i64 = 1_795_396_590;
+
+    impl Made {
+        fn of(rows: u64) -> Self {
+            Self {
+                rows: Cell::new(rows),
+                growth: 0,
+                hidden: |_| false,
+                pages: Cell::new(0),
+                database: true,
+            }
+        }
+    }
+
+    fn failed() -> ConnectFailure {
+        ConnectFailure {
+            kind: watchpost_core::FailureKind::Http(500),
+            detail: String::new(),
+        }
+    }
+
+    fn second(number: u64) -> i64 {
+        START + i64::try_from(number).unwrap()
+    }
+
+    impl ShopList for Made {
+        async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure> {
+            let total = self.rows.get();
+            self.pages.set(self.pages.get() + 1);
+            self.rows.set(total + self.growth);
+            let newest_first = (0..total).rev().skip(usize::try_from(offset).unwrap());
+            let numbers: Vec<u64> = newest_first.take(limit.into()).collect();
+            if !self.database || numbers.iter().any(|&number| (self.hidden)(number)) {
+                return Err(failed());
+            }
+            let row = |number: u64| {
+                let at = time::OffsetDateTime::from_unix_timestamp(second(number)).unwrap();
+                let at = UnixMillis::from(at).to_string();
+                let json =
+                    serde_json::json!({ "id": number.to_string(), "timestamp": at.trim_end_matches('Z') });
+                serde_json::from_value(json).unwrap()
+            };
+            Ok(Answered {
+                value: AnomalyPage {
+                    total,
+                    anomalies: numbers.into_iter().map(row).collect(),
+                },
+                server_time: Some(UnixMillis(second(total) * 1_000)),
+                bytes: 0,
+            })
+        }
+
+        async fn can_count(&self) -> Result<(), ConnectFailure> {
+            if self.database { Ok(()) } else { Err(failed()) }
+        }
+    }
+
+    fn since(number: u64) -> Option<Checkpoint> {
+        Some(Checkpoint(UnixMillis(second(number) * 1_000)))
+    }
+
+    fn numbers(listing: &Listing) -> Vec<u64> {
+        let readable = listing.rows.iter().filter_map(|row| match row {
+            Row::Readable(anomaly) => anomaly.id.parse().ok(),
+            Row::Unreadable { .. } => None,
+        });
+        readable.collect()
+    }
+
+    #[actix::test]
+    async fn of_a_list_that_is_too_long_the_oldest_rows_come_first_and_none_is_skipped() {
+        let shop = Made::of(45_000);
+        let (mut from, mut seen) = (0, std::collections::BTreeSet::new());
+        for passes in 1.. {
+            let listing = list(&shop, "shop", since(from)).await.unwrap();
+            let found = numbers(&listing);
+            assert!(found.len() <= MAX_ROWS);
+            seen.extend(found.iter().copied());
+            let Some(known_to) = listing.known_to else {
+                assert_eq!(passes, 3, "20,000 rows a pass");
+                break;
+            };
+            from = u64::try_from(known_to.0 / 1_000 - START).unwrap();
+        }
+        assert_eq!(seen.len(), 45_000);
+    }
+
+    #[actix::test]
+    async fn rows_that_cannot_be_shown_hide_no_other() {
+        let hidden = |number: u64| matches!(number, 0 | 37 | 38 | 120 | 199);
+        let shop = Made {
+            hidden,
+            ..Made::of(200)
+        };
+        let listing = list(&shop, "shop", since(0)).await.unwrap();
+        let expected: Vec<u64> = (0..200).rev().filter(|&number| !hidden(number)).collect();
+        assert_eq!(numbers(&listing), expected);
+        let places: Vec<&str> = listing
+            .rows
+            .iter()
+            .filter_map(|row| match row {
+                Row::Unreadable { place, .. } => Some(place.as_str()),
+                Row::Readable(_) => None,
+            })
+            .collect();
+        assert_eq!(
+            places,
+            [
+                "after:198:1",
+                "after:119:1",
+                "after:36:2",
+                "after:36:1",
+                "after:shop:1"
+            ]
+        );
+    }
+
+    #[actix::test]
+    async fn a_list_that_grows_while_it_is_read_hides_no_row_that_was_there() {
+        let shop = Made {
+            growth: 3,
+            ..Made::of(1_000)
+        };
+        let listing = list(&shop, "shop", since(0)).await.unwrap();
+        let seen: std::collections::BTreeSet<u64> = numbers(&listing).into_iter().collect();
+        assert!((0..1_000).all(|number| seen.contains(&number)));
+        assert_eq!(seen.len(), listing.rows.len(), "each row once");
+    }
+
+    #[actix::test]
+    async fn it_stops_at_the_first_row_that_is_known_and_without_a_database_at_once() {
+        let shop = Made::of(10_000);
+        let listing = list(&shop, "shop", since(9_990)).await.unwrap();
+        assert_eq!(shop.pages.get(), 2, "as far as the clocks may differ");
+        assert_eq!(
+            numbers(&listing)[..10],
+            [
+                9_999, 9_998, 9_997, 9_996, 9_995, 9_994, 9_993, 9_992, 9_991, 9_990
+            ]
+        );
+        let down = Made {
+            database: false,
+            ..Made::of(10_000)
+        };
+        assert!(list(&down, "shop", since(0)).await.is_err());
+        assert!(down.pages.get() < 10, "{} pages", down.pages.get());
     }
 }

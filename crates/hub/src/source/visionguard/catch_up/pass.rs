@@ -18,7 +18,7 @@ use watchpost_visionguard::calls::is_about_the_shop;
 use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
 use super::super::credentials::Session;
-use super::listing::{Listing, Row, list};
+use super::listing::{BackendList, Listing, Row, list};
 use super::picture::{Fetched, PictureRetries};
 use super::{Missed, annotation, record};
 use crate::store::ReadError;
@@ -85,7 +85,12 @@ impl Pass {
         for shop in &report.shops.clone() {
             let asked = self.context.clock.unix();
             let token = self.session.borrow().token.clone();
-            let listing = match list(&self.context.api, &token, shop, checkpoint).await {
+            let at_backend = BackendList {
+                api: &self.context.api,
+                token: &token,
+                shop_id: shop,
+            };
+            let listing = match list(&at_backend, shop, checkpoint).await {
                 Ok(listing) => listing,
                 Err(e) if several && is_about_the_shop(&e) => {
                     let detail = format!("shop {shop}: {}", e.detail);
@@ -230,7 +235,8 @@ fn compare(
             .as_deref()
             .is_some_and(|record| record.starts_with(PLACE_PREFIX));
         unmatched.push(Unmatched {
-            placed: of_a_place || (!alert.scored && reader.has_place(alert.alert)?),
+            // A row that cannot be shown belongs to the connection that sees it.
+            placed: !alert.own || of_a_place || (!alert.scored && reader.has_place(alert.alert)?),
             alert: alert.alert,
             key: watchpost_core::MatchKey {
                 stream_id: alert.stream_id,
