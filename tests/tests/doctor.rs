@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use watchpost_testkit::{Backend, HubSetup, PATIENCE, Toml, artefacts, toml};
+use watchpost_testkit::{Backend, HubSetup, PATIENCE, Signal, Toml, artefacts, toml};
 
 /// What was found: exit code and lines.
 struct Found {
@@ -207,6 +207,34 @@ fn another_client_of_the_same_user_is_named() -> Result<()> {
     assert!(found.is("shop: alerts go to", "warn")?.contains("another client"));
     found.is("shop: WebSocket", "skip")?;
     assert_eq!(backend.stats()?["connections"], 0, "it was not disturbed");
+    Ok(())
+}
+
+#[test]
+fn a_backend_that_is_stuck_does_not_make_another_look_wrong() -> Result<()> {
+    let (mut stuck, well) = (
+        Backend::start(&["--rate", "0", "--seed", "7"])?,
+        Backend::start(&["--rate", "0"])?,
+    );
+    let brief = toml! { interval = "100ms" };
+    let keys = [
+        login(&stuck, stuck.ready("password")?)?,
+        ("connect_timeout", "2s".into()),
+        ("slot", Toml::Table(brief)),
+    ];
+    let setup = setup(&stuck, &keys)?.connection("other", &well)?;
+    let hub = setup.start()?;
+    hub.until("both connected", PATIENCE, |status| {
+        let open = |index: usize| status["connections"][index]["state"] == "connected";
+        open(0) && open(1)
+    })?;
+    // Questions to it take until they time out, while the other connection grows older.
+    stuck.process().signal(Signal::STOP)?;
+    let found = doctor(hub.setup())?;
+    assert_eq!(found.is("other: alerts go to", "pass")?, "the running hub");
+    found.is("other: WebSocket", "pass")?;
+    assert_ne!(found.code, Some(0), "{}", found.text);
+    stuck.process().signal(Signal::CONT)?;
     Ok(())
 }
 

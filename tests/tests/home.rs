@@ -5,7 +5,8 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, HttpServer, Hub, HubSetup, Need, Nginx, PATIENCE, Table, count, skip_without, toml,
+    Authority, Backend, HttpAnswer, HttpServer, Hub, HubSetup, Need, Nginx, PATIENCE, Table, count,
+    skip_without, toml,
 };
 
 /// A hub that logs in by itself, with this password.
@@ -213,7 +214,12 @@ fn two_clients_of_one_user_do_not_fight_for_ever() -> Result<()> {
             let status = hub.status()?;
             let waiting = connection(&status)["next_attempt_ms"].as_u64() > Some(60_000);
             if waiting && connection(&other.status()?)["state"] == "connected" {
-                return Ok(());
+                // It says why it waits.
+                let why = connection(&status)["last_failure"]["what"].as_str();
+                return match why {
+                    Some(why) if why.contains("again and again") => Ok(()),
+                    other => Err(anyhow::anyhow!("it waits because of {other:?}")),
+                };
             }
         }
         Err(anyhow::anyhow!("{:#} {:#}", hub.status()?, rival.status()?))
@@ -346,6 +352,115 @@ fn the_watchdog_is_called_only_while_all_is_well() -> Result<()> {
     calls("calls again")?;
     let log = hub.process().log();
     assert!(!log.contains("7d1f"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_watchdog_that_does_not_count_the_calls_is_said() -> Result<()> {
+    let (backend, watchdog) = (Backend::start(&["--rate", "0"])?, HttpServer::start()?);
+    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
+    let ping_url = format!("{}/ping/7d1f", watchdog.url());
+    let mut hub = HubSetup::new()?
+        .with(toml! {
+            [watchdog]
+            ping_url = ping_url
+            interval = "1s"
+            [[connection]]
+            name = "shop"
+            url = url
+            user_id = user_id
+            token = token
+        })
+        .start()?;
+    let error = |wanted: Option<&str>| {
+        hub.until(wanted.unwrap_or("all is well"), PATIENCE, |status| {
+            match (status["watchdog_error"].as_str(), wanted) {
+                (Some(error), Some(wanted)) => error.contains(wanted) && !error.contains("WebSocket"),
+                (error, wanted) => error == wanted,
+            }
+        })
+    };
+    watchdog.script(|_| HttpAnswer::status(404));
+    error(Some("HTTP 404: there is no such check"))?;
+    watchdog.script(|_| HttpAnswer::status(200));
+    error(None)?;
+    watchdog.script(|_| HttpAnswer::raw("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\nOK (not found)"));
+    error(Some("does not count the call: not found"))?;
+    let shown = hub.ask("status", &[])?;
+    assert!(shown.contains("does not count the call"), "{shown}");
+    let log = hub.process().log();
+    assert!(!log.contains("7d1f"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_redirection_is_not_followed_and_says_where_it_leads() -> Result<()> {
+    let server = HttpServer::start()?;
+    server.script(|_| HttpAnswer::status(301).header("location", "https://site.example/vision?token=secret"));
+    for login in [true, false] {
+        let url = server.url();
+        let mut keys = toml! {
+            name = "shop"
+            url = url
+            reconnect = { initial = "100ms", max = "300ms" }
+        };
+        if login {
+            let login = toml! {
+                email = "o@example.com"
+                password = "a long one"
+            };
+            keys.insert("login".to_owned(), login.into());
+        } else {
+            keys.insert("user_id".to_owned(), "u".into());
+            keys.insert("token".to_owned(), "a-long-token".into());
+        }
+        let hub = HubSetup::new()?.with(toml! { connection = [keys] }).start()?;
+        let status = hub.until("a failure", PATIENCE, |status| {
+            connection(status)["last_failure"].is_object()
+        })?;
+        let failure = &connection(&status)["last_failure"];
+        assert_eq!(
+            failure["what"],
+            "redirected: HTTP 301 leads to https://site.example/vision"
+        );
+        let hint = failure["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains("`url`") && !hint.contains("WebSocket"), "{hint}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_the_encryption_is_said_in_words() -> Result<()> {
+    let dir = watchpost_testkit::TempDir::new()?;
+    let own = Authority::self_signed(dir.path(), "localhost")?;
+    let (tls, plain) = (
+        HttpServer::start_tls(&own, None)?,
+        Backend::start(&["--rate", "0"])?,
+    );
+    let ca_file = own.ca().display().to_string();
+    let plain_url = plain.url().replace("ws:", "wss:");
+    for (url, ca_file, expected) in [
+        (tls.url(), None, "makes it; name this very certificate"),
+        // The usual `openssl req -x509` makes an authority's; named itself it is trusted. What answers is no backend.
+        (tls.url(), Some(ca_file), "HTTP 200"),
+        (plain_url, None, "does not speak TLS at this port"),
+    ] {
+        let mut keys = toml! {
+            name = "shop"
+            url = url
+            user_id = "u"
+            token = "t"
+            reconnect = { initial = "100ms", max = "300ms" }
+        };
+        if let Some(ca_file) = ca_file {
+            keys.insert("ca_file".to_owned(), ca_file.into());
+        }
+        let hub = HubSetup::new()?.with(toml! { connection = [keys] }).start()?;
+        hub.until(expected, PATIENCE, |status| {
+            let what = connection(status)["last_failure"]["what"].as_str();
+            what.is_some_and(|what| what.contains(expected))
+        })?;
+    }
     Ok(())
 }
 

@@ -98,7 +98,11 @@ pub enum FailureKind {
     WrongPath,
     /// HTTP 403, with which VisionGuard answers a wrong path, user or token alike.
     Forbidden,
-    /// Any other answer than a WebSocket.
+    /// HTTP redirects elsewhere, which would carry the token along.
+    Redirected,
+    /// Any other answer than a WebSocket, where one was asked for.
+    NoWebSocket(u16),
+    /// Any other answer than what was asked for.
     Http(u16),
 }
 
@@ -144,9 +148,18 @@ impl FailureKind {
             Self::Forbidden => {
                 "Check that `token` is not expired and that `user_id` and the path in `url` are exactly right."
             }
-            Self::Http(_) => {
+            Self::Redirected => {
+                "Write the address that it leads to into `url`: redirections are not followed."
+            }
+            Self::NoWebSocket(_) => {
                 "Check that `url` points to the backend and that a proxy before it passes WebSockets."
             }
+            Self::Http(404 | 405) => "Check the path in `url`, for instance behind a proxy.",
+            Self::Http(400 | 422) => "Check what is configured for this connection, such as `shop_ids`.",
+            Self::Http(500..=599) => {
+                "The backend has trouble of its own: look at its log, and whether its database runs."
+            }
+            Self::Http(_) => "Check that `url` points to the backend.",
         }
     }
 }
@@ -168,7 +181,8 @@ impl fmt::Display for FailureKind {
             Self::UserGone => f.write_str("the user is gone"),
             Self::WrongPath => f.write_str("not found at this path"),
             Self::Forbidden => f.write_str("HTTP 403 Forbidden"),
-            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::Redirected => f.write_str("redirected"),
+            Self::NoWebSocket(status) | Self::Http(status) => write!(f, "HTTP {status}"),
         }
     }
 }

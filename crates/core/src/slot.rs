@@ -24,8 +24,8 @@ const CONFIRM_AFTER: Duration = Duration::from_millis(250);
 /// may differ by over the life of a socket that is looked at for the first time.
 const AGE_TOLERANCE: Duration = Duration::from_millis(100);
 
-/// The slot lost as often within [`CONTEST_WINDOW`], at least once to a client that was seen, means that two fight for
-/// it: the one that closes its socket to reconnect has the other forgotten.
+/// The slot lost as often within [`CONTEST_WINDOW`], the last time to a client that has it, means that two fight for it:
+/// the one that closes its socket to reconnect has the other forgotten.
 const CONTEST_LOSSES: usize = 3;
 
 /// See [`CONTEST_LOSSES`].
@@ -195,11 +195,8 @@ impl SlotWatch {
     fn judged(&mut self, now: MonotonicTime, loss: SubscriptionLoss) -> SubscriptionLoss {
         self.losses.push_back((now, loss));
         self.losses.retain(|(loss, _)| now.since(*loss) < CONTEST_WINDOW);
-        let seen = self
-            .losses
-            .iter()
-            .any(|(_, how)| *how == SubscriptionLoss::TakenOver);
-        if !seen || self.losses.len() < CONTEST_LOSSES {
+        // A client that has gone, and had the hub forgotten by it, does not fight any more.
+        if loss != SubscriptionLoss::TakenOver || self.losses.len() < CONTEST_LOSSES {
             return loss;
         }
         self.losses.clear();
@@ -346,6 +343,35 @@ mod tests {
             SlotVerdict::SubscriptionLost(SubscriptionLoss::Contested),
         );
         assert_eq!(verdicts, [other, other, other, other, fight, other]);
+    }
+
+    #[test]
+    fn a_client_that_leaves_does_not_fight() {
+        let mut watch = SlotWatch::new(INTERVAL);
+        let mut loss = |minute: u64, sight: &SlotStatus| {
+            let now = minute * 60_000;
+            opened(&mut watch, now, "ours");
+            twice(&mut watch, now + 9_000, sight)
+        };
+        let theirs = held("theirs", 1);
+        let verdicts = [
+            loss(0, &theirs),
+            loss(1, &theirs),
+            loss(2, &SlotStatus::Free),
+            loss(3, &SlotStatus::Free),
+            loss(4, &theirs),
+        ];
+        let lost = SlotVerdict::SubscriptionLost;
+        assert_eq!(
+            verdicts,
+            [
+                lost(SubscriptionLoss::TakenOver),
+                lost(SubscriptionLoss::TakenOver),
+                lost(SubscriptionLoss::Forgotten),
+                lost(SubscriptionLoss::Forgotten),
+                lost(SubscriptionLoss::Contested),
+            ]
+        );
     }
 
     #[test]

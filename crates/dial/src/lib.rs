@@ -1,10 +1,11 @@
-//! In which order, and when, the addresses of a name are tried, as RFC 8305 ("Happy Eyeballs") has it: both families in
-//! turn, each next address a quarter of a second after the one before, and the first that answers wins. So an address that
-//! drops packets costs that quarter of a second, and nothing of what the others have.
+//! How a server is reached, for hub and plugins alike: in which order its addresses are tried ([`Race`]), whom to trust and
+//! what is wrong with a certificate ([`trust`]).
 //!
 //! It opens no socket and reads no clock: the hub drives it with futures, a plugin with poll(2).
 
 #![forbid(unsafe_code)]
+
+pub mod trust;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,7 +14,9 @@ use std::time::Duration;
 /// Time after which the next address is tried beside those in flight: RFC 8305, section 8.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The attempts at the addresses of one name. Times are counted from its beginning.
+/// The attempts at the addresses of one name, as RFC 8305 ("Happy Eyeballs") has it: both families in turn, each next
+/// address a quarter of a second after the one before, and the first that answers wins. So an address that drops packets
+/// costs that quarter of a second, and nothing of what the others have. Times are counted from the beginning.
 #[derive(Clone, Debug)]
 pub struct Race {
     waiting: VecDeque<SocketAddr>,

@@ -23,7 +23,7 @@ use crate::source::inbound::InboundHandles;
 use crate::stamp::Stamp;
 use crate::store::{AlertStore, Readers, WriterParts};
 use crate::supervisor::{Apply, Supervisor};
-use crate::watchdog::Watch;
+use crate::watchdog::{Watch, WatchdogState};
 use crate::wiring::{NoDirectory, Wiring, make_directories};
 
 /// Alerts whose cameras are known from the start. Those of older ones are learnt again when they are seen.
@@ -151,10 +151,12 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         clock,
     };
     actix::spawn(sink_watch.run());
+    let watchdog_state = WatchdogState::default();
     let watch = Watch {
         supervisor: supervisor.clone(),
         store: store.clone(),
         store_state: store_state.clone(),
+        watchdog_state: watchdog_state.clone(),
         settings: settings.clone(),
         clock,
     };
@@ -163,6 +165,7 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         supervisor,
         store,
         store_state,
+        watchdog_state,
         readers,
         settings,
         opened: opened.summary(),

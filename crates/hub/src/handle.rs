@@ -22,7 +22,7 @@ use crate::source::inbound::{InboundHandle, InboundHandles};
 use crate::status::{HubStatus, QueueReport, StoreReport};
 use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
-use crate::watchdog::clock_problem;
+use crate::watchdog::{WatchdogState, clock_problem};
 
 /// A running hub. Clones are handles to the same one; it can be used from any thread.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ pub(crate) struct HubParts {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
+    pub(crate) watchdog_state: WatchdogState,
     pub(crate) readers: Readers,
     pub(crate) settings: CurrentSettings,
     pub(crate) opened: Option<String>,
@@ -161,6 +162,7 @@ impl HubHandle {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_at: self.0.started_at,
+            watchdog_error: self.0.watchdog_state.error(),
             clock_problem: clock_problem(Clock::start().unix()),
             connections: reports.connections,
             store: StoreReport {

@@ -31,6 +31,7 @@ mod status;
 mod store;
 mod supervisor;
 mod watchdog;
+mod watchdog_call;
 mod wiring;
 
 pub use alerts::{AlertPage, AlertQuery};

@@ -18,6 +18,9 @@ pub struct HubStatus {
     pub pid: u32,
     /// Since when it runs.
     pub started_at: UnixMillis,
+    /// Why the watchdog could not be called the last time, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog_error: Option<String>,
     /// What is wrong with the machine's clock, if it cannot be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_problem: Option<String>,

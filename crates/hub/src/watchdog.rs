@@ -1,5 +1,6 @@
 //! Checks the machine the hub runs on, and calls a watchdog elsewhere: only while all is well.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -15,9 +16,9 @@ use watchpost_core::{
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::source::ConnectionState;
-use crate::source::visionguard::ping;
 use crate::store::{StoreHandle, StoreState};
 use crate::supervisor::{Report, Reports, Supervisor};
+use crate::watchdog_call::call;
 
 /// How often disk and clock are looked at, and, when a call of the watchdog is due, whether all is well.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,6 +62,7 @@ pub(crate) struct Watch {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
+    pub(crate) watchdog_state: WatchdogState,
     /// Where the data are, how much room there has to be, and which watchdog is called.
     pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
@@ -74,6 +76,9 @@ impl Watch {
         let mut logged = None;
         while self.supervisor.connected() {
             let settings = self.settings.get();
+            if settings.watchdog.is_none() {
+                self.watchdog_state.set(None);
+            }
             self.check_disk(&settings, &mut water);
             self.check_clock(&mut wall);
             if let Some(watchdog) = &settings.watchdog
@@ -143,14 +148,42 @@ impl Watch {
             return;
         }
         *due = self.clock.now() + watchdog.interval.into();
-        match watchdog.ping_url.read() {
-            Ok(url) => {
-                if let Err(e) = ping(&url, PING_TIMEOUT).await {
-                    warn!("the watchdog could not be called: {e}. {}", e.kind.hint());
-                }
-            }
-            Err(e) => warn!("the watchdog could not be called: {e}"),
+        let outcome = match watchdog.ping_url.read() {
+            Ok(url) => call(&url, PING_TIMEOUT).await,
+            Err(e) => Err(e.to_string()),
+        };
+        self.called(outcome);
+    }
+
+    /// A call has ended.
+    fn called(&self, outcome: Result<(), String>) {
+        let error = outcome.err();
+        if !self.watchdog_state.set(error.clone()) {
+            return;
         }
+        match error {
+            Some(error) => warn!("the watchdog could not be called: {error}"),
+            None => info!("the watchdog can be called again"),
+        }
+    }
+}
+
+/// Why the watchdog could not be called the last time, if it could not. Shared with who asks for the status.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WatchdogState(Arc<Mutex<Option<String>>>);
+
+impl WatchdogState {
+    /// What was wrong.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how a call ended. Whether that is news.
+    fn set(&self, error: Option<String>) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = *known != error;
+        *known = error;
+        news
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
         ))?;
     }
     show_configuration(&program.configuration, &zone)?;
+    if let Some(error) = &status.watchdog_error {
+        out::line(format_args!("the watchdog could not be called: {error}"))?;
+    }
     if let Some(problem) = &status.clock_problem {
         out::line(problem)?;
     }

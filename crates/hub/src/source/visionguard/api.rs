@@ -27,6 +27,9 @@ use super::transport::{Transport, WebSocket, classify_request, failure};
 /// Longest answer that is not a picture, in bytes: 500 anomalies with long notes.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
+/// What is shown of the address that a redirection leads to, in characters.
+const MAX_LOCATION_CHARS: usize = 200;
+
 /// How much longer than a connect a whole answer may take: the backend is busy with pictures at times.
 const ANSWER_FACTOR: u32 = 3;
 
@@ -251,7 +254,8 @@ impl Api {
             request = request.insert_header((header::CONTENT_TYPE, "application/json"));
         }
         let body = call.body.clone().unwrap_or_default();
-        match timeout(self.answer_within, exchange(request, body, max_bytes)).await {
+        let host = self.backend().host_and_port().0;
+        match timeout(self.answer_within, exchange(request, body, max_bytes, &host)).await {
             Ok(answer) => answer,
             Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
         }
@@ -261,18 +265,38 @@ impl Api {
 /// What came back.
 struct Answer {
     status: u16,
+    /// Where a redirection leads.
+    location: Option<String>,
     server_time: Option<UnixMillis>,
     body: Bytes,
 }
 
 impl Answer {
+    /// Says where a redirection leads, without its query.
+    fn redirected(&self) -> ConnectFailure {
+        let location = self
+            .location
+            .as_deref()
+            .unwrap_or("an address that it does not say");
+        let target = location.split(['?', '#']).next().unwrap_or(location);
+        let target: String = target.chars().take(MAX_LOCATION_CHARS).collect();
+        failure(
+            FailureKind::Redirected,
+            format_args!("HTTP {} leads to {target}", self.status),
+        )
+    }
+
     /// Reads it. Whatever went wrong, none of these secrets is in the words for it: refusals repeat requests.
     fn read<T>(&self, call: &Call<T>, secrets: &[&Secret]) -> Result<T, ConnectFailure> {
         let body = match self.status {
             200..300 => Cow::Borrowed(&self.body[..]),
             _ => Cow::Owned(wire::without_secrets(&self.body, secrets)),
         };
-        call.read(self.status, &body).map_err(|failure| {
+        let read = match self.status {
+            300..400 => Err(self.redirected()),
+            _ => call.read(self.status, &body),
+        };
+        read.map_err(|failure| {
             let hide = |detail: String, secret: &&Secret| wire::hidden(&detail, secret);
             ConnectFailure {
                 detail: secrets.iter().fold(failure.detail, hide),
@@ -282,12 +306,17 @@ impl Answer {
     }
 }
 
-async fn exchange(request: ClientRequest, body: Vec<u8>, max_bytes: usize) -> Result<Answer, ConnectFailure> {
+async fn exchange(
+    request: ClientRequest,
+    body: Vec<u8>,
+    max_bytes: usize,
+    host: &str,
+) -> Result<Answer, ConnectFailure> {
     let mut response = request
         .no_decompress()
         .send_body(body)
         .await
-        .map_err(|e| classify_request(&e))?;
+        .map_err(|e| classify_request(&e, host))?;
     let body = response.body().limit(max_bytes).await.map_err(|e| {
         failure(
             FailureKind::Network,
@@ -296,9 +325,14 @@ async fn exchange(request: ClientRequest, body: Vec<u8>, max_bytes: usize) -> Re
     })?;
     Ok(Answer {
         status: response.status().as_u16(),
+        location: text(response.headers(), header::LOCATION),
         server_time: date(response.headers()),
         body,
     })
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// The header `Date` (RFC 9110, section 6.6.1).

@@ -96,6 +96,10 @@ async fn open(context: &ConnectionContext, session: Session) -> Result<Dialed, C
             }
             Err(why)
         }
+        // What refused the WebSocket has not said where it leads.
+        Err(refusal) if refusal.kind == FailureKind::Redirected => {
+            Err(context.api.me(token).await.err().unwrap_or(refusal))
+        }
         Err(e) => Err(e),
     }
 }

@@ -29,7 +29,8 @@ pub use self::api::{Answered, Api, Slot};
 use self::connection::Connection;
 pub(crate) use self::connection::ConnectionParts;
 pub use self::diagnose::diagnose;
-pub(crate) use self::transport::ping;
+pub(crate) use self::tls::Trust;
+pub(crate) use self::transport::classify_request;
 
 use super::{RunningSource, Source};
 

@@ -1,4 +1,5 @@
-//! Whose certificates are trusted: those of the system's authorities and of the site's own. Files are read on a thread
+//! Whose certificates are trusted: those of the system's authorities, of the site's own, and those that the site names
+//! themselves. Files are read on a thread
 //! that may block, once for each connect, and again when the site's file has changed.
 
 use std::cell::RefCell;
@@ -12,12 +13,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::spawn_blocking;
 use watchpost_core::{ConnectFailure, FailureKind};
+use watchpost_dial::trust::Verifier;
 
 use super::transport::failure;
 
 /// The trust of one connection.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     ca_file: Option<PathBuf>,
     loaded: RefCell<Option<Loaded>>,
 }
@@ -34,7 +36,7 @@ type Stamp = (SystemTime, u64);
 
 impl Trust {
     /// The system's authorities and those of `ca_file`.
-    pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
         Self {
             ca_file,
             loaded: RefCell::new(None),
@@ -48,7 +50,7 @@ impl Trust {
     }
 
     /// For a request beside it: what was read last, unless the site's file has changed since.
-    pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, ConnectFailure> {
+    pub(crate) async fn config(&self) -> Result<Arc<ClientConfig>, ConnectFailure> {
         let (ca_file, loaded) = (self.ca_file.clone(), self.loaded.borrow().clone());
         let current = spawn_blocking(move || {
             let stamp = ca_file.as_deref().and_then(stamp);
@@ -76,31 +78,35 @@ fn stamp(file: &Path) -> Option<Stamp> {
 fn load(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ConnectFailure> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = ca_file {
-        add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?;
-    }
+    let named = match ca_file {
+        Some(file) => add_authorities(&mut roots, file).map_err(|e| failure(FailureKind::Tls, e))?,
+        None => Vec::new(),
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(roots, named, &provider).map_err(|e| failure(FailureKind::Tls, e))?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| failure(FailureKind::Tls, e))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
-fn add_authorities(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
+/// Returns what is in the file: the server's own certificate may be in it.
+fn add_authorities(roots: &mut RootCertStore, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let in_file = |e: &dyn std::fmt::Display| format!("`ca_file` {}: {e}", file.display());
     let certificates = CertificateDer::pem_file_iter(file).map_err(|e| in_file(&e))?;
-    let before = roots.len();
-    for certificate in certificates {
-        roots
-            .add(certificate.map_err(|e| in_file(&e))?)
-            .map_err(|e| in_file(&e))?;
+    let named = certificates
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| in_file(&e))?;
+    for certificate in &named {
+        roots.add(certificate.clone()).map_err(|e| in_file(&e))?;
     }
-    if roots.len() == before {
+    if named.is_empty() {
         return Err(in_file(&"there is no `BEGIN CERTIFICATE` in it, expected PEM"));
     }
-    Ok(())
+    Ok(named)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use awc::{BoxedSocket, Client, Connector};
 use tokio::time::timeout;
 use watchpost_config::{ConnectionSettings, HeaderSettings};
 use watchpost_core::{ConnectFailure, FailureKind, Secret};
+use watchpost_dial::trust::explain;
 use watchpost_visionguard::Backend;
 
 use super::context::bytes;
@@ -56,7 +57,7 @@ impl Transport {
             Ok(Ok((_response, socket))) => {
                 Ok(socket.into_map_codec(|codec| LimitedCodec::new(codec, self.max_message)))
             }
-            Ok(Err(error)) => Err(classify(&error)),
+            Ok(Err(error)) => Err(classify(&error, &self.backend.host_and_port().0)),
             Err(_) => Err(failure(FailureKind::Timeout, "the server did not answer in time")),
         }
     }
@@ -94,55 +95,33 @@ impl Transport {
     }
 }
 
-/// Calls an address that only wants to be called. No error shows it.
-pub(crate) async fn ping(url: &Secret, within: Duration) -> Result<(), ConnectFailure> {
-    let connector = Connector::new()
-        .connector(connector())
-        .timeout(within)
-        .handshake_timeout(within);
-    let connector = if url.expose().starts_with("https:") {
-        connector.rustls_0_23(Trust::new(None).config().await?)
-    } else {
-        connector
-    };
-    let client = Client::builder().connector(connector).timeout(within).finish();
-    let response = client.get(url.expose()).force_close().send().await;
-    let status = response.map_err(|e| classify_request(&e))?.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    Err(failure(
-        FailureKind::Http(status.as_u16()),
-        "the other side did not take the call",
-    ))
-}
-
-pub(super) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
+pub(crate) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> ConnectFailure {
     ConnectFailure {
         kind,
         detail: detail.to_string(),
     }
 }
 
-fn classify(error: &WsClientError) -> ConnectFailure {
+fn classify(error: &WsClientError, host: &str) -> ConnectFailure {
     match error {
         WsClientError::InvalidResponseStatus(status) => {
             let kind = match *status {
                 StatusCode::UNAUTHORIZED => FailureKind::Unauthorized,
                 StatusCode::FORBIDDEN => FailureKind::Forbidden,
-                other => FailureKind::Http(other.as_u16()),
+                other if other.is_redirection() => FailureKind::Redirected,
+                other => FailureKind::NoWebSocket(other.as_u16()),
             };
             failure(kind, "the server refused the WebSocket")
         }
-        WsClientError::SendRequest(error) => classify_request(error),
+        WsClientError::SendRequest(error) => classify_request(error, host),
         other => failure(
-            FailureKind::Http(101),
+            FailureKind::NoWebSocket(101),
             format_args!("not a WebSocket handshake: {other}"),
         ),
     }
 }
 
-pub(super) fn classify_request(error: &SendRequestError) -> ConnectFailure {
+pub(crate) fn classify_request(error: &SendRequestError, host: &str) -> ConnectFailure {
     match error {
         SendRequestError::Connect(ConnectError::Resolver(e)) => failure(FailureKind::Dns, e),
         SendRequestError::Connect(ConnectError::NoRecords) => {
@@ -151,7 +130,7 @@ pub(super) fn classify_request(error: &SendRequestError) -> ConnectFailure {
         SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
             failure(FailureKind::Timeout, "the server did not answer in time")
         }
-        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e),
+        SendRequestError::Connect(ConnectError::Io(e)) | SendRequestError::Send(e) => classify_io(e, host),
         SendRequestError::Connect(ConnectError::Disconnected) => failure(
             FailureKind::Network,
             "the server closed the connection before it answered",
@@ -163,10 +142,14 @@ pub(super) fn classify_request(error: &SendRequestError) -> ConnectFailure {
     }
 }
 
-fn classify_io(error: &io::Error) -> ConnectFailure {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+fn classify_io(error: &io::Error, host: &str) -> ConnectFailure {
+    if let Some(error) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        return failure(FailureKind::Tls, explain(error, host).words);
+    }
     let kind = match error.kind() {
-        _ if is_tls => FailureKind::Tls,
         io::ErrorKind::ConnectionRefused => FailureKind::Refused,
         io::ErrorKind::TimedOut => FailureKind::Timeout,
         _ => FailureKind::Network,

@@ -236,6 +236,13 @@ async fn a_server_that_is_silent_is_pinged_and_left() {
     assert_eq!(report.state, ConnectionState::Closing);
     let why = report.last_failure.unwrap().what;
     assert!(why.contains("nothing was heard for 60"), "{why}");
+    // It was away since it was last heard, and not only since that was noticed.
+    sleep(Duration::from_secs(10)).await;
+    let lost: Vec<_> = rig.handed_over().1;
+    assert!(
+        matches!(&lost[..], [HubEvent::LinkLost { seconds, .. }] if (60..=70).contains(seconds)),
+        "{lost:?}"
+    );
 }
 
 /// The clock of this test moves when nothing is left to do, which would be never if the frame were read again and again.
