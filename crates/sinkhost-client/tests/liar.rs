@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::fs::{FileType, MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
@@ -31,6 +31,8 @@ use watchpost_sinkhost_protocol::{
 const MIB: usize = 1 << 20;
 /// A test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a liar is given to do; a flush is of at most 64.
+const CALLS: usize = 60;
 /// What a lie may cost the parent at its peak, in KiB.
 const MAX_COST_KIB: u64 = 16 << 10;
 
@@ -152,13 +154,13 @@ fn job(call_id: u64, timeout: Duration) -> Job {
     }
 }
 
-/// Starts a liar with 30 calls to do, and waits for its end, or the refusal of its start.
+/// Starts a liar with calls to do, and waits for its end, or the refusal of its start.
 async fn end_of(lie: &str, timeout: Duration) -> (String, Vec<Event>) {
     let (host, mut events) = match Host::start(launch(lie)).await {
         Ok(started) => started,
         Err(error) => return (error.to_string(), Vec::new()),
     };
-    for call_id in 1..=30 {
+    for call_id in 1..=CALLS as u64 {
         // It may have been found out already.
         let _ = host.deliver(job(call_id, timeout));
     }
@@ -187,7 +189,6 @@ async fn found_out(lie: &str, words: &str) {
 }
 
 async fn a_stopped_child_is_found() {
-    let begun = Instant::now();
     let (host, mut events) = Host::start(launch("stop")).await.unwrap();
     let event = tokio::time::timeout(PATIENCE, events.next())
         .await
@@ -196,8 +197,7 @@ async fn a_stopped_child_is_found() {
         panic!("{event:?}")
     };
     assert!(matches!(exit.how, ExitKind::Unresponsive(_)), "{}", exit.how);
-    // On a machine that does nothing else it is 9 s; the limit itself is tested without a clock.
-    assert!(begun.elapsed() < PATIENCE);
+    // After how long is tested without a clock.
     drop(host);
 }
 
@@ -206,12 +206,15 @@ async fn a_child_that_never_begins_is_found() {
     assert!(how.contains("did not begin call 1"), "{how}");
 }
 
-/// The deadline of a run is no later for what begins in it.
+/// The deadline of a run is no later for what begins in it: the child is ended before it has begun all that it has.
 async fn beginning_again_gains_no_time() {
-    let begun = Instant::now();
-    let (how, _) = end_of("begin-slowly", Duration::from_millis(200)).await;
+    let (how, events) = end_of("begin-slowly", Duration::from_millis(200)).await;
     assert!(how.contains("missed its deadline"), "{how}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    let begun = events
+        .iter()
+        .filter(|event| matches!(event, Event::Begun { .. }))
+        .count();
+    assert!((2..CALLS).contains(&begun), "{begun} of {CALLS} begun");
 }
 
 async fn an_honest_child_is_believed() {
@@ -381,10 +384,11 @@ impl Liar {
     }
 
     fn begin_slowly(&mut self) {
-        for call_id in self.deliveries(30) {
+        for call_id in self.deliveries(CALLS) {
             self.begin(call_id);
-            // The pace of this child, which its parent has to bear.
-            std::thread::park_timeout(Duration::from_millis(150));
+            // The pace of this child, which its parent has to bear: before one call would have been cancelled for long
+            // enough, the next one begins.
+            std::thread::park_timeout(Duration::from_secs(1));
         }
     }
 
