@@ -383,4 +383,60 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn nothing_that_a_child_says_gains_it_time(
+        flushes: bool,
+        says in proptest::collection::vec((0_u8..8, 0_u64..24, 0_u64..2_500), 0..60),
+    ) {
+        const CALLS: u64 = 20;
+        let (mut calls, mut now) = with(0..CALLS);
+        calls.flushes = flushes;
+        // When what is not over yet began, or could have begun.
+        let (mut since, mut next) = (now, 0);
+        let bound = BEGIN_TIMEOUT.max((SECOND + CANCEL_GRACE) * 3);
+        for (what, id, pause) in says {
+            let then = now + Duration::from_millis(pause);
+            if !outlives_deadlines(&mut calls, &mut now, then)? {
+                return Ok(());
+            }
+            prop_assert!(calls.in_child() == 0 || now - since <= bound, "{:?}", now - since);
+            let began = what <= 4;
+            let believed = match what {
+                0..=4 => calls.begun(next, now),
+                5 => calls.done(&[next.saturating_sub(1)], Outcome::Ok, now).map(drop),
+                6 => calls.begun(FLUSH + id, now),
+                _ => calls.acknowledged(id),
+            };
+            if believed.is_err() {
+                // Its end.
+                return Ok(());
+            }
+            next += u64::from(began);
+            if what == 5 || (began && calls.awaiting_flush.is_empty()) {
+                since = now;
+            }
+        }
+        let long_after = since + bound + SECOND;
+        let lives = outlives_deadlines(&mut calls, &mut now, long_after)?;
+        prop_assert!(!lives || calls.in_child() == 0, "it has calls and no end");
+    }
+}
+
+/// Does what is due until then, as the driver does. Whether the child lives.
+fn outlives_deadlines(
+    calls: &mut Calls<u64>,
+    now: &mut Instant,
+    then: Instant,
+) -> Result<bool, TestCaseError> {
+    while let Some(due) = calls.next_deadline().filter(|due| *due <= then) {
+        *now = due.max(*now);
+        match calls.check_deadline(*now) {
+            Some(DeadlineAction::Kill | DeadlineAction::NotBegun(_)) => return Ok(false),
+            Some(DeadlineAction::Cancel(_)) => {}
+            None => prop_assert!(false, "nothing is done about what is due"),
+        }
+    }
+    *now = then.max(*now);
+    Ok(true)
 }
