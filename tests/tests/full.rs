@@ -208,6 +208,101 @@ fn a_siren_falls_silent_while_the_disk_is_full() -> Result<()> {
     Ok(())
 }
 
+/// Writes down for which alert it sounds, and for how often.
+const SHORT_SIREN: &str = r#"echo "$WATCHPOST_ID" >> "$DIR/told""#;
+
+#[test]
+fn a_siren_sounds_once_for_each_alert_while_the_disk_is_full_and_not_again_afterwards() -> Result<()> {
+    const ALERTS: u64 = 20;
+    const FROM_MEMORY: u64 = 16;
+    let still = ["--rate", "0", "--frame", "320x240", "--no-pose"];
+    let (shop, yard) = (Backend::start(&still)?, Backend::start(&still)?);
+    let setup = HubSetup::new()?.connection("shop", &shop)?;
+    let (url, user_id, token) = (yard.url(), yard.ready("user_id")?, yard.ready("token")?);
+    let dir = setup.dir().join("siren");
+    fs::create_dir(&dir)?;
+    let (file, dir) = (dir.join("told"), dir.display().to_string());
+    let dir = dir.as_str();
+    let setup = setup.with(toml! {
+        [store]
+        segment_size = "1MiB"
+        [[connection]]
+        name = "yard"
+        url = url
+        user_id = user_id
+        token = token
+        backfill = { interval = "1s" }
+        [[sink]]
+        name = "siren"
+        plugin = "exec"
+        when_full = "deliver"
+        sandbox = { exec = true, write = [dir] }
+        [sink.config]
+        command = ["/bin/sh", "-c", SHORT_SIREN]
+        env = { DIR = dir }
+        [[route]]
+        match = { connection = "yard" }
+        sinks = ["siren"]
+    });
+    let mut hub = setup.wrapper(LIMITED).start()?;
+    let connected = |status: &Value, number: usize| status["connections"][number]["state"] == "connected";
+    hub.until("both connected", PATIENCE, |status| {
+        connected(status, 0) && connected(status, 1)
+    })?;
+    shop.order(&json!({"do": "send", "count": 1_000}))?;
+    hub.until("the disk is full", PATIENCE * 2, |status| {
+        status["store"]["error"].is_string()
+    })?;
+
+    let told = || -> Vec<String> {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    yard.order(&json!({"do": "send", "count": ALERTS}))?;
+    eventually("sixteen are told from memory", PATIENCE, || {
+        let told = told().len() as u64;
+        (told == FROM_MEMORY)
+            .then_some(())
+            .ok_or(format!("{told} are told"))
+    })?;
+    let from_memory = told();
+    let unknown = hub
+        .ask("alerts", &["show", &from_memory[0]])
+        .unwrap_err()
+        .to_string();
+    ensure!(unknown.contains("there is no alert"), "{unknown}");
+    // The list is read, once a second, until the rows of these alerts are old enough to be judged.
+    let asked = |stats: &Value| count(stats, "rest_requests");
+    let before = asked(&yard.stats()?);
+    yard.until("the list is read over and over", PATIENCE * 2, |stats| {
+        asked(stats) > before + 30
+    })?;
+    assert_eq!(
+        told().len() as u64,
+        FROM_MEMORY,
+        "no more than that until the disk works"
+    );
+
+    free_space(&mut hub)?;
+    hub.until("all stored, and all told", PATIENCE * 2, |status| {
+        let deliveries = &status["sinks"][0]["deliveries"];
+        count(deliveries, "delivered") == ALERTS && count(deliveries, "pending") == 0
+    })?;
+    let (told, different) = (told(), told().into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(
+        (told.len() as u64, different.len() as u64),
+        (ALERTS, ALERTS),
+        "each alert sounds once"
+    );
+    // They have kept their numbers, and nothing was fetched that had come.
+    for id in &from_memory {
+        let explained: Value = serde_json::from_str(&hub.ask("explain", &[id, "--json"])?)?;
+        assert_eq!(explained["sinks"][0]["delivery"]["state"], "delivered");
+    }
+    assert_eq!(count(&hub.status()?["connections"][1]["counters"], "fetched"), 0);
+    Ok(())
+}
+
 fn free_space(hub: &mut Hub) -> Result<()> {
     let pid = hub.process().pid().to_string();
     let freed = Command::new("prlimit")

@@ -120,6 +120,7 @@ fn fill(data_dir: &Path) -> Result<()> {
         max_age: Some(MAX_AGE),
         cancel_on_acknowledge: false,
         events: false,
+        deliver_when_full: false,
     };
     let router = Router::new(vec![siren], Vec::new());
     for chunk in ages.chunks(BATCH) {

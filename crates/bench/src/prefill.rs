@@ -33,6 +33,7 @@ pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
         max_age: None,
         cancel_on_acknowledge: false,
         events: false,
+        deliver_when_full: false,
     };
     let router = Router::new(vec![target], Vec::new());
     for first in (0..rows).step_by(usize::try_from(BATCH)?) {

@@ -57,7 +57,7 @@ pub use settings::{
     AnyPort, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
     HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
     RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SinkSettings, SlotSettings,
-    StoreSettings, WatchdogSettings, WebSettings, camera_book,
+    StoreSettings, WatchdogSettings, WebSettings, WhenFull, camera_book,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -68,9 +68,9 @@ pub use reconciliation::{
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
-    Actor, AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match,
-    MatchCondition, PlannedDelivery, Route, RouteReason, Router, RoutingEvent, RoutingState, Suppression,
-    Target,
+    Actor, AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, MAX_FROM_MEMORY,
+    Match, MatchCondition, MemoryRelay, PlannedDelivery, Route, RouteReason, Router, RoutingEvent,
+    RoutingState, Suppression, Target,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

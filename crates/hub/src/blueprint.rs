@@ -123,7 +123,8 @@ impl SinkPlan {
         let (mut settings, hub) = (settings.clone(), &all.hub);
         settings.sandbox.require |= hub.require_sandbox;
         // The router's: a change of these restarts nothing.
-        (settings.max_age, settings.cancel_on_acknowledge, settings.events) = (None, None, None);
+        (settings.max_age, settings.cancel_on_acknowledge) = (None, None);
+        (settings.events, settings.when_full) = (None, None);
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
         let files = plugin
@@ -175,6 +176,7 @@ fn router(settings: &Settings) -> Router {
         max_age: sink.max_age.map(Into::into),
         cancel_on_acknowledge: sink.cancels_on_acknowledge(),
         events: sink.gets_events(),
+        deliver_when_full: sink.delivers_when_full(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route
@@ -266,6 +268,7 @@ mod tests {
             (|c| set(&mut c["sink"][0], "max_age", "1h"), ""),
             (|c| set(&mut c["sink"][0], "events", false), ""),
             (|c| set(&mut c["sink"][0], "cancel_on_acknowledge", true), ""),
+            (|c| set(&mut c["sink"][0], "when_full", "deliver"), ""),
             (|c| drop(c.insert("route".into(), routes())), ""),
             (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
             // What one part is made of.

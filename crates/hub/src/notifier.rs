@@ -4,11 +4,12 @@
 //! [`StopRequest`] here, which holds until the store has recorded what was asked for. Until then the actor cancels what
 //! it covers and starts nothing that it covers, whatever the store still shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{Notify, watch};
-use watchpost_core::{AlertId, DeliveryState};
+use watchpost_core::{Alert, AlertId, DeliveryState};
+use watchpost_sinkhost_client::FrameFd;
 use watchpost_store::Selection;
 
 /// Stop requests of one sink that are kept one by one. While there are more, all its deliveries are stopped: one too
@@ -38,11 +39,22 @@ impl StopRequest {
     }
 }
 
-/// Wakes one sink, and says what it has to stop.
+/// A delivery that the store cannot take now, and that does not wait for it.
+#[derive(Debug)]
+pub(crate) struct MemoryDelivery {
+    pub(crate) alert: Alert,
+    pub(crate) frame: Option<FrameFd>,
+    /// Whether it is cancelled once its alert is acknowledged.
+    pub(crate) cancel_on_acknowledge: bool,
+}
+
+/// Wakes one sink, says what it has to stop, and hands over what it is to deliver without the store.
 #[derive(Debug)]
 pub(crate) struct SinkNotifier {
     notify: Notify,
     stops: Mutex<Stops>,
+    /// What the sink has not taken yet; the writer bounds it.
+    offered: Mutex<VecDeque<MemoryDelivery>>,
 }
 
 /// The stop requests of one sink.
@@ -109,12 +121,33 @@ impl SinkNotifier {
                 sink: sink.to_owned(),
                 ..Stops::default()
             }),
+            offered: Mutex::default(),
         }
     }
 
     /// Something is due, or something is to stop.
     pub(crate) fn notify(&self) {
         self.notify.notify_one();
+    }
+
+    /// Has the sink make this delivery, which the store cannot take now.
+    pub(crate) fn offer(&self, delivery: MemoryDelivery) {
+        self.offered().push_back(delivery);
+        self.notify();
+    }
+
+    /// The oldest delivery that was offered and not taken.
+    pub(crate) fn take_offered(&self) -> Option<MemoryDelivery> {
+        self.offered().pop_front()
+    }
+
+    /// The store can take what was offered and not taken: the sink finds it there.
+    pub(crate) fn withdraw_offered(&self) {
+        self.offered().clear();
+    }
+
+    fn offered(&self) -> MutexGuard<'_, VecDeque<MemoryDelivery>> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until there is a notification.
@@ -166,6 +199,13 @@ impl SinkNotifiers {
         }
     }
 
+    /// Has the sink of this name make a delivery that the store cannot take now.
+    pub(crate) fn offer(&self, sink: &str, delivery: MemoryDelivery) {
+        if let Some(notifier) = self.read().get(sink) {
+            notifier.offer(delivery);
+        }
+    }
+
     /// Wakes all sinks.
     pub(crate) fn notify_all(&self) {
         self.read().values().for_each(|notifier| notifier.notify());
@@ -173,6 +213,13 @@ impl SinkNotifiers {
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<SinkNotifier>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store can take what was offered to the sinks.
+    pub(crate) fn withdraw_offered(&self) {
+        self.read()
+            .values()
+            .for_each(|notifier| notifier.withdraw_offered());
     }
 
     /// Stops at once what the request covers, except at the sink `except`, until the hold is dropped: when the store

@@ -187,6 +187,7 @@ fn to_archive() -> impl Fn(&RoutingState, RoutingEvent<'_>) -> Effects {
         max_age: None,
         cancel_on_acknowledge: false,
         events: false,
+        deliver_when_full: false,
     };
     let router = Router::new(vec![target], Vec::new());
     move |state, event| router.step(UnixMillis(0), state, event)

@@ -61,6 +61,24 @@ pub(crate) fn receipts(
     Ok(receipts)
 }
 
+/// Whether an alert is stored, by its number, its source's id or its record. `connection` is the number of its connection,
+/// if that is known.
+pub(crate) fn is_known(db: &Connection, connection: Option<i64>, alert: &Alert) -> rusqlite::Result<bool> {
+    if let Some(connection) = connection {
+        if let Some(source) = &alert.source_id
+            && stored_source(db, (connection, source))?.is_some()
+        {
+            return Ok(true);
+        }
+        if let Some(record) = alert.anomaly_id()
+            && stored_record(db, connection, record)?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    is_stored(db, alert.id)
+}
+
 fn stored_source(db: &Connection, (connection, source): (i64, &str)) -> rusqlite::Result<Option<AlertId>> {
     db.prepare_cached("SELECT id FROM alert WHERE connection = ?1 AND source_id = ?2")?
         .query_row(params![connection, source], |row| row.get(0).map(id))

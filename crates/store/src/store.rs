@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use watchpost_core::{RoutingState, UnixMillis};
+use watchpost_core::{Alert, RoutingState, UnixMillis};
 
 use crate::commit::Watermarks;
 use crate::error::Failed;
@@ -16,7 +16,7 @@ use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
 use crate::{
     Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, StoreError, StoreOptions, StorePolicy,
-    clock, commit, open, operator, records, retention,
+    alerts, clock, commit, open, operator, records, retention,
 };
 
 /// The one that writes. It belongs to one thread; while it lives, no other process can open the store.
@@ -147,6 +147,21 @@ impl Store {
         self.frames.commit();
         (self.marks, self.routing) = (marks, routing);
         Ok(committed)
+    }
+
+    /// Whether an alert is on disk already, under any of the names by which it would be recognised.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn knows(&self, alert: &Alert) -> Result<bool, StoreError> {
+        let connection = self.names.connections.find(&alert.connection);
+        let outcome = alerts::is_known(&self.db, connection, alert).map_err(Failed::from);
+        self.outcome("read", outcome)
+    }
+
+    /// What the routing step remembers.
+    pub fn routing_state(&self) -> &RoutingState {
+        &self.routing
     }
 
     /// Performs what an operator wants, in one transaction with what follows from it by `step`.

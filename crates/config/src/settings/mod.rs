@@ -23,7 +23,7 @@ pub use self::connection::{
 };
 pub use self::route::{RouteMatch, RouteSettings};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
-pub use self::sink::{RetrySettings, SinkSettings};
+pub use self::sink::{RetrySettings, SinkSettings, WhenFull};
 pub use self::watchdog::WatchdogSettings;
 pub use self::web::WebSettings;
 use crate::{ByteSize, TimeSpan, TimeZone, forms};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::sandbox::SandboxSettings;
 use crate::{ByteSize, TimeSpan, forms};
@@ -33,6 +33,10 @@ pub struct SinkSettings {
     /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
     /// `webhook`, else `false`: no siren sounds for a full disk. A route that names the kind sends them as well.
     pub events: Option<bool>,
+    /// What becomes of a delivery while the store can take nothing, because the disk is full for instance: `wait` until it
+    /// can, or `deliver` from memory, at most 16 times until then. Without it, `deliver` for `gpio` and `sound`, so that a
+    /// siren sounds all the same, else `wait`.
+    pub when_full: Option<WhenFull>,
     /// How many deliveries may be in flight at the same time.
     #[serde(default = "in_flight")]
     #[schemars(range(min = 1, max = 1024))]
@@ -54,6 +58,16 @@ pub struct SinkSettings {
     #[serde(default = "no_config")]
     #[schemars(with = "forms::FreeTable")]
     pub config: serde_json::Value,
+}
+
+/// What becomes of a delivery while the store can take nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// It waits until the store works.
+    Wait,
+    /// It is made from memory.
+    Deliver,
 }
 
 /// `[sink.retry]`
@@ -85,6 +99,16 @@ impl SinkSettings {
             .unwrap_or_else(|| NOISY.contains(&self.plugin_name()))
     }
 
+    /// Whether its deliveries are made from memory while the store can take nothing: as configured, or because it makes
+    /// noise.
+    pub fn delivers_when_full(&self) -> bool {
+        let usual = match NOISY.contains(&self.plugin_name()) {
+            true => WhenFull::Deliver,
+            false => WhenFull::Wait,
+        };
+        self.when_full.unwrap_or(usual) == WhenFull::Deliver
+    }
+
     /// Whether it gets internal events.
     pub fn gets_events(&self) -> bool {
         self.events
@@ -109,6 +133,7 @@ impl fmt::Debug for SinkSettings {
             max_age,
             cancel_on_acknowledge,
             events,
+            when_full,
             in_flight,
             recycle_over,
             retry,
@@ -122,6 +147,7 @@ impl fmt::Debug for SinkSettings {
             .field("max_age", max_age)
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("events", events)
+            .field("when_full", when_full)
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
             .field("retry", retry)
@@ -130,7 +156,8 @@ impl fmt::Debug for SinkSettings {
     }
 }
 
-/// Plugins that make noise, which an acknowledgement ends unless the site says otherwise.
+/// Plugins that make noise, which an acknowledgement ends, and which does not wait for a full disk, unless the site says
+/// otherwise.
 const NOISY: [&str; 2] = ["gpio", "sound"];
 
 /// Plugins that write or tell, and so get internal events unless the site says otherwise.
@@ -177,6 +204,18 @@ mod tests {
             "12m"
         );
         assert_eq!(timeout("name = 'a'\nplugin = 'email'\ntimeout = '20s'"), "20s");
+    }
+
+    #[test]
+    fn what_makes_noise_does_not_wait_for_a_full_disk_unless_the_site_says_otherwise() {
+        let delivers = |text: &str| {
+            let settings: SinkSettings = toml::from_str(text).unwrap();
+            settings.delivers_when_full()
+        };
+        assert!(delivers("name = 'a'\nplugin = '/opt/libwatchpost_gpio.so'"));
+        assert!(delivers("name = 'a'\nplugin = 'exec'\nwhen_full = 'deliver'"));
+        assert!(!delivers("name = 'a'\nplugin = 'email'"));
+        assert!(!delivers("name = 'a'\nplugin = 'sound'\nwhen_full = 'wait'"));
     }
 
     #[test]

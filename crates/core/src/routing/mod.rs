@@ -6,6 +6,7 @@
 
 mod effects;
 mod reason;
+mod relay;
 mod router;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::effects::{Cancellation, CancelledAlerts, Effects, PlannedDelivery, Suppression};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
+pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
 pub use self::router::{Match, Route, Router, Target};
 use crate::{Alert, AlertId};
 

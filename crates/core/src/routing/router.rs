@@ -19,6 +19,8 @@ pub struct Target {
     pub cancel_on_acknowledge: bool,
     /// Whether it gets internal events, with or without routes.
     pub events: bool,
+    /// Whether its deliveries are made from memory while the store can take nothing, and do not wait for that.
+    pub deliver_when_full: bool,
 }
 
 /// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing.
@@ -68,6 +70,12 @@ impl Router {
     /// Routes alerts to `targets`. Sinks that routes name must be among them (the configuration checks it).
     pub fn new(targets: Vec<Target>, routes: Vec<Route>) -> Self {
         Self { targets, routes }
+    }
+
+    /// Whether deliveries to this sink are made from memory while the store can take nothing.
+    pub(super) fn delivers_when_full(&self, sink: &str) -> bool {
+        let target = self.targets.iter().find(|target| target.name == sink);
+        target.is_some_and(|target| target.deliver_when_full)
     }
 
     /// What follows from an event. It depends on nothing but its arguments.

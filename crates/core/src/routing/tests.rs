@@ -20,6 +20,7 @@ fn target(name: &str, max_age: Option<u64>) -> Target {
         max_age: max_age.map(Duration::from_secs),
         cancel_on_acknowledge: name == "siren",
         events: name == "archive",
+        deliver_when_full: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::machine::{Child, SinkMachine};
 use super::machine::{InFlight, Queue, READ_AGAIN_AFTER};
-use super::{CallId, DeliveryResult, Fetched, SinkEffect, SinkNotice};
+use super::{CallId, DeliveryResult, DueDelivery, Fetched, SinkEffect, SinkNotice};
 use crate::{AlertId, DeliveryState, MonotonicTime, Now, Outcome, UnixMillis};
 
 /// Deliveries that have ended and are not recorded yet, which even a sink that takes one at a time may have: they wait
@@ -63,11 +63,16 @@ impl SinkMachine {
         (at > now).then_some(at)
     }
 
-    /// How many deliveries more may be in flight.
+    /// How many deliveries more may be taken from the queue.
     fn room(&self, now: MonotonicTime) -> usize {
         // What has ended but is not recorded comes again after a crash, so it is bounded like what is in flight.
         let unrecorded = self.unrecorded.len() >= self.policy.in_flight.max(MIN_UNRECORDED);
-        if unrecorded || self.bytes_in_flight() >= self.policy.in_flight_bytes {
+        if unrecorded { 0 } else { self.free(now) }
+    }
+
+    /// How many deliveries more may be in flight.
+    fn free(&self, now: MonotonicTime) -> usize {
+        if self.bytes_in_flight() >= self.policy.in_flight_bytes {
             return 0;
         }
         let full = if self.serialize_next > 0 {
@@ -118,36 +123,73 @@ impl SinkMachine {
             self.unrecorded.extend(states);
             effects.push(SinkEffect::Record(results));
         }
-        let serving = matches!(self.child, Child::Serving { .. }) && !self.is_stopping();
+        let serving = self.is_serving();
         for delivery in due {
             if !serving || self.room(now.monotonic) == 0 {
                 more = true;
                 break;
             }
-            let (call, attempt) = (self.next_call(), delivery.attempts.saturating_add(1));
-            let in_flight = InFlight {
-                alert: delivery.alert,
-                kind: delivery.kind,
-                age: delivery.age,
-                since: now.monotonic,
-                attempt,
-                frame_bytes: delivery.frame_bytes,
-                cancel_on_acknowledge: delivery.cancel_on_acknowledge,
-                cancelled: false,
-            };
-            self.in_flight.insert(call, in_flight);
-            let payload = delivery.payload;
-            effects.push(SinkEffect::Deliver {
-                call,
-                attempt,
-                payload,
-            });
+            self.start(now.monotonic, delivery, effects);
         }
         self.queue = if again || more {
             Queue::Unread(now.monotonic)
         } else {
             Queue::Empty(next_due.map(|due| now.monotonic + until(due, now.unix)))
         };
+    }
+
+    /// Whether a delivery can be made now that is not in the queue yet. How much is unrecorded does not matter: there are
+    /// few of them, and nothing can be recorded.
+    pub fn takes_from_memory(&self, now: MonotonicTime) -> bool {
+        self.is_serving() && self.free(now) > 0
+    }
+
+    /// Makes a delivery that is not in the queue yet, unless it is made already.
+    pub(super) fn offered<J>(
+        &mut self,
+        now: Now,
+        delivery: DueDelivery<J>,
+        effects: &mut Vec<SinkEffect<J>>,
+    ) {
+        if !self.takes_from_memory(now.monotonic) || self.has(delivery.alert) {
+            return;
+        }
+        if let Queue::Fetching { .. } = self.queue {
+            // What it brings may show this one as due.
+            self.queue = Queue::Unread(now.monotonic);
+        }
+        effects.push(SinkEffect::Log(SinkNotice::FromMemory(delivery.alert)));
+        self.start(now.monotonic, delivery, effects);
+    }
+
+    fn is_serving(&self) -> bool {
+        matches!(self.child, Child::Serving { .. }) && !self.is_stopping()
+    }
+
+    /// Whether the delivery of this alert is in flight, or has ended and is not recorded.
+    fn has(&self, alert: AlertId) -> bool {
+        self.unrecorded.contains_key(&alert) || self.in_flight.values().any(|call| call.alert == alert)
+    }
+
+    fn start<J>(&mut self, now: MonotonicTime, delivery: DueDelivery<J>, effects: &mut Vec<SinkEffect<J>>) {
+        let (call, attempt) = (self.next_call(), delivery.attempts.saturating_add(1));
+        let in_flight = InFlight {
+            alert: delivery.alert,
+            kind: delivery.kind,
+            age: delivery.age,
+            since: now,
+            attempt,
+            frame_bytes: delivery.frame_bytes,
+            cancel_on_acknowledge: delivery.cancel_on_acknowledge,
+            cancelled: false,
+        };
+        self.in_flight.insert(call, in_flight);
+        let payload = delivery.payload;
+        effects.push(SinkEffect::Deliver {
+            call,
+            attempt,
+            payload,
+        });
     }
 
     /// The child did not take a call.

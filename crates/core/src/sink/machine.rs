@@ -171,6 +171,7 @@ impl SinkMachine {
                 self.restart(now, why, after, effects);
             }
             SinkEvent::Fetched(fetch, fetched) => self.fetched(now, fetch, fetched, effects),
+            SinkEvent::FromMemory(delivery) => self.offered(now, delivery, effects),
             SinkEvent::FetchFailed { fetch, why } => self.fetch_failed(now.monotonic, fetch, why, effects),
             SinkEvent::NotQueued { call, never } => self.not_queued(now, call, never, effects),
             SinkEvent::Ended {

@@ -64,6 +64,9 @@ pub enum SinkEvent<J> {
     },
     /// What [`SinkEffect::Fetch`] of this number brought, without what must not be started.
     Fetched(u64, Fetched<J>),
+    /// A delivery that the store cannot take now, and that does not wait for it. It is made at once, or not before the store
+    /// has it; its outcome is recorded like any other.
+    FromMemory(DueDelivery<J>),
     /// The fetch of this number failed.
     FetchFailed {
         /// As the effect named it.
@@ -283,6 +286,8 @@ pub enum SinkNotice {
     },
     /// So many deliveries expired.
     Expired(usize),
+    /// The alert is delivered from memory, as the store cannot take it.
+    FromMemory(AlertId),
     /// The call for this alert is cancelled: it was acknowledged, or its delivery dropped by the operator.
     Cancelled(AlertId),
     /// The alert was acknowledged by the sink.

@@ -16,6 +16,10 @@ const ALERTS: u64 = 12;
 enum Act {
     /// A new delivery is planned.
     Plan,
+    /// A delivery is offered that the store cannot take yet.
+    Offer,
+    /// The store takes what was offered.
+    Store,
     /// The fetch that was asked for reads, and is answered at the next act of this kind.
     Read { fails: bool },
     /// The child's oldest call ends. 0: delivered, 1: refused, 2: to be retried, 3: and the instance has failed.
@@ -43,6 +47,8 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::Plan),
+        2 => Just(Act::Offer),
+        1 => Just(Act::Store),
         6 => prop::bool::weighted(0.1).prop_map(|fails| Act::Read { fails }),
         8 => prop_oneof![3 => Just(0u8), 1 => Just(1), 6 => Just(2), 1 => Just(3)].prop_map(Act::End),
         3 => prop::bool::weighted(0.2).prop_map(|fails| Act::Start { fails }),
@@ -72,6 +78,8 @@ struct World {
     planned: u64,
     /// Pending deliveries in the store, with the time they are due at.
     pending: BTreeMap<AlertId, u64>,
+    /// Offered, and not in the store.
+    unstored: BTreeSet<AlertId>,
     dropped: BTreeSet<AlertId>,
     delivered: BTreeSet<AlertId>,
     process: Process,
@@ -95,6 +103,7 @@ impl World {
             millis: 0,
             planned: 0,
             pending: BTreeMap::new(),
+            unstored: BTreeSet::new(),
             dropped: BTreeSet::new(),
             delivered: BTreeSet::new(),
             process: Process::None,
@@ -184,6 +193,12 @@ impl World {
                 self.pending.insert(AlertId(self.planned), 0);
                 self.notify();
             }
+            Act::Offer if self.planned < ALERTS => {
+                self.planned += 1;
+                self.unstored.insert(AlertId(self.planned));
+                self.step(SinkEvent::FromMemory(due(self.planned, AlertId(self.planned))));
+            }
+            Act::Store => self.store(),
             Act::Read { fails } => self.read(fails),
             Act::End(how) => self.end(how),
             Act::Start { fails: false } if self.process == Process::Starting => self.started(probes),
@@ -298,7 +313,15 @@ impl World {
         }));
     }
 
+    fn store(&mut self) {
+        let offered = std::mem::take(&mut self.unstored);
+        self.pending.extend(offered.into_iter().map(|alert| (alert, 0)));
+        self.notify();
+    }
+
     fn record(&mut self) {
+        // In the order in which they came: what was offered before its outcome.
+        self.store();
         let results = std::mem::take(&mut self.unrecorded);
         let alerts = results.iter().map(|result| result.alert).collect();
         for result in results {
@@ -323,6 +346,7 @@ impl World {
         for _ in 0..2_000 {
             for act in [
                 Act::Start { fails: false },
+                Act::Store,
                 Act::Read { fails: false },
                 Act::End(0),
                 Act::Record,

@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Recipient, ResponseFuture};
 use watchpost_config::TimeZone;
-use watchpost_core::{AlertId, DeliveryResult, Fetched, HubEvent, UnixMillis};
+use watchpost_core::{AlertId, DeliveryResult, DueDelivery, Fetched, HubEvent, UnixMillis};
 use watchpost_store::DeliveryUpdate;
 
 use super::fetch::{self, Payload};
-use crate::notifier::Stops;
+use crate::notifier::{MemoryDelivery, Stops};
 use crate::store::{CachedReader, Readers, RecordOutcomes, Recorded, Released, StoreHandle};
 
 /// Where a sink's deliveries come from and where their outcomes go.
 pub(crate) trait Backlog: Send + Sync {
     /// Takes due deliveries, oldest first. An error says why the store cannot be read.
     fn fetch(&self, wanted: Wanted) -> ResponseFuture<Result<Fetched<Payload>, String>>;
+    /// What the child gets of a delivery that the store cannot take now; `None` when it cannot be made of it.
+    fn load_offered(&self, delivery: MemoryDelivery, now: UnixMillis) -> Option<DueDelivery<Payload>>;
     /// Has outcomes recorded, and says when they are.
     fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>);
     /// Makes everything due that waits for a retry, and says when it is.
@@ -87,6 +89,10 @@ impl Backlog for StoreBacklog {
                 Err(panic) => Err(panic.to_string()),
             }
         })
+    }
+
+    fn load_offered(&self, delivery: MemoryDelivery, now: UnixMillis) -> Option<DueDelivery<Payload>> {
+        fetch::from_memory(delivery, &self.zone, now)
     }
 
     fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>) {

@@ -19,7 +19,7 @@ use super::child::{Launched, Launcher};
 use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
-use crate::notifier::SinkNotifiers;
+use crate::notifier::{MemoryDelivery, SinkNotifiers};
 use crate::store::{Recorded, Released};
 
 /// When the tests take place.
@@ -231,6 +231,10 @@ impl Backlog for Shared {
             let _ = held.await;
             Ok(fetched)
         })
+    }
+
+    fn load_offered(&self, offered: MemoryDelivery, _: UnixMillis) -> Option<DueDelivery<Payload>> {
+        Some(delivery(offered.alert.id))
     }
 
     fn record(&self, results: Vec<DeliveryResult>, reply: Recipient<Recorded>) {

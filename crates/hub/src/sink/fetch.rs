@@ -12,6 +12,7 @@ use watchpost_sinkhost_client::{AlertDoc, FrameFd, FrameMeta};
 use watchpost_store::{FrameRef, Reader, StoreError};
 
 use super::Wanted;
+use crate::notifier::MemoryDelivery;
 
 /// What the child gets of a delivery.
 #[derive(Debug)]
@@ -92,10 +93,56 @@ fn load(
         ..
     } = delivery;
     let head = Head::of(alert, &body);
-    let frames: Vec<FrameFd> = frame
-        .and_then(|frame| mapped(reader, alert, &frame, &head))
-        .into_iter()
-        .collect();
+    let frame = frame.and_then(|frame| mapped(reader, alert, &frame, &head.picture));
+    let known = Known {
+        attempts,
+        age: age(alert, head.received_at),
+        cancel_on_acknowledge,
+    };
+    delivery_of(alert, head, body, frame, zone, known)
+}
+
+/// A delivery that the store cannot take now.
+pub(super) fn from_memory(
+    delivery: MemoryDelivery,
+    zone: &TimeZone,
+    now: UnixMillis,
+) -> Option<DueDelivery<Payload>> {
+    let MemoryDelivery {
+        alert,
+        frame,
+        cancel_on_acknowledge,
+    } = delivery;
+    let id = alert.id;
+    let body = serde_json::to_string(&alert)
+        .inspect_err(|why| error!(alert = %id, "not delivered from memory: {why}"))
+        .ok()?;
+    let head = Head::of(id, &body);
+    let known = Known {
+        attempts: 0,
+        age: head.received_at.until(now),
+        cancel_on_acknowledge,
+    };
+    Some(delivery_of(id, head, body, frame, zone, known))
+}
+
+/// What is known of a delivery beside its alert.
+struct Known {
+    attempts: u32,
+    age: Duration,
+    cancel_on_acknowledge: bool,
+}
+
+/// A delivery with what the child gets.
+fn delivery_of(
+    alert: AlertId,
+    head: Head,
+    body: String,
+    frame: Option<FrameFd>,
+    zone: &TimeZone,
+    known: Known,
+) -> DueDelivery<Payload> {
+    let frames: Vec<FrameFd> = frame.into_iter().collect();
     let frame_bytes = frames.iter().map(FrameFd::len).sum();
     let happened = head.happened_at();
     let unix_ms = u64::try_from(happened.0).unwrap_or(0);
@@ -111,9 +158,9 @@ fn load(
     DueDelivery {
         alert,
         kind: head.kind,
-        age: age(alert, head.received_at),
-        attempts,
-        cancel_on_acknowledge,
+        age: known.age,
+        attempts: known.attempts,
+        cancel_on_acknowledge: known.cancel_on_acknowledge,
         frame_bytes,
         payload: Payload { document, frames },
     }
@@ -143,23 +190,33 @@ impl Head {
 }
 
 /// The picture in memory that the child can map. An alert must not wait for a picture that cannot be read.
-fn mapped(reader: &mut Reader, alert: AlertId, frame: &FrameRef, head: &Head) -> Option<FrameFd> {
-    let (width, height) = match head.picture {
-        Picture::Jpeg { width, height, .. } => (width, height),
-        Picture::Missing(_) => (0, 0),
-    };
-    let meta = FrameMeta {
-        mime: "image/jpeg".to_owned(),
-        name: format!("{alert}.jpg"),
-        width,
-        height,
-    };
-    let mapped = FrameFd::filled(meta, frame.len(), |bytes| {
+fn mapped(reader: &mut Reader, alert: AlertId, frame: &FrameRef, picture: &Picture) -> Option<FrameFd> {
+    let mapped = FrameFd::filled(meta(alert, picture), frame.len(), |bytes| {
         reader.read_frame_into(frame, bytes).map_err(io::Error::other)
     });
     mapped
         .inspect_err(|why| error!(%alert, "delivered without its picture: {why}"))
         .ok()
+}
+
+/// A picture that is in memory, in memory that the child can map.
+pub(crate) fn copied(alert: AlertId, bytes: &[u8], picture: &Picture) -> Option<FrameFd> {
+    FrameFd::from_bytes(meta(alert, picture), bytes)
+        .inspect_err(|why| error!(%alert, "delivered without its picture: {why}"))
+        .ok()
+}
+
+fn meta(alert: AlertId, picture: &Picture) -> FrameMeta {
+    let (width, height) = match *picture {
+        Picture::Jpeg { width, height, .. } => (width, height),
+        Picture::Missing(_) => (0, 0),
+    };
+    FrameMeta {
+        mime: "image/jpeg".to_owned(),
+        name: format!("{alert}.jpg"),
+        width,
+        height,
+    }
 }
 
 fn severity(severity: Severity) -> watchpost_sinkhost_client::Severity {

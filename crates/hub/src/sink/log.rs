@@ -43,6 +43,9 @@ pub(super) fn log(sink: &str, notice: &SinkNotice) {
         SinkNotice::Cancelled(alert) => {
             info!(sink, %alert, "cancelled: acknowledged, or dropped by the operator");
         }
+        SinkNotice::FromMemory(alert) => {
+            warn!(sink, %alert, "delivered from memory: the store cannot take it now")
+        }
         SinkNotice::Acknowledged(alert) => info!(sink, %alert, "acknowledged by the sink"),
         SinkNotice::FetchFailed { why } => error!(sink, "cannot read the store, trying again: {why}"),
     }

@@ -36,7 +36,7 @@ use watchpost_sinkhost_client::{Job, NotQueued};
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
 use self::child::Launched;
 pub(crate) use self::child::{Child, Launcher};
-pub(crate) use self::fetch::Payload;
+pub(crate) use self::fetch::{Payload, copied};
 use self::granted::GrantedFiles;
 pub(crate) use self::launch::PluginLauncher;
 use self::messages::{RemindToCheck, RemindToMeasure, ReportSink, StopSink, Wake};
@@ -127,7 +127,7 @@ impl Sink {
     /// Tells the machine what happened and performs what it says.
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
+        while let Some(event) = events.pop_front().or_else(|| self.next_from_memory()) {
             for effect in self.machine.step(self.parts.clock.both(), event) {
                 events.extend(self.perform(effect, ctx));
             }
@@ -221,6 +221,20 @@ impl Sink {
             };
             this.step(event, ctx);
         }));
+    }
+
+    /// The next delivery that does not wait for the store, if one can be made now, without what has been asked to stop.
+    fn next_from_memory(&self) -> Option<Event> {
+        while self.machine.takes_from_memory(self.parts.clock.now()) {
+            let offered = self.parts.notifier.take_offered()?;
+            let stops = self.parts.notifier.stops();
+            if !stops.cover(offered.alert.id, offered.cancel_on_acknowledge)
+                && let Some(delivery) = self.parts.backlog.load_offered(offered, self.parts.clock.unix())
+            {
+                return Some(SinkEvent::FromMemory(delivery));
+            }
+        }
+        None
     }
 
     /// Without what has been asked to stop while the fetch ran.

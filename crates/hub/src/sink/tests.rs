@@ -5,13 +5,13 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use watchpost_core::{AlertId, DeliveryState, MonotonicTime, SinkState};
+use watchpost_core::{Alert, AlertId, AlertKind, DeliveryState, MonotonicTime, SinkState, UnixMillis};
 use watchpost_sinkhost_client::Outcome;
 
 use super::doubles::{Bench, until};
 use super::{ReportSink, Sink, StopSink};
 use crate::guard::Guard;
-use crate::notifier::StopRequest;
+use crate::notifier::{MemoryDelivery, StopRequest};
 use crate::status::SinkReport;
 
 /// Waits until nothing happens any more: the paused clock goes on only then.
@@ -115,6 +115,80 @@ async fn what_a_fetch_read_before_it_was_acknowledged_is_not_started() {
     bench.world.lock().held.clear();
     rest().await;
     assert_eq!(bench.world.alerts_in_child(), [0u64; 0]);
+}
+
+/// Offers an alert that the store cannot take.
+fn offer(bench: &Bench, id: u64) {
+    let alert = Alert::new(AlertId(id), AlertKind::Anomaly, "shop", UnixMillis(0));
+    let delivery = MemoryDelivery {
+        alert,
+        frame: None,
+        cancel_on_acknowledge: true,
+    };
+    bench.notifiers.offer("siren", delivery);
+}
+
+#[actix::test]
+async fn what_the_store_cannot_take_is_delivered_once_and_recorded_when_it_can() {
+    let bench = Bench::new(4);
+    let _sink = bench.start();
+    rest().await;
+    bench.world.lock().disk_fails = true;
+    offer(&bench, 1);
+    offer(&bench, 2);
+    rest().await;
+    assert_eq!(bench.world.alerts_in_child(), [1, 2]);
+    bench.world.end(Outcome::Ok);
+    offer(&bench, 1);
+    offer(&bench, 2);
+    rest().await;
+    assert_eq!(bench.world.alerts_in_child(), [2], "each was told");
+    // The store takes them, and shows them as due until it has their outcomes.
+    bench.plan([1, 2]);
+    bench.world.disk_works();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.world.alerts_in_child(), [2]);
+    bench.world.end(Outcome::Ok);
+    sleep(Duration::from_secs(5)).await;
+    let recorded = [1, 2].map(|alert| (AlertId(alert), DeliveryState::Delivered));
+    assert_eq!(bench.world.lock().recorded, recorded);
+    assert_eq!(bench.world.alerts_in_child(), [0u64; 0]);
+    assert!(bench.world.lock().pending.is_empty());
+}
+
+#[actix::test]
+async fn what_a_fetch_brings_that_was_begun_from_memory_meanwhile_is_not_begun_again() {
+    let bench = Bench::new(4);
+    let _sink = bench.start();
+    rest().await;
+    bench.world.lock().hold_fetches = true;
+    bench.plan([1]);
+    rest().await;
+    offer(&bench, 1);
+    rest().await;
+    assert_eq!(bench.world.alerts_in_child(), [1]);
+    bench.world.lock().hold_fetches = false;
+    bench.world.lock().held.clear();
+    rest().await;
+    assert_eq!(bench.world.alerts_in_child(), [1]);
+}
+
+#[actix::test]
+async fn what_was_acknowledged_is_not_delivered_from_memory() {
+    let bench = Bench::new(4);
+    let _sink = bench.start();
+    rest().await;
+    bench.world.lock().disk_fails = true;
+    let _hold = bench.notifiers.stop(&StopRequest::Acknowledged(AlertId(1)), None);
+    offer(&bench, 1);
+    rest().await;
+    assert_eq!(bench.world.alerts_in_child(), [0u64; 0]);
+    // It falls silent, too, while the store can take nothing.
+    offer(&bench, 2);
+    rest().await;
+    let _hold = bench.notifiers.stop(&StopRequest::Acknowledged(AlertId(2)), None);
+    rest().await;
+    assert_eq!(bench.world.lock().cancelled, [1]);
 }
 
 #[actix::test]

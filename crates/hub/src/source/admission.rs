@@ -7,7 +7,7 @@ use actix::Recipient;
 use tokio::sync::oneshot;
 use tracing::error;
 use watchpost_config::ByteSize;
-use watchpost_core::{HubEvent, InFlightBudget, MonotonicTime, RateLimitedCounter};
+use watchpost_core::{AlertId, HubEvent, InFlightBudget, MonotonicTime, RateLimitedCounter};
 
 use super::{Counters, IncomingAlert, Origin};
 use crate::store::{Accept, Receipt, ReceiptToken, StoreHandle, Stored, StoredAs};
@@ -34,6 +34,7 @@ pub(crate) struct Admission<A> {
 
 /// An alert that the store has in hand.
 struct InFlight<A> {
+    alert: AlertId,
     origin: Origin<A>,
     bytes: usize,
 }
@@ -96,7 +97,12 @@ impl<A> Admission<A> {
         self.budget.take(bytes);
         self.offered += 1;
         let token = ReceiptToken::new(self.offered);
-        self.in_flight.insert(token, InFlight { origin, bytes });
+        let in_flight = InFlight {
+            alert: alert.id,
+            origin,
+            bytes,
+        };
+        self.in_flight.insert(token, in_flight);
         self.store.accept(Accept {
             alert,
             frame,
@@ -107,9 +113,16 @@ impl<A> Admission<A> {
         Ok(())
     }
 
+    /// The alert that a receipt is about.
+    pub(crate) fn alert_of(&self, receipt: &Receipt) -> Option<AlertId> {
+        self.in_flight
+            .get(&receipt.token)
+            .map(|in_flight| in_flight.alert)
+    }
+
     /// The store has dealt with an alert. Gives back what its receipt is sent by, if someone waits for it.
     pub(crate) fn confirm(&mut self, receipt: &Receipt) -> Option<Confirmed<A>> {
-        let InFlight { origin, bytes } = self.in_flight.remove(&receipt.token)?;
+        let InFlight { origin, bytes, .. } = self.in_flight.remove(&receipt.token)?;
         self.budget.release(bytes);
         let outcome = receipt.outcome;
         let counter = match (outcome, &origin) {

@@ -53,13 +53,13 @@ impl Disk {
 
     /// Tries until it works, since a full disk is emptied and a read-only one mounted again some day, and a damaged
     /// database is replaced. `None` when the hub was asked to stop before. `never` says of which errors waiting will
-    /// not help.
+    /// not help. `failed` is called after each failure, when what came in meanwhile has been noted.
     pub(super) fn with_retry<T>(
         &mut self,
         intake: &mut Intake,
         never: impl Fn(&StoreError) -> bool,
         mut transaction: impl FnMut(&mut dyn Storage) -> Result<T, StoreError>,
-        mut failed_first: impl FnMut(),
+        mut failed: impl FnMut(&dyn Storage, &Intake),
     ) -> Option<Result<T, StoreError>> {
         let mut outage = None;
         loop {
@@ -73,8 +73,8 @@ impl Disk {
             };
             if outage.is_none() {
                 intake.set_failing(true);
-                failed_first();
             }
+            failed(&*self.storage, intake);
             let outage = outage.get_or_insert_with(|| Outage {
                 since: self.clock.now(),
                 what: error.to_string(),

@@ -104,6 +104,13 @@ impl InHand {
         &self.batch
     }
 
+    /// Its alerts, each with its picture, in their order. Internal events are not among them.
+    pub(super) fn alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
+        let arrivals = self.batch.arrivals.iter().zip(&self.receipts);
+        let accepted = arrivals.filter(|(_, receipt)| receipt.is_some());
+        accepted.map(|(arrival, _)| (&arrival.alert, arrival.frame.as_deref()))
+    }
+
     /// It is on disk: sends the receipts and wakes whoever has something to do now.
     pub(super) fn committed(
         self,

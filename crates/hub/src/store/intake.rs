@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use watchpost_core::{HubEvent, MonotonicTime};
+use watchpost_core::{Alert, HubEvent, MonotonicTime};
 
 use super::command::{Command, Control, Join, OperatorCommand, PolicyChange};
 use super::queue::{BatchLimits, Readiness, Work, WriteQueue};
@@ -126,6 +126,11 @@ impl Intake {
     /// Has what is left of a large change carried out in its turn.
     pub(super) fn again(&mut self, command: OperatorCommand) {
         self.queue.push_operator(command);
+    }
+
+    /// The alerts that wait, each with its picture, in their order. Internal events are not among them.
+    pub(super) fn waiting_alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
+        self.queue.waiting_alerts()
     }
 
     /// Notes whether the store can be written.

@@ -11,6 +11,7 @@ mod in_hand;
 mod intake;
 mod queue;
 mod readers;
+mod relay;
 mod state;
 mod storage;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use watchpost_core::Alert;
+
 use super::command::{Answer, Join, OperatorCommand};
 
 /// Operator commands that may wait for a store that cannot be written. More are refused.
@@ -149,6 +151,14 @@ impl WriteQueue {
             })
             .collect();
         (!joins.is_empty()).then_some(Work::Batch(joins))
+    }
+
+    /// The alerts that wait, each with its picture, in their order.
+    pub(super) fn waiting_alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
+        self.waiting.iter().filter_map(|waiting| match waiting {
+            Waiting::Join(Join::Accept(accept)) => Some((&accept.alert, accept.frame.as_deref())),
+            Waiting::Join(_) | Waiting::Operator(_) => None,
+        })
     }
 
     fn operator_commands(&self) -> impl Iterator<Item = &OperatorCommand> {

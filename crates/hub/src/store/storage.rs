@@ -1,6 +1,6 @@
 //! What the writer thread needs of a store. The real one is [`Store`]; tests put one in front of it that fails on demand.
 
-use watchpost_core::UnixMillis;
+use watchpost_core::{Alert, RoutingState, UnixMillis};
 use watchpost_store::{
     Batch, Committed, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Store, StoreError,
     StorePolicy,
@@ -18,6 +18,12 @@ pub(crate) trait Storage: Send {
         now: UnixMillis,
         step: RoutingStep<'_>,
     ) -> Result<Performed, StoreError>;
+
+    /// See [`Store::knows`].
+    fn knows(&self, alert: &Alert) -> Result<bool, StoreError>;
+
+    /// See [`Store::routing_state`].
+    fn routing_state(&self) -> RoutingState;
 
     /// See [`Store::retain`].
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError>;
@@ -44,6 +50,14 @@ impl Storage for Store {
         step: RoutingStep<'_>,
     ) -> Result<Performed, StoreError> {
         self.perform(act, now, step)
+    }
+
+    fn knows(&self, alert: &Alert) -> Result<bool, StoreError> {
+        self.knows(alert)
+    }
+
+    fn routing_state(&self) -> RoutingState {
+        self.routing_state().clone()
     }
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {

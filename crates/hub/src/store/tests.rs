@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex};
 use actix::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
-use watchpost_core::{AlertId, AlertIds, DeliveryState, HubEvent, Route, Router, Target, UnixMillis};
+use watchpost_core::{
+    Alert, AlertId, AlertIds, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route, Router, RoutingState, Target,
+    UnixMillis,
+};
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
     Store, StoreError, StoreOptions, StorePolicy, StoredAlert,
@@ -100,6 +103,14 @@ impl Storage for Switched {
             .to_owned(),
         );
         Ok(performed)
+    }
+
+    fn knows(&self, alert: &Alert) -> Result<bool, StoreError> {
+        self.0.knows(alert)
+    }
+
+    fn routing_state(&self) -> RoutingState {
+        self.0.routing_state().clone()
     }
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
@@ -218,6 +229,7 @@ fn router() -> Router {
         name: name.into(),
         max_age: None,
         cancel_on_acknowledge,
+        deliver_when_full: cancel_on_acknowledge,
     };
     Router::new(
         vec![target("siren", true), target("mail", false)],
@@ -276,6 +288,7 @@ fn everything_to(sink: &str) -> WriterPolicy {
         name: sink.into(),
         max_age: None,
         cancel_on_acknowledge: false,
+        deliver_when_full: false,
     };
     WriterPolicy {
         router: Router::new(vec![target], Vec::new()),
@@ -371,6 +384,42 @@ async fn a_siren_is_stopped_while_the_disk_is_full_and_stays_so_until_that_is_re
     assert!(first.dismissed);
     // The second command made it pending again: they took effect in their order.
     assert_eq!(states, [DeliveryState::Pending, DeliveryState::Pending]);
+}
+
+#[actix::test]
+async fn a_siren_is_told_from_memory_while_the_disk_is_full_a_bounded_number_of_times() {
+    let rig = Rig::new();
+    rig.accept(1);
+    // On disk before the disk is full.
+    assert!(rig.store.retry_deliveries(Selection::default()).await.is_some());
+    rig.switch.full.store(true, Ordering::SeqCst);
+    // The first is known.
+    rig.accept(1);
+    let most = u64::try_from(MAX_FROM_MEMORY).unwrap();
+    (2..=most + 5).for_each(|id| rig.accept(id));
+    // Events about the store are no reason to sound.
+    rig.store.raise(HubEvent::SinkRecovered { sink: "mail".into() });
+    let siren = rig.notifiers.of("siren");
+    let mut told = Vec::new();
+    while told.len() < MAX_FROM_MEMORY {
+        siren.notified().await;
+        told.extend(std::iter::from_fn(|| siren.take_offered()).map(|offered| offered.alert.id.0));
+    }
+    // Several tries later it is not told again.
+    let tries = rig.switch.tries.load(Ordering::SeqCst);
+    while rig.switch.tries.load(Ordering::SeqCst) < tries + 2 {
+        tokio::task::yield_now().await;
+    }
+    told.extend(siren.take_offered().map(|offered| offered.alert.id.0));
+    assert_eq!(told, (2..=most + 1).collect::<Vec<_>>());
+    assert!(rig.notifiers.of("mail").take_offered().is_none());
+    rig.switch.full.store(false, Ordering::SeqCst);
+    let (dir, _, _) = rig.stop().await;
+    let stored = stored(dir.path());
+    let alerts = stored
+        .iter()
+        .filter(|stored| stored.alert.title.starts_with("alert "));
+    assert_eq!(alerts.count(), MAX_FROM_MEMORY + 5);
 }
 
 #[actix::test]

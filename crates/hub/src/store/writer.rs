@@ -17,6 +17,7 @@ use super::disk::Disk;
 use super::in_hand::InHand;
 use super::intake::Intake;
 use super::queue::Work;
+use super::relay::Relay;
 use super::state::StoreState;
 use crate::clock::Clock;
 use crate::live::LiveEvent;
@@ -141,7 +142,13 @@ impl Writer {
                 let (router, now) = (&self.parts.router, in_hand.at());
                 let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
                 let commit = |storage: &mut dyn super::Storage| storage.commit(in_hand.batch(), &step);
-                let committed = self.disk.with_retry(&mut self.intake, |_| false, commit, || {});
+                let mut relay = Relay::new(&self.parts);
+                let failed = |storage: &dyn super::Storage, intake: &Intake| {
+                    let alerts = in_hand.alerts().chain(intake.waiting_alerts());
+                    relay.tell(storage, alerts);
+                };
+                let committed = self.disk.with_retry(&mut self.intake, |_| false, commit, failed);
+                drop(relay);
                 let Some(InProgress::Batch(in_hand)) = self.in_progress.take() else {
                     return;
                 };
@@ -169,12 +176,17 @@ impl Writer {
                 let (act, now) = (command.act.clone(), self.parts.clock.unix());
                 let router = &self.parts.router;
                 let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+                let mut relay = Relay::new(&self.parts);
                 let performed = self.disk.with_retry(
                     &mut self.intake,
                     |error| !error.is_transient(),
                     |storage| storage.perform(&act, now, &step),
-                    || command.answer(Answer::Deferred),
+                    |storage, intake| {
+                        command.answer(Answer::Deferred);
+                        relay.tell(storage, intake.waiting_alerts());
+                    },
                 );
+                drop(relay);
                 if let Some(InProgress::Operator(command)) = self.in_progress.take() {
                     self.performed(command, performed);
                 }

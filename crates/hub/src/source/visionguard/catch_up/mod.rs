@@ -9,6 +9,7 @@ mod listing;
 mod pass;
 mod picture;
 mod record;
+mod unstored;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ use watchpost_visionguard::NamedRecord;
 use self::fetched::FetchedRows;
 use self::pass::{Pass, PassError, PassReport};
 use self::picture::{Fetched, PictureRetries};
+use self::unstored::Unstored;
 use super::super::{IncomingAlert, LastFailure};
 use super::context::ConnectionContext;
 use super::notification;
@@ -52,6 +54,7 @@ pub(super) struct CatchUp {
     interval: Option<Duration>,
     feed: FeedTracker,
     fetched: FetchedRows,
+    unstored: Unstored,
     shops: Option<(Vec<String>, MonotonicTime)>,
     pictures: Rc<PictureRetries>,
     /// Why the list could not be read the last time.
@@ -90,6 +93,7 @@ impl CatchUp {
             interval: settings.interval.fixed().map(Into::into),
             feed: FeedTracker::default(),
             fetched: FetchedRows::default(),
+            unstored: Unstored::default(),
             shops: None,
             pictures: Rc::default(),
             failure: None,
@@ -116,6 +120,7 @@ impl CatchUp {
     pub(super) fn came(&mut self, alert: &mut Alert, now: MonotonicTime) {
         self.feed.came(now);
         self.fetched.identify(alert);
+        self.unstored.add(alert);
         let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
         self.correlator.alert(alert.id, alert.camera_id(), person_id);
     }
@@ -149,6 +154,12 @@ impl CatchUp {
     /// An alert that was missed goes to the store.
     pub(super) fn missed(&mut self, alert: &Alert) {
         self.fetched.remember(alert);
+        self.unstored.add(alert);
+    }
+
+    /// The store has dealt with an alert.
+    pub(super) fn dealt_with(&self, alert: AlertId) {
+        self.unstored.remove(alert);
     }
 
     /// Why the list could not be read the last time, if it could not.
@@ -192,6 +203,7 @@ impl CatchUp {
             self.shops = None;
         }
         let (pictures, user_id) = (Rc::clone(&self.pictures), user_id.to_owned());
+        let unstored = self.unstored.clone();
         let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
         Some(async move {
             let Some(session) = context.session(open_for.is_some()).await else {
@@ -207,6 +219,7 @@ impl CatchUp {
                 settle,
                 shops,
                 pictures,
+                unstored,
                 unreadable,
                 to,
             };

@@ -20,6 +20,7 @@ use super::super::context::ConnectionContext;
 use super::super::credentials::Session;
 use super::listing::{BackendList, Listing, Row, list};
 use super::picture::{Fetched, PictureRetries};
+use super::unstored::{InHand, Unstored};
 use super::{Missed, annotation, record};
 use crate::store::ReadError;
 
@@ -37,6 +38,7 @@ pub(super) struct Pass {
     /// The user's shops, where they are known.
     pub(super) shops: Option<Vec<String>>,
     pub(super) pictures: Rc<PictureRetries>,
+    pub(super) unstored: Unstored,
     pub(super) unreadable: HashSet<String>,
     pub(super) to: Recipient<Missed>,
 }
@@ -155,10 +157,14 @@ impl Pass {
         };
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
         let name = self.context.name().to_owned();
+        // Before the store is read, so that none is in neither.
+        let in_hand = self.unstored.in_hand();
         let (listed, outcome) = self
             .context
             .readers
-            .read(move |reader| compare(reader, &name, &listed, bounds).map(|outcome| (listed, outcome)))
+            .read(move |reader| {
+                compare(reader, &name, &listed, bounds, &in_hand).map(|outcome| (listed, outcome))
+            })
             .await?;
         for (row, alert) in outcome.matched {
             self.context.store.annotate(match &listing.rows[row] {
@@ -211,14 +217,15 @@ impl Pass {
     }
 }
 
-/// Brings the reconciliation what the store has.
+/// Brings the reconciliation what the store has, and what it has in hand.
 fn compare(
     reader: &mut Reader,
     connection: &str,
     rows: &[ListedRow],
     bounds: Bounds,
+    in_hand: &InHand,
 ) -> Result<Reconciled, StoreError> {
-    let mut stored = HashSet::new();
+    let mut stored = in_hand.records();
     for row in rows.iter().filter(|row| row.at >= bounds.since) {
         if reader.of_anomaly(connection, &row.record)?.is_some() {
             stored.insert(row.record.as_str());
@@ -247,7 +254,7 @@ fn compare(
             record: alert.anomaly_id,
         });
     }
-    Ok(reconciliation.reconcile(unmatched))
+    Ok(reconciliation.reconcile(in_hand.join(unmatched, reader)?))
 }
 
 impl From<ConnectFailure> for PassError {

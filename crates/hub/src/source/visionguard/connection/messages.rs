@@ -67,6 +67,9 @@ impl Handler<Stored> for Connection {
 
     fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
         for receipt in stored.receipts {
+            if let Some(alert) = self.admission.alert_of(&receipt) {
+                self.catch_up.dealt_with(alert);
+            }
             let Some(confirmed) = self.admission.confirm(&receipt) else {
                 continue;
             };

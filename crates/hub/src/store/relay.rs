@@ -1,0 +1,62 @@
+//! Tells sinks from memory what the store cannot take, so that a siren does not wait for a full disk. What is told is decided
+//! by [`MemoryRelay`]; the alerts wait for the store all the same, and their deliveries are recorded with them.
+
+use watchpost_core::{Alert, MemoryRelay, PlannedDelivery};
+
+use super::Storage;
+use super::writer::WriterParts;
+use crate::notifier::MemoryDelivery;
+use crate::sink::copied;
+
+/// What is told while one transaction is retried. When that is over the sinks find in the store what they have not begun.
+pub(super) struct Relay<'a> {
+    parts: &'a WriterParts,
+    memory: Option<MemoryRelay>,
+}
+
+impl<'a> Relay<'a> {
+    pub(super) fn new(parts: &'a WriterParts) -> Self {
+        Self { parts, memory: None }
+    }
+
+    /// Tells the sinks concerned of those alerts, each with its picture, that were not looked at yet.
+    pub(super) fn tell<'b>(
+        &mut self,
+        storage: &dyn Storage,
+        alerts: impl Iterator<Item = (&'b Alert, Option<&'b [u8]>)>,
+    ) {
+        let parts = self.parts;
+        let memory = self
+            .memory
+            .get_or_insert_with(|| MemoryRelay::new(storage.routing_state()));
+        let now = parts.clock.unix();
+        for (alert, frame) in alerts {
+            // A store that cannot answer is no reason to be silent.
+            if !memory.is_new(alert) || storage.knows(alert).unwrap_or(false) {
+                continue;
+            }
+            let mut alert = alert.clone();
+            parts.stamp.apply(&mut alert);
+            for planned in memory.relay(now, &alert, &parts.router) {
+                offer(parts, planned, &alert, frame);
+            }
+        }
+    }
+}
+
+impl Drop for Relay<'_> {
+    fn drop(&mut self) {
+        if self.memory.is_some() {
+            self.parts.notifiers.withdraw_offered();
+        }
+    }
+}
+
+fn offer(parts: &WriterParts, planned: PlannedDelivery, alert: &Alert, frame: Option<&[u8]>) {
+    let delivery = MemoryDelivery {
+        frame: frame.and_then(|bytes| copied(alert.id, bytes, &alert.picture)),
+        alert: alert.clone(),
+        cancel_on_acknowledge: planned.cancel_on_acknowledge,
+    };
+    parts.notifiers.offer(&planned.sink, delivery);
+}
