@@ -13,6 +13,9 @@ use watchpost_sinkhost_client::sandbox::{COMMON, Grants};
 /// How often that is looked at.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Where the kernel shows its own state. What is there is never replaced, and yet may have another number at each look.
+const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
+
 /// What lay at each path when the child was about to start. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GrantedFiles(Arc<Files>);
@@ -28,7 +31,10 @@ impl GrantedFiles {
     pub(super) fn now(grants: &Grants, plugin: &Path) -> Self {
         let named = grants.read.iter().chain(&grants.write);
         let named = named.filter(|path| path.as_path() != plugin).cloned();
-        let paths = named.chain(COMMON.iter().map(PathBuf::from));
+        let of_the_kernel = |path: &PathBuf| OF_THE_KERNEL.iter().any(|folder| path.starts_with(folder));
+        let paths = named
+            .chain(COMMON.iter().map(PathBuf::from))
+            .filter(|path| !of_the_kernel(path));
         let with_identity = |path: PathBuf| {
             let identity = FileIdentity::of(&path);
             (path, identity)
@@ -76,6 +82,20 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn what_the_kernel_shows_is_never_another() {
+        let grants = Grants {
+            read: vec!["/proc/self/status".into()],
+            write: vec!["/sys/class/leds".into()],
+            ..Grants::default()
+        };
+        let granted = GrantedFiles::now(&grants, Path::new("/plugin.so"));
+        let paths: Vec<_> = granted.0.granted.iter().map(|(path, _)| path).collect();
+        assert!(paths.iter().any(|path| path.ends_with("etc/hosts")));
+        let of_the_kernel = |path: &&&PathBuf| path.starts_with("/proc") || path.starts_with("/sys");
+        assert_eq!(paths.iter().find(of_the_kernel), None);
+    }
 
     #[test]
     fn another_file_is_noticed_and_other_contents_are_not() {
