@@ -191,6 +191,11 @@ fn a_socket_that_gets_no_alerts_is_reconnected() -> Result<()> {
     backend.order(&json!({"do": "drop_registration"}))?;
     let status = until_open(&hub, 2)?;
     assert_eq!(counter(&status, "subscription_lost"), 1);
+    let (shown, user_id) = (hub.ask("status", &[])?, backend.ready("user_id")?);
+    assert!(
+        shown.contains(&format!("/ws/alerts/{user_id}")) && shown.contains("went to another client 1 time"),
+        "{shown}"
+    );
     one_comes_through(&backend)?;
     let events = events(&hub, "subscription_lost")?;
     assert!(

@@ -163,15 +163,20 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
             "  this machine's clock is {by} {which} the backend's"
         ))?;
     }
-    let unreadable = counters.link.as_ref().map_or(0, |link| link.unparseable);
+    let happened = counters.link.clone().unwrap_or_default();
     out::line(format_args!(
-        "  alerts: {} received, {} stored, {} receipts sent, {} dropped; {}",
+        "  alerts: {} received, {} stored, {} fetched, {} receipts sent, {} dropped; {}",
         counters.received,
         counters.stored,
+        counters.fetched,
         counters.receipts,
         counters.dropped,
-        out::count(unreadable, "unreadable message")
+        out::count(happened.unparseable, "unreadable message")
     ))?;
+    if happened.subscription_lost > 0 {
+        let times = out::count(happened.subscription_lost, "time");
+        out::line(format_args!("  its alerts went to another client {times}"))?;
+    }
     Ok(())
 }
 

@@ -94,6 +94,9 @@ impl Handler<ReportSource> for Connection {
             counters: self.admission.counters(),
             ..unanswered(&self.context.settings)
         };
+        if !self.slot.user_id().is_empty() {
+            report.url = address(&self.context.settings, self.slot.user_id());
+        }
         report.counters.link = Some(self.counters.clone());
         let (feed, interval) = self.catch_up.feed();
         link.feed = feed;
@@ -117,16 +120,19 @@ impl Handler<ReportSource> for Connection {
     }
 }
 
+/// The address of the socket without the token. `user_id` is whose it is, where the settings do not say it.
+fn address(settings: &ConnectionSettings, user_id: &str) -> String {
+    let url = settings.url.as_deref().unwrap_or_default();
+    let user_id = settings.user_id.as_deref().unwrap_or(user_id);
+    format!("{url}/ws/alerts/{user_id}")
+}
+
 /// The report of a connection whose actor is gone or does not answer.
 pub(crate) fn unanswered(settings: &ConnectionSettings) -> ConnectionReport {
     ConnectionReport {
         name: settings.name.clone(),
         kind: ConnectionKind::VisionGuard,
-        url: format!(
-            "{}/ws/alerts/{}",
-            settings.url.as_deref().unwrap_or_default(),
-            settings.user_id.as_deref().unwrap_or("(user of the login)")
-        ),
+        url: address(settings, "(user of the login)"),
         state: ConnectionState::Stopped,
         last_failure: None,
         counters: Counters {
