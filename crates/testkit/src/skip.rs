@@ -60,6 +60,12 @@ pub fn skip_unless_long() -> bool {
     std::env::var_os(LONG).is_none() && note("it takes long: cargo xtask test --long")
 }
 
+/// The calling test has to return at once for this reason, which is about this machine; it is noted as skipped.
+#[must_use]
+pub fn skip_because(why: &str) -> bool {
+    note(why)
+}
+
 pub(crate) fn is_lacking(need: Need) -> bool {
     why(&std::env::var(LACKING).unwrap_or_default(), need).is_some()
 }
