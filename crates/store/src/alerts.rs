@@ -64,17 +64,16 @@ pub(crate) fn receipts(
 /// Whether an alert is stored, by its number, its source's id or its record. `connection` is the number of its connection,
 /// if that is known.
 pub(crate) fn is_known(db: &Connection, connection: Option<i64>, alert: &Alert) -> rusqlite::Result<bool> {
-    if let Some(connection) = connection {
-        if let Some(source) = &alert.source_id
-            && stored_source(db, (connection, source))?.is_some()
-        {
-            return Ok(true);
-        }
-        if let Some(record) = alert.anomaly_id()
-            && stored_record(db, connection, record)?.is_some()
-        {
-            return Ok(true);
-        }
+    if let (Some(connection), Some(source)) = (connection, &alert.source_id)
+        && stored_source(db, (connection, source))?.is_some()
+    {
+        return Ok(true);
+    }
+    // Another connection may see the same records. One without an alert yet has no number.
+    if let Some(record) = alert.anomaly_id()
+        && stored_record(db, connection.unwrap_or(0), record)?.is_some()
+    {
+        return Ok(true);
     }
     is_stored(db, alert.id)
 }

@@ -234,6 +234,35 @@ fn what_a_route_delays_is_due_at_its_time_also_when_retries_are_released() {
 }
 
 #[test]
+fn an_alert_is_known_by_its_number_its_source_and_its_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let named = |n, connection: &str, source: Option<&str>, record: Option<&str>| {
+        let mut new = arrival(id(n), &[]);
+        new.alert.connection = connection.into();
+        new.alert.source_id = source.map(str::to_owned);
+        new.alert.visionguard.get_or_insert_default().anomaly_id = record.map(str::to_owned);
+        new
+    };
+    store_all(&mut store, vec![named(1, "shop", Some("7"), Some("r-1"))]);
+    for (n, connection, source, record, known) in [
+        (1, "shop", None, None, true),
+        (2, "shop", Some("7"), None, true),
+        (2, "barn", Some("7"), None, false),
+        (2, "shop", None, Some("r-1"), true),
+        (2, "barn", None, Some("r-1"), true),
+        (2, "shop", Some("8"), Some("r-2"), false),
+    ] {
+        let asked = named(n, connection, source, record).alert;
+        assert_eq!(
+            store.knows(&asked).unwrap(),
+            known,
+            "{n} {connection} {source:?} {record:?}"
+        );
+    }
+}
+
+#[test]
 fn waiting_retries_never_hide_what_is_due() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
