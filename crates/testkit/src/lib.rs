@@ -34,7 +34,7 @@ pub use nginx::Nginx;
 pub use process::{Process, Signal};
 pub use scripted_smtp::{ScriptedSmtp, SmtpAnswer};
 pub use service_machine::ServiceMachine;
-pub use skip::{Need, skip_because, skip_unless_long, skip_without};
+pub use skip::{Need, skip_because, skip_without};
 pub use smtp_server::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 pub use state_dir::state_dir;
 pub use tempfile::TempDir;

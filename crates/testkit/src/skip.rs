@@ -10,8 +10,6 @@ use std::io::Write as _;
 const LACKING: &str = "WATCHPOST_LACKING";
 /// The file in which a test notes that it was skipped.
 const SKIPPED: &str = "WATCHPOST_SKIPPED";
-/// Set for tests that take long to run too.
-const LONG: &str = "WATCHPOST_LONG";
 
 /// What not every machine has. The names are those of `crates/xtask/src/needs.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +50,6 @@ pub fn skip_without(needs: &[Need]) -> bool {
     let lacking = std::env::var(LACKING).unwrap_or_default();
     let why = needs.iter().find_map(|need| why(&lacking, *need));
     why.is_some_and(|why| note(&why))
-}
-
-/// Whether the calling test has to return at once because it takes long and this is no long run.
-#[must_use]
-pub fn skip_unless_long() -> bool {
-    std::env::var_os(LONG).is_none() && note("it takes long: cargo xtask test --long")
 }
 
 /// The calling test has to return at once for this reason, which is about this machine; it is noted as skipped.

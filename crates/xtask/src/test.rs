@@ -11,15 +11,13 @@ use crate::needs::{ALSA, PYTHON};
 use crate::report::Report;
 use crate::{cargo, dependencies, fuzz, harness, python};
 
-/// The environment variables by which the test kit learns what is lacking, where it notes a test that was skipped for
-/// it, and whether tests that take long are to run; see `crates/testkit/src/skip.rs`.
+/// The environment variables by which the test kit learns what is lacking, and where it notes a test that was skipped for
+/// it; see `crates/testkit/src/skip.rs`.
 const LACKING: &str = "WATCHPOST_LACKING";
 const SKIPPED: &str = "WATCHPOST_SKIPPED";
-const LONG: &str = "WATCHPOST_LONG";
 
 /// How much more a long run does, where its caller does not say it.
-const LONG_RUN: [(&str, &str); 4] = [
-    (LONG, "1"),
+const LONG_RUN: [(&str, &str); 3] = [
     ("WATCHPOST_KILLS", "500"),
     ("WATCHPOST_POWER_CUTS", "100"),
     ("WATCHPOST_RECONNECTS", "1000"),
