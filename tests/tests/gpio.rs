@@ -59,7 +59,7 @@ struct Site {
 
 impl Site {
     /// `min_free` decides whether the hub has something to say of its disk.
-    fn boot(min_free: &str) -> Result<Self> {
+    fn boot(sinks: &str, min_free: &str) -> Result<Self> {
         let mut machine = GpioMachine::boot(&["watchpost-gpio"], &[])?;
         machine.run("(watchpost simulate --listen 127.0.0.1:8000 --rate 0 --frame 64x48 >/tmp/ready 2>/tmp/simulator &)")?;
         let connection = eventually("the simulator listens", PATIENCE * 2, || {
@@ -72,7 +72,7 @@ impl Site {
         })?;
         machine.write(
             "/tmp/watchpost.toml",
-            &format!("{SINKS}[store]\nmin_free = \"{min_free}\"\n{connection}\n"),
+            &format!("{sinks}[store]\nmin_free = \"{min_free}\"\n{connection}\n"),
         )?;
         let site = Self {
             machine: RefCell::new(machine),
@@ -213,7 +213,7 @@ fn a_siren_sounds_for_its_time_and_alerts_extend_it() -> Result<()> {
     if skip_without(&[Need::GpioMachine]) {
         return Ok(());
     }
-    let site = Site::boot("1000GiB")?;
+    let site = Site::boot(SINKS, "1000GiB")?;
     site.until_delivered("the disk is told of", 1, 1)?;
     ensure!(!site.is_on(SIREN)? && !site.is_on(HORN)?, "nobody broke in");
     assert_eq!(site.horn_said("the hub speaks of itself")?, 1);
@@ -266,7 +266,7 @@ fn a_siren_is_off_when_its_process_or_the_hub_dies_and_stays_off() -> Result<()>
     if skip_without(&[Need::GpioMachine]) {
         return Ok(());
     }
-    let site = Site::boot("1MiB")?;
+    let site = Site::boot(SINKS, "1MiB")?;
     site.alert()?;
     site.until_it_is(true, HORN, "the horn sounds")?;
     let status = site.until("the horn's process", |status| status["sinks"][1]["pid"].is_u64())?;
@@ -305,7 +305,8 @@ fn a_thousand_alerts_are_done_though_the_chip_is_gone_twice() -> Result<()> {
     if skip_without(&[Need::GpioMachine]) {
         return Ok(());
     }
-    let site = Site::boot("1MiB")?;
+    // On a slow machine a sink may be reported as failed meanwhile, which is no alert to be counted.
+    let site = Site::boot(&SINKS.replace("events = true\n", ""), "1MiB")?;
     for absence in 0..2 {
         site.alerts(400)?;
         site.until_siren_delivered("this part sounded", 500 * absence + 400)?;
