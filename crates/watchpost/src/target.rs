@@ -93,7 +93,13 @@ impl Target {
     pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
         match &self.data_dir {
             Some(dir) => Ok(dir.clone()),
-            None => Ok(self.load()?.settings.hub.data_dir.clone()),
+            // A siren must be stopped also while the file is being edited.
+            None => match self.load() {
+                Ok(loaded) => Ok(loaded.settings.hub.data_dir.clone()),
+                Err(error) => Err(error.context(
+                    "the hub was not asked, for its `data_dir` stands in the configuration: give it by `--data-dir DIR`",
+                )),
+            },
         }
     }
 }

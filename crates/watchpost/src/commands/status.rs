@@ -105,7 +105,7 @@ fn show_configuration(configuration: &ConfigurationStatus, zone: &TimeZone) -> a
     }
     if let Some(RefusedReload { at, why }) = refused {
         out::line(format_args!(
-            "the last reload, {}, was refused: {why}. `watchpost check` shows the mistakes",
+            "the last reload, {}, was refused, and the hub goes by the configuration before: {why}",
             zone.show(at.0)
         ))?;
     }

@@ -75,7 +75,8 @@ fn running_configuration(report: &mut Report, running: &ConfigurationStatus) {
         (Some(refused), _) => report.fail(
             check,
             format!("the reload at {} was refused: {}", refused.at, refused.why),
-            "`watchpost check` shows the mistakes. Until it is reloaded, the hub goes by the configuration before.",
+            "Mend it and run `watchpost reload`: until then the hub goes by the configuration before. `watchpost check` \
+             shows what is wrong in the file.",
         ),
         (None, true) => report.warn(
             check,
