@@ -22,7 +22,7 @@ pub struct LoginRequest {
     pub password: Secret,
 }
 
-/// The reply to a login. When the token expires stands in the token: see [`Claims`](crate::Claims).
+/// The reply to a login. When the token expires stands in the token: see [`Claims`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenResponse {
     /// For the alert socket and as Bearer; lives 60 minutes by default.
