@@ -7,9 +7,46 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 
-/// A file as it was at one time. One that was replaced, by renaming or by writing over it, is not equal to it.
+/// A path, and the file that lay there at one time. The same path after its file was replaced, by renaming or by writing
+/// over it, is not equal to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileIdentity {
+pub struct KnownFile {
+    path: PathBuf,
+    file: Option<FileIdentity>,
+}
+
+impl KnownFile {
+    /// What lies at the path now, links followed. It blocks, and so do the questions below.
+    pub fn now(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let file = FileIdentity::of(&path);
+        Self { path, file }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a file lies there that is another by now, was written over, or was not there.
+    pub fn is_changed(&self) -> bool {
+        let now = FileIdentity::of(&self.path);
+        now.is_some() && now != self.file
+    }
+
+    /// Whether a file lies there that is another by now, or was not there. One that was written over is the same.
+    pub fn is_replaced(&self) -> bool {
+        match (&self.file, FileIdentity::of(&self.path)) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(then), Some(now)) => !then.is_same_file(&now),
+        }
+    }
+}
+
+/// A file as it was at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FileIdentity {
     device: u64,
     inode: u64,
     /// In bytes.
@@ -20,12 +57,12 @@ pub struct FileIdentity {
 
 impl FileIdentity {
     /// Whether both are one file, whatever has been written to it.
-    pub fn is_same_file(&self, other: &Self) -> bool {
+    fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
-    /// What lies at the path now, links followed; `None` when nothing does, or nothing that may be looked at.
-    pub fn of(path: &Path) -> Option<Self> {
+    /// `None` when nothing lies at the path, or nothing that may be looked at.
+    fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
         Some(Self {
             device: file.dev(),
@@ -38,17 +75,13 @@ impl FileIdentity {
 
 /// The files that a configuration consists of, as they were at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFiles(Vec<(PathBuf, Option<FileIdentity>)>);
+pub struct ConfigFiles(Vec<KnownFile>);
 
 impl ConfigFiles {
     /// The main file and those in `conf.d` beside it, as they are now.
     pub fn now(main: &Path) -> Self {
         let files = files::list(main).unwrap_or_else(|_| vec![main.to_owned()]);
-        let with_identity = |path: PathBuf| {
-            let identity = FileIdentity::of(&path);
-            (path, identity)
-        };
-        Self(files.into_iter().map(with_identity).collect())
+        Self(files.into_iter().map(KnownFile::now).collect())
     }
 }
 
@@ -60,22 +93,26 @@ mod tests {
     fn a_file_that_was_replaced_or_written_over_is_another() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plugin.so");
-        assert_eq!(FileIdentity::of(&path), None);
+        let before = KnownFile::now(&path);
+        assert!(!before.is_changed() && !before.is_replaced(), "there is none");
         fs::write(&path, "one").unwrap();
-        let first = FileIdentity::of(&path);
-        assert_eq!(FileIdentity::of(&path), first);
+        assert!(before.is_changed() && before.is_replaced(), "it has appeared");
+        let first = KnownFile::now(&path);
+        assert_eq!(KnownFile::now(&path), first);
+        assert!(!first.is_changed());
         fs::write(&path, "longer").unwrap();
-        let second = FileIdentity::of(&path);
+        let second = KnownFile::now(&path);
         assert_ne!(second, first);
-        let same = |one: &Option<FileIdentity>, other: &Option<FileIdentity>| {
-            one.as_ref().unwrap().is_same_file(other.as_ref().unwrap())
-        };
-        assert!(same(&first, &second));
+        assert!(first.is_changed() && !first.is_replaced(), "written over");
         fs::write(dir.path().join("new"), "longer").unwrap();
         fs::rename(dir.path().join("new"), &path).unwrap();
-        let third = FileIdentity::of(&path);
-        assert_ne!(third, second, "another file of the same size");
-        assert!(!same(&second, &third));
+        assert_ne!(KnownFile::now(&path), second, "another file of the same size");
+        assert!(second.is_changed() && second.is_replaced());
+        fs::remove_file(&path).unwrap();
+        assert!(
+            !second.is_changed() && !second.is_replaced(),
+            "what is gone is no other"
+        );
     }
 
     #[test]

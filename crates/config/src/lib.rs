@@ -45,7 +45,7 @@ mod text;
 mod tree;
 
 pub use error::{ConfigError, ConfigErrors, Finding};
-pub use file_identity::{ConfigFiles, FileIdentity};
+pub use file_identity::{ConfigFiles, KnownFile};
 pub use load::{Variables, load, load_with};
 pub use loaded::Loaded;
 pub use location::Location;

@@ -1,9 +1,9 @@
 //! What a hub consists of, as a value made from its settings: two of them can be compared. Nothing here starts anything.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use watchpost_config::{ConnectionSettings, FileIdentity, Ports, Settings, SinkSettings, TimeZone};
+use watchpost_config::{ConnectionSettings, KnownFile, Ports, Settings, SinkSettings, TimeZone};
 use watchpost_core::{Match, Part, Route, Router, Target};
 use watchpost_store::{Retention, StoreOptions, StorePolicy};
 use watchpost_visionguard::{AddressError, Backend};
@@ -51,7 +51,7 @@ pub(crate) struct SinkPlan {
     pub(crate) own_port: Option<u16>,
     /// Its plugin and the files that it may read, as they lie there now: its child has them open, loaded or granted, so
     /// another file by the same name is for a new child only.
-    files: Vec<(PathBuf, Option<FileIdentity>)>,
+    files: Vec<KnownFile>,
 }
 
 impl Part for ConnectionPlan {
@@ -127,11 +127,7 @@ impl SinkPlan {
         (settings.events, settings.when_full) = (None, None);
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
-        let files = plugin
-            .iter()
-            .chain(read)
-            .map(|path| with_identity(path))
-            .collect();
+        let files = plugin.iter().chain(read).map(KnownFile::now).collect();
         let network = settings.sandbox.connect != Ports::default();
         Self {
             own_port: all.own_port().filter(|_| network),
@@ -141,10 +137,6 @@ impl SinkPlan {
             files,
         }
     }
-}
-
-fn with_identity(path: &Path) -> (PathBuf, Option<FileIdentity>) {
-    (path.to_owned(), FileIdentity::of(path))
 }
 
 /// Names of the sinks whose deliveries an acknowledgement cancels.
@@ -202,6 +194,7 @@ fn router(settings: &Settings) -> Router {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use watchpost_core::Changes;
 

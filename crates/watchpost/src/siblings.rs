@@ -3,30 +3,23 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use watchpost_config::FileIdentity;
+use watchpost_config::KnownFile;
 
 /// The programs of a running hub, as their files were when it started.
 #[derive(Clone, Debug)]
-pub(crate) struct Programs(Vec<(PathBuf, Option<FileIdentity>)>);
+pub(crate) struct Programs(Vec<KnownFile>);
 
 impl Programs {
     /// This program and the one that runs plugins, as they are now.
     pub(crate) fn now() -> anyhow::Result<Self> {
         let files = [own()?, sinkhost_binary()?];
-        let with_identity = |file: PathBuf| {
-            let identity = FileIdentity::of(&file);
-            (file, identity)
-        };
-        Ok(Self(files.map(with_identity).into()))
+        Ok(Self(files.map(KnownFile::now).into()))
     }
 
     /// Those whose file is another by now.
     pub(crate) fn replaced(&self) -> Vec<String> {
-        let replaced = self.0.iter().filter(|(file, then)| {
-            let now = FileIdentity::of(file);
-            now.is_some() && now != *then
-        });
-        replaced.map(|(file, _)| file.display().to_string()).collect()
+        let replaced = self.0.iter().filter(|file| file.is_changed());
+        replaced.map(|file| file.path().display().to_string()).collect()
     }
 }
 

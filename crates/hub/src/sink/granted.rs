@@ -3,11 +3,11 @@
 //! A grant goes with the file and not with its name. Editors, DHCP clients, `certbot` and whatever rotates secrets replace a
 //! file by another of its name, and a child that was started before has no access to that.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchpost_config::FileIdentity;
+use watchpost_config::KnownFile;
 use watchpost_sinkhost_client::sandbox::{COMMON, Grants};
 
 /// How often that is looked at.
@@ -22,37 +22,29 @@ pub(crate) struct GrantedFiles(Arc<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
-    granted: Vec<(PathBuf, Option<FileIdentity>)>,
-    plugin: Option<(PathBuf, Option<FileIdentity>)>,
+    granted: Vec<KnownFile>,
+    plugin: Option<KnownFile>,
 }
 
 impl GrantedFiles {
     /// What these grants are for, and the plugin's own file, as they are now.
     pub(super) fn now(grants: &Grants, plugin: &Path) -> Self {
         let named = grants.read.iter().chain(&grants.write);
-        let named = named.filter(|path| path.as_path() != plugin).cloned();
-        let of_the_kernel = |path: &PathBuf| OF_THE_KERNEL.iter().any(|folder| path.starts_with(folder));
+        let named = named.map(AsRef::as_ref).filter(|path: &&Path| *path != plugin);
+        let of_the_kernel = |path: &&Path| OF_THE_KERNEL.iter().any(|folder| path.starts_with(folder));
         let paths = named
-            .chain(COMMON.iter().map(PathBuf::from))
+            .chain(COMMON.iter().map(Path::new))
             .filter(|path| !of_the_kernel(path));
-        let with_identity = |path: PathBuf| {
-            let identity = FileIdentity::of(&path);
-            (path, identity)
-        };
         Self(Arc::new(Files {
-            granted: paths.map(with_identity).collect(),
-            plugin: Some(with_identity(plugin.to_owned())),
+            granted: paths.map(KnownFile::now).collect(),
+            plugin: Some(KnownFile::now(plugin)),
         }))
     }
 
     /// Whether the plugin's file is another by now, or has been written over. The child goes on with what it has loaded. It
     /// blocks.
     pub(super) fn plugin_replaced(&self) -> bool {
-        let replaced = |(path, then): &(PathBuf, Option<FileIdentity>)| {
-            let now = FileIdentity::of(path);
-            now.is_some() && now != *then
-        };
-        self.0.plugin.as_ref().is_some_and(replaced)
+        self.0.plugin.as_ref().is_some_and(KnownFile::is_changed)
     }
 
     /// Whether both are of one child.
@@ -62,18 +54,9 @@ impl GrantedFiles {
 
     /// The first path at which another file lies than did then, or one where none did. It blocks.
     pub(super) fn replaced(&self) -> Option<&Path> {
-        let replaced = |(path, then): &&(PathBuf, Option<FileIdentity>)| match (then, FileIdentity::of(path))
-        {
-            // What is gone cannot be granted to another child either.
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(then), Some(now)) => !then.is_same_file(&now),
-        };
-        self.0
-            .granted
-            .iter()
-            .find(replaced)
-            .map(|(path, _)| path.as_path())
+        // What is gone cannot be granted to another child either.
+        let mut granted = self.0.granted.iter();
+        granted.find(|file| file.is_replaced()).map(KnownFile::path)
     }
 }
 
@@ -91,9 +74,9 @@ mod tests {
             ..Grants::default()
         };
         let granted = GrantedFiles::now(&grants, Path::new("/plugin.so"));
-        let paths: Vec<_> = granted.0.granted.iter().map(|(path, _)| path).collect();
+        let paths: Vec<_> = granted.0.granted.iter().map(KnownFile::path).collect();
         assert!(paths.iter().any(|path| path.ends_with("etc/hosts")));
-        let of_the_kernel = |path: &&&PathBuf| path.starts_with("/proc") || path.starts_with("/sys");
+        let of_the_kernel = |path: &&&Path| path.starts_with("/proc") || path.starts_with("/sys");
         assert_eq!(paths.iter().find(of_the_kernel), None);
     }
 
