@@ -6,7 +6,12 @@
 use std::io;
 use std::time::Duration;
 
+use actix::dev::ToEnvelope;
 use actix::prelude::*;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::error;
 use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
 
@@ -21,6 +26,9 @@ const RESTARTS: BackoffPolicy = BackoffPolicy {
 
 /// An actor that has lived this long has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+
+/// An actor that does not report within this time is reported as not answering.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An actor and what it takes to make it again.
 pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
@@ -63,8 +71,48 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
     }
 
     /// Where to reach the actor as it lives now.
+    #[cfg(test)]
     pub(crate) fn address(&self) -> &Addr<A> {
         &self.address
+    }
+
+    /// Asks the actor how it is. `unanswered` is what is said of one that does not answer.
+    pub(crate) fn report<M>(
+        &self,
+        question: M,
+        unanswered: impl FnOnce() -> M::Result + Send + 'static,
+    ) -> BoxFuture<'static, M::Result>
+    where
+        A: Handler<M>,
+        M: Message<Result: Send> + Send + 'static,
+        Context<A>: ToEnvelope<A, M>,
+    {
+        let ask = self.address.send(question);
+        async move {
+            match timeout(REPORT_TIMEOUT, ask).await {
+                Ok(Ok(report)) => report,
+                _ => unanswered(),
+            }
+        }
+        .boxed()
+    }
+
+    /// Has the actor stop by the message that `stop` makes, from the time when the future is first polled; the future ends
+    /// when the actor has used or dropped the sender in it.
+    pub(crate) fn stop<M>(&self, stop: fn(oneshot::Sender<()>) -> M) -> BoxFuture<'static, ()>
+    where
+        A: Handler<M>,
+        M: Message<Result = ()> + Send + 'static,
+        Context<A>: ToEnvelope<A, M>,
+    {
+        let address = self.address.clone();
+        async move {
+            let (done, stopped) = oneshot::channel();
+            address.do_send(stop(done));
+            // An actor that has died drops the sender.
+            let _ = stopped.await;
+        }
+        .boxed()
     }
 
     /// Looks after the actor. To be called every second or so.

@@ -1,12 +1,8 @@
 //! A running sink as the supervisor holds it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 use watchpost_config::SinkSettings;
 use watchpost_core::MonotonicTime;
 
@@ -14,9 +10,6 @@ use super::{ReportSink, Sink, SinkParts, StopSink};
 use crate::crew::Running;
 use crate::guard::Guard;
 use crate::status::SinkReport;
-
-/// A sink that does not report within this time is reported as not answering.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A sink that is an actor with a guard.
 pub(crate) struct RunningSink {
@@ -34,14 +27,9 @@ impl RunningSink {
 
     /// How it is.
     pub(crate) fn report(&self) -> BoxFuture<'static, SinkReport> {
-        let (ask, settings) = (self.guard.address().send(ReportSink), Arc::clone(&self.settings));
-        async move {
-            match timeout(REPORT_TIMEOUT, ask).await {
-                Ok(Ok(report)) => report,
-                _ => SinkReport::unanswered(&settings),
-            }
-        }
-        .boxed()
+        let settings = Arc::clone(&self.settings);
+        self.guard
+            .report(ReportSink, move || SinkReport::unanswered(&settings))
     }
 }
 
@@ -51,14 +39,7 @@ impl Running for RunningSink {
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {
-        let address = self.guard.address().clone();
-        async move {
-            let (done, stopped) = oneshot::channel();
-            address.do_send(StopSink(done));
-            // A sink that has died drops the sender.
-            let _ = stopped.await;
-        }
-        .boxed()
+        self.guard.stop(StopSink)
     }
 
     fn end(&self) {

@@ -1,21 +1,14 @@
 //! A running source as the supervisor holds it, whatever its kind.
 
-use std::time::Duration;
-
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 use watchpost_core::MonotonicTime;
 
 use super::ConnectionReport;
 use crate::crew::Running;
 use crate::guard::Guard;
-
-/// A source that does not report within this time is reported as not answering.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks a source how it is.
 #[derive(Debug, Message)]
@@ -64,14 +57,8 @@ where
     Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
 {
     fn report(&self) -> BoxFuture<'static, ConnectionReport> {
-        let (ask, unanswered) = (self.guard.address().send(ReportSource), self.unanswered.clone());
-        async move {
-            match timeout(REPORT_TIMEOUT, ask).await {
-                Ok(Ok(report)) => report,
-                _ => unanswered,
-            }
-        }
-        .boxed()
+        let unanswered = self.unanswered.clone();
+        self.guard.report(ReportSource, move || unanswered)
     }
 }
 
@@ -85,14 +72,7 @@ where
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {
-        let address = self.guard.address().clone();
-        async move {
-            let (done, stopped) = oneshot::channel();
-            address.do_send(StopSource(done));
-            // A source that has died drops the sender.
-            let _ = stopped.await;
-        }
-        .boxed()
+        self.guard.stop(StopSource)
     }
 
     fn end(&self) {
