@@ -23,6 +23,17 @@ pub(crate) struct Target {
     data_dir: Option<PathBuf>,
 }
 
+/// The hub that a command asks.
+#[derive(Debug)]
+pub(crate) struct RunningHub {
+    /// The data directory, where the control socket is.
+    pub(crate) data_dir: PathBuf,
+    /// The time zone in which times are shown: that of the site, or this machine's where no configuration says it.
+    pub(crate) zone: TimeZone,
+    /// The configuration, where the command goes by one.
+    pub(crate) settings: Option<Settings>,
+}
+
 /// What a command needs of the [`Target`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
@@ -71,35 +82,28 @@ impl Target {
         })
     }
 
-    /// The time zone in which times are shown: that of the site, or this machine's where no configuration says it.
-    pub(crate) fn time_zone(&self) -> TimeZone {
-        self.settings()
-            .map_or_else(TimeZone::system, |settings| settings.hub.time_zone())
-    }
-
-    /// The configuration, where the command goes by one and it can be loaded.
-    pub(crate) fn settings(&self) -> Option<Settings> {
-        if self.data_dir.is_some() {
-            return None;
-        }
-        let loaded = watchpost_config::load(self.config_file()).ok()?;
-        Some(loaded.settings)
-    }
-
-    /// The data directory, where the control socket is.
+    /// The running hub. The configuration is loaded once, if it is this that says where the hub's data are.
     ///
     /// # Errors
-    /// When the configuration that says it cannot be loaded.
-    pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
-        match &self.data_dir {
-            Some(dir) => Ok(dir.clone()),
-            // A siren must be stopped also while the file is being edited.
-            None => match self.load() {
-                Ok(loaded) => Ok(loaded.settings.hub.data_dir.clone()),
-                Err(error) => Err(error.context(
-                    "the hub was not asked, for its `data_dir` stands in the configuration: give it by `--data-dir DIR`",
-                )),
-            },
+    /// When the configuration cannot be loaded.
+    pub(crate) fn running_hub(&self) -> anyhow::Result<RunningHub> {
+        if let Some(data_dir) = &self.data_dir {
+            return Ok(RunningHub {
+                data_dir: data_dir.clone(),
+                zone: TimeZone::system(),
+                settings: None,
+            });
         }
+        // A siren must be stopped also while the file is being edited.
+        let loaded = self.load().map_err(|error| {
+            error.context(
+                "the hub was not asked, for its `data_dir` stands in the configuration: give it by `--data-dir DIR`",
+            )
+        })?;
+        Ok(RunningHub {
+            data_dir: loaded.settings.hub.data_dir.clone(),
+            zone: loaded.settings.hub.time_zone(),
+            settings: Some(loaded.settings),
+        })
     }
 }

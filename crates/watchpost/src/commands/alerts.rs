@@ -12,7 +12,7 @@ use watchpost_core::{Actor, Alert, AlertId, AlertKind, Camera, Picture, Severity
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
 
 use crate::client::HubClient;
-use crate::target::Target;
+use crate::target::{RunningHub, Target};
 use crate::{out, values};
 
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ enum AlertsCommand {
         #[arg(long, value_name = "FILE")]
         picture: Option<PathBuf>,
     },
-    /// Say that somebody has taken an alert: what sounds for it stops. It stays listed.
+    /// Say that a person has taken an alert: what sounds for it stops. It stays listed.
     Acknowledge {
         /// Its number.
         id: AlertId,
@@ -83,7 +83,7 @@ struct Which {
 }
 
 pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
-    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
+    let RunningHub { data_dir, zone, .. } = target.running_hub()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {

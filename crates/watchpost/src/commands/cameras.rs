@@ -9,7 +9,7 @@ use watchpost_hub::SeenCameraReport;
 
 use crate::client::HubClient;
 use crate::out;
-use crate::target::Target;
+use crate::target::{RunningHub, Target};
 
 #[derive(Debug, Args)]
 pub(crate) struct CamerasArgs {
@@ -29,10 +29,14 @@ struct Printed {
 }
 
 pub(crate) fn run(target: &Target, args: &CamerasArgs) -> anyhow::Result<()> {
-    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
+    let RunningHub {
+        data_dir,
+        zone,
+        settings,
+    } = target.running_hub()?;
     let seen: Vec<SeenCameraReport> =
         System::new().block_on(async { HubClient::new(&data_dir).get("/v1/cameras").await })?;
-    let book = target.settings().map(|settings| camera_book(&settings.camera));
+    let book = settings.map(|settings| camera_book(&settings.camera));
     let cameras = printed(seen, book.as_ref());
     if args.json {
         return cameras.iter().try_for_each(out::json);

@@ -7,7 +7,7 @@ use watchpost_core::{AlertId, DeliveryState, UnixMillis};
 use watchpost_hub::{Changed, DeliveryQuery, DeliveryRecord};
 
 use crate::client::HubClient;
-use crate::target::Target;
+use crate::target::{RunningHub, Target};
 use crate::{out, values};
 
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ struct WhichOrAll {
 }
 
 pub(crate) fn run(target: &Target, args: &DeliveriesArgs) -> anyhow::Result<()> {
-    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
+    let RunningHub { data_dir, zone, .. } = target.running_hub()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         match &args.command {

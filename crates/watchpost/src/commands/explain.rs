@@ -9,7 +9,7 @@ use watchpost_hub::{DeliveryRecord, Explanation, SinkExplanation};
 use crate::client::HubClient;
 use crate::commands::alerts::acknowledged;
 use crate::out;
-use crate::target::Target;
+use crate::target::{RunningHub, Target};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -21,7 +21,7 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
-    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
+    let RunningHub { data_dir, zone, .. } = target.running_hub()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
         let explanation: Explanation = hub.get(&format!("/v1/alerts/{}/explain", args.id)).await?;

@@ -18,7 +18,7 @@ pub(crate) struct ReloadArgs {
 }
 
 pub(crate) fn run(target: &Target, args: &ReloadArgs) -> anyhow::Result<()> {
-    let data_dir = target.data_dir()?;
+    let data_dir = target.running_hub()?.data_dir;
     let answer: Result<Reloaded, Problem> =
         System::new().block_on(HubClient::new(&data_dir).try_post("/v1/reload"))?;
     let reloaded = match answer {

@@ -11,7 +11,7 @@ use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
 use crate::out;
-use crate::target::Target;
+use crate::target::{RunningHub, Target};
 
 /// Clocks that differ by more are worth a word, in milliseconds.
 const CLOCKS_DIFFER_MS: u64 = 5_000;
@@ -24,7 +24,7 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
-    let (data_dir, zone) = (target.data_dir()?, target.time_zone());
+    let RunningHub { data_dir, zone, .. } = target.running_hub()?;
     let status: Status = System::new().block_on(HubClient::new(&data_dir).get("/v1/status"))?;
     if args.json {
         return out::json(&status);
