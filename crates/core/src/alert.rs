@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::camera_ids::{MIN_SHOWN_CHARS, UUID_CHARS};
 use crate::{AlertId, UnixMillis};
 
 /// Stands for a camera or a state that the source does not name.
 pub const UNKNOWN: &str = "unknown";
-
-/// Digits of a UUID that are enough for people to tell cameras apart.
-const SHORT_ID_CHARS: usize = 8;
 
 /// One alert as the hub keeps it and as every reader outside sees it.
 ///
@@ -142,6 +140,11 @@ pub enum AlertKind {
     Digest,
     /// An exercise: nothing has happened. Reserved.
     Drill,
+}
+
+impl AlertKind {
+    /// What cameras raise.
+    pub const OF_CAMERAS: [Self; 2] = [Self::Anomaly, Self::OwlEye];
 }
 
 /// How much an alert matters, mildest first.
@@ -290,8 +293,8 @@ impl Camera {
 
 /// The beginning of a UUID; any other id as it is.
 fn short(id: &str) -> &str {
-    match id.char_indices().nth(SHORT_ID_CHARS) {
-        Some((end, _)) if id.len() == 36 => &id[..end],
+    match id.char_indices().nth(MIN_SHOWN_CHARS) {
+        Some((end, _)) if id.len() == UUID_CHARS => &id[..end],
         _ => id,
     }
 }

@@ -1,4 +1,4 @@
-//! How a camera that nobody named is shown: by as much of its id as tells it from all others that were seen. It knows
+//! How a camera without a name is shown: by as much of its id as tells it from all others that were seen. It knows
 //! only ids.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -7,11 +7,12 @@ use std::ops::Bound::{Excluded, Unbounded};
 /// Ids that are remembered; of more, those that were not seen for longest are forgotten.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Characters of a UUID that are shown at least, so that it does not grow with the second camera.
-const MIN_SHOWN_CHARS: usize = 8;
+/// Characters of a UUID that are shown at least: enough for people to tell cameras apart as a rule, so that it does not
+/// grow with the second camera.
+pub(crate) const MIN_SHOWN_CHARS: usize = 8;
 
 /// Length of a UUID in its usual form.
-const UUID_CHARS: usize = 36;
+pub(crate) const UUID_CHARS: usize = 36;
 
 /// Ids of cameras that were seen.
 #[derive(Clone, Debug, Default)]

@@ -47,9 +47,6 @@ pub struct RouteMatch {
     pub severity: Option<Severity>,
 }
 
-/// The kinds that a route takes which names none.
-const CAMERA_KINDS: [AlertKind; 2] = [AlertKind::Anomaly, AlertKind::OwlEye];
-
 impl RouteMatch {
     /// Whether it takes all that cameras raise.
     pub(crate) fn takes_all(&self) -> bool {
@@ -59,7 +56,7 @@ impl RouteMatch {
             stream,
             severity,
         } = self;
-        let every_kind = kind.is_empty() || CAMERA_KINDS.iter().all(|raised| kind.contains(raised));
+        let every_kind = kind.is_empty() || AlertKind::OF_CAMERAS.iter().all(|raised| kind.contains(raised));
         every_kind
             && connection.is_empty()
             && stream.is_empty()
@@ -68,6 +65,6 @@ impl RouteMatch {
 
     /// Whether it takes nothing but what cameras raise.
     pub(crate) fn takes_cameras_only(&self) -> bool {
-        self.kind.iter().all(|kind| CAMERA_KINDS.contains(kind))
+        self.kind.iter().all(|kind| AlertKind::OF_CAMERAS.contains(kind))
     }
 }

@@ -194,7 +194,7 @@ impl Verdict {
 impl Match {
     fn takes(&self, kind: AlertKind) -> bool {
         if self.kinds.is_empty() {
-            matches!(kind, AlertKind::Anomaly | AlertKind::OwlEye)
+            AlertKind::OF_CAMERAS.contains(&kind)
         } else {
             self.kinds.contains(&kind)
         }
