@@ -37,13 +37,10 @@ impl Loaded {
     /// What a validator has found wrong with the value at this pointer into the `[sink.config]` of the sink with this index;
     /// `problem` goes behind the words for the value.
     pub fn schema_violation(&self, sink: usize, schema: &Json, pointer: &str, problem: &str) -> ConfigError {
-        let pointer = format!("/sink/{sink}/config{pointer}");
-        let at = At::pointer(&self.tree, &pointer);
-        let within = pointer
-            .strip_prefix(&format!("/sink/{sink}/config"))
-            .unwrap_or_default();
+        let place = format!("/sink/{sink}/config{pointer}");
+        let at = At::pointer(&self.tree, &place);
         let description = Schema::of_plugin(schema)
-            .at(within)
+            .at(pointer)
             .map(|schema| schema.description().replace('\n', " "))
             .unwrap_or_default();
         let help = Some(description).filter(|text| !text.is_empty());
@@ -53,11 +50,11 @@ impl Loaded {
         } else {
             problem
         };
-        let message = if within.is_empty() {
+        let message = if pointer.is_empty() {
             format!("{at} {problem}")
         } else {
             format!("`{}` in {} {problem}", at.key(), at.parent())
         };
-        self.error_at(&pointer, self.without_secrets(sink, message), help)
+        self.error_at(&place, self.without_secrets(sink, message), help)
     }
 }

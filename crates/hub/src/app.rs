@@ -169,6 +169,7 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         readers,
         settings,
         opened: opened.summary(),
+        clock,
         started_at: clock.unix(),
         inbound,
         live,

@@ -33,6 +33,7 @@ pub(crate) struct HubParts {
     pub(crate) store: StoreHandle,
     pub(crate) store_state: StoreState,
     pub(crate) watchdog_state: WatchdogState,
+    pub(crate) clock: Clock,
     pub(crate) readers: Readers,
     pub(crate) settings: CurrentSettings,
     pub(crate) opened: Option<String>,
@@ -163,7 +164,7 @@ impl HubHandle {
             pid: std::process::id(),
             started_at: self.0.started_at,
             watchdog_error: self.0.watchdog_state.error(),
-            clock_problem: clock_problem(Clock::start().unix()),
+            clock_problem: clock_problem(self.0.clock.unix()),
             connections: reports.connections,
             store: StoreReport {
                 alerts: counts.alerts,
@@ -258,8 +259,8 @@ impl HubHandle {
         self.read(move |reader| explain::explain(reader, id)).await
     }
 
-    /// Dismisses an alert, which takes it off the live list, and stops at once what an acknowledgement cancels; whether there is such an
-    /// alert. It does not wait for a store that cannot be written.
+    /// Dismisses an alert, which takes it off the live list, and stops at once what an acknowledgement cancels; whether
+    /// there is such an alert. It does not wait for a store that cannot be written.
     ///
     /// # Errors
     /// When it cannot be recorded.

@@ -30,16 +30,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const JUMP_MS: u64 = 30_000;
 
 /// When this program was built: a clock that shows an earlier time cannot be right.
-const BUILT: UnixMillis = UnixMillis(seconds(env!("WATCHPOST_BUILT")) * 1_000);
-
-const fn seconds(digits: &str) -> i64 {
-    let (mut seconds, mut rest) = (0, digits.as_bytes());
-    while let [digit, others @ ..] = rest {
-        seconds = seconds * 10 + (*digit - b'0') as i64;
-        rest = others;
-    }
-    seconds
-}
+const BUILT: UnixMillis = match i64::from_str_radix(env!("WATCHPOST_BUILT"), 10) {
+    Ok(seconds) => UnixMillis(seconds * 1_000),
+    Err(_) => panic!("the build script gives seconds since 1970"),
+};
 
 /// What is wrong with the clock, if it cannot be right.
 pub(crate) fn clock_problem(shown: UnixMillis) -> Option<String> {

@@ -21,7 +21,9 @@ pub fn without_secrets(body: &[u8], secrets: &[&Secret]) -> Vec<u8> {
 /// The same for a text.
 #[must_use]
 pub fn hidden(text: &str, secret: &Secret) -> String {
-    forms(secret).fold(text.to_owned(), |text, form| text.replace(&form, HIDDEN))
+    let mut text = text.to_owned();
+    hide_in(&mut text, forms(secret));
+    text
 }
 
 /// How a secret is written: within JSON within a text, and as it is.
@@ -36,24 +38,25 @@ fn forms(secret: &Secret) -> impl Iterator<Item = String> {
 
 fn hide(value: &mut Value, forms: &[String]) {
     match value {
-        Value::String(text) => {
-            for form in forms {
-                if text.contains(form) {
-                    *text = text.replace(form, HIDDEN);
-                }
-            }
-        }
+        Value::String(text) => hide_in(text, forms),
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, forms)),
         Value::Object(table) => {
             let entries = std::mem::take(table);
-            table.extend(entries.into_iter().map(|(key, mut value)| {
-                let mut key = Value::String(key);
-                hide(&mut key, forms);
+            table.extend(entries.into_iter().map(|(mut key, mut value)| {
+                hide_in(&mut key, forms);
                 hide(&mut value, forms);
-                (key.as_str().unwrap_or_default().to_owned(), value)
+                (key, value)
             }));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn hide_in(text: &mut String, forms: impl IntoIterator<Item: AsRef<str>>) {
+    for form in forms {
+        if text.contains(form.as_ref()) {
+            *text = text.replace(form.as_ref(), HIDDEN);
+        }
     }
 }
 
