@@ -9,21 +9,14 @@ use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, tom
 
 /// A hub that compares the lists every second.
 fn setup(backend: &Backend, switched_on: &[&str]) -> Result<HubSetup> {
-    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
-    let mut connection = toml! {
-        name = "shop"
-        url = url
-        user_id = user_id
-        token = token
+    let mut keys = toml! {
         reconnect = { initial = "100ms", max = "800ms", jitter = 0.2, stable_after = "1s" }
         backfill = { interval = "1s" }
     };
     for key in switched_on {
-        connection.insert((*key).to_owned(), true.into());
+        keys.insert((*key).to_owned(), true.into());
     }
-    Ok(HubSetup::new()?.with(toml! {
-        connection = [connection]
-    }))
+    HubSetup::new()?.connection_with("shop", backend, keys)
 }
 
 fn counter(status: &Value, name: &str) -> u64 {

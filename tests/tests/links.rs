@@ -98,19 +98,14 @@ fn backend(seed: u64) -> Result<Backend> {
 
 fn setup(backend: &Backend) -> Result<HubSetup> {
     let setup = HubSetup::new()?;
-    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
     let archive = setup.dir().join("archive").display().to_string();
+    let impatient = toml! {
+        connect_timeout = "1s"
+        reconnect = { initial = "5ms", max = "20ms", stable_after = "20ms" }
+        heartbeat = { interval = "100ms", timeout = "400ms" }
+    };
     Ok(setup
-        .with(toml! {
-            [[connection]]
-            name = "shop"
-            url = url
-            user_id = user_id
-            token = token
-            connect_timeout = "1s"
-            reconnect = { initial = "5ms", max = "20ms", stable_after = "20ms" }
-            heartbeat = { interval = "100ms", timeout = "400ms" }
-        })
+        .connection_with("shop", backend, impatient)?
         .sink("archive", "archive", toml! { dir = archive }))
 }
 

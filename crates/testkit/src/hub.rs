@@ -134,14 +134,20 @@ impl HubSetup {
 
     /// Adds a `[[connection]]` to a simulated backend.
     pub fn connection(self, name: &str, backend: &Backend) -> Result<Self> {
+        self.connection_with(name, backend, Table::new())
+    }
+
+    /// Adds a `[[connection]]` to a simulated backend with further keys, which win over those of this method.
+    pub fn connection_with(self, name: &str, backend: &Backend, more: Table) -> Result<Self> {
         let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
-        Ok(self.with(toml! {
-            [[connection]]
+        let mut connection = toml! {
             name = name
             url = url
             user_id = user_id
             token = token
-        }))
+        };
+        connection.extend(more);
+        Ok(self.with(toml! { connection = [connection] }))
     }
 
     /// Adds a `[[sink]]` with its `[sink.config]`, which may write all over the temporary directory.
@@ -246,7 +252,7 @@ impl Hub {
     }
 
     /// Replaces the configuration file, as an editor does: by another one of its name. The hub goes by it when it is
-    /// told to reload, or started again.
+    /// asked to reload, or started again.
     pub fn rewrite(&self, config: &Table) -> Result<()> {
         let (new, path) = (self.setup.dir().join("new"), self.setup.config_path());
         std::fs::write(&new, config.to_string())

@@ -104,15 +104,8 @@ fn backend(seed: u64) -> Result<Backend> {
 
 fn setup(backend: &Backend) -> Result<HubSetup> {
     // What the list brings afterwards is another matter, and would go on for minutes.
-    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
-    let setup = HubSetup::new()?.with(toml! {
-        [[connection]]
-        name = "shop"
-        url = url
-        user_id = user_id
-        token = token
-        backfill = { enabled = false }
-    });
+    let without_list = toml! { backfill = { enabled = false } };
+    let setup = HubSetup::new()?.connection_with("shop", backend, without_list)?;
     let (archive, record) = (display(&archive_dir(&setup)), display(&record_file(&setup)));
     let plugins = display(hostile_plugin_dir()?);
     Ok(setup

@@ -18,7 +18,10 @@ fn a_hub_that_can_make_no_thread_works_on() -> Result<()> {
     let backend = Backend::start(&["--rate", "0"])?;
     // By name, which takes a thread to look up.
     let url = backend.url().replace("127.0.0.1", "localhost");
-    let (user_id, token) = (backend.ready("user_id")?, backend.ready("token")?);
+    let by_name = toml! {
+        url = url
+        reconnect = { initial = "100ms", max = "200ms" }
+    };
     let setup = HubSetup::new()?.installed(&["watchpost-archive"])?;
     let aims = Aims::put_up(setup.dir())?;
     let archive = setup.dir().join("archive");
@@ -28,13 +31,8 @@ fn a_hub_that_can_make_no_thread_works_on() -> Result<()> {
     let config = aims.config(&setup.data_dir(), "make_threads", &[]);
     let setup = setup
         .sink_within("archive", "archive", toml! { write = [dir] }, toml! { dir = dir })
+        .connection_with("shop", &backend, by_name)?
         .with(toml! {
-            [[connection]]
-            name = "shop"
-            url = url
-            user_id = user_id
-            token = token
-            reconnect = { initial = "100ms", max = "200ms" }
             [[sink]]
             name = "greedy"
             plugin = plugin

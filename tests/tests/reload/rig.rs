@@ -10,17 +10,10 @@ use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, Toml, count, toml};
 
 /// A hub without sinks, and with nothing that comes over another way than the connection.
 pub(crate) fn setup(backend: &Backend) -> Result<HubSetup> {
-    let (url, user_id, token) = (backend.url(), backend.ready("user_id")?, backend.ready("token")?);
-    Ok(HubSetup::new()?.with(toml! {
-        [hub]
-        log = "info"
-        [[connection]]
-        name = "shop"
-        url = url
-        user_id = user_id
-        token = token
-        backfill = { enabled = false }
-    }))
+    let logging = toml! { hub = { log = "info" } };
+    HubSetup::new()?
+        .with(logging)
+        .connection_with("shop", backend, toml! { backfill = { enabled = false } })
 }
 
 /// Where a sink writes the ids that it gets.
