@@ -97,11 +97,11 @@ impl ClockSteps {
         Self(steps)
     }
 
-    /// A time that was told when this alert was received, in the time of now.
-    pub fn moved(&self, alert: AlertId, told: UnixMillis) -> UnixMillis {
+    /// A time that was noted when this alert was received, in the time of now.
+    pub fn moved(&self, alert: AlertId, noted: UnixMillis) -> UnixMillis {
         let after = self.0.iter().filter(|(through, _)| alert <= *through);
         let millis = after.fold(0_i64, |sum, (_, millis)| sum.saturating_add(*millis));
-        UnixMillis(told.0.saturating_add(millis))
+        UnixMillis(noted.0.saturating_add(millis))
     }
 }
 

@@ -64,7 +64,7 @@ struct Entry<P> {
 #[derive(Debug)]
 enum State<P> {
     Running(P),
-    /// Told to end; it finishes what it has in hand.
+    /// Asked to end; it finishes what it has in hand.
     Stopping,
 }
 
@@ -147,7 +147,7 @@ impl<P: Part> Roster<P> {
         }
     }
 
-    /// The names of all that run, in the order of the configuration, and whether each has been told to end.
+    /// The names of all that run, in the order of the configuration, and whether each has been asked to end.
     pub fn running(&self) -> impl Iterator<Item = (&str, bool)> {
         let stopping = |entry: &Entry<P>| matches!(entry.state, State::Stopping);
         self.entries
@@ -240,7 +240,7 @@ mod tests {
     enum Act {
         Want(Vec<Sample>),
         Retire,
-        /// Of those that were told to end, the one with this number.
+        /// Of those that were asked to end, the one with this number.
         End(usize),
     }
 
@@ -261,7 +261,7 @@ mod tests {
         ]
     }
 
-    /// What really runs, by name, and whether it was told to end.
+    /// What really runs, by name, and whether it was asked to end.
     #[derive(Default)]
     struct World {
         roster: Roster<Sample>,
@@ -284,8 +284,8 @@ mod tests {
                 Act::Retire => {
                     for name in self.roster.retire() {
                         let running = self.running.get_mut(name.as_str());
-                        let (_, stopping) = running.expect("only what runs is told to end");
-                        assert!(!std::mem::replace(stopping, true), "{name} was told twice");
+                        let (_, stopping) = running.expect("only what runs is asked to end");
+                        assert!(!std::mem::replace(stopping, true), "{name} was asked twice");
                     }
                 }
                 Act::End(number) => {

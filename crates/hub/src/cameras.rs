@@ -1,4 +1,4 @@
-//! Cameras as the outside asks for them: which were seen, and how each is shown where nobody named it.
+//! Cameras as the outside asks for them: which were seen, and how each is shown where it has no name.
 
 use serde::{Deserialize, Serialize};
 use watchpost_core::{CameraIds, UnixMillis};

@@ -64,7 +64,7 @@ impl<P: Part, R: Running + ?Sized> Crew<P, R> {
         true
     }
 
-    /// Looks after all that have not been told to end: one of those that dies has ended.
+    /// Looks after all that have not been asked to end: one of those that dies has ended.
     pub(crate) fn check(&mut self, now: MonotonicTime) {
         for (name, stopping) in self.roster.running() {
             if let Some(part) = self.running.get_mut(name).filter(|_| !stopping) {
@@ -74,7 +74,7 @@ impl<P: Part, R: Running + ?Sized> Crew<P, R> {
     }
 
     /// All of them, in the order of the configuration; at the end those that are wanted no more. Each with whether it has
-    /// been told to end.
+    /// been asked to end.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&R, bool)> {
         let names = self.roster.running();
         names.filter_map(|(name, stopping)| Some((self.running.get(name)?.as_ref(), stopping)))

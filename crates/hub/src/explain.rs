@@ -1,5 +1,5 @@
 //! Why an alert went where it went: what the store wrote down when it was routed, and what became of it since. Nothing is
-//! decided again, so that no change of the configuration changes what is told of the past.
+//! decided again, so that no change of the configuration changes what is said of the past.
 
 use serde::{Deserialize, Serialize};
 use watchpost_core::{Actor, AlertId, RouteReason, UnixMillis};

@@ -35,7 +35,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Has nothing until it is told to apply something.
+    /// Has nothing until it has something to apply.
     pub(crate) fn new(wiring: Wiring) -> Self {
         Self {
             wiring,

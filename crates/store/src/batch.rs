@@ -16,7 +16,7 @@ pub struct Batch {
     /// What has become known of alerts; done after the arrivals. One of an alert that is gone changes nothing.
     pub annotations: Vec<Annotation>,
     /// An annotated alert is late if it was received more than this after it happened; without it, that is not judged
-    /// anew.
+    /// again.
     pub late_after: Option<Duration>,
     /// The wall clock was set; done after the updates.
     pub clock_step: Option<ClockStep>,

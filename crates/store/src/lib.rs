@@ -3,8 +3,8 @@
 //! One [`Store`] writes, from one thread and in batches; any number of [`Reader`]s read beside it. A batch
 //! is on disk as a whole before [`Store::commit`] returns, or not there at all. Everything here blocks.
 //!
-//! It knows nothing of sockets, plugins or runtimes, asks the routing step where new alerts go without knowing any route, and reads no clock but to name a file that
-//! has to be quarantined: the time comes in as an argument.
+//! It knows nothing of sockets, plugins or runtimes, asks the routing step where new alerts go without knowing any route,
+//! and reads no clock but to name a file that has to be quarantined: the time comes in as an argument.
 //!
 //! # Files in the data directory
 //!

@@ -15,7 +15,7 @@ const DROPPED: &str = "dropped by the operator";
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorAct {
-    /// Note that somebody has taken an alert. It stays on the live list.
+    /// Note that a person has taken an alert. It stays on the live list.
     Acknowledge {
         /// Which.
         alert: AlertId,

@@ -16,8 +16,8 @@
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
 //! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |
 //!
-//! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the answer is 202
-//! with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
+//! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the
+//! answer is 202 with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
 //! Errors are [`Problem`] documents.
 //!
 //! A sink that may use local sockets reaches this one too, and is refused: what a plugin may do with alerts is a grant of its

@@ -1,7 +1,7 @@
 //! Where alerts go: a step from what happened and what was before to what follows.
 //!
 //! The step is pure. Whoever commits what happened commits its [`Effects`] in the same transaction, each with its reason,
-//! so that nobody has to guess later why a sink got an alert or why it did not. Rules that remember (an armed area, a
+//! so that it need not be guessed later why a sink got an alert or why it did not. Rules that remember (an armed area, a
 //! cooldown, an escalation) have their place in [`RoutingState`].
 
 mod effects;

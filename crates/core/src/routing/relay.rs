@@ -1,6 +1,6 @@
-//! What sinks are told from memory while the store can take nothing.
+//! What sinks deliver from memory while the store can take nothing.
 //!
-//! A siren must not wait for a disk that somebody has to empty. So the same routing step decides about an alert that waits
+//! A siren must not wait for a disk that a person has to empty. So the same routing step decides about an alert that waits
 //! for the store, on the last state that is known, and the deliveries that are not to wait are made from memory, a bounded
 //! number of them. The alert keeps its id, so that its delivery is recorded once it is stored, like any other.
 
@@ -20,13 +20,13 @@ enum Identity {
     Record { connection: String, id: String },
 }
 
-/// What was told from memory since the store failed.
+/// What was delivered from memory since the store failed.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryRelay {
     /// The state as it will be once everything is stored that was looked at.
     state: RoutingState,
     seen: HashSet<Identity>,
-    told: BTreeMap<String, usize>,
+    relayed: BTreeMap<String, usize>,
 }
 
 impl MemoryRelay {
@@ -73,10 +73,10 @@ impl MemoryRelay {
             let wanted = planned.due_at.is_none()
                 && planned.expires_at.is_none_or(|end| end > now)
                 && router.delivers_when_full(&planned.sink);
-            let told = self.told.entry(planned.sink.clone()).or_default();
-            let told_now = wanted && *told < MAX_FROM_MEMORY;
-            *told += usize::from(told_now);
-            told_now
+            let relayed = self.relayed.entry(planned.sink.clone()).or_default();
+            let relay = wanted && *relayed < MAX_FROM_MEMORY;
+            *relayed += usize::from(relay);
+            relay
         });
         deliveries
     }
@@ -99,18 +99,18 @@ mod tests {
         Router::new(vec![target("siren", true), target("mail", false)], routes)
     }
 
-    fn told(relay: &mut MemoryRelay, alert: &Alert, router: &Router) -> Vec<String> {
+    fn relayed(relay: &mut MemoryRelay, alert: &Alert, router: &Router) -> Vec<String> {
         let deliveries = relay.relay(UnixMillis(0), alert, router);
         deliveries.into_iter().map(|planned| planned.sink).collect()
     }
 
     #[test]
-    fn a_bounded_number_is_told_and_only_where_that_is_wanted() {
+    fn a_bounded_number_is_relayed_and_only_where_that_is_wanted() {
         let (mut relay, router) = (MemoryRelay::default(), router(Vec::new()));
         for id in 1..=16 {
-            assert_eq!(told(&mut relay, &sample(id), &router), ["siren"]);
+            assert_eq!(relayed(&mut relay, &sample(id), &router), ["siren"]);
         }
-        assert_eq!(told(&mut relay, &sample(17), &router), [] as [&str; 0]);
+        assert_eq!(relayed(&mut relay, &sample(17), &router), [] as [&str; 0]);
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         };
         let mut relay = MemoryRelay::default();
         assert_eq!(
-            told(&mut relay, &sample(1), &router(vec![delayed])),
+            relayed(&mut relay, &sample(1), &router(vec![delayed])),
             [] as [&str; 0]
         );
         let old = Target {
@@ -177,7 +177,7 @@ mod tests {
             stop: false,
         };
         let mut relay = MemoryRelay::new(RoutingState { unmatched: 4 });
-        told(&mut relay, &sample(1), &router(vec![nowhere]));
+        relayed(&mut relay, &sample(1), &router(vec![nowhere]));
         assert_eq!(relay.state.unmatched, 5);
     }
 }

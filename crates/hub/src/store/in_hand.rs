@@ -121,7 +121,7 @@ impl InHand {
         clock: Clock,
     ) {
         if let Some(step) = self.batch.clock_step {
-            // Before anything is told of, so that nothing is judged by the old time and the new one.
+            // Before anything is reported, so that nothing is judged by the old time and the new one.
             if step.millis > 0 {
                 clock.follow(step.millis);
             }

@@ -1,5 +1,5 @@
-//! Tells sinks from memory what the store cannot take, so that a siren does not wait for a full disk. What is told is decided
-//! by [`MemoryRelay`]; the alerts wait for the store all the same, and their deliveries are recorded with them.
+//! Offers sinks from memory what the store cannot take, so that a siren does not wait for a full disk. What is offered is
+//! decided by [`MemoryRelay`]; the alerts wait for the store all the same, and their deliveries are recorded with them.
 
 use watchpost_core::{Alert, MemoryRelay, PlannedDelivery};
 
@@ -8,7 +8,7 @@ use super::writer::WriterParts;
 use crate::notifier::MemoryDelivery;
 use crate::sink::copied;
 
-/// What is told while one transaction is retried. When that is over the sinks find in the store what they have not begun.
+/// What is offered while one transaction is retried. When that is over the sinks find in the store what they have not started.
 pub(super) struct Relay<'a> {
     parts: &'a WriterParts,
     memory: Option<MemoryRelay>,
@@ -19,8 +19,8 @@ impl<'a> Relay<'a> {
         Self { parts, memory: None }
     }
 
-    /// Tells the sinks concerned of those alerts, each with its picture, that were not looked at yet.
-    pub(super) fn tell<'b>(
+    /// Offers the sinks concerned those alerts, each with its picture, that were not looked at yet.
+    pub(super) fn offer<'b>(
         &mut self,
         storage: &dyn Storage,
         alerts: impl Iterator<Item = (&'b Alert, Option<&'b [u8]>)>,
@@ -38,7 +38,7 @@ impl<'a> Relay<'a> {
             let mut alert = alert.clone();
             parts.stamp.apply(&mut alert);
             for planned in memory.relay(now, &alert, &parts.router) {
-                offer(parts, planned, &alert, frame);
+                hand_over(parts, planned, &alert, frame);
             }
         }
     }
@@ -52,7 +52,7 @@ impl Drop for Relay<'_> {
     }
 }
 
-fn offer(parts: &WriterParts, planned: PlannedDelivery, alert: &Alert, frame: Option<&[u8]>) {
+fn hand_over(parts: &WriterParts, planned: PlannedDelivery, alert: &Alert, frame: Option<&[u8]>) {
     let delivery = MemoryDelivery {
         frame: frame.and_then(|bytes| copied(alert.id, bytes, &alert.picture)),
         alert: alert.clone(),

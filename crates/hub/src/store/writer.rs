@@ -145,7 +145,7 @@ impl Writer {
                 let mut relay = Relay::new(&self.parts);
                 let failed = |storage: &dyn super::Storage, intake: &Intake| {
                     let alerts = in_hand.alerts().chain(intake.waiting_alerts());
-                    relay.tell(storage, alerts);
+                    relay.offer(storage, alerts);
                 };
                 let committed = self.disk.with_retry(&mut self.intake, |_| false, commit, failed);
                 drop(relay);
@@ -183,7 +183,7 @@ impl Writer {
                     |storage| storage.perform(&act, now, &step),
                     |storage, intake| {
                         command.answer(Answer::Deferred);
-                        relay.tell(storage, intake.waiting_alerts());
+                        relay.offer(storage, intake.waiting_alerts());
                     },
                 );
                 drop(relay);

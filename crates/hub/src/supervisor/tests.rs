@@ -222,7 +222,7 @@ impl Rig {
         }
     }
 
-    /// The sinks there are; an exclamation mark behind those that have been told to end.
+    /// The sinks there are; an exclamation mark behind those that have been asked to end.
     async fn sinks(&self) -> Vec<String> {
         let reports = self.supervisor.send(Report).await.unwrap();
         let shown = |sink: SinkReport| format!("{}{}", sink.name, if sink.retiring { "!" } else { "" });
@@ -260,7 +260,7 @@ async fn a_new_sink_is_there_before_alerts_are_routed_to_it_and_an_old_one_until
     assert_eq!(
         rig.sinks().await,
         ["hook", "mail", "siren"],
-        "none has been told to end"
+        "none has been asked to end"
     );
     drop(change.in_force());
     rig.until_sinks(&["hook", "mail"]).await;

@@ -33,7 +33,7 @@ impl ConnectionContext {
         &self.settings.name
     }
 
-    /// A time that the backend told, by this machine's clock.
+    /// A time that the backend gave, by this machine's clock.
     pub(super) fn ours(&self, theirs: UnixMillis) -> UnixMillis {
         self.skew.get().unwrap_or_default().ours(theirs)
     }

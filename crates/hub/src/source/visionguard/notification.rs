@@ -22,7 +22,7 @@ pub(super) enum NotificationEffect {
     Nothing,
 }
 
-/// What a record says of its alert. `ours` makes of a time that the backend told one of this machine's clock.
+/// What a record says of its alert. `ours` makes of a time that the backend gave one of this machine's clock.
 pub(super) fn annotation(
     record: &NamedRecord,
     alert: AlertId,

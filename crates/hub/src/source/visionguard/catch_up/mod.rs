@@ -37,7 +37,7 @@ use super::notification;
 /// Between passes while the socket is not open: what happens meanwhile comes this late.
 const AWAY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// After a token was refused, the next pass logs in anew.
+/// After a token was refused, the next pass logs in again.
 const NEW_SESSION_WAIT: Duration = Duration::from_secs(1);
 
 /// The user's shops are asked for no more often than this.
