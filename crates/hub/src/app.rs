@@ -18,10 +18,11 @@ use crate::current::CurrentSettings;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
+use crate::platform::{Machine, Platform};
 use crate::sink_watch::SinkWatch;
 use crate::source::inbound::InboundHandles;
 use crate::stamp::Stamp;
-use crate::store::{AlertStore, Readers, WriterParts};
+use crate::store::{AlertStore, Readers, StoreHandle, WriterParts};
 use crate::supervisor::{Apply, Supervisor};
 use crate::watchdog::{Watch, WatchdogState};
 use crate::wiring::{NoDirectory, Wiring, make_directories};
@@ -76,9 +77,21 @@ impl Hub {
     /// When the data directory or the store cannot be used, or an address is wrong. What is wrong with a plugin does not
     /// keep the hub from starting: see its status.
     pub async fn start(settings: Settings, host_binary: PathBuf) -> Result<HubHandle, StartError> {
+        Self::start_on(Arc::new(Machine), settings, host_binary).await
+    }
+
+    /// The same on a platform that need not be this machine.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub async fn start_on(
+        platform: Arc<dyn Platform>,
+        settings: Settings,
+        host_binary: PathBuf,
+    ) -> Result<HubHandle, StartError> {
         let blueprint = Blueprint::new(settings)?;
         make_directories(&blueprint)?;
-        let hub = open(&blueprint, host_binary)?;
+        let hub = open(&blueprint, host_binary, platform)?;
         hub.give(blueprint).await?;
         Ok(hub)
     }
@@ -107,20 +120,23 @@ impl HubHandle {
 }
 
 /// Opens the store, and starts what lives as long as the hub: the writer thread, the supervisor, and what watches.
-fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartError> {
-    let clock = Clock::start();
+fn open(
+    blueprint: &Blueprint,
+    host_binary: PathBuf,
+    platform: Arc<dyn Platform>,
+) -> Result<HubHandle, StartError> {
+    let (clock, threads) = (Clock::on(platform.wall_clock()), platform.threads());
     let settings = CurrentSettings::new(Arc::clone(&blueprint.settings));
     let (store, opened) = Store::open(blueprint.store_options())?;
     log_opened(&opened);
     let ids = Arc::new(AlertIds::after(opened.last_id));
     let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
     let notifiers = SinkNotifiers::default();
-    let readers = Readers::new(store.reader_factory());
-    let seen = store.reader_factory()()?.cameras(MAX_SEEN_ALERTS)?;
+    let readers = Readers::new(store.reader_factory(), threads);
     let parts = WriterParts {
         // Until it is given a policy, which comes before anything that it could route.
         router: Router::default(),
-        stamp: Stamp::new(seen.iter().map(|seen| seen.camera.id.as_str())),
+        stamp: stamp(&store)?,
         notifiers: notifiers.clone(),
         live: live.clone(),
         write_backs: WriteBackNotifier::new(),
@@ -128,7 +144,8 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         clock,
     };
     let batch = blueprint.settings.store.group_commit;
-    let (alert_store, store, store_state) = AlertStore::new(Box::new(store), readers.clone(), batch, parts);
+    let storage = platform.storage(store);
+    let (alert_store, store, store_state) = AlertStore::new(storage, readers.clone(), batch, threads, parts);
     alert_store.start();
 
     let inbound = InboundHandles::default();
@@ -140,26 +157,21 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         ids,
         notifiers,
         inbound: inbound.clone(),
+        platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
     })
     .start();
-    let sink_watch = SinkWatch {
-        supervisor: supervisor.clone(),
-        store: store.clone(),
-        readers: readers.clone(),
-        settings: settings.clone(),
-        clock,
-    };
-    actix::spawn(sink_watch.run());
-    let watchdog_state = WatchdogState::default();
+    watch_sinks(&supervisor, &store, &readers, &settings, clock);
     let watch = Watch {
         supervisor: supervisor.clone(),
         store: store.clone(),
         store_state: store_state.clone(),
-        watchdog_state: watchdog_state.clone(),
+        watchdog_state: WatchdogState::default(),
         settings: settings.clone(),
         clock,
+        platform,
     };
+    let watchdog_state = watch.watchdog_state.clone();
     actix::spawn(watch.run());
     Ok(HubHandle::new(HubParts {
         supervisor,
@@ -174,6 +186,29 @@ fn open(blueprint: &Blueprint, host_binary: PathBuf) -> Result<HubHandle, StartE
         inbound,
         live,
     }))
+}
+
+fn watch_sinks(
+    supervisor: &Addr<Supervisor>,
+    store: &StoreHandle,
+    readers: &Readers,
+    settings: &CurrentSettings,
+    clock: Clock,
+) {
+    let watch = SinkWatch {
+        supervisor: supervisor.clone(),
+        store: store.clone(),
+        readers: readers.clone(),
+        settings: settings.clone(),
+        clock,
+    };
+    actix::spawn(watch.run());
+}
+
+/// What is known of the cameras of the newest alerts.
+fn stamp(store: &Store) -> Result<Stamp, StoreError> {
+    let seen = store.reader_factory()()?.cameras(MAX_SEEN_ALERTS)?;
+    Ok(Stamp::new(seen.iter().map(|seen| seen.camera.id.as_str())))
 }
 
 fn log_opened(opened: &OpenReport) {

@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actix_rt::net::TcpStream;
 use actix_service::{Service, fn_service};
@@ -16,6 +17,7 @@ use watchpost_core::MonotonicTime;
 use watchpost_dial::Race;
 
 use crate::clock::Clock;
+use crate::platform::{Platform, Stream};
 
 /// Connects to the first of these addresses that answers, for as long as whoever waits has patience.
 ///
@@ -60,18 +62,22 @@ pub async fn dial(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result
 }
 
 /// The same for HTTP clients, which give a name.
-pub(crate) fn connector()
--> impl Service<ConnectInfo<Uri>, Response = Connection<Uri, TcpStream>, Error = ConnectError, Future: 'static>
+pub(crate) async fn connect(request: ConnectInfo<Uri>) -> Result<TcpStream, ConnectError> {
+    let resolved = Resolver::default().service().call(request).await?;
+    dial(resolved.addrs()).await.map_err(ConnectError::Io)
+}
+
+/// How HTTP clients connect on a platform.
+pub(crate) fn connector(
+    platform: &Arc<dyn Platform>,
+) -> impl Service<ConnectInfo<Uri>, Response = Connection<Uri, Stream>, Error = ConnectError, Future: 'static>
 + Clone
 + 'static {
-    let resolver = Resolver::default().service();
+    let platform = Arc::clone(platform);
     fn_service(move |request: ConnectInfo<Uri>| {
-        let resolving = resolver.call(request);
-        async move {
-            let resolved = resolving.await?;
-            let stream = dial(resolved.addrs()).await.map_err(ConnectError::Io)?;
-            Ok(Connection::new(resolved.request().clone(), stream))
-        }
+        let uri = request.request().clone();
+        let connecting = platform.connect(request);
+        async move { Ok(Connection::new(uri, connecting.await?)) }
     })
 }
 
@@ -152,7 +158,7 @@ mod tests {
         let (silent, (_listener, good)) = (silent().await, listener().await);
         let uri = Uri::from_static("http://backend.example/");
         let request = ConnectInfo::new(uri).set_addrs([silent.address, good]);
-        let connection = connector().call(request).await.unwrap();
-        assert_eq!(connection.peer_addr().unwrap(), good);
+        let stream = connect(request).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
     }
 }

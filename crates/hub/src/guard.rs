@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::error;
 use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
 
+use crate::platform::Threads;
 use crate::runtime::runtime;
 
 /// Waits between restarts of an actor that keeps dying.
@@ -34,8 +35,9 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
     name: String,
     make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>>,
+    threads: Threads,
     address: Addr<A>,
-    arbiter: Arbiter,
+    home: Home,
     backoff: Backoff,
     since: MonotonicTime,
     restart_at: Option<MonotonicTime>,
@@ -47,13 +49,14 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         name: String,
         parts: P,
         new: fn(P) -> A,
+        threads: Threads,
         now: MonotonicTime,
     ) -> Self {
         let make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>> = Box::new(move || {
             let parts = parts.clone();
             Box::new(move || new(parts))
         });
-        let (address, arbiter) = match spawn(make()) {
+        let (address, home) = match spawn(make(), threads) {
             Ok(started) => started,
             // A hub that has no threads when it starts had better say so.
             Err(error) => panic!("{name} cannot be started: {error}"),
@@ -62,8 +65,9 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         Self {
             name,
             make,
+            threads,
             address,
-            arbiter,
+            home,
             backoff,
             since: now,
             restart_at: None,
@@ -134,10 +138,10 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
                 self.restart_at = Some(now + wait);
             }
             Some(at) if now >= at => {
-                self.arbiter.stop();
-                match spawn((self.make)()) {
+                self.home.end();
+                match spawn((self.make)(), self.threads) {
                     Ok(started) => {
-                        (self.address, self.arbiter) = started;
+                        (self.address, self.home) = started;
                         (self.restart_at, self.since) = (None, now);
                     }
                     Err(error) => {
@@ -152,15 +156,37 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
 
     /// Ends the arbiter, and with it whatever still runs on it.
     pub(crate) fn end(&self) {
-        self.arbiter.stop();
+        self.home.end();
     }
 }
 
 /// Fails when no thread can be made.
 fn spawn<A: Actor<Context = Context<A>>>(
     make: Box<dyn FnOnce() -> A + Send>,
-) -> io::Result<(Addr<A>, Arbiter)> {
-    let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
-    let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
-    Ok((address, arbiter))
+    threads: Threads,
+) -> io::Result<(Addr<A>, Home)> {
+    match threads {
+        Threads::Own => {
+            let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
+            let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
+            Ok((address, Home::Own(arbiter)))
+        }
+        Threads::Shared => Ok((A::create(move |_| make()), Home::Shared)),
+    }
+}
+
+/// Where an actor lives.
+enum Home {
+    /// On an arbiter of its own.
+    Own(Arbiter),
+    /// On the thread of the hub, and until that ends.
+    Shared,
+}
+
+impl Home {
+    fn end(&self) {
+        if let Self::Own(arbiter) = self {
+            arbiter.stop();
+        }
+    }
 }

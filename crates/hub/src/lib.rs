@@ -20,6 +20,7 @@ mod guard;
 mod handle;
 mod live;
 mod notifier;
+mod platform;
 mod plugins;
 mod runtime;
 mod sandbox;
@@ -37,6 +38,7 @@ mod wiring;
 pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Applied, Hub, StartError};
 pub use cameras::SeenCameraReport;
+pub use clock::{TokioClock, WallClock};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
 pub use explain::{Explanation, SinkExplanation};
@@ -44,15 +46,17 @@ pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
 };
 pub use live::LiveEvent;
+pub use platform::{Connecting, Io, Machine, Platform, Stream, Threads};
 pub use plugins::{
     PluginError, PluginFault, check_plugin, check_schema, find_plugin, inspect_plugin, validate_plugin,
 };
 pub use runtime::runtime;
 pub use sandbox::{Access, Need, needs};
-pub use sink::{Probe, probe_sink};
+pub use sink::{Child, Events, Launched, Launcher, Probe, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };
 pub use status::{HeldReport, HubStatus, QueueReport, SinkReport, StoreReport};
+pub use store::Storage;
 pub use watchpost_core::{Changes, SinkState};
 pub use watchpost_sinkhost_client::{PluginInfo, is_of_a_sink};

@@ -15,6 +15,7 @@ use watchpost_core::{
 
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::platform::Platform;
 use crate::source::ConnectionState;
 use crate::store::{StoreHandle, StoreState};
 use crate::supervisor::{Report, Reports, Supervisor};
@@ -60,6 +61,7 @@ pub(crate) struct Watch {
     /// Where the data are, how much room there has to be, and which watchdog is called.
     pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
+    pub(crate) platform: Arc<dyn Platform>,
 }
 
 impl Watch {
@@ -143,7 +145,7 @@ impl Watch {
         }
         *due = self.clock.now() + watchdog.interval.into();
         let outcome = match watchdog.ping_url.read() {
-            Ok(url) => call(&url, PING_TIMEOUT).await,
+            Ok(url) => call(&self.platform, &url, PING_TIMEOUT).await,
             Err(e) => Err(e.to_string()),
         };
         self.called(outcome);

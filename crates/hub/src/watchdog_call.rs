@@ -1,5 +1,6 @@
 //! Calls the address of a watchdog, and judges what it answers. No error shows the address, which is a secret.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::Uri;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use watchpost_core::{ConnectFailure, FailureKind, Secret};
 
 use crate::dial::connector;
+use crate::platform::Platform;
 use crate::source::visionguard::{Trust, classify_request};
 
 /// What is read of an answer, in bytes. A longer one says nothing that matters.
@@ -17,16 +19,20 @@ const MAX_BODY_BYTES: usize = 16 << 10;
 const MAX_SHOWN_CHARS: usize = 100;
 
 /// Calls it. An error says what was wrong and what to do about it.
-pub(crate) async fn call(url: &Secret, within: Duration) -> Result<(), String> {
-    let (status, body) = answer(url, within)
+pub(crate) async fn call(platform: &Arc<dyn Platform>, url: &Secret, within: Duration) -> Result<(), String> {
+    let (status, body) = answer(platform, url, within)
         .await
         .map_err(|e| format!("{e}. {}", hint(e.kind)))?;
     judge(status, &body)
 }
 
-async fn answer(url: &Secret, within: Duration) -> Result<(u16, Vec<u8>), ConnectFailure> {
+async fn answer(
+    platform: &Arc<dyn Platform>,
+    url: &Secret,
+    within: Duration,
+) -> Result<(u16, Vec<u8>), ConnectFailure> {
     let connector = Connector::new()
-        .connector(connector())
+        .connector(connector(platform))
         .timeout(within)
         .handshake_timeout(within);
     let connector = if url.expose().starts_with("https:") {

@@ -13,6 +13,7 @@ use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::notifier::SinkNotifiers;
+use crate::platform::Platform;
 use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
 use crate::source::inbound::{Inbound, InboundHandle, InboundHandles, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
@@ -28,6 +29,7 @@ pub(crate) struct Wiring {
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) notifiers: SinkNotifiers,
     pub(crate) inbound: InboundHandles,
+    pub(crate) platform: Arc<dyn Platform>,
     /// The program that runs plugins, `watchpost-sinkhost`.
     pub(crate) host_binary: Arc<PathBuf>,
 }
@@ -50,6 +52,7 @@ impl Wiring {
             store: self.store.clone(),
             readers: self.readers.clone(),
             ids: Arc::clone(&self.ids),
+            platform: Arc::clone(&self.platform),
         };
         let Some(backend) = backend else {
             let handle = InboundHandle::new(settings);
@@ -65,23 +68,36 @@ impl Wiring {
 
     /// Starts a sink.
     pub(crate) fn start_sink(&self, plan: SinkPlan) -> Box<RunningSink> {
+        let threads = self.platform.threads();
+        let launcher = self.platform.launcher(&plan.settings);
+        let launcher = launcher.unwrap_or_else(|| Arc::new(self.plugin_launcher(&plan)));
+        let name = &plan.settings.name;
+        let backlog = StoreBacklog::new(
+            name,
+            plan.zone.clone(),
+            self.store.clone(),
+            self.readers.clone(),
+            threads,
+        );
+        RunningSink::start(SinkParts {
+            notifier: self.notifiers.of(name),
+            clock: self.clock,
+            backlog: Arc::new(backlog),
+            launcher,
+            settings: plan.settings,
+            threads,
+        })
+    }
+
+    fn plugin_launcher(&self, plan: &SinkPlan) -> PluginLauncher {
         let current = self.settings.clone();
-        let launcher = PluginLauncher {
+        PluginLauncher {
             settings: Arc::clone(&plan.settings),
             plugin_dirs: Arc::new(move || current.get().hub.plugin_dirs.clone()),
             host_binary: Arc::clone(&self.host_binary),
             state_dir: Arc::new(plan.state_dir.clone()),
             own_port: plan.own_port,
-        };
-        let name = &plan.settings.name;
-        let backlog = StoreBacklog::new(name, plan.zone.clone(), self.store.clone(), self.readers.clone());
-        RunningSink::start(SinkParts {
-            notifier: self.notifiers.of(name),
-            clock: self.clock,
-            backlog: Arc::new(backlog),
-            launcher: Arc::new(launcher),
-            settings: plan.settings,
-        })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use watchpost_store::DeliveryUpdate;
 
 use super::fetch::{self, Payload};
 use crate::notifier::{MemoryDelivery, Stops};
+use crate::platform::Threads;
 use crate::store::{CachedReader, Readers, RecordOutcomes, Recorded, Released, StoreHandle};
 
 /// Where a sink's deliveries come from and where their outcomes go.
@@ -49,13 +50,21 @@ pub(crate) struct StoreBacklog {
     zone: TimeZone,
     store: StoreHandle,
     readers: Readers,
+    threads: Threads,
     /// Kept from one fetch to the next.
     reader: Arc<Mutex<Option<CachedReader>>>,
 }
 
 impl StoreBacklog {
-    pub(crate) fn new(sink: &str, zone: TimeZone, store: StoreHandle, readers: Readers) -> Self {
+    pub(crate) fn new(
+        sink: &str,
+        zone: TimeZone,
+        store: StoreHandle,
+        readers: Readers,
+        threads: Threads,
+    ) -> Self {
         Self {
+            threads,
             sink: sink.into(),
             zone,
             store,
@@ -73,7 +82,7 @@ impl Backlog for StoreBacklog {
             Arc::clone(&self.reader),
         );
         let (store, zone) = (self.store.clone(), self.zone.clone());
-        let fetch = tokio::task::spawn_blocking(move || {
+        let fetch = self.threads.run(move || {
             let cached = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut reader = readers.current(cached)?;
             let fetched = fetch::fetch(&mut reader, &sink, &zone, &wanted)?;
@@ -86,7 +95,7 @@ impl Backlog for StoreBacklog {
                     store.suspect(&why);
                     why.to_string()
                 }),
-                Err(panic) => Err(panic.to_string()),
+                Err(died) => Err(died.to_string()),
             }
         })
     }

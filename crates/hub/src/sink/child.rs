@@ -12,7 +12,7 @@ use super::granted::GrantedFiles;
 use super::memory;
 
 /// A running child. Dropping it stops it.
-pub(crate) trait Child {
+pub trait Child {
     /// Its process id.
     fn pid(&self) -> u32;
     /// Whether its plugin can be probed.
@@ -34,18 +34,29 @@ pub(crate) trait Child {
 }
 
 /// What happens in a child, in order. The last is its exit, which always comes.
-pub(crate) type Events = Pin<Box<dyn Stream<Item = Event>>>;
+pub type Events = Pin<Box<dyn Stream<Item = Event>>>;
 
 /// A child that has come up.
-pub(crate) struct Launched {
+pub struct Launched {
     pub(crate) child: Box<dyn Child>,
     pub(crate) events: Events,
     /// What it has access to.
     pub(crate) granted: GrantedFiles,
 }
 
+impl Launched {
+    /// A child that was granted no files.
+    pub fn new(child: Box<dyn Child>, events: Events) -> Self {
+        Self {
+            child,
+            events,
+            granted: GrantedFiles::default(),
+        }
+    }
+}
+
 /// Starts children.
-pub(crate) trait Launcher: Send + Sync {
+pub trait Launcher: Send + Sync {
     /// Starts one and waits until its plugin is ready. An error says why it is not.
     fn launch(&self) -> ResponseFuture<Result<Launched, String>>;
     /// What the sink keeps on the disk that is too much, with files that only this process of its still has.

@@ -20,6 +20,7 @@ use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
 use crate::notifier::{MemoryDelivery, SinkNotifiers};
+use crate::platform::Threads;
 use crate::store::{Recorded, Released};
 
 /// When the tests take place.
@@ -307,6 +308,7 @@ impl Bench {
             backlog: Arc::new(world.clone()),
             launcher: Arc::new(world.clone()),
             notifier: notifiers.of("siren"),
+            threads: Threads::Own,
         };
         Self {
             world,

@@ -34,8 +34,7 @@ use watchpost_core::{
 use watchpost_sinkhost_client::{Job, NotQueued};
 
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
-use self::child::Launched;
-pub(crate) use self::child::{Child, Launcher};
+pub use self::child::{Child, Events, Launched, Launcher};
 pub(crate) use self::fetch::{Payload, copied};
 use self::granted::GrantedFiles;
 pub(crate) use self::launch::PluginLauncher;
@@ -44,6 +43,7 @@ pub use self::probe::{Probe, probe_sink};
 pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
 use crate::notifier::SinkNotifier;
+use crate::platform::Threads;
 
 /// What crashes of the child lead to.
 const CRASHES: CrashPolicy = CrashPolicy {
@@ -80,6 +80,8 @@ pub(crate) struct SinkParts {
     pub(crate) launcher: Arc<dyn Launcher>,
     /// Wakes it when something is due, or has to stop.
     pub(crate) notifier: Arc<SinkNotifier>,
+    /// Where it does what may block.
+    pub(crate) threads: Threads,
 }
 
 /// What happened, with what the child gets.
@@ -259,7 +261,7 @@ impl Sink {
     /// must not hold up a delivery.
     fn check_granted(&self, ctx: &mut Context<Self>) {
         let granted = self.granted.clone();
-        let check = tokio::task::spawn_blocking(move || {
+        let check = self.parts.threads.run(move || {
             let replaced = granted.replaced().map(|path| path.display().to_string());
             let plugin_replaced = granted.plugin_replaced();
             (granted, replaced, plugin_replaced)
@@ -283,7 +285,7 @@ impl Sink {
     /// Looks how much the sink keeps on the disk, beside everything else.
     fn measure_disk(&self, pid: u32, ctx: &mut Context<Self>) {
         let launcher = Arc::clone(&self.parts.launcher);
-        let measure = tokio::task::spawn_blocking(move || launcher.over_quota(Some(pid)));
+        let measure = self.parts.threads.run(move || launcher.over_quota(Some(pid)));
         ctx.spawn(measure.into_actor(self).map(move |measured, this, _| {
             let child = this.child.as_ref().filter(|child| child.pid() == pid);
             if let (Ok(Some(why)), Some(child)) = (measured, child) {

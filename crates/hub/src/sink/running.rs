@@ -21,7 +21,8 @@ impl RunningSink {
     /// Starts it.
     pub(crate) fn start(parts: SinkParts) -> Box<Self> {
         let (settings, now) = (Arc::clone(&parts.settings), parts.clock.now());
-        let guard = Guard::start(format!("sink {}", settings.name), parts, Sink::new, now);
+        let threads = parts.threads;
+        let guard = Guard::start(format!("sink {}", settings.name), parts, Sink::new, threads, now);
         Box::new(Self { settings, guard })
     }
 

@@ -331,7 +331,13 @@ async fn a_sink_whose_actor_died_is_restarted_and_delivers() {
     bench.world.lock().panics = true;
     bench.plan([1]);
     let at = |seconds| MonotonicTime::since_origin(Duration::from_secs(seconds));
-    let mut guard = Guard::start("sink siren".into(), bench.parts.clone(), Sink::new, at(0));
+    let mut guard = Guard::start(
+        "sink siren".into(),
+        bench.parts.clone(),
+        Sink::new,
+        bench.parts.threads,
+        at(0),
+    );
     until(|| !guard.address().connected()).await;
     guard.check(at(1));
     guard.check(at(1));

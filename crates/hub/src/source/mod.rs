@@ -23,6 +23,7 @@ pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure,
 pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::platform::Platform;
 use crate::store::{Readers, StoreHandle};
 
 /// What every source needs from the rest of the hub.
@@ -34,4 +35,5 @@ pub(crate) struct SourceParts {
     pub(crate) store: StoreHandle,
     pub(crate) readers: Readers,
     pub(crate) ids: Arc<AlertIds>,
+    pub(crate) platform: Arc<dyn Platform>,
 }

@@ -9,6 +9,7 @@ use watchpost_core::MonotonicTime;
 use super::ConnectionReport;
 use crate::crew::Running;
 use crate::guard::Guard;
+use crate::platform::Threads;
 
 /// Asks a source how it is.
 #[derive(Debug, Message)]
@@ -39,6 +40,7 @@ impl<A: Actor<Context = Context<A>>> RunningSource<A> {
         unanswered: ConnectionReport,
         parts: P,
         new: fn(P) -> A,
+        threads: Threads,
         now: MonotonicTime,
     ) -> Box<dyn Source>
     where
@@ -46,7 +48,7 @@ impl<A: Actor<Context = Context<A>>> RunningSource<A> {
         Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
     {
         let name = format!("connection {}", unanswered.name);
-        let guard = Guard::start(name, parts, new, now);
+        let guard = Guard::start(name, parts, new, threads, now);
         Box::new(Self { guard, unanswered })
     }
 }

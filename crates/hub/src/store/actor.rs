@@ -4,11 +4,13 @@
 //! the thread dies and is started again. What the thread had in hand is committed by the next one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, oneshot};
 use tracing::error;
 use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
 
@@ -18,6 +20,7 @@ use super::queue::BatchLimits;
 use super::writer::{Writer, WriterParts};
 use super::{Readers, Storage, StoreHandle, StoreState};
 use crate::clock::Clock;
+use crate::platform::Threads;
 
 /// Pictures in one commit, in bytes: beyond it a larger batch gains nothing.
 const MAX_BATCH_BYTES: usize = 8 << 20;
@@ -42,6 +45,8 @@ pub(crate) struct AlertStore {
     backoff: Backoff,
     since: MonotonicTime,
     first: Option<Box<Writer>>,
+    /// What wakes a writer that is a task among others; `None` for a thread.
+    task: Option<Arc<Notify>>,
 }
 
 impl AlertStore {
@@ -51,6 +56,7 @@ impl AlertStore {
         storage: Box<dyn Storage>,
         readers: Readers,
         batch_alerts: usize,
+        threads: Threads,
         parts: WriterParts,
     ) -> (Self, StoreHandle, StoreState) {
         let (sender, commands) = mpsc::channel();
@@ -59,7 +65,16 @@ impl AlertStore {
             alerts: batch_alerts,
             bytes: MAX_BATCH_BYTES,
         };
-        let handle = StoreHandle::new(sender, parts.notifiers.clone(), parts.write_backs.clone());
+        let task = match threads {
+            Threads::Own => None,
+            Threads::Shared => Some(Arc::default()),
+        };
+        let handle = StoreHandle::new(
+            sender,
+            task.clone(),
+            parts.notifiers.clone(),
+            parts.write_backs.clone(),
+        );
         let intake = Intake::new(commands, limits, clock);
         let disk = Disk::new(storage, readers, state.clone(), clock);
         let writer = Writer::new(parts, state.clone(), disk, intake);
@@ -68,6 +83,7 @@ impl AlertStore {
             backoff: Backoff::new(RESTARTS, 0),
             since: clock.now(),
             first: Some(Box::new(writer)),
+            task,
         };
         (actor, handle, state)
     }
@@ -75,6 +91,19 @@ impl AlertStore {
     fn spawn(&mut self, mut writer: Box<Writer>, again: bool, ctx: &mut Context<Self>) {
         self.since = self.clock.now();
         let died = ctx.address().recipient();
+        if let Some(commands) = self.task.clone() {
+            actix::spawn(async move {
+                let working = AssertUnwindSafe(async {
+                    if again {
+                        writer.reopen();
+                    }
+                    writer.run_as_task(&commands).await
+                });
+                let ended = working.catch_unwind().await;
+                conclude(writer, ended.ok(), &died);
+            });
+            return;
+        }
         let spawned = thread::Builder::new().name("store-writer".into()).spawn(move || {
             let ended = catch_unwind(AssertUnwindSafe(|| {
                 if again {
@@ -82,16 +111,7 @@ impl AlertStore {
                 }
                 writer.run()
             }));
-            match ended {
-                Ok(stopping) => {
-                    // Closed before it is reported: the process may end with the answer.
-                    drop(writer);
-                    for done in stopping {
-                        let _ = done.send(());
-                    }
-                }
-                Err(_) => died.do_send(Died(writer)),
-            }
+            conclude(writer, ended.ok(), &died);
         });
         if let Err(e) = spawned {
             error!("the thread that writes the store cannot be started: {e}. Ending the process");
@@ -107,6 +127,18 @@ impl Actor for AlertStore {
         if let Some(writer) = self.first.take() {
             self.spawn(writer, false, ctx);
         }
+    }
+}
+
+/// The writer has ended: these wait for that, unless it has panicked.
+fn conclude(writer: Box<Writer>, stopping: Option<Vec<oneshot::Sender<()>>>, died: &Recipient<Died>) {
+    let Some(stopping) = stopping else {
+        return died.do_send(Died(writer));
+    };
+    // Closed before it is reported: the process may end with the answer.
+    drop(writer);
+    for done in stopping {
+        let _ = done.send(());
     }
 }
 

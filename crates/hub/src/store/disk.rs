@@ -28,6 +28,18 @@ struct Outage {
     reopened: u32,
     /// It was closed for that and could not be opened again.
     closed: bool,
+    /// When the transaction is tried again.
+    retry_at: MonotonicTime,
+}
+
+/// What became of an attempt to make a transaction.
+pub(super) enum Attempt<T> {
+    /// It was made, or failed in a way that waiting does not help.
+    Ended(Result<T, StoreError>),
+    /// It has failed, and is tried again then, or when the hub is asked to stop.
+    Again(MonotonicTime),
+    /// It has failed, and the hub was asked to stop.
+    GivenUp,
 }
 
 /// The disk. Only the writer thread has it.
@@ -38,6 +50,8 @@ pub(super) struct Disk {
     clock: Clock,
     /// When the integrity was last checked because a reader had met damage.
     checked: Option<MonotonicTime>,
+    /// Since when the transaction at hand fails.
+    outage: Option<Outage>,
 }
 
 impl Disk {
@@ -48,49 +62,57 @@ impl Disk {
             state,
             clock,
             checked: None,
+            outage: None,
         }
     }
 
-    /// Tries until it works, since a full disk is emptied and a read-only one mounted again some day, and a damaged
-    /// database is replaced. `None` when the hub was asked to stop before. `never` says of which errors waiting will
-    /// not help. `failed` is called after each failure, when what came in meanwhile has been noted.
-    pub(super) fn with_retry<T>(
+    /// Tries a transaction. It is to be tried until it works, since a full disk is emptied and a read-only one mounted
+    /// again some day, and a damaged database is replaced; and so what is tried next is the same transaction. `never` says
+    /// of which errors waiting will not help. `failed` is called after each failure, when what came in meanwhile has been
+    /// noted.
+    pub(super) fn attempt<T>(
         &mut self,
         intake: &mut Intake,
         never: impl Fn(&StoreError) -> bool,
-        mut transaction: impl FnMut(&mut dyn Storage) -> Result<T, StoreError>,
-        mut failed: impl FnMut(&dyn Storage, &Intake),
-    ) -> Option<Result<T, StoreError>> {
-        let mut outage = None;
-        loop {
-            let error = match transaction(&mut *self.storage) {
-                Ok(done) => {
-                    self.recovered(outage, intake);
-                    return Some(Ok(done));
-                }
-                Err(error) if outage.is_none() && never(&error) => return Some(Err(error)),
-                Err(error) => error,
-            };
-            if outage.is_none() {
-                intake.set_failing(true);
-            }
-            failed(&*self.storage, intake);
-            let outage = outage.get_or_insert_with(|| Outage {
-                since: self.clock.now(),
-                what: error.to_string(),
-                reopened: 0,
-                closed: false,
-            });
-            self.report(&error);
-            if (error.is_corruption() || outage.closed) && self.replace(&error, outage, intake) {
-                continue;
-            }
-            if intake.is_ending() {
-                return None;
-            }
+        transaction: impl FnOnce(&mut dyn Storage) -> Result<T, StoreError>,
+        failed: impl FnOnce(&dyn Storage, &Intake),
+    ) -> Attempt<T> {
+        if let Some(outage) = &self.outage {
+            intake.note_all();
             // A person who waits for an answer must not wait for a commit of each alert that came before.
-            intake.pause(RETRY_INTERVAL);
+            if self.clock.now() < outage.retry_at && !intake.is_ending() {
+                return Attempt::Again(outage.retry_at);
+            }
         }
+        let error = match transaction(&mut *self.storage) {
+            Ok(done) => {
+                self.recovered(intake);
+                return Attempt::Ended(Ok(done));
+            }
+            Err(error) if self.outage.is_none() && never(&error) => return Attempt::Ended(Err(error)),
+            Err(error) => error,
+        };
+        if self.outage.is_none() {
+            intake.set_failing(true);
+        }
+        failed(&*self.storage, intake);
+        let now = self.clock.now();
+        let mut outage = self.outage.take().unwrap_or_else(|| Outage {
+            since: now,
+            what: error.to_string(),
+            reopened: 0,
+            closed: false,
+            retry_at: now,
+        });
+        self.report(&error);
+        let replaced = (error.is_corruption() || outage.closed) && self.replace(&error, &mut outage, intake);
+        outage.retry_at = if replaced { now } else { now + RETRY_INTERVAL };
+        let retry_at = outage.retry_at;
+        self.outage = Some(outage);
+        if !replaced && intake.is_ending() {
+            return Attempt::GivenUp;
+        }
+        Attempt::Again(retry_at)
     }
 
     /// Opens the store once more, which quarantines it if it is damaged. If it seems sound and the same transaction
@@ -153,8 +175,8 @@ impl Disk {
         }
     }
 
-    fn recovered(&mut self, outage: Option<Outage>, intake: &mut Intake) {
-        let Some(Outage { since, what, .. }) = outage else {
+    fn recovered(&mut self, intake: &mut Intake) {
+        let Some(Outage { since, what, .. }) = self.outage.take() else {
             return;
         };
         intake.set_failing(false);

@@ -1,9 +1,9 @@
 //! The handle to the writer thread, which the hot path uses directly. It stays valid when the thread is restarted.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, UnixMillis};
 use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
 
@@ -18,6 +18,8 @@ use crate::notifier::{SinkNotifiers, StopHold, StopRequest, WriteBackNotifier};
 #[derive(Clone, Debug)]
 pub(crate) struct StoreHandle {
     commands: mpsc::Sender<Command>,
+    /// Wakes a writer that is a task; a thread is woken by the channel.
+    wake: Option<Arc<Notify>>,
     notifiers: SinkNotifiers,
     write_backs: WriteBackNotifier,
 }
@@ -25,11 +27,13 @@ pub(crate) struct StoreHandle {
 impl StoreHandle {
     pub(super) fn new(
         commands: mpsc::Sender<Command>,
+        wake: Option<Arc<Notify>>,
         notifiers: SinkNotifiers,
         write_backs: WriteBackNotifier,
     ) -> Self {
         Self {
             commands,
+            wake,
             notifiers,
             write_backs,
         }
@@ -176,6 +180,9 @@ impl StoreHandle {
     fn send(&self, command: Command) {
         // Fails only when the writer has ended, which it does last of all.
         let _ = self.commands.send(command);
+        if let Some(wake) = &self.wake {
+            wake.notify_one();
+        }
     }
 }
 
@@ -184,7 +191,7 @@ impl StoreHandle {
     /// A handle whose commands a test takes instead of a writer.
     pub(crate) fn detached() -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel();
-        let handle = Self::new(commands, SinkNotifiers::default(), WriteBackNotifier::new());
+        let handle = Self::new(commands, None, SinkNotifiers::default(), WriteBackNotifier::new());
         (handle, receiver)
     }
 }

@@ -1,7 +1,7 @@
 //! Where commands reach the writer thread. It takes note of them and touches no store, so that it can go on doing so
 //! while a commit is retried.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -14,6 +14,14 @@ use crate::clock::Clock;
 /// How long outcomes may wait for a commit to piggyback on. If the hub dies before, the delivery is repeated. Each commit
 /// of their own that they are spared is a write that an SD card is spared.
 const OUTCOME_LINGER: Duration = Duration::from_millis(200);
+
+/// Whether the writer has something to do.
+pub(super) enum Next {
+    /// It has: this work, if it is work.
+    Go(Option<Work>),
+    /// Not before then, unless a command comes.
+    WaitUntil(MonotonicTime),
+}
 
 /// What comes in, and what waits.
 pub(super) struct Intake {
@@ -46,52 +54,49 @@ impl Intake {
         }
     }
 
-    /// Waits until there is work, but no longer than until `deadline`, and takes what has gathered: while nothing else
-    /// waits an alert is committed at once, and while a commit runs the next batch gathers behind it.
-    pub(super) fn next(&mut self, deadline: MonotonicTime) -> Option<Work> {
-        loop {
-            self.take_all();
-            let now = self.clock.now();
-            let until = match self.queue.readiness() {
-                Readiness::Open | Readiness::Full => break,
-                Readiness::MayLinger | Readiness::Idle if !self.policies.is_empty() => return None,
-                Readiness::MayLinger if self.is_ending() || now >= self.linger_until => break,
-                Readiness::MayLinger => self.linger_until,
-                Readiness::Idle if self.is_ending() || self.check_asked || now >= deadline => return None,
-                Readiness::Idle => deadline,
-            };
-            self.wait(until.since(now));
-        }
-        self.queue.next()
-    }
-
-    /// Takes note of all that comes within this time, which is over at once when the thread is to end.
-    pub(super) fn pause(&mut self, time: Duration) {
-        let until = self.clock.now() + time;
-        loop {
-            let left = until.since(self.clock.now());
-            if left.is_zero() || self.is_ending() {
-                return;
+    /// Takes what has gathered, if there is work: while nothing else waits an alert is committed at once, and while a
+    /// commit runs the next batch gathers behind it. At `deadline` the writer has something else to do.
+    pub(super) fn next(&mut self, deadline: MonotonicTime) -> Next {
+        while self.queue.readiness() != Readiness::Full && self.try_note() {}
+        let now = self.clock.now();
+        match self.queue.readiness() {
+            Readiness::Open | Readiness::Full => Next::Go(self.queue.next()),
+            Readiness::MayLinger | Readiness::Idle if !self.policies.is_empty() => Next::Go(None),
+            Readiness::MayLinger if self.is_ending() || now >= self.linger_until => {
+                Next::Go(self.queue.next())
             }
-            self.wait(left);
+            Readiness::MayLinger => Next::WaitUntil(self.linger_until),
+            Readiness::Idle if self.is_ending() || self.check_asked || now >= deadline => Next::Go(None),
+            Readiness::Idle => Next::WaitUntil(deadline),
         }
     }
 
-    /// Takes note of the next command, if one comes within this time.
-    fn wait(&mut self, at_most: Duration) {
-        match self.commands.recv_timeout(at_most) {
+    /// Takes note of all that has come.
+    pub(super) fn note_all(&mut self) {
+        while self.try_note() {}
+    }
+
+    /// Waits for the next command, but no longer than until then, and takes note of it.
+    pub(super) fn wait_until(&mut self, at: MonotonicTime) {
+        match self.commands.recv_timeout(at.since(self.clock.now())) {
             Ok(command) => self.note(command),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.closed = true,
         }
     }
 
-    /// Takes note of what has come, up to one batch.
-    fn take_all(&mut self) {
-        while self.queue.readiness() != Readiness::Full
-            && let Ok(command) = self.commands.try_recv()
-        {
-            self.note(command);
+    /// Takes note of a command that has come, if there is one.
+    fn try_note(&mut self) -> bool {
+        match self.commands.try_recv() {
+            Ok(command) => {
+                self.note(command);
+                true
+            }
+            Err(TryRecvError::Empty) => false,
+            Err(TryRecvError::Disconnected) => {
+                self.closed = true;
+                false
+            }
         }
     }
 

@@ -28,5 +28,5 @@ pub(crate) use self::command::{Command, Control, Join, PolicyChange};
 pub(crate) use self::handle::StoreHandle;
 pub(crate) use self::readers::{CachedReader, ReadError, Readers};
 pub(crate) use self::state::StoreState;
-pub(crate) use self::storage::Storage;
+pub use self::storage::Storage;
 pub(crate) use self::writer::WriterParts;

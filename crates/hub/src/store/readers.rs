@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use watchpost_store::{Reader, ReaderFactory, StoreError};
 
+use crate::platform::Threads;
+
 /// Questions that are answered at the same time, each by a connection to the database of its own. More wait.
 const MAX_POOLED: usize = 4;
 
@@ -20,6 +22,7 @@ pub(crate) struct Readers {
     pool: Arc<Pool>,
     /// Where it may block: the hub's own runtime, for others may have no thread for that, and be unable to make one.
     runtime: Handle,
+    threads: Threads,
 }
 
 /// Readers between two questions.
@@ -47,7 +50,7 @@ pub(crate) enum ReadError {
 }
 
 impl Readers {
-    pub(crate) fn new(open: ReaderFactory) -> Self {
+    pub(crate) fn new(open: ReaderFactory, threads: Threads) -> Self {
         Self {
             open,
             generation: Arc::default(),
@@ -56,6 +59,7 @@ impl Readers {
                 permits: Semaphore::new(MAX_POOLED),
             }),
             runtime: Handle::current(),
+            threads,
         }
     }
 
@@ -67,7 +71,7 @@ impl Readers {
         // The semaphore is never closed.
         let permit = self.pool.permits.acquire().await;
         let readers = self.clone();
-        let answer = self.runtime.spawn_blocking(move || {
+        let answer = self.threads.run_on(&self.runtime, move || {
             let cached = readers.idle().pop();
             let mut reader = readers.current(cached)?;
             let answer = question(&mut reader);

@@ -5,27 +5,23 @@ use watchpost_core::{Alert, MemoryRelay, PlannedDelivery};
 
 use super::Storage;
 use super::writer::WriterParts;
-use crate::notifier::MemoryDelivery;
+use crate::notifier::{MemoryDelivery, SinkNotifiers};
 use crate::sink::copied;
 
 /// What is offered while one transaction is retried. When that is over the sinks find in the store what they have not started.
-pub(super) struct Relay<'a> {
-    parts: &'a WriterParts,
+#[derive(Default)]
+pub(super) struct Relay {
     memory: Option<MemoryRelay>,
 }
 
-impl<'a> Relay<'a> {
-    pub(super) fn new(parts: &'a WriterParts) -> Self {
-        Self { parts, memory: None }
-    }
-
+impl Relay {
     /// Offers the sinks concerned those alerts, each with its picture, that were not looked at yet.
     pub(super) fn offer<'b>(
         &mut self,
+        parts: &WriterParts,
         storage: &dyn Storage,
         alerts: impl Iterator<Item = (&'b Alert, Option<&'b [u8]>)>,
     ) {
-        let parts = self.parts;
         let memory = self
             .memory
             .get_or_insert_with(|| MemoryRelay::new(storage.routing_state()));
@@ -42,12 +38,11 @@ impl<'a> Relay<'a> {
             }
         }
     }
-}
 
-impl Drop for Relay<'_> {
-    fn drop(&mut self) {
-        if self.memory.is_some() {
-            self.parts.notifiers.withdraw_offered();
+    /// The transaction is retried no more.
+    pub(super) fn end(&mut self, notifiers: &SinkNotifiers) {
+        if self.memory.take().is_some() {
+            notifiers.withdraw_offered();
         }
     }
 }

@@ -7,7 +7,7 @@ use watchpost_store::{
 };
 
 /// Where the writer thread writes. Each call is one transaction, kept as a whole or not at all.
-pub(crate) trait Storage: Send {
+pub trait Storage: Send {
     /// See [`Store::commit`].
     fn commit(&mut self, batch: &Batch, step: RoutingStep<'_>) -> Result<Committed, StoreError>;
 

@@ -21,6 +21,7 @@ use watchpost_store::{
 use super::*;
 use crate::clock::Clock;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
+use crate::platform::Threads;
 use crate::stamp::{Stamp, StampPolicy};
 
 /// What a test does to the store, and sees of it.
@@ -164,7 +165,7 @@ impl Rig {
     fn new() -> Self {
         let (dir, switch) = (tempfile::tempdir().unwrap(), Switch::default());
         let (store, _) = Store::open(StoreOptions::new(dir.path())).unwrap();
-        let readers = Readers::new(store.reader_factory());
+        let readers = Readers::new(store.reader_factory(), Threads::Own);
         let notifiers = SinkNotifiers::default();
         for sink in ["siren", "mail"] {
             notifiers.of(sink);
@@ -179,7 +180,7 @@ impl Rig {
             clock: Clock::start(),
         };
         let storage = Box::new(Switched(store, switch.clone()));
-        let (actor, store, state) = AlertStore::new(storage, readers, 64, parts);
+        let (actor, store, state) = AlertStore::new(storage, readers, 64, Threads::Own, parts);
         let (sender, receipts) = mpsc::unbounded_channel();
         Self {
             dir,

@@ -7,15 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 use watchpost_core::{Alert, AlertIds, HubEvent, MonotonicTime, Router, RoutingEvent, RoutingState};
 use watchpost_store::{Held, OperatorAct, Performed, StoreError};
 
 use super::command::{Answer, OperatorCommand, WriterPolicy};
-use super::disk::Disk;
+use super::disk::{Attempt, Disk};
 use super::in_hand::InHand;
-use super::intake::Intake;
+use super::intake::{Intake, Next};
 use super::queue::Work;
 use super::relay::Relay;
 use super::state::StoreState;
@@ -43,6 +45,16 @@ pub(crate) struct WriterParts {
     pub(crate) clock: Clock,
 }
 
+/// What a turn of the writer has come to.
+enum Turn {
+    /// There may be more to do.
+    Again,
+    /// There is nothing to do before then, unless a command comes.
+    WaitUntil(MonotonicTime),
+    /// It was asked to stop, and everything is on disk. These wait for that.
+    Ended(Vec<oneshot::Sender<()>>),
+}
+
 /// What is being committed.
 enum InProgress {
     Batch(Box<InHand>),
@@ -56,6 +68,8 @@ pub(super) struct Writer {
     disk: Disk,
     intake: Intake,
     in_progress: Option<InProgress>,
+    /// What of it, and of what waits behind it, is delivered from memory while the store fails.
+    relay: Relay,
     /// When retention is due.
     retain_at: MonotonicTime,
 }
@@ -69,31 +83,63 @@ impl Writer {
             disk,
             intake,
             in_progress: None,
+            relay: Relay::default(),
         }
     }
 
-    /// Works until it is asked to stop. Returns who waits for that: to be informed when the store is closed.
+    /// Works until it is asked to stop, on a thread of its own. Returns who waits for that: to be informed when the store
+    /// is closed.
     pub(super) fn run(&mut self) -> Vec<oneshot::Sender<()>> {
         loop {
-            if self.in_progress.is_none() {
-                let work = self.intake.next(self.retain_at);
-                self.adopt_policies();
-                self.in_progress = work.map(|work| self.begin(work));
-            }
-            self.carry_out();
-            if self.intake.take_check() {
-                self.disk.check_integrity(&mut self.intake);
-            }
-            self.retain();
-            if self.intake.has_ended() {
-                return self.intake.take_stopping();
+            match self.turn() {
+                Turn::Again => {}
+                Turn::WaitUntil(at) => self.intake.wait_until(at),
+                Turn::Ended(stopping) => return stopping,
             }
         }
+    }
+
+    /// The same as a task among others, which `commands` wakes.
+    pub(super) async fn run_as_task(&mut self, commands: &Notify) -> Vec<oneshot::Sender<()>> {
+        loop {
+            match self.turn() {
+                Turn::Again => yield_now().await,
+                Turn::WaitUntil(at) => {
+                    let wait = at.since(self.parts.clock.now());
+                    let _ = timeout(wait, commands.notified()).await;
+                }
+                Turn::Ended(stopping) => return stopping,
+            }
+        }
+    }
+
+    /// Does what there is to do, at most one transaction. It waits for nothing but the disk.
+    fn turn(&mut self) -> Turn {
+        if self.in_progress.is_none() {
+            let work = match self.intake.next(self.retain_at) {
+                Next::Go(work) => work,
+                Next::WaitUntil(at) => return Turn::WaitUntil(at),
+            };
+            self.adopt_policies();
+            self.in_progress = work.map(|work| self.begin(work));
+        }
+        if let Some(retry_at) = self.carry_out() {
+            return Turn::WaitUntil(retry_at);
+        }
+        if self.intake.take_check() {
+            self.disk.check_integrity(&mut self.intake);
+        }
+        self.retain();
+        if self.intake.has_ended() {
+            return Turn::Ended(self.intake.take_stopping());
+        }
+        Turn::Again
     }
 
     /// Prepares the store for going on after the thread died of a bug: what it was doing may have left the connection to
     /// the database in any state.
     pub(super) fn reopen(&mut self) {
+        self.relay.end(&self.parts.notifiers);
         self.disk.reopen(&mut self.intake);
     }
 
@@ -133,65 +179,88 @@ impl Writer {
         alert
     }
 
-    /// Puts on disk what is in progress, however long it takes. Until it is there it stays in progress, so that it is not
-    /// lost with this thread.
-    fn carry_out(&mut self) {
-        match &mut self.in_progress {
-            None => {}
-            Some(InProgress::Batch(in_hand)) => {
-                let (router, now) = (&self.parts.router, in_hand.at());
-                let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
-                let commit = |storage: &mut dyn super::Storage| storage.commit(in_hand.batch(), &step);
-                let mut relay = Relay::new(&self.parts);
-                let failed = |storage: &dyn super::Storage, intake: &Intake| {
-                    let alerts = in_hand.alerts().chain(intake.waiting_alerts());
-                    relay.offer(storage, alerts);
-                };
-                let committed = self.disk.with_retry(&mut self.intake, |_| false, commit, failed);
-                drop(relay);
-                let Some(InProgress::Batch(in_hand)) = self.in_progress.take() else {
-                    return;
-                };
-                match committed {
-                    Some(Ok(committed)) => {
-                        let WriterParts {
-                            notifiers,
-                            write_backs,
-                            live,
-                            clock,
-                            ..
-                        } = &self.parts;
-                        in_hand.committed(&committed, notifiers, write_backs, live, *clock);
-                    }
-                    Some(Err(_)) | None => {
-                        error!(
-                            "{} alerts in hand are lost: the hub stops and the store cannot take them",
-                            in_hand.batch().arrivals.len()
-                        );
-                        in_hand.lost();
-                    }
-                }
-            }
-            Some(InProgress::Operator(command)) => {
-                let (act, now) = (command.act.clone(), self.parts.clock.unix());
-                let router = &self.parts.router;
-                let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
-                let mut relay = Relay::new(&self.parts);
-                let performed = self.disk.with_retry(
-                    &mut self.intake,
-                    |error| !error.is_transient(),
-                    |storage| storage.perform(&act, now, &step),
-                    |storage, intake| {
-                        command.answer(Answer::Deferred);
-                        relay.offer(storage, intake.waiting_alerts());
-                    },
-                );
-                drop(relay);
-                if let Some(InProgress::Operator(command)) = self.in_progress.take() {
-                    self.performed(command, performed);
-                }
-            }
+    /// Tries to put on disk what is in progress. If that fails it returns when to try again. Until it is on disk it stays in
+    /// progress, so that it is not lost with this thread.
+    fn carry_out(&mut self) -> Option<MonotonicTime> {
+        let retry_at = match self.in_progress {
+            None => return None,
+            Some(InProgress::Batch(_)) => self.commit(),
+            Some(InProgress::Operator(_)) => self.perform(),
+        };
+        if retry_at.is_none() {
+            self.relay.end(&self.parts.notifiers);
         }
+        retry_at
+    }
+
+    fn commit(&mut self) -> Option<MonotonicTime> {
+        let Some(InProgress::Batch(in_hand)) = &self.in_progress else {
+            return None;
+        };
+        let (parts, now) = (&self.parts, in_hand.at());
+        let (router, relay) = (&parts.router, &mut self.relay);
+        let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+        let attempt = self.disk.attempt(
+            &mut self.intake,
+            |_| false,
+            |storage| storage.commit(in_hand.batch(), &step),
+            |storage, intake| {
+                let alerts = in_hand.alerts().chain(intake.waiting_alerts());
+                relay.offer(parts, storage, alerts);
+            },
+        );
+        let committed = match attempt {
+            Attempt::Again(retry_at) => return Some(retry_at),
+            Attempt::Ended(committed) => committed.ok(),
+            Attempt::GivenUp => None,
+        };
+        let Some(InProgress::Batch(in_hand)) = self.in_progress.take() else {
+            return None;
+        };
+        if let Some(committed) = committed {
+            let WriterParts {
+                notifiers,
+                write_backs,
+                live,
+                clock,
+                ..
+            } = &self.parts;
+            in_hand.committed(&committed, notifiers, write_backs, live, *clock);
+        } else {
+            error!(
+                "{} alerts in hand are lost: the hub stops and the store cannot take them",
+                in_hand.batch().arrivals.len()
+            );
+            in_hand.lost();
+        }
+        None
+    }
+
+    fn perform(&mut self) -> Option<MonotonicTime> {
+        let Some(InProgress::Operator(command)) = &mut self.in_progress else {
+            return None;
+        };
+        let (parts, now, act) = (&self.parts, self.parts.clock.unix(), command.act.clone());
+        let (router, relay) = (&parts.router, &mut self.relay);
+        let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+        let attempt = self.disk.attempt(
+            &mut self.intake,
+            |error| !error.is_transient(),
+            |storage| storage.perform(&act, now, &step),
+            |storage, intake| {
+                command.answer(Answer::Deferred);
+                relay.offer(parts, storage, intake.waiting_alerts());
+            },
+        );
+        let performed = match attempt {
+            Attempt::Again(retry_at) => return Some(retry_at),
+            Attempt::Ended(performed) => Some(performed),
+            Attempt::GivenUp => None,
+        };
+        if let Some(InProgress::Operator(command)) = self.in_progress.take() {
+            self.performed(command, performed);
+        }
+        None
     }
 
     fn performed(&mut self, mut command: OperatorCommand, outcome: Option<Result<Performed, StoreError>>) {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::crew::Running;
 use crate::current::CurrentSettings;
 use crate::notifier::SinkNotifiers;
+use crate::platform::{Machine, Threads};
 use crate::sink::SinkParts;
 use crate::sink::doubles::{Bench, Shared, until};
 use crate::source::inbound::InboundHandles;
@@ -46,7 +47,8 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         clock: Clock::start(),
         settings: CurrentSettings::default(),
         store,
-        readers: Readers::new(Arc::new(|| panic!("nothing here reads the store"))),
+        readers: Readers::new(Arc::new(|| panic!("nothing here reads the store")), Threads::Own),
+        platform: Arc::new(Machine),
         ids: Arc::new(AlertIds::after(None)),
         notifiers: SinkNotifiers::default(),
         inbound: InboundHandles::default(),

@@ -37,7 +37,8 @@ impl Inbound {
     /// Starts it.
     pub(crate) fn launch(parts: InboundParts) -> Box<dyn Source> {
         let (unanswered, now) = (unanswered(&parts.handle), parts.shared.clock.now());
-        RunningSource::start(unanswered, parts, Self::new, now)
+        let threads = parts.shared.platform.threads();
+        RunningSource::start(unanswered, parts, Self::new, threads, now)
     }
 
     fn new(parts: InboundParts) -> Self {

@@ -1,6 +1,7 @@
 //! Asks at the backend's REST interface. What is asked and what the answers mean is `watchpost_visionguard`'s to say.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
@@ -20,6 +21,7 @@ use watchpost_visionguard::rest::{Anomaly, AnomalyPage, Connection, Shop, TokenR
 use watchpost_visionguard::{AddressError, Backend, ParseOptions, Parser, outgoing};
 
 use crate::clock::Clock;
+use crate::platform::{Machine, Platform};
 
 use super::context::bytes;
 use super::transport::{Transport, WebSocket, classify_request, failure};
@@ -64,9 +66,14 @@ pub enum Slot {
 }
 
 impl Api {
-    /// The backend of a connection.
+    /// The backend of a connection, over this machine's network.
     pub fn new(backend: Backend, settings: &ConnectionSettings) -> Self {
-        let transport = Transport::new(backend, settings);
+        Self::on(Arc::new(Machine), backend, settings)
+    }
+
+    /// The backend of a connection, over the network of a platform.
+    pub(super) fn on(platform: Arc<dyn Platform>, backend: Backend, settings: &ConnectionSettings) -> Self {
+        let transport = Transport::new(platform, backend, settings);
         Self {
             answer_within: transport.timeout * ANSWER_FACTOR,
             transport,

@@ -89,6 +89,7 @@ impl Connection {
             store,
             readers,
             ids,
+            platform,
         } = shared;
         let (name, now) = (settings.name.clone(), clock.now());
         let limits = PictureLimits {
@@ -96,7 +97,7 @@ impl Connection {
             ..PictureLimits::default()
         };
         let context = ConnectionContext {
-            api: Api::new(backend, &settings),
+            api: Api::on(platform, backend, &settings),
             credentials: Credentials::new(Arc::clone(&settings), clock),
             settings: Arc::clone(&settings),
             clock,

@@ -36,9 +36,10 @@ use super::{RunningSource, Source};
 
 /// Starts a connection.
 pub(crate) fn start(parts: ConnectionParts) -> Box<dyn Source> {
-    let (unanswered, now) = (
+    let (unanswered, now, threads) = (
         self::connection::unanswered(&parts.settings),
         parts.shared.clock.now(),
+        parts.shared.platform.threads(),
     );
-    RunningSource::start(unanswered, parts, Connection::new, now)
+    RunningSource::start(unanswered, parts, Connection::new, threads, now)
 }

@@ -1,7 +1,9 @@
 //! Opens connections to the backend, and says in which of its stages an attempt failed. It never lets the token
 //! out: no error made here carries the URL.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
@@ -19,13 +21,14 @@ use super::context::bytes;
 use super::frame_limit::LimitedCodec;
 use super::tls::Trust;
 use crate::dial::connector;
+use crate::platform::Platform;
 
 /// An open WebSocket to the backend.
 pub(crate) type WebSocket = Framed<BoxedSocket, LimitedCodec>;
 
 /// The way to one backend: its address, the certificates to trust, the headers to send.
-#[derive(Debug)]
 pub(super) struct Transport {
+    platform: Arc<dyn Platform>,
     pub(super) backend: Backend,
     trust: Trust,
     headers: Vec<HeaderSettings>,
@@ -34,8 +37,9 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(backend: Backend, settings: &ConnectionSettings) -> Self {
+    pub(super) fn new(platform: Arc<dyn Platform>, backend: Backend, settings: &ConnectionSettings) -> Self {
         Self {
+            platform,
             backend,
             trust: Trust::new(settings.ca_file.clone()),
             headers: settings.header.clone(),
@@ -65,7 +69,7 @@ impl Transport {
     /// A client with the certificates and headers as they are now.
     pub(super) async fn client(&self) -> Result<Client, ConnectFailure> {
         let connector = Connector::new()
-            .connector(connector())
+            .connector(connector(&self.platform))
             .timeout(self.timeout)
             .handshake_timeout(self.timeout);
         let connector = if self.backend.is_secure() {
@@ -92,6 +96,14 @@ impl Transport {
             builder = builder.add_default_header((name, value));
         }
         Ok(builder.finish())
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,7 @@ use super::super::frame_limit::LimitedCodec;
 use super::*;
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::platform::{Machine, Threads};
 use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
 use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
 use crate::store::{Readers, StoreHandle};
@@ -49,7 +50,8 @@ async fn connected(settings: &str) -> Rig {
             settings: CurrentSettings::default(),
             clock: Clock::start(),
             store,
-            readers: Readers::new(Arc::new(|| panic!("nothing here reads the store"))),
+            readers: Readers::new(Arc::new(|| panic!("nothing here reads the store")), Threads::Own),
+            platform: Arc::new(Machine),
             ids: Arc::new(AlertIds::after(None)),
         },
     };
