@@ -1,7 +1,8 @@
 //! Measures the hub as it is released: real processes, a real socket, a real disk, and beside it a bare loop that does
 //! the same job, so that what is reported is a ratio and not the machine.
 //!
-//! It refuses to know the hub's inside: it drives the binaries over configuration, command line and wire.
+//! It refuses to know the hub's inside: it drives the binaries over configuration, command line and wire. Only the routing
+//! step, which is pure, it asks itself.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,6 +1,7 @@
 //! Names are unique, and what names something names what exists. What one value alone must be, `check` has seen to.
 
 use serde_json::Value as Json;
+use watchpost_core::name_matches;
 
 use crate::error::ConfigError;
 use crate::nearest::nearest;
@@ -12,7 +13,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let connections = unique("connection", json, tree, sources, errors);
     let sinks = unique("sink", json, tree, sources, errors);
     unique("route", json, tree, sources, errors);
-    unique("camera", json, tree, sources, errors);
+    let cameras = unique("camera", json, tree, sources, errors);
     for (i, camera) in elements(&json["camera"]).iter().enumerate() {
         let connection = &camera["match"]["connection"];
         let pointer = format!("/camera/{i}/match/connection");
@@ -25,33 +26,83 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
             errors,
         );
     }
+    let known = Known {
+        connections,
+        cameras,
+        areas: areas(json),
+        open: elements(&json["connection"])
+            .iter()
+            .any(|connection| connection["kind"] == "inbound"),
+    };
     for (i, route) in elements(&json["route"]).iter().enumerate() {
-        let lists = [
-            ("sinks".to_owned(), &route["sinks"], "sink", &sinks),
-            (
-                "match/connection".to_owned(),
-                &route["match"]["connection"],
-                "connection",
-                &connections,
-            ),
-        ];
-        for (key, names, kind, known) in lists {
-            let pointer = format!("/route/{i}/{key}");
-            if kind == "sink" && names.as_array().is_some_and(Vec::is_empty) {
-                let finding = sources.finding(tree.locate(&pointer), "this route feeds no sink");
-                errors.push(
-                    finding
-                        .label("empty")
-                        .help("name a sink, or remove the route")
-                        .into(),
-                );
+        let (pointer, names) = (format!("/route/{i}/sinks"), &route["sinks"]);
+        if names.as_array().is_some_and(Vec::is_empty) {
+            let finding = sources.finding(tree.locate(&pointer), "this route feeds no sink");
+            errors.push(
+                finding
+                    .label("empty")
+                    .help("name a sink, or remove the route")
+                    .into(),
+            );
+        }
+        references(&pointer, names, ("sink", &sinks), tree, sources, errors);
+        let pointer = format!("/route/{i}/match");
+        known.conditions(&pointer, &route["match"], tree, sources, errors);
+    }
+}
+
+/// What conditions may name.
+struct Known<'a> {
+    connections: Vec<&'a str>,
+    cameras: Vec<&'a str>,
+    areas: Vec<&'a str>,
+    /// Whether other programs may post alerts of cameras and areas that no `[[camera]]` names.
+    open: bool,
+}
+
+impl Known<'_> {
+    /// Checks the names in the conditions of a rule, and in what is nested in them.
+    fn conditions(
+        &self,
+        pointer: &str,
+        conditions: &Json,
+        tree: &Node,
+        sources: &Sources,
+        errors: &mut Vec<ConfigError>,
+    ) {
+        let connection = ("connection", self.connections.as_slice());
+        references(
+            &format!("{pointer}/connection"),
+            &conditions["connection"],
+            connection,
+            tree,
+            sources,
+            errors,
+        );
+        for (key, known) in [("camera", &self.cameras), ("area", &self.areas)] {
+            if !self.open {
+                let pointer = format!("{pointer}/{key}");
+                references(&pointer, &conditions[key], (key, known), tree, sources, errors);
             }
-            references(&pointer, names, (kind, known), tree, sources, errors);
+        }
+        for key in ["any", "not"] {
+            for (i, nested) in elements(&conditions[key]).iter().enumerate() {
+                self.conditions(&format!("{pointer}/{key}/{i}"), nested, tree, sources, errors);
+            }
         }
     }
 }
 
-/// Reports names that are not those of connections or sinks, and those that stand twice in a list.
+/// The areas that cameras watch.
+fn areas(json: &Json) -> Vec<&str> {
+    let areas = elements(&json["camera"]).iter();
+    let mut areas: Vec<&str> = areas.filter_map(|camera| camera["area"].as_str()).collect();
+    areas.sort_unstable();
+    areas.dedup();
+    areas
+}
+
+/// Reports names that nothing has, patterns that no name matches, and what stands twice in a list.
 fn references(
     pointer: &str,
     names: &Json,
@@ -70,7 +121,7 @@ fn references(
             errors.push(finding.label("again").help("remove one of the two").into());
             continue;
         }
-        if known.contains(&name) {
+        if known.iter().any(|known| name_matches(name, known)) {
             continue;
         }
         // One name may stand there without its array.
@@ -80,13 +131,17 @@ fn references(
             .map_or_else(|| tree.locate(pointer), |node| node.origin);
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
+            None if known.is_empty() && kind == "area" => "give a [[camera]] this `area`".to_owned(),
             None if known.is_empty() => format!("add a `[[{kind}]]` of this name"),
             None => format!("these are there: {}", known.join(", ")),
         };
         let finding = sources.finding(origin, format!("there is no {kind} `{name}`"));
         errors.push(
             finding
-                .label(format!("no `[[{kind}]]` has this name"))
+                .label(match kind {
+                    "area" => "no `[[camera]]` watches it".to_owned(),
+                    kind => format!("no `[[{kind}]]` has this name"),
+                })
                 .help(help)
                 .into(),
         );

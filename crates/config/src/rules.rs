@@ -1,11 +1,13 @@
 //! Rules between values: waits do not shrink, sizes fit into each other, a connection has an identity. What one value
 //! alone must be, `check` has seen to.
 
+mod routes;
+
 use std::path::Path;
 
 use crate::{
-    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, Ports, RouteSettings, SecretSource,
-    Settings, SinkSettings, StoreSettings, TimeSpan, address, camera_book,
+    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, Ports, SecretSource, Settings,
+    SinkSettings, StoreSettings, TimeSpan, address, camera_book,
 };
 
 /// A rule that is broken.
@@ -54,7 +56,8 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
             &mut rules,
         );
     }
-    routes(&settings.route, &settings.sink, &mut rules);
+    routes::routes(&settings.route, &settings.sink, &mut rules);
+    routes::severity(&settings.visionguard.severity, &mut rules);
     rules.0
 }
 
@@ -334,47 +337,6 @@ fn identity(at: &str, connection: &ConnectionSettings, rules: &mut Rules) {
             || format!("is `{}` again", header.name),
             || "give each header once".to_owned(),
         );
-    }
-}
-
-/// Each route has something to take, and what it delays is still worth something then.
-fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &mut Rules) {
-    for (i, route) in routes.iter().enumerate() {
-        let shadowing = routes[..i]
-            .iter()
-            .position(|earlier| earlier.stop && earlier.matches.takes_all());
-        if let Some(earlier) = shadowing.filter(|_| route.matches.takes_cameras_only()) {
-            rules.require(
-                false,
-                &format!("/route/{i}"),
-                || {
-                    let name = routes[earlier].name.clone();
-                    let name = name.unwrap_or_else(|| format!("number {}", earlier + 1));
-                    format!("never counts: route {name} before it takes everything and has `stop = true`")
-                },
-                || "put it before that one, or remove one of them".to_owned(),
-            );
-        }
-        let Some(delay) = route.delay else { continue };
-        let pointer = format!("/route/{i}/delay");
-        rules.positive(&pointer, delay);
-        let fed = sinks.iter().filter(|sink| route.sinks.contains(&sink.name));
-        for (sink, max_age) in fed.filter_map(|sink| Some((sink, sink.max_age?))) {
-            rules.require(
-                delay < max_age,
-                &pointer,
-                || {
-                    format!(
-                        "({delay}) must be shorter than `max_age` ({max_age}) of sink `{}`",
-                        sink.name
-                    )
-                },
-                || {
-                    "what is delayed would expire before it is due: lower the one or raise the other"
-                        .to_owned()
-                },
-            );
-        }
     }
 }
 

@@ -197,6 +197,11 @@ impl<'a> Schema<'a> {
         self.node["x-one"] == true
     }
 
+    /// Whether it is a list of tables like the one that it stands in.
+    pub(crate) fn is_nested(self) -> bool {
+        self.node["x-nested"] == true
+    }
+
     /// The word that may stand instead of an array.
     pub(crate) fn word(self) -> Option<&'a str> {
         self.node["x-word"].as_str()

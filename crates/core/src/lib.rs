@@ -70,7 +70,7 @@ pub use roster::{Changes, Part, Roster};
 pub use routing::{
     Actor, AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, MAX_FROM_MEMORY,
     Match, MatchCondition, MemoryRelay, PlannedDelivery, Route, RouteReason, Router, RoutingEvent,
-    RoutingState, Suppression, Target,
+    RoutingState, SeverityTable, Suppression, Target, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

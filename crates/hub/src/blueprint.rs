@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use watchpost_config::{ConnectionSettings, KnownFile, Ports, Settings, SinkSettings, TimeZone};
-use watchpost_core::{Match, Part, Route, Router, Target};
+use watchpost_core::{Part, Route, Router, Target};
 use watchpost_store::{Retention, StoreOptions, StorePolicy};
 use watchpost_visionguard::{AddressError, Backend};
 
@@ -175,12 +175,7 @@ fn router(settings: &Settings) -> Router {
             .name
             .clone()
             .unwrap_or_else(|| format!("number {}", number + 1)),
-        matches: Match {
-            connections: route.matches.connection.clone(),
-            kinds: route.matches.kind.clone(),
-            streams: route.matches.stream.clone(),
-            severity: route.matches.severity,
-        },
+        matches: route.matches.conditions(),
         sinks: route.sinks.clone(),
         delay: route.delay.map(Into::into),
         stop: route.stop,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchpost_config::{Settings, camera_book};
-use watchpost_core::{Alert, CameraBook, CameraIds};
+use watchpost_core::{Alert, CameraBook, CameraIds, SeverityTable};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct StampPolicy {
     site: Option<String>,
     late_after: Duration,
     cameras: CameraBook,
+    severity: SeverityTable,
 }
 
 impl StampPolicy {
@@ -28,6 +29,7 @@ impl StampPolicy {
             site: settings.hub.site.clone(),
             late_after: settings.hub.late_after.into(),
             cameras: camera_book(&settings.camera),
+            severity: settings.visionguard.severity.table(),
         }
     }
 }
@@ -53,11 +55,12 @@ impl Stamp {
         self.policy.late_after
     }
 
-    /// Names the site and the camera, and marks the alert if it is late.
+    /// Names the site and the camera, marks the alert if it is late, and gives it the severity of its score.
     pub(crate) fn apply(&self, alert: &mut Alert) {
         alert.site.clone_from(&self.policy.site);
         alert.mark_late(self.policy.late_after);
         self.policy.cameras.name(alert);
+        self.policy.severity.apply(alert);
         self.tell_apart(alert);
     }
 
@@ -79,7 +82,7 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
-    use watchpost_core::{AlertId, AlertKind, Camera, UnixMillis};
+    use watchpost_core::{AlertId, AlertKind, Camera, Details, Severity, UnixMillis, VisionGuard};
 
     use super::*;
 
@@ -107,5 +110,23 @@ mod tests {
             "Anomaly at camera 3544c7ab-a57f-0"
         );
         assert_eq!(title(seen), "Anomaly at camera 3544c7ab-a57f-4");
+    }
+
+    #[test]
+    fn an_anomaly_is_as_severe_as_its_score() {
+        let mut settings: Settings = toml::from_str("connection = []").unwrap();
+        settings.visionguard.severity.high_below = -1.0;
+        let mut stamp = Stamp::default();
+        stamp.set_policy(StampPolicy::new(&settings));
+        let mut alert = Alert {
+            details: Details {
+                score: Some(-1.5),
+                ..Details::default()
+            },
+            visionguard: Some(VisionGuard::default()),
+            ..Alert::new(AlertId(1), AlertKind::Anomaly, "shop", UnixMillis(1))
+        };
+        stamp.apply(&mut alert);
+        assert_eq!(alert.severity, Severity::High);
     }
 }

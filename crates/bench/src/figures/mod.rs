@@ -6,6 +6,7 @@ mod latency;
 mod neighbours;
 mod peak;
 mod rest;
+mod routing;
 mod sinks;
 mod start;
 
@@ -34,11 +35,13 @@ pub(crate) enum Group {
     Start,
     /// Ingest with a full store.
     Growth,
+    /// The routing step with very many routes and cameras.
+    Routing,
 }
 
 impl Group {
     /// All of them, in the order in which they are measured and shown.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Latency,
         Self::Sinks,
@@ -47,6 +50,7 @@ impl Group {
         Self::Peak,
         Self::Start,
         Self::Growth,
+        Self::Routing,
     ];
 
     /// Measures the group.
@@ -60,6 +64,7 @@ impl Group {
             Self::Peak => peak::measure(lab),
             Self::Start => start::measure(lab),
             Self::Growth => growth::measure(lab),
+            Self::Routing => routing::measure(),
         }
     }
 }

@@ -134,7 +134,7 @@ fn collect(key: &str, schema: Schema<'_>, at: &At, found: &mut Vec<Place>) {
                 header: is_table.then(|| below.clone()),
             });
         }
-        if is_table {
+        if is_table && !property.is_nested() {
             collect(key, table, &below, found);
         }
     }

@@ -52,7 +52,10 @@ impl Checker<'_> {
                     .map(|item| self.value(item, schema.items(), &at.element(item)))
                     .collect(),
             ),
-            (Kind::Array, other) if schema.one_or_many() && !matches!(other, Value::Table(_)) => {
+            (Kind::Array, other)
+                if schema.one_or_many()
+                    && matches!(other, Value::Table(_)) == (schema.items().kind() == Kind::Table) =>
+            {
                 json!([self.value(&node, schema.items(), at)])
             }
             (Kind::Array, Value::String(text)) if schema.word() == Some(text.as_str()) => json!(text),

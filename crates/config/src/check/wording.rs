@@ -47,7 +47,11 @@ fn expected(schema: Schema<'_>) -> String {
     let tables = schema.kind() == Kind::Array && schema.items().kind() == Kind::Table;
     match schema.kind() {
         Kind::Table => "a table".to_owned(),
+        Kind::Array if tables && schema.one_or_many() => "a table, or an array of them".to_owned(),
         Kind::Array if tables => "a list of tables".to_owned(),
+        Kind::Array if schema.one_or_many() && schema.items().kind() == Kind::Integer => {
+            "a whole number, or an array of them".to_owned()
+        }
         Kind::Array if schema.one_or_many() => "a string in quotes, or an array of them".to_owned(),
         Kind::Array if schema.items().kind() == Kind::Integer => {
             let word = schema

@@ -7,6 +7,7 @@ mod restart;
 mod route;
 mod sandbox;
 mod sink;
+mod visionguard;
 mod watchdog;
 mod web;
 
@@ -21,9 +22,10 @@ pub use self::connection::{
     BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
     ReconnectSettings, SlotSettings,
 };
-pub use self::route::{RouteMatch, RouteSettings};
+pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
 pub use self::sink::{RetrySettings, SinkSettings, WhenFull};
+pub use self::visionguard::{SeveritySettings, VisionGuardSettings};
 pub use self::watchdog::WatchdogSettings;
 pub use self::web::WebSettings;
 use crate::{ByteSize, TimeSpan, TimeZone, forms};
@@ -40,6 +42,9 @@ pub struct Settings {
     /// A name for a camera, which alerts show instead of a part of its id.
     #[serde(default)]
     pub camera: Vec<CameraSettings>,
+    /// What holds of VisionGuard backends, whichever connection they are at.
+    #[serde(default)]
+    pub visionguard: VisionGuardSettings,
     /// How alerts and their pictures are kept. The first of `keep_for`, `keep_max` and `max_size` that is
     /// exceeded has the oldest alerts removed.
     #[serde(default)]

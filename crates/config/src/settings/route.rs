@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{AlertKind, Severity};
+use watchpost_core::{AlertKind, Match, Severity};
 
 use crate::{TimeSpan, forms};
 
@@ -32,39 +32,97 @@ pub struct RouteSettings {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteMatch {
-    /// The name of the connection that it came over, or several.
+    /// The name of the connection that it came over, or several. In this and other names `*` stands for any characters
+    /// and `?` for one.
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub connection: Vec<String>,
+    /// The name of the camera that saw it, or several: those of `[[camera]]`, such as `Back*`.
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub camera: Vec<String>,
+    /// The area that its camera watches, or several: those of `[[camera]]`.
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub area: Vec<String>,
+    /// The id of the camera stream as the backend knows it, or several.
+    #[schemars(with = "Vec<forms::Text>", extend("x-one" = true))]
+    pub stream: Vec<String>,
     /// The kind of the alert, or several: `anomaly` from a camera, `owl_eye` from the night watch, `notice` for a
     /// message made over REST, `hub` for internal events of the hub. Without it, `anomaly` and `owl_eye`.
     #[schemars(with = "Vec<forms::KindWord>", extend("x-one" = true))]
     pub kind: Vec<AlertKind>,
-    /// The id of the camera stream as the backend knows it, or several.
+    /// The source's word for the state of what was detected, or several; of an internal event the word that stands for it,
+    /// such as `disk_low`.
     #[schemars(with = "Vec<forms::Text>", extend("x-one" = true))]
-    pub stream: Vec<String>,
-    /// The least severity.
+    pub status: Vec<String>,
+    /// The source's word for how sure it was, or several, in any case. VisionGuard says `Low` of every camera.
+    #[schemars(with = "Vec<forms::Text>", extend("x-one" = true))]
+    pub confidence: Vec<String>,
+    /// The least number for how sure the source was, of sources that give one.
+    pub confidence_at_least: Option<f64>,
+    /// The least severity. That of a camera's anomaly follows from its score: see `[visionguard.severity]`.
     #[schemars(with = "Option<forms::SeverityWord>")]
     pub severity: Option<Severity>,
+    /// What only VisionGuard says.
+    pub visionguard: VisionGuardMatch,
+    /// Alternatives, such as `[{ area = "Till" }, { severity = "high" }]`: it meets one of them at least. The keys of each are
+    /// those of this table.
+    #[schemars(extend("x-one" = true, "x-nested" = true))]
+    pub any: Vec<RouteMatch>,
+    /// An exception, or several, such as `{ camera = "Car park*" }`: it meets none of them. The keys are those of this table.
+    #[schemars(extend("x-one" = true, "x-nested" = true))]
+    pub not: Vec<RouteMatch>,
+}
+
+/// `[route.match.visionguard]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct VisionGuardMatch {
+    /// Its score is lower than this. Scores are negative, and the lower the more abnormal.
+    pub score_below: Option<f64>,
+    /// The person within the stream, or several, as the backend's tracker numbers them.
+    #[schemars(extend("x-one" = true))]
+    pub person: Vec<i64>,
 }
 
 impl RouteMatch {
     /// Whether it takes all that cameras raise.
     pub(crate) fn takes_all(&self) -> bool {
-        let Self {
-            connection,
-            kind,
-            stream,
-            severity,
-        } = self;
+        let Self { kind, severity, .. } = self;
         let every_kind = kind.is_empty() || AlertKind::OF_CAMERAS.iter().all(|raised| kind.contains(raised));
-        every_kind
-            && connection.is_empty()
-            && stream.is_empty()
-            && severity.is_none_or(|least| least == Severity::Low)
+        let rest = Self {
+            kind: Vec::new(),
+            severity: severity.filter(|least| *least != Severity::Low),
+            ..self.clone()
+        };
+        every_kind && rest.is_empty()
     }
 
     /// Whether it takes nothing but what cameras raise.
     pub(crate) fn takes_cameras_only(&self) -> bool {
         self.kind.iter().all(|kind| AlertKind::OF_CAMERAS.contains(kind))
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same in the words of the domain.
+    pub fn conditions(&self) -> Match {
+        let all = |nested: &[Self]| nested.iter().map(Self::conditions).collect();
+        Match {
+            connections: self.connection.clone(),
+            cameras: self.camera.clone(),
+            areas: self.area.clone(),
+            streams: self.stream.clone(),
+            kinds: self.kind.clone(),
+            statuses: self.status.clone(),
+            confidences: self.confidence.clone(),
+            confidence_at_least: self.confidence_at_least,
+            score_below: self.visionguard.score_below,
+            persons: self.visionguard.person.clone(),
+            severity: self.severity,
+            any: all(&self.any),
+            not: all(&self.not),
+        }
     }
 }

@@ -110,6 +110,13 @@ fn defaults() {
                 },
             ],
             camera: [],
+            visionguard: VisionGuardSettings {
+                severity: SeveritySettings {
+                    medium_below: -2.0,
+                    high_below: -3.0,
+                    critical_below: -5.0,
+                },
+            },
             store: StoreSettings {
                 recent: 50,
                 keep_for: None,

@@ -1,22 +1,32 @@
 //! Where alerts go: a step from what happened and what was before to what follows.
 //!
 //! The step is pure. Whoever commits what happened commits its [`Effects`] in the same transaction, each with its reason,
-//! so that it need not be guessed later why a sink got an alert or why it did not. Rules that remember (an armed area, a
-//! cooldown, an escalation) have their place in [`RoutingState`].
+//! so that it need not be guessed later why a sink got an alert or why it did not. What rules remember has its place in
+//! [`RoutingState`].
+//!
+//! An alert has its severity before it gets here ([`SeverityTable`]). Then the rules are asked in this order, one file each,
+//! and the first that keeps it from a sink is the reason that is stored:
+//!
+//! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`): which sinks it is for, and when;
+//! 2. what sends it later: the delay of its route.
 
 mod effects;
+mod matcher;
 mod reason;
 mod relay;
 mod router;
+mod severity;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::effects::{Cancellation, CancelledAlerts, Effects, PlannedDelivery, Suppression};
+pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
-pub use self::router::{Match, Route, Router, Target};
+pub use self::router::{Route, Router, Target};
+pub use self::severity::SeverityTable;
 use crate::{Alert, AlertId};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.

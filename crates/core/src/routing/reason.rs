@@ -48,8 +48,16 @@ pub enum RouteReason {
 pub enum MatchCondition {
     Connection,
     Kind,
+    Camera,
+    Area,
     Stream,
+    Status,
+    Confidence,
+    Score,
+    Person,
     Severity,
+    Any,
+    Not,
 }
 
 /// Why pending deliveries are cancelled.
@@ -78,7 +86,7 @@ impl fmt::Display for RouteReason {
             Self::GetsEvents => f.write_str("it is an internal event, and the sink has `events = true`"),
             Self::GetsNoEvents => f.write_str("it is an internal event, and the sink has `events = false`"),
             Self::NotNamed => f.write_str("no route names this sink"),
-            Self::NotMatched { route, condition } => write!(f, "route {route} asks for another {condition}"),
+            Self::NotMatched { route, condition } => write!(f, "route {route} {condition}"),
             Self::Stopped { route, before } => {
                 write!(
                     f,
@@ -91,12 +99,21 @@ impl fmt::Display for RouteReason {
 }
 
 impl fmt::Display for MatchCondition {
+    /// What the rule wants, after its name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Connection => "connection",
-            Self::Kind => "kind",
-            Self::Stream => "stream",
-            Self::Severity => "severity",
+            Self::Connection => "asks for another connection",
+            Self::Kind => "asks for another kind",
+            Self::Camera => "asks for another camera",
+            Self::Area => "asks for another area",
+            Self::Stream => "asks for another stream",
+            Self::Status => "asks for another status",
+            Self::Confidence => "asks for another confidence",
+            Self::Score => "asks for a lower score",
+            Self::Person => "asks for another person",
+            Self::Severity => "asks for a higher severity",
+            Self::Any => "has `any`, and none of that is met",
+            Self::Not => "excludes it by `not`",
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::matcher::Matcher;
 use super::{
-    AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, MatchCondition,
+    AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match, MatchCondition,
     PlannedDelivery, RouteReason, RoutingEvent, RoutingState, Suppression,
 };
-use crate::{Actor, Alert, AlertKind, Severity, UnixMillis};
+use crate::{Actor, Alert, AlertKind, UnixMillis};
 
 /// A sink as the router knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +24,8 @@ pub struct Target {
     pub deliver_when_full: bool,
 }
 
-/// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Match {
-    /// Names of connections, one of which it came over.
-    pub connections: Vec<String>,
-    /// Kinds, one of which it is. Empty means all that cameras raise: a route takes internal events and notices only
-    /// when it names them, so that a siren does not sound for a full disk, or because a client on the network wants it.
-    pub kinds: Vec<AlertKind>,
-    /// Stream ids, one of which it has.
-    pub streams: Vec<String>,
-    /// The least severity.
-    pub severity: Option<Severity>,
-}
-
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Its name, or its number where it has none, for explanations.
     pub name: String,
@@ -56,19 +43,48 @@ pub struct Route {
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     targets: Vec<Target>,
-    routes: Vec<Route>,
+    routes: Vec<CompiledRoute>,
 }
 
-/// What the routes say about one sink so far.
-struct Verdict {
-    reason: RouteReason,
-    /// How long the delivery waits, if there is one.
+/// A [`Route`] in the form in which it is asked.
+#[derive(Clone, Debug)]
+struct CompiledRoute {
+    name: String,
+    matcher: Matcher,
+    /// The sinks that it feeds, by their places among the targets.
+    sinks: Vec<usize>,
     delay: Duration,
+    stop: bool,
+}
+
+/// What is said about one sink so far.
+#[derive(Clone, Copy)]
+enum Verdict<'a> {
+    /// No route has said anything that counts.
+    Unrouted,
+    /// This route takes the alert, the first that is due of those that do.
+    Matched(&'a CompiledRoute),
+    /// This route asks for something else.
+    NotMatched(&'a CompiledRoute, MatchCondition),
+    /// A route has kept the alert from this one.
+    Stopped {
+        by: &'a CompiledRoute,
+        before: &'a CompiledRoute,
+    },
 }
 
 impl Router {
     /// Routes alerts to `targets`. Sinks that routes name must be among them (the configuration checks it).
     pub fn new(targets: Vec<Target>, routes: Vec<Route>) -> Self {
+        let place = |name: &String| targets.iter().position(|target| target.name == *name);
+        let compiled = |route: Route| CompiledRoute {
+            matcher: Matcher::new(&route.matches),
+            sinks: route.sinks.iter().filter_map(place).collect(),
+            delay: route.delay.unwrap_or_default(),
+            name: route.name,
+            stop: route.stop,
+        };
+        let routes = routes.into_iter().map(compiled).collect();
         Self { targets, routes }
     }
 
@@ -92,13 +108,17 @@ impl Router {
     fn alert(&self, now: UnixMillis, state: &RoutingState, alert: &Alert) -> Effects {
         let mut effects = Effects::default();
         let (verdicts, matched) = self.verdicts(alert);
-        for (target, Verdict { reason, delay }) in self.targets.iter().zip(verdicts) {
-            let sink = target.name.clone();
+        for (target, verdict) in self.targets.iter().zip(verdicts) {
+            let (sink, reason) = (target.name.clone(), self.reason(target, alert, verdict));
             if !reason.delivers() {
                 let sink = Some(sink);
                 effects.suppressions.push(Suppression { sink, reason });
                 continue;
             }
+            let delay = match (verdict, &reason) {
+                (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
+                _ => Duration::ZERO,
+            };
             effects.deliveries.push(PlannedDelivery {
                 sink,
                 due_at: (!delay.is_zero()).then(|| now + delay),
@@ -120,20 +140,14 @@ impl Router {
     }
 
     /// What the routes say about each target, and whether any of them took the alert.
-    fn verdicts(&self, alert: &Alert) -> (Vec<Verdict>, bool) {
-        let mut verdicts: Vec<Verdict> = self
-            .targets
-            .iter()
-            .map(|target| Verdict::before_routes(self.unrouted(target, alert)))
-            .collect();
+    fn verdicts(&self, alert: &Alert) -> (Vec<Verdict<'_>>, bool) {
+        let mut verdicts = vec![Verdict::Unrouted; self.targets.len()];
         // The route that took it and stopped.
-        let (mut matched, mut stopped): (bool, Option<&Route>) = (false, None);
+        let (mut matched, mut stopped): (bool, Option<&CompiledRoute>) = (false, None);
         for route in &self.routes {
-            let refusal = route.matches.refusal(alert);
-            for (target, verdict) in self.targets.iter().zip(&mut verdicts) {
-                if route.sinks.contains(&target.name) {
-                    verdict.hear(route, refusal, stopped);
-                }
+            let refusal = route.matcher.refusal(alert);
+            for &sink in &route.sinks {
+                verdicts[sink].hear(route, refusal, stopped);
             }
             if refusal.is_none() && stopped.is_none() {
                 matched = true;
@@ -143,77 +157,49 @@ impl Router {
         (verdicts, matched)
     }
 
-    /// What is said about a sink before any route is asked.
-    fn unrouted(&self, target: &Target, alert: &Alert) -> RouteReason {
-        match (alert.kind == AlertKind::Hub, self.routes.is_empty()) {
-            (true, _) if target.events => RouteReason::GetsEvents,
-            (true, true) => RouteReason::GetsNoEvents,
-            (false, true) => RouteReason::NoRoutes,
-            (_, false) => RouteReason::NotNamed,
+    /// Why the sink gets the alert or does not. An internal event goes to a sink that gets those whatever routes say.
+    fn reason(&self, target: &Target, alert: &Alert, verdict: Verdict<'_>) -> RouteReason {
+        let internal = alert.kind == AlertKind::Hub;
+        match verdict {
+            _ if internal && target.events => RouteReason::GetsEvents,
+            Verdict::Matched(route) => RouteReason::Matched {
+                route: route.name.clone(),
+            },
+            Verdict::NotMatched(route, condition) => RouteReason::NotMatched {
+                route: route.name.clone(),
+                condition,
+            },
+            Verdict::Stopped { by, before } => RouteReason::Stopped {
+                route: by.name.clone(),
+                before: before.name.clone(),
+            },
+            Verdict::Unrouted => match (internal, self.routes.is_empty()) {
+                (true, true) => RouteReason::GetsNoEvents,
+                (false, true) => RouteReason::NoRoutes,
+                (_, false) => RouteReason::NotNamed,
+            },
         }
     }
 }
 
-impl Verdict {
-    fn before_routes(reason: RouteReason) -> Self {
-        let delay = Duration::ZERO;
-        Self { reason, delay }
-    }
-
+impl<'a> Verdict<'a> {
     /// A route that names the sink takes the alert, or refuses it because of a condition. `stopped` is the route before
     /// it that took the alert and stopped. Of several that take it the one that is due first counts.
-    fn hear(&mut self, route: &Route, refusal: Option<MatchCondition>, stopped: Option<&Route>) {
-        let name = route.name.clone();
-        match (refusal, stopped) {
-            (None, None) => {
-                let delay = route.delay.unwrap_or_default();
-                if !self.reason.delivers() || delay < self.delay {
-                    self.delay = delay;
-                    self.reason = RouteReason::Matched { route: name };
-                }
-            }
-            _ if self.reason.delivers() => {}
-            (None, Some(stopped)) => {
-                self.reason = RouteReason::Stopped {
-                    route: stopped.name.clone(),
-                    before: name,
-                };
-            }
+    fn hear(
+        &mut self,
+        route: &'a CompiledRoute,
+        refusal: Option<MatchCondition>,
+        stopped: Option<&'a CompiledRoute>,
+    ) {
+        *self = match (*self, refusal, stopped) {
+            (Self::Matched(earlier), None, None) if earlier.delay <= route.delay => return,
+            (_, None, None) => Self::Matched(route),
+            (Self::Matched(_), ..) => return,
+            (_, None, Some(by)) => Self::Stopped { by, before: route },
             // That a route would have sent it there says more than what another one asks for.
-            (Some(_), _) if matches!(self.reason, RouteReason::Stopped { .. }) => {}
-            (Some(condition), _) => {
-                self.reason = RouteReason::NotMatched {
-                    route: name,
-                    condition,
-                }
-            }
-        }
-    }
-}
-
-impl Match {
-    fn takes(&self, kind: AlertKind) -> bool {
-        if self.kinds.is_empty() {
-            AlertKind::OF_CAMERAS.contains(&kind)
-        } else {
-            self.kinds.contains(&kind)
-        }
-    }
-
-    /// The first condition that the alert does not meet.
-    fn refusal(&self, alert: &Alert) -> Option<MatchCondition> {
-        let missing = |list: &[String], word: &str| !list.is_empty() && !list.iter().any(|w| w == word);
-        if missing(&self.connections, &alert.connection) {
-            Some(MatchCondition::Connection)
-        } else if !self.takes(alert.kind) {
-            Some(MatchCondition::Kind)
-        } else if missing(&self.streams, alert.camera_id()) {
-            Some(MatchCondition::Stream)
-        } else if self.severity.is_some_and(|least| alert.severity < least) {
-            Some(MatchCondition::Severity)
-        } else {
-            None
-        }
+            (Self::Stopped { .. }, Some(_), _) => return,
+            (_, Some(condition), _) => Self::NotMatched(route, condition),
+        };
     }
 }
 

@@ -143,7 +143,7 @@ fn every_route_that_matches_applies_and_every_sink_has_its_reason() {
         &expect![[r#"
             archive: route here takes it
             mail: route all takes it
-            not siren: route severe asks for another severity
+            not siren: route severe asks for a higher severity
         "#]],
     );
 }
@@ -167,7 +167,7 @@ fn a_route_with_stop_keeps_what_it_takes_from_those_after_it() {
         &expect![[r#"
             archive: route here takes it
             not siren: route here takes it and has `stop = true`, which keeps it from route all
-            not mail: route severe asks for another severity
+            not mail: route severe asks for a higher severity
         "#]],
     );
     // What it does not take goes on.
@@ -179,7 +179,7 @@ fn a_route_with_stop_keeps_what_it_takes_from_those_after_it() {
         &expect![[r#"
             archive: route all takes it
             siren until 1060000: route all takes it
-            not mail: route severe asks for another severity
+            not mail: route severe asks for a higher severity
         "#]],
     );
 }
@@ -214,7 +214,7 @@ fn what_no_route_takes_is_counted() {
         &expect![[r#"
             not archive: no route names this sink
             not siren: no route names this sink
-            not mail: route severe asks for another severity
+            not mail: route severe asks for a higher severity
             not anywhere: no route takes it
             5 unmatched
         "#]],
@@ -314,10 +314,10 @@ fn matches() -> impl Strategy<Value = Match> {
     let streams = prop_oneof![2 => Just(vec![]), 1 => Just(vec!["gate".to_owned()])];
     let severity = prop::option::of(prop_oneof![Just(Severity::Medium), Just(Severity::Critical)]);
     (kinds, streams, severity).prop_map(|(kinds, streams, severity)| Match {
-        connections: Vec::new(),
         kinds,
         streams,
         severity,
+        ..Match::default()
     })
 }
 

@@ -459,3 +459,99 @@ fn cameras() {
         "#]],
     );
 }
+
+#[test]
+fn conditions_that_name_what_is_not_there_or_cannot_be_met() {
+    let site = "[[camera]]\nname = \"Back door\"\narea = \"Yard\"\nmatch = { stream = \"a*\" }\n[[sink]]\nname = \"mail\"\nplugin = \"email\"\n[[route]]\nsinks = \"mail\"\n";
+    let cases = [
+        "match = { camera = [\"Back door\", \"Back*\"], area = \"Y?rd\" }\n",
+        "match = { camera = \"Back dor\" }\n",
+        "match = { camera = \"Front*\" }\n",
+        "match = { area = \"yard\" }\n",
+        "match = { connection = \"mai*\", not = { area = \"Till\" } }\n",
+        "match = { any = [{ camera = \"Back door\" }, { connection = \"min\" }] }\n",
+        "match = { any = [{}] }\n",
+        "match = { any = [{ kind = \"hub\" }] }\n",
+        "match = { kind = [\"hub\", \"owl_eye\"], any = [{ kind = \"hub\" }, { severity = \"high\" }] }\n",
+        "match = { not = { severty = \"high\" } }\n",
+        "match = { not = \"Till\" }\n",
+        "match = { score_below = -2 }\n",
+        "[route.match.visionguard]\nscore_below = 2.5\nperson = 1\n",
+        "[route.match.visionguard]\nperson = \"1\"\n",
+        "[visionguard.severity]\nhigh_below = -1\n",
+        "[visionguard.severity]\nmedium_below = -1\nhigh_below = -1.5\ncritical_below = -2\n",
+    ];
+    let mut shown = String::new();
+    for case in cases {
+        let errors = crate::site::Site::new(&format!("{CONNECTION}{site}{case}")).brief_errors();
+        shown += &format!("> {}\n{errors}", case.trim_end().replace('\n', "\n> "));
+    }
+    expect![[r#"
+        > match = { camera = ["Back door", "Back*"], area = "Y?rd" }
+        NO ERROR
+        > match = { camera = "Back dor" }
+        watchpost.toml:15:20: there is no camera `Back dor`
+          | "Back dor" | no `[[camera]]` has this name
+          did you mean "Back door"?
+        > match = { camera = "Front*" }
+        watchpost.toml:15:20: there is no camera `Front*`
+          | "Front*" | no `[[camera]]` has this name
+          these are there: Back door
+        > match = { area = "yard" }
+        watchpost.toml:15:18: there is no area `yard`
+          | "yard" | no `[[camera]]` watches it
+          did you mean "Yard"?
+        > match = { connection = "mai*", not = { area = "Till" } }
+        watchpost.toml:15:38: there is no area `Till`
+          | { area = "Till" } | no `[[camera]]` watches it
+          these are there: Yard
+        > match = { any = [{ camera = "Back door" }, { connection = "min" }] }
+        watchpost.toml:15:59: there is no connection `min`
+          | "min" | no `[[connection]]` has this name
+          did you mean "main"?
+        > match = { any = [{}] }
+        watchpost.toml:15:18: [[route.match.any]] says nothing, and is met by every alert
+          | {} | here
+          give a condition, such as `camera`, or remove it
+        > match = { any = [{ kind = "hub" }] }
+        watchpost.toml:15:27: `kind` in [[route.match.any]] names `hub`, which the route does not take
+          | "hub" | here
+          name it in the `kind` of [route.match] too
+        > match = { kind = ["hub", "owl_eye"], any = [{ kind = "hub" }, { severity = "high" }] }
+        NO ERROR
+        > match = { not = { severty = "high" } }
+        watchpost.toml:15:19: unknown key `severty` in [route.match.not]
+          | severty | not a key here
+          did you mean `severity`?
+        > match = { not = "Till" }
+        watchpost.toml:15:17: `not` in [route.match] must be a table, or an array of them, and is a string
+          | "Till" | a string
+          write a line `[[route.match.not]]`, and its keys below it
+        > match = { score_below = -2 }
+        watchpost.toml:15:11: unknown key `score_below` in [route.match]
+          | score_below | not a key here
+          `score_below` belongs in [route.match.visionguard]: write it below a line `[route.match.visionguard]`
+        > [route.match.visionguard]
+        > score_below = 2.5
+        > person = 1
+        watchpost.toml:16:15: `score_below` in [route.match.visionguard] (2.5) is met by every alert: scores are negative, and the lower the more abnormal
+          | 2.5 | here
+          write -2.5 if that is meant
+        > [route.match.visionguard]
+        > person = "1"
+        watchpost.toml:16:10: `person` in [route.match.visionguard] must be a whole number, and is a string
+          | "1" | a string
+          write it without quotes
+        > [visionguard.severity]
+        > high_below = -1
+        watchpost.toml:16:14: `high_below` in [visionguard.severity] (-1) must not be greater than `medium_below` (-2)
+          | -1 | here
+          the lower a score, the higher its severity
+        > [visionguard.severity]
+        > medium_below = -1
+        > high_below = -1.5
+        > critical_below = -2
+        NO ERROR
+    "#]]
+    .assert_eq(&shown);
+}

@@ -371,9 +371,9 @@ fn keys_of_another_table() {
             watchpost.toml:7:9: this route feeds no sink
               | [] | empty
               name a sink, or remove the route
-            watchpost.toml:8:11: unknown key `camera` in [route.match]
-              | camera | not a key here
-              did you mean `stream`?
+            watchpost.toml:8:20: there is no camera `x`
+              | "x" | no `[[camera]]` has this name
+              add a `[[camera]]` of this name
             > [[route]]
             > sinks = []
             > match = { level = "high" }
@@ -392,7 +392,7 @@ fn keys_of_another_table() {
             > level = "info"
             watchpost.toml:6:2: unknown table `logging` in the configuration
               | logging | not a table here
-              its tables are `camera`, `connection`, `hub`, `route`, `sink`, `store`, `watchdog` and `web`
+              its tables are `camera`, `connection`, `hub`, `route`, `sink`, `store`, `visionguard`, `watchdog` and `web`
         "#]],
     );
 }

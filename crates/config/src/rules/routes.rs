@@ -1,0 +1,111 @@
+//! Rules of routes, and of what makes an alert severe.
+
+use watchpost_core::AlertKind;
+
+use super::Rules;
+use crate::{RouteMatch, RouteSettings, SeveritySettings, SinkSettings};
+
+/// Each route has something to take, and what it delays is still worth something then.
+pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &mut Rules) {
+    for (i, route) in routes.iter().enumerate() {
+        let shadowing = routes[..i]
+            .iter()
+            .position(|earlier| earlier.stop && earlier.matches.takes_all());
+        if let Some(earlier) = shadowing.filter(|_| route.matches.takes_cameras_only()) {
+            rules.require(
+                false,
+                &format!("/route/{i}"),
+                || {
+                    let name = routes[earlier].name.clone();
+                    let name = name.unwrap_or_else(|| format!("number {}", earlier + 1));
+                    format!("never counts: route {name} before it takes everything and has `stop = true`")
+                },
+                || "put it before that one, or remove one of them".to_owned(),
+            );
+        }
+        conditions(&format!("/route/{i}/match"), &route.matches, None, rules);
+        let Some(delay) = route.delay else { continue };
+        let pointer = format!("/route/{i}/delay");
+        rules.positive(&pointer, delay);
+        let fed = sinks.iter().filter(|sink| route.sinks.contains(&sink.name));
+        for (sink, max_age) in fed.filter_map(|sink| Some((sink, sink.max_age?))) {
+            rules.require(
+                delay < max_age,
+                &pointer,
+                || {
+                    format!(
+                        "({delay}) must be shorter than `max_age` ({max_age}) of sink `{}`",
+                        sink.name
+                    )
+                },
+                || {
+                    "what is delayed would expire before it is due: lower the one or raise the other"
+                        .to_owned()
+                },
+            );
+        }
+    }
+}
+
+/// Conditions that can be met. `kinds` are those that the rule around them takes, where they are nested in one.
+fn conditions(at: &str, conditions: &RouteMatch, kinds: Option<&[AlertKind]>, rules: &mut Rules) {
+    if let Some(limit) = conditions.visionguard.score_below {
+        rules.require(
+            limit <= 0.0,
+            &format!("{at}/visionguard/score_below"),
+            || {
+                format!(
+                    "({limit}) is met by every alert: scores are negative, and the lower the more abnormal"
+                )
+            },
+            || format!("write {} if that is meant", -limit),
+        );
+    }
+    for kind in kinds
+        .iter()
+        .flat_map(|taken| conditions.kind.iter().filter(|kind| !taken.contains(kind)))
+    {
+        rules.require(
+            false,
+            &format!("{at}/kind"),
+            || format!("names `{kind}`, which the route does not take"),
+            || "name it in the `kind` of [route.match] too".to_owned(),
+        );
+    }
+    let taken = match conditions.kind.as_slice() {
+        [] => kinds.unwrap_or(&AlertKind::OF_CAMERAS),
+        named => named,
+    };
+    for (key, list) in [("any", &conditions.any), ("not", &conditions.not)] {
+        for (i, nested) in list.iter().enumerate() {
+            let at = format!("{at}/{key}/{i}");
+            rules.require(
+                !nested.is_empty(),
+                &at,
+                || "says nothing, and is met by every alert".to_owned(),
+                || "give a condition, such as `camera`, or remove it".to_owned(),
+            );
+            self::conditions(&at, nested, Some(taken), rules);
+        }
+    }
+}
+
+/// The lower the score, the higher the severity.
+pub(super) fn severity(severity: &SeveritySettings, rules: &mut Rules) {
+    let SeveritySettings {
+        medium_below,
+        high_below,
+        critical_below,
+    } = severity;
+    for (key, lower, other, upper) in [
+        ("high_below", high_below, "medium_below", medium_below),
+        ("critical_below", critical_below, "high_below", high_below),
+    ] {
+        rules.require(
+            lower <= upper,
+            &format!("/visionguard/severity/{key}"),
+            || format!("({lower}) must not be greater than `{other}` ({upper})"),
+            || "the lower a score, the higher its severity".to_owned(),
+        );
+    }
+}
