@@ -1,5 +1,6 @@
 //! The forms that strings must have, each with the words that teach it. It reads no file and knows no key.
 
+use watchpost_core::{Holiday, ParseScheduleError, Window};
 use watchpost_units::UnitError;
 
 use crate::{ByteSize, Pace, TimeSpan, address, log_filter};
@@ -29,6 +30,8 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
         "path" => path(text),
         "absolute path" => absolute_path(text),
         "variable" => variable(text),
+        "window" => schedule(text.parse::<Window>()),
+        "date" => schedule(text.parse::<Holiday>()),
         "text" | "reference" if text.trim().is_empty() => {
             Err(violation("is empty", "write something, or leave the key out"))
         }
@@ -48,6 +51,8 @@ pub(crate) fn expected(format: &str) -> &'static str {
         "address" => "an address in quotes, such as \"http://192.168.1.20:8000\"",
         "listen" => "an IP address and a port in quotes, such as \"127.0.0.1:8787\"",
         "email" => "an e-mail address in quotes",
+        "window" => "days and times in quotes, such as \"mon-fri 22:00-06:00\"",
+        "date" => "a date in quotes, such as \"2026-04-03\" or \"12-25\"",
         "plugin" => "the name of a plugin in quotes, such as \"archive\"",
         _ => "a string in quotes",
     }
@@ -62,6 +67,13 @@ fn quantity<T>(parsed: Result<T, UnitError>) -> Result<(), Violation> {
     match parsed {
         Ok(_) => Ok(()),
         Err(UnitError { what, text, hint }) => Err(violation(format!("is not {what}: `{text}`"), hint)),
+    }
+}
+
+fn schedule<T>(parsed: Result<T, ParseScheduleError>) -> Result<(), Violation> {
+    match parsed {
+        Ok(_) => Ok(()),
+        Err(ParseScheduleError { problem, help }) => Err(violation(problem, help)),
     }
 }
 

@@ -56,6 +56,10 @@ forms! {
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
+    /// A window of a schedule.
+    Window = { "type": "string", "format": "window" };
+    /// A date, once or every year.
+    Holiday = { "type": "string", "format": "date" };
     /// A table that someone else checks.
     FreeTable = { "type": "object" };
 }

@@ -56,9 +56,9 @@ pub use secret::SecretSource;
 pub use settings::{
     AnyPort, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
     HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
-    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, Settings, SeveritySettings, SinkSettings,
-    SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings,
-    WhenFull, camera_book,
+    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings, SeveritySettings,
+    SinkSettings, SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings,
+    WebSettings, WhenFull, camera_book,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -13,6 +13,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let connections = unique("connection", json, tree, sources, errors);
     let sinks = unique("sink", json, tree, sources, errors);
     unique("route", json, tree, sources, errors);
+    let schedules = unique("schedule", json, tree, sources, errors);
     let cameras = unique("camera", json, tree, sources, errors);
     for (i, camera) in elements(&json["camera"]).iter().enumerate() {
         let connection = &camera["match"]["connection"];
@@ -30,6 +31,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
         connections,
         cameras,
         areas: areas(json),
+        schedules,
         open: elements(&json["connection"])
             .iter()
             .any(|connection| connection["kind"] == "inbound"),
@@ -56,6 +58,7 @@ struct Known<'a> {
     connections: Vec<&'a str>,
     cameras: Vec<&'a str>,
     areas: Vec<&'a str>,
+    schedules: Vec<&'a str>,
     /// Whether other programs may post alerts of cameras and areas that no `[[camera]]` names.
     open: bool,
 }
@@ -70,17 +73,13 @@ impl Known<'_> {
         sources: &Sources,
         errors: &mut Vec<ConfigError>,
     ) {
-        let connection = ("connection", self.connections.as_slice());
-        references(
-            &format!("{pointer}/connection"),
-            &conditions["connection"],
-            connection,
-            tree,
-            sources,
-            errors,
-        );
-        for (key, known) in [("camera", &self.cameras), ("area", &self.areas)] {
-            if !self.open {
+        for (key, known, open) in [
+            ("connection", &self.connections, false),
+            ("schedule", &self.schedules, false),
+            ("camera", &self.cameras, self.open),
+            ("area", &self.areas, self.open),
+        ] {
+            if !open {
                 let pointer = format!("{pointer}/{key}");
                 references(&pointer, &conditions[key], (key, known), tree, sources, errors);
             }

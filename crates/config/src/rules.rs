@@ -57,6 +57,14 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
         );
     }
     routes::routes(&settings.route, &settings.sink, &mut rules);
+    for (i, schedule) in settings.schedule.iter().enumerate() {
+        rules.require(
+            !schedule.open.is_empty(),
+            &format!("/schedule/{i}/open"),
+            || "is empty, so it never opens".to_owned(),
+            || "expected such as \"mon-fri 22:00-06:00\", or remove the schedule".to_owned(),
+        );
+    }
     routes::severity(&settings.visionguard.severity, &mut rules);
     rules.0
 }

@@ -14,6 +14,21 @@ impl TimeZone {
         Self(jiff::tz::TimeZone::system())
     }
 
+    /// The same for who reckons with days.
+    pub(crate) fn jiff(&self) -> jiff::tz::TimeZone {
+        self.0.clone()
+    }
+
+    /// When its clocks show this, such as `2026-11-23 02:16`, in milliseconds since 1970 UTC. Of what they show twice it is the
+    /// first time. A time with its distance from UTC, such as `2026-11-23T01:16:30Z`, stands for itself.
+    pub fn read(&self, text: &str) -> Option<i64> {
+        if let Ok(at) = text.parse::<Timestamp>() {
+            return Some(at.as_millisecond());
+        }
+        let shown: jiff::civil::DateTime = text.parse().ok()?;
+        Some(self.0.to_timestamp(shown).ok()?.as_millisecond())
+    }
+
     /// By how many seconds its clocks are ahead of UTC at a time, given in milliseconds since 1970 UTC.
     pub fn offset_seconds(&self, unix_ms: i64) -> i32 {
         let at = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
@@ -87,6 +102,15 @@ mod tests {
             [winter, summer].map(|at| berlin.offset_seconds(at)),
             [3_600, 7_200]
         );
+        for (text, expected) in [
+            ("2026-11-23 02:16:30", Some("2026-11-23 02:16:30")),
+            ("2026-11-23T02:16", Some("2026-11-23 02:16:00")),
+            ("2026-11-23T01:16:30Z", Some("2026-11-23 02:16:30")),
+            ("tomorrow", None),
+        ] {
+            let read = berlin.read(text).map(|at| berlin.show(at));
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
         assert_eq!(zone("UTC").unwrap().show(winter), "2026-11-23 01:16:30");
         assert_eq!(
             [winter, summer].map(|at| berlin.stamp(at)),

@@ -162,7 +162,8 @@ fn store_policy(settings: &Settings) -> StorePolicy {
 }
 
 /// The routes of the configuration, in the words of the domain.
-fn router(settings: &Settings) -> Router {
+pub(crate) fn router(settings: &Settings) -> Router {
+    let schedules = settings.schedules();
     let target = |sink: &SinkSettings| Target {
         name: sink.name.clone(),
         max_age: sink.max_age.map(Into::into),
@@ -175,7 +176,7 @@ fn router(settings: &Settings) -> Router {
             .name
             .clone()
             .unwrap_or_else(|| format!("number {}", number + 1)),
-        matches: route.matches.conditions(),
+        matches: route.matches.conditions(&schedules),
         sinks: route.sinks.clone(),
         delay: route.delay.map(Into::into),
         stop: route.stop,

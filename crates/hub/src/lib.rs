@@ -15,6 +15,7 @@ mod crew;
 mod current;
 mod deliveries;
 mod dial;
+mod dry_run;
 mod explain;
 mod guard;
 mod handle;
@@ -41,6 +42,7 @@ pub use cameras::SeenCameraReport;
 pub use clock::{TokioClock, WallClock};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
+pub use dry_run::{Decision, DryRun, SinkDecision};
 pub use explain::{Explanation, SinkExplanation};
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,

@@ -9,6 +9,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::reload::ReloadArgs;
+use crate::commands::routes::RoutesArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::sink::SinkCommand;
 use crate::commands::status::StatusArgs;
@@ -41,8 +42,11 @@ pub(crate) enum Command {
     Alerts(AlertsArgs),
     /// List the cameras of the newest alerts, and what to write to name those that have no name.
     Cameras(CamerasArgs),
-    /// Say why each sink got an alert or did not, and what became of it there.
+    /// Say why each sink got an alert or did not, and what became of it there. Or, of an alert that has not happened, where it
+    /// would go by the configuration: `--camera "Back door" --score -2.5 --at "2026-12-24 23:10"`.
     Explain(ExplainArgs),
+    /// Try the routes of the configuration on a table of cases.
+    Routes(RoutesArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -61,13 +65,11 @@ impl Command {
     /// What it needs to know of the hub.
     pub(crate) fn needs(&self) -> Needs {
         match self {
-            Self::Run | Self::Check | Self::Doctor(_) | Self::Sink(_) => Needs::Config,
-            Self::Reload(_)
-            | Self::Status(_)
-            | Self::Alerts(_)
-            | Self::Cameras(_)
-            | Self::Explain(_)
-            | Self::Deliveries(_) => Needs::Hub,
+            Self::Run | Self::Check | Self::Doctor(_) | Self::Routes(_) | Self::Sink(_) => Needs::Config,
+            Self::Explain(args) => args.needs(),
+            Self::Reload(_) | Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Deliveries(_) => {
+                Needs::Hub
+            }
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }

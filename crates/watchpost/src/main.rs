@@ -10,6 +10,7 @@ mod exit;
 mod logging;
 mod out;
 mod reload;
+mod sample;
 mod siblings;
 mod target;
 mod values;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(&target, &args),
         Command::Deliveries(args) => commands::deliveries::run(&target, &args),
         Command::Doctor(args) => commands::doctor::run(&target, &args),
+        Command::Routes(args) => commands::routes::run(&target, &args),
         Command::Sink(command) => commands::sink::run(&target, &command),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Demo(args) => commands::demo::run(&args),

@@ -14,11 +14,16 @@ use watchpost_core::UnixMillis;
 /// What to write instead.
 pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
     if let Ok(span) = text.parse::<TimeSpan>() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(UnixMillis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)) - span.into());
+        return Ok(now() - span.into());
     }
     word(text)
         .map_err(|_| "write a time such as 2026-11-23T18:00:00Z, or a span before now such as 2h".to_owned())
+}
+
+/// What this machine's clock shows.
+pub(crate) fn now() -> UnixMillis {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Reads one of the words that a type has in JSON.

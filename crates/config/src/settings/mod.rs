@@ -6,6 +6,7 @@ mod connection;
 mod restart;
 mod route;
 mod sandbox;
+mod schedule;
 mod sink;
 mod visionguard;
 mod watchdog;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use watchpost_core::Holiday;
 
 pub use self::camera::{CameraMatch, CameraSettings, camera_book};
 pub use self::connection::{
@@ -24,6 +26,7 @@ pub use self::connection::{
 };
 pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
+pub use self::schedule::ScheduleSettings;
 pub use self::sink::{RetrySettings, SinkSettings, WhenFull};
 pub use self::visionguard::{SeveritySettings, VisionGuardSettings};
 pub use self::watchdog::WatchdogSettings;
@@ -57,6 +60,9 @@ pub struct Settings {
     /// A plugin that is handed alerts. Without any, alerts are stored and their receipts sent, and that is all.
     #[serde(default)]
     pub sink: Vec<SinkSettings>,
+    /// When rules hold, by the clocks of `timezone` in `[hub]`.
+    #[serde(default)]
+    pub schedule: Vec<ScheduleSettings>,
     /// Which alerts go to which sinks. Routes are asked in their order, and each that matches applies: an alert goes to every
     /// sink that one of them names, once. What none matches goes to no sink. Without any route, every sink gets every alert.
     #[serde(default)]
@@ -88,6 +94,10 @@ pub struct HubSettings {
     /// The time zone in which lists, mails, messages and the log show times, such as `Europe/Berlin`. Without it, the
     /// machine's. What is stored and what programs read is UTC.
     pub timezone: Option<TimeZone>,
+    /// Days that count as `holiday` in schedules, and not as the day of the week that they are: `2026-04-03` once, `12-25` every
+    /// year.
+    #[schemars(with = "Vec<forms::Holiday>")]
+    pub holidays: Vec<Holiday>,
     /// An alert that is received more than this after it happened is marked as late: it is news, not an alarm.
     pub late_after: TimeSpan,
     /// How long a connection may be disconnected before the hub raises an event, an alert of kind `hub`.
@@ -171,6 +181,7 @@ impl Default for HubSettings {
             log_format: LogFormat::Text,
             site: None,
             timezone: None,
+            holidays: Vec::new(),
             late_after: TimeSpan::from_secs(120),
             link_grace: TimeSpan::from_secs(60),
             sink_grace: TimeSpan::from_secs(300),

@@ -1,8 +1,10 @@
 //! `[[route]]`: which alerts go where.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{AlertKind, Match, Severity};
+use watchpost_core::{AlertKind, Match, Schedule, Severity, name_matches};
 
 use crate::{TimeSpan, forms};
 
@@ -61,6 +63,10 @@ pub struct RouteMatch {
     /// The least severity. That of a camera's anomaly follows from its score: see `[visionguard.severity]`.
     #[schemars(with = "Option<forms::SeverityWord>")]
     pub severity: Option<Severity>,
+    /// A `[[schedule]]` that was open when it happened, or several, one of which was. What is to hold outside of it is
+    /// `not = { schedule = "opening-hours" }`.
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub schedule: Vec<String>,
     /// What only VisionGuard says.
     pub visionguard: VisionGuardMatch,
     /// Alternatives, such as `[{ area = "Till" }, { severity = "high" }]`: it meets one of them at least. The keys of each are
@@ -106,9 +112,13 @@ impl RouteMatch {
         *self == Self::default()
     }
 
-    /// The same in the words of the domain.
-    pub fn conditions(&self) -> Match {
-        let all = |nested: &[Self]| nested.iter().map(Self::conditions).collect();
+    /// The same in the words of the domain. `schedules` are all that there are.
+    pub fn conditions(&self, schedules: &[Arc<Schedule>]) -> Match {
+        let all = |nested: &[Self]| nested.iter().map(|one| one.conditions(schedules)).collect();
+        let is_named = |schedule: &&Arc<Schedule>| {
+            let mut names = self.schedule.iter();
+            names.any(|name| name_matches(name, &schedule.name))
+        };
         Match {
             connections: self.connection.clone(),
             cameras: self.camera.clone(),
@@ -121,6 +131,7 @@ impl RouteMatch {
             score_below: self.visionguard.score_below,
             persons: self.visionguard.person.clone(),
             severity: self.severity,
+            schedules: schedules.iter().filter(is_named).cloned().collect(),
             any: all(&self.any),
             not: all(&self.not),
         }

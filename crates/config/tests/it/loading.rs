@@ -30,6 +30,7 @@ fn defaults() {
                 log_format: Text,
                 site: None,
                 timezone: None,
+                holidays: [],
                 late_after: TimeSpan(
                     120s,
                 ),
@@ -139,6 +140,7 @@ fn defaults() {
                 listen: 127.0.0.1:8787,
             },
             sink: [],
+            schedule: [],
             route: [],
         }"#]]
     .assert_eq(&shown);

@@ -1,11 +1,13 @@
 //! What alerts a rule is about: conditions as they are written, and the form in which they are asked. They are compiled
 //! once, so that hundreds of rules cost an alert some microseconds. It does not know what follows from a match.
 
+use std::cell::Cell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
-use super::MatchCondition;
+use super::{MatchCondition, Schedule};
 use crate::{Alert, AlertKind, Confidence, Severity};
 
 /// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing. Names may have `*` for any
@@ -36,6 +38,8 @@ pub struct Match {
     pub persons: Vec<i64>,
     /// The least severity.
     pub severity: Option<Severity>,
+    /// Schedules, one of which was open when it happened.
+    pub schedules: Vec<Arc<Schedule>>,
     /// Alternatives, one of which it meets.
     pub any: Vec<Self>,
     /// Exceptions, none of which it meets.
@@ -58,6 +62,8 @@ pub(super) struct Matcher {
     score_below: Option<f64>,
     persons: Vec<i64>,
     severity: Option<Severity>,
+    /// Any when empty; by their places among the schedules that all rules name.
+    schedules: Vec<usize>,
     any: Vec<Self>,
     not: Vec<Self>,
 }
@@ -77,18 +83,61 @@ enum Pattern {
     Other(WildMatch),
 }
 
+/// The schedules that rules name, each once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Schedules(Vec<Arc<Schedule>>);
+
+/// An alert that rules are asked about. Whether a schedule was open is found out once for all of them.
+pub(super) struct Asked<'a> {
+    alert: &'a Alert,
+    schedules: &'a Schedules,
+    open: Vec<Cell<Option<bool>>>,
+}
+
+impl Schedules {
+    fn place(&mut self, schedule: &Arc<Schedule>) -> usize {
+        let known = self.0.iter().position(|known| known.name == schedule.name);
+        known.unwrap_or_else(|| {
+            self.0.push(Arc::clone(schedule));
+            self.0.len() - 1
+        })
+    }
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(alert: &'a Alert, schedules: &'a Schedules) -> Self {
+        Self {
+            alert,
+            open: vec![Cell::new(None); schedules.0.len()],
+            schedules,
+        }
+    }
+
+    /// Whether the schedule at this place was open when the alert happened.
+    fn was_open(&self, place: usize) -> bool {
+        let open = self.open[place]
+            .get()
+            .unwrap_or_else(|| self.schedules.0[place].is_open(self.alert.happened_at()));
+        self.open[place].set(Some(open));
+        open
+    }
+}
+
 impl Matcher {
-    /// Of the conditions of a rule, which takes what cameras raise unless it names kinds.
-    pub(super) fn new(conditions: &Match) -> Self {
-        let mut matcher = Self::nested(conditions);
+    /// Of the conditions of a rule, which takes what cameras raise unless it names kinds. Its schedules are added to those of
+    /// the other rules.
+    pub(super) fn new(conditions: &Match, schedules: &mut Schedules) -> Self {
+        let mut matcher = Self::nested(conditions, schedules);
         if matcher.kinds.is_empty() {
             matcher.kinds = AlertKind::OF_CAMERAS.to_vec();
         }
         matcher
     }
 
-    fn nested(conditions: &Match) -> Self {
-        let all = |nested: &[Match]| nested.iter().map(Self::nested).collect();
+    fn nested(conditions: &Match, schedules: &mut Schedules) -> Self {
+        let named = conditions.schedules.iter();
+        let named = named.map(|schedule| schedules.place(schedule)).collect();
+        let mut all = |nested: &[Match]| nested.iter().map(|one| Self::nested(one, schedules)).collect();
         Self {
             connections: Names::new(&conditions.connections),
             cameras: Names::new(&conditions.cameras),
@@ -105,13 +154,15 @@ impl Matcher {
             score_below: conditions.score_below,
             persons: conditions.persons.clone(),
             severity: conditions.severity,
+            schedules: named,
             any: all(&conditions.any),
             not: all(&conditions.not),
         }
     }
 
     /// The first condition that the alert does not meet.
-    pub(super) fn refusal(&self, alert: &Alert) -> Option<MatchCondition> {
+    pub(super) fn refusal(&self, asked: &Asked<'_>) -> Option<MatchCondition> {
+        let alert = asked.alert;
         let camera = alert.camera.as_ref();
         let refuses = |names: &Option<Names>, word: Option<&str>| {
             names
@@ -137,9 +188,11 @@ impl Matcher {
             return Some(MatchCondition::Status);
         }
         self.refusal_of_degree(alert).or_else(|| {
-            if !self.any.is_empty() && !self.any.iter().any(|any| any.takes(alert)) {
+            if !self.schedules.is_empty() && !self.schedules.iter().any(|&place| asked.was_open(place)) {
+                Some(MatchCondition::Schedule)
+            } else if !self.any.is_empty() && !self.any.iter().any(|any| any.takes(asked)) {
                 Some(MatchCondition::Any)
-            } else if self.not.iter().any(|not| not.takes(alert)) {
+            } else if self.not.iter().any(|not| not.takes(asked)) {
                 Some(MatchCondition::Not)
             } else {
                 None
@@ -182,8 +235,8 @@ impl Matcher {
         self.confidences.contains(&word)
     }
 
-    fn takes(&self, alert: &Alert) -> bool {
-        self.refusal(alert).is_none()
+    fn takes(&self, asked: &Asked<'_>) -> bool {
+        self.refusal(asked).is_none()
     }
 }
 
@@ -263,8 +316,15 @@ mod tests {
         names.iter().map(|&name| name.into()).collect()
     }
 
+    fn schedule(window: &str) -> Arc<Schedule> {
+        let calendar = Arc::new(crate::Calendar::new(jiff::tz::TimeZone::UTC, Vec::new()));
+        Arc::new(Schedule::new(window, vec![window.parse().unwrap()], calendar))
+    }
+
     fn refusal(conditions: &Match, alert: &Alert) -> Option<MatchCondition> {
-        Matcher::new(conditions).refusal(alert)
+        let mut schedules = Schedules::default();
+        let matcher = Matcher::new(conditions, &mut schedules);
+        matcher.refusal(&Asked::new(alert, &schedules))
     }
 
     #[test]
@@ -297,6 +357,16 @@ mod tests {
             (|m| m.persons = vec![2], Some(C::Person)),
             (|m| m.severity = Some(Severity::Medium), None),
             (|m| m.severity = Some(Severity::High), Some(C::Severity)),
+            // It happened at 00:16 UTC.
+            (|m| m.schedules = vec![schedule("daily 00:00-01:00")], None),
+            (
+                |m| m.schedules = vec![schedule("daily 01:00-02:00")],
+                Some(C::Schedule),
+            ),
+            (
+                |m| m.schedules = vec![schedule("daily 01:00-02:00"), schedule("daily 00:16-00:17")],
+                None,
+            ),
         ];
         for (number, (condition, expected)) in cases.iter().enumerate() {
             let mut conditions = Match::default();

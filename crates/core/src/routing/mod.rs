@@ -7,7 +7,8 @@
 //! An alert has its severity before it gets here ([`SeverityTable`]). Then the rules are asked in this order, one file each,
 //! and the first that keeps it from a sink is the reason that is stored:
 //!
-//! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`): which sinks it is for, and when;
+//! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
+//!    which sinks it is for, and when;
 //! 2. what sends it later: the delay of its route.
 
 mod effects;
@@ -15,6 +16,7 @@ mod matcher;
 mod reason;
 mod relay;
 mod router;
+mod schedule;
 mod severity;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
 pub use self::router::{Route, Router, Target};
+pub use self::schedule::{Calendar, Holiday, ParseScheduleError, Schedule, Window};
 pub use self::severity::SeverityTable;
 use crate::{Alert, AlertId};
 

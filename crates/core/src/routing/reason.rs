@@ -56,6 +56,7 @@ pub enum MatchCondition {
     Score,
     Person,
     Severity,
+    Schedule,
     Any,
     Not,
 }
@@ -112,6 +113,7 @@ impl fmt::Display for MatchCondition {
             Self::Score => "asks for a lower score",
             Self::Person => "asks for another person",
             Self::Severity => "asks for a higher severity",
+            Self::Schedule => "asks for another time",
             Self::Any => "has `any`, and none of that is met",
             Self::Not => "excludes it by `not`",
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::matcher::Matcher;
+use super::matcher::{Asked, Matcher, Schedules};
 use super::{
     AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match, MatchCondition,
     PlannedDelivery, RouteReason, RoutingEvent, RoutingState, Suppression,
@@ -44,6 +44,7 @@ pub struct Route {
 pub struct Router {
     targets: Vec<Target>,
     routes: Vec<CompiledRoute>,
+    schedules: Schedules,
 }
 
 /// A [`Route`] in the form in which it is asked.
@@ -77,15 +78,20 @@ impl Router {
     /// Routes alerts to `targets`. Sinks that routes name must be among them (the configuration checks it).
     pub fn new(targets: Vec<Target>, routes: Vec<Route>) -> Self {
         let place = |name: &String| targets.iter().position(|target| target.name == *name);
+        let mut schedules = Schedules::default();
         let compiled = |route: Route| CompiledRoute {
-            matcher: Matcher::new(&route.matches),
+            matcher: Matcher::new(&route.matches, &mut schedules),
             sinks: route.sinks.iter().filter_map(place).collect(),
             delay: route.delay.unwrap_or_default(),
             name: route.name,
             stop: route.stop,
         };
         let routes = routes.into_iter().map(compiled).collect();
-        Self { targets, routes }
+        Self {
+            targets,
+            routes,
+            schedules,
+        }
     }
 
     /// Whether deliveries to this sink are made from memory while the store can take nothing.
@@ -144,8 +150,9 @@ impl Router {
         let mut verdicts = vec![Verdict::Unrouted; self.targets.len()];
         // The route that took it and stopped.
         let (mut matched, mut stopped): (bool, Option<&CompiledRoute>) = (false, None);
+        let asked = Asked::new(alert, &self.schedules);
         for route in &self.routes {
-            let refusal = route.matcher.refusal(alert);
+            let refusal = route.matcher.refusal(&asked);
             for &sink in &route.sinks {
                 verdicts[sink].hear(route, refusal, stopped);
             }

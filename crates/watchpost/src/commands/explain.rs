@@ -1,35 +1,96 @@
-//! `watchpost explain`: why an alert went where it went, as it was written down when it came in.
+//! `watchpost explain`: why an alert went where it went, as it was written down when it came in; or where one would go that
+//! has not happened.
 
 use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
-use watchpost_core::AlertId;
-use watchpost_hub::{DeliveryRecord, Explanation, SinkExplanation};
+use watchpost_core::{AlertId, UnixMillis};
+use watchpost_hub::{DeliveryRecord, DryRun, Explanation, SinkDecision, SinkExplanation};
 
 use crate::client::HubClient;
 use crate::commands::alerts::acknowledged;
 use crate::out;
-use crate::target::{RunningHub, Target};
+use crate::sample::Sample;
+use crate::target::{Needs, RunningHub, Target};
+use crate::values;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// The alert's number.
-    id: AlertId,
+    #[arg(required_unless_present = "sample", conflicts_with = "sample")]
+    id: Option<AlertId>,
+    #[command(flatten)]
+    sample: Sample,
     /// Print JSON: one document, with a stable code for each reason.
     #[arg(long)]
     json: bool,
 }
 
+impl ExplainArgs {
+    /// What it needs to know of the hub.
+    pub(crate) fn needs(&self) -> Needs {
+        match self.id {
+            Some(_) => Needs::Hub,
+            None => Needs::Config,
+        }
+    }
+}
+
 pub(crate) fn run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
+    let Some(id) = args.id else {
+        return dry_run(target, args);
+    };
     let RunningHub { data_dir, zone, .. } = target.running_hub()?;
     System::new().block_on(async {
         let hub = HubClient::new(&data_dir);
-        let explanation: Explanation = hub.get(&format!("/v1/alerts/{}/explain", args.id)).await?;
+        let explanation: Explanation = hub.get(&format!("/v1/alerts/{id}/explain")).await?;
         if args.json {
             return out::json(&explanation);
         }
         show(&explanation, &zone)
     })
+}
+
+/// Where an alert would go that has not happened.
+fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
+    let settings = target.load()?.settings;
+    let (zone, now) = (settings.hub.time_zone(), values::now());
+    let alert = args.sample.alert(&settings, now).map_err(anyhow::Error::msg)?;
+    let decision = DryRun::new(&settings).decide(alert);
+    if args.json {
+        return out::json(&decision);
+    }
+    let alert = &decision.alert;
+    let at = zone.show(alert.received_at.0);
+    out::line(format_args!(
+        "{}, severity {}, at {at}",
+        alert.title, alert.severity
+    ))?;
+    if decision.unmatched {
+        out::line("no route takes it")?;
+    }
+    if decision.sinks.is_empty() {
+        out::line("there is no sink")?;
+    }
+    for SinkDecision {
+        sink,
+        delivers,
+        why,
+        due_at,
+        ..
+    } in &decision.sinks
+    {
+        out::line("")?;
+        let due = due_at.map_or_else(String::new, |due: UnixMillis| {
+            format!(", at {}", zone.show(due.0))
+        });
+        match delivers {
+            true => out::line(format_args!("{sink}: would be sent{due}"))?,
+            false => out::line(format_args!("{sink}: would not be sent"))?,
+        }
+        out::line(format_args!("  because {why}"))?;
+    }
+    Ok(())
 }
 
 fn show(explanation: &Explanation, zone: &TimeZone) -> anyhow::Result<()> {

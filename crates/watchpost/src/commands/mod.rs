@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod reload;
+pub(crate) mod routes;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod sink;

@@ -555,3 +555,92 @@ fn conditions_that_name_what_is_not_there_or_cannot_be_met() {
     "#]]
     .assert_eq(&shown);
 }
+
+#[test]
+fn schedules_and_holidays() {
+    let route = "[[sink]]\nname = \"mail\"\nplugin = \"email\"\n[[route]]\nsinks = \"mail\"\nmatch = { schedule = \"night\" }\n";
+    let night = "[[schedule]]\nname = \"night\"\n";
+    let cases = [
+        format!("{night}open = \"mon-fri 22:00-06:00\"\n{route}"),
+        format!("{night}open = [\"weekend,holiday 00:00-24:00\", \"20:00-8:00\"]\n{route}"),
+        route.to_owned(),
+        format!("{night}open = []\n"),
+        night.to_owned(),
+        format!("{night}open = [\"mon-fri 22:00-06:00\", \"monday 10:00-12:00\"]\n"),
+        format!("{night}open = \"mon 22:00-22:00\"\n"),
+        format!("{night}open = 22\n"),
+        "[hub]\nholidays = [\"12-25\", \"2026-04-03\", \"25.12.\"]\n".to_owned(),
+        "[hub]\nholidays = [2026-04-03]\n".to_owned(),
+    ];
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[schedule]]
+        > name = "night"
+        > open = "mon-fri 22:00-06:00"
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > match = { schedule = "night" }
+        NO ERROR
+        > [[schedule]]
+        > name = "night"
+        > open = ["weekend,holiday 00:00-24:00", "20:00-8:00"]
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > match = { schedule = "night" }
+        NO ERROR
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > match = { schedule = "night" }
+        watchpost.toml:11:22: there is no schedule `night`
+          | "night" | no `[[schedule]]` has this name
+          add a `[[schedule]]` of this name
+        > [[schedule]]
+        > name = "night"
+        > open = []
+        watchpost.toml:8:8: `open` in [[schedule]] `night` is empty, so it never opens
+          | [] | here
+          expected such as "mon-fri 22:00-06:00", or remove the schedule
+        > [[schedule]]
+        > name = "night"
+        watchpost.toml:6:1: [[schedule]] `night` lacks `open`
+          | [[schedule]] | in here
+          `open`: When it is open: days and times such as `mon-fri 22:00-06:00`, or several
+        > [[schedule]]
+        > name = "night"
+        > open = ["mon-fri 22:00-06:00", "monday 10:00-12:00"]
+        watchpost.toml:8:32: `open` in [[schedule]] `night` names no day: `monday`
+          | "monday 10:00-12:00" | here
+          expected such as `mon-fri 22:00-06:00`, `sat,sun,holiday 00:00-24:00` or `daily 08:00-20:00`
+        > [[schedule]]
+        > name = "night"
+        > open = "mon 22:00-22:00"
+        watchpost.toml:8:8: `open` in [[schedule]] `night` ends when it begins; the whole day is `00:00-24:00`
+          | "mon 22:00-22:00" | here
+          expected such as `mon-fri 22:00-06:00`, `sat,sun,holiday 00:00-24:00` or `daily 08:00-20:00`
+        > [[schedule]]
+        > name = "night"
+        > open = 22
+        watchpost.toml:8:8: `open` in [[schedule]] `night` must be days and times in quotes, such as "mon-fri 22:00-06:00", and is an integer
+          | 22 | an integer
+        > [hub]
+        > holidays = ["12-25", "2026-04-03", "25.12."]
+        watchpost.toml:7:36: `holidays` in [hub] is no date: `25.12.`
+          | "25.12." | here
+          expected a date such as `2026-04-03`, or `12-25` for every year
+        > [hub]
+        > holidays = [2026-04-03]
+        watchpost.toml:7:13: `holidays` in [hub] must be a date in quotes, such as "2026-04-03" or "12-25", and is a date or time
+          | 2026-04-03 | a date or time
+    "#]],
+    );
+}

@@ -1,0 +1,43 @@
+//! `[[schedule]]`: when rules hold.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchpost_core::{Calendar, Schedule, Window};
+
+use super::Settings;
+use crate::forms;
+
+/// `[[schedule]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSettings {
+    /// What routes call it: letters, digits, `-`, `_` and `.`, unique.
+    #[schemars(with = "forms::Name")]
+    pub name: String,
+    /// When it is open: days and times such as `mon-fri 22:00-06:00`, or several. Days are `mon` to `sun`, `holiday`, `workdays`
+    /// (Monday to Friday), `weekend` and `daily` (all, holidays too), with commas between them; without days, daily. The
+    /// start belongs to it, the end does not. What ends before it starts ends on the next day, and belongs to the day on which
+    /// it starts. Where clocks are set forward, a time that they pass over is the next instant; where they are set back, a time
+    /// that they show twice is meant the first time.
+    #[schemars(with = "Vec<forms::Window>", extend("x-one" = true))]
+    pub open: Vec<Window>,
+}
+
+impl Settings {
+    /// All schedules, by the clocks and holidays of the site.
+    pub fn schedules(&self) -> Vec<Arc<Schedule>> {
+        let calendar = Calendar::new(self.hub.time_zone().jiff(), self.hub.holidays.clone());
+        let calendar = Arc::new(calendar);
+        let schedules = self.schedule.iter().map(|settings| {
+            let calendar = Arc::clone(&calendar);
+            Arc::new(Schedule::new(
+                settings.name.clone(),
+                settings.open.clone(),
+                calendar,
+            ))
+        });
+        schedules.collect()
+    }
+}

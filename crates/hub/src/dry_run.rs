@@ -1,0 +1,95 @@
+//! What would become of an alert that has not happened: decided by the same step as a real one, without a hub. It knows a
+//! configuration, and nothing of what was before.
+
+use serde::{Deserialize, Serialize};
+use watchpost_config::Settings;
+use watchpost_core::{Alert, Effects, RouteReason, Router, RoutingEvent, RoutingState, UnixMillis};
+
+use crate::blueprint;
+use crate::stamp::{Stamp, StampPolicy};
+
+/// Decides about alerts as a hub with this configuration would that has just been started.
+#[derive(Debug)]
+pub struct DryRun {
+    stamp: Stamp,
+    router: Router,
+}
+
+/// What was decided about an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The alert as it was routed.
+    pub alert: Alert,
+    /// Whether there are routes and none of them takes it.
+    pub unmatched: bool,
+    /// All sinks: first those that get it.
+    pub sinks: Vec<SinkDecision>,
+}
+
+/// What was decided about one sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkDecision {
+    /// Its name.
+    pub sink: String,
+    /// Whether it gets the alert.
+    pub delivers: bool,
+    /// Why.
+    pub reason: RouteReason,
+    /// The same in words.
+    pub why: String,
+    /// When, where not at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<UnixMillis>,
+    /// When it would stop being worth anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMillis>,
+}
+
+impl DryRun {
+    /// By this configuration.
+    pub fn new(settings: &Settings) -> Self {
+        let mut stamp = Stamp::default();
+        stamp.set_policy(StampPolicy::new(settings));
+        Self {
+            stamp,
+            router: blueprint::router(settings),
+        }
+    }
+
+    /// Decides about an alert at the time of its receipt. A camera that has a name keeps it.
+    pub fn decide(&self, mut alert: Alert) -> Decision {
+        let named = alert.camera.clone().filter(|camera| camera.name.is_some());
+        self.stamp.apply(&mut alert);
+        if named.is_some() {
+            alert.camera = named;
+        }
+        let event = RoutingEvent::Alert(&alert);
+        let Effects {
+            deliveries,
+            suppressions,
+            ..
+        } = self
+            .router
+            .step(alert.received_at, &RoutingState::default(), event);
+        let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
+        let decided = |sink, reason: RouteReason, due_at, expires_at| SinkDecision {
+            sink,
+            delivers: reason.delivers(),
+            why: reason.to_string(),
+            reason,
+            due_at,
+            expires_at,
+        };
+        let planned = deliveries
+            .into_iter()
+            .map(|planned| decided(planned.sink, planned.reason, planned.due_at, planned.expires_at));
+        let suppressed = suppressions
+            .into_iter()
+            .filter_map(|suppression| Some(decided(suppression.sink?, suppression.reason, None, None)));
+        Decision {
+            sinks: planned.chain(suppressed).collect(),
+            unmatched,
+            alert,
+        }
+    }
+}
