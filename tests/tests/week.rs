@@ -118,9 +118,7 @@ fn fill(data_dir: &Path) -> Result<()> {
     let siren = Target {
         name: "siren".into(),
         max_age: Some(MAX_AGE),
-        cancel_on_acknowledge: false,
-        events: false,
-        deliver_when_full: false,
+        ..Target::default()
     };
     let router = Router::new(vec![siren], Vec::new());
     for chunk in ages.chunks(BATCH) {

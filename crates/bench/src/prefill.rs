@@ -30,10 +30,7 @@ pub(crate) fn fill(dir: &Path, rows: u64) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let target = Target {
         name: SINK.into(),
-        max_age: None,
-        cancel_on_acknowledge: false,
-        events: false,
-        deliver_when_full: false,
+        ..Target::default()
     };
     let router = Router::new(vec![target], Vec::new());
     for first in (0..rows).step_by(usize::try_from(BATCH)?) {

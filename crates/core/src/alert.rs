@@ -223,8 +223,20 @@ pub enum Picture {
         /// Height in pixels.
         height: u32,
     },
+    /// There is one, and it is not here yet: it is fetched beside the alert.
+    Pending {
+        /// Where its source has it.
+        from: String,
+    },
     /// There is none, and this is why, in words for the operator.
     Missing(String),
+}
+
+impl Picture {
+    /// Whether it is still to be fetched.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
 }
 
 impl Alert {

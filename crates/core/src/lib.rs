@@ -26,6 +26,7 @@ mod ids;
 mod in_flight;
 mod link;
 mod outage;
+mod picture_retry;
 mod rate_limited;
 mod reconciliation;
 mod retry;
@@ -61,6 +62,7 @@ pub use ids::{AlertId, AlertIds};
 pub use in_flight::InFlightBudget;
 pub use link::{Link, LinkEffect, LinkEvent, LinkPolicy, LinkState};
 pub use outage::OutageTracker;
+pub use picture_retry::PictureRetry;
 pub use rate_limited::RateLimitedCounter;
 pub use reconciliation::{
     Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, Unmatched,

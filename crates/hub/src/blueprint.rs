@@ -124,7 +124,7 @@ impl SinkPlan {
         settings.sandbox.require |= hub.require_sandbox;
         // The router's: a change of these restarts nothing.
         (settings.max_age, settings.cancel_on_acknowledge) = (None, None);
-        (settings.events, settings.when_full) = (None, None);
+        (settings.events, settings.when_full, settings.wait_picture) = (None, None, None);
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
         let files = plugin.iter().chain(read).map(KnownFile::now).collect();
@@ -170,6 +170,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         cancel_on_acknowledge: sink.cancels_on_acknowledge(),
         events: sink.gets_events(),
         deliver_when_full: sink.delivers_when_full(),
+        wait_picture: sink.wait_picture().into(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route
@@ -258,6 +259,7 @@ mod tests {
             (|c| set(&mut c["sink"][0], "events", false), ""),
             (|c| set(&mut c["sink"][0], "cancel_on_acknowledge", true), ""),
             (|c| set(&mut c["sink"][0], "when_full", "deliver"), ""),
+            (|c| set(&mut c["sink"][0], "wait_picture", "1m"), ""),
             (|c| drop(c.insert("route".into(), routes())), ""),
             (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
             // What one part is made of.

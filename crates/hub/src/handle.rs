@@ -230,6 +230,7 @@ impl HubHandle {
             let Some(frame) = &stored.frame else {
                 let why = match stored.alert.picture {
                     watchpost_core::Picture::Missing(why) => why,
+                    watchpost_core::Picture::Pending { .. } => "it is still being fetched".to_owned(),
                     watchpost_core::Picture::Jpeg { .. } => "it has been removed".to_owned(),
                 };
                 return Ok(Some(Err(why)));

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Account, CloseMode, Error, Handshakes, Options, Outcome, Stats,
+    Account, CloseMode, Error, Handshakes, Options, Outcome, PictureMode, Stats,
     account::{Tokens, uuid_from},
     clock,
     ledger::Ledger,
@@ -91,6 +91,7 @@ pub(crate) struct State {
     pub(crate) rows: Rows,
     pub(crate) ledger: Ledger,
     pub(crate) handshakes: Handshakes,
+    pub(crate) pictures: PictureMode,
     /// Decides about faults of handshakes.
     pub(crate) chance: fastrand::Rng,
 }
@@ -141,6 +142,7 @@ impl Backend {
             rows: Rows::default(),
             ledger: Ledger::default(),
             handshakes: Handshakes::Accept,
+            pictures: PictureMode::Serve,
             chance: fastrand::Rng::with_seed(rng.u64(..)),
         };
         Self {

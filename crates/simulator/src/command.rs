@@ -55,6 +55,11 @@ pub enum Command {
         /// From now on.
         mode: Handshakes,
     },
+    /// What becomes of requests for pictures.
+    Pictures {
+        /// From now on.
+        mode: PictureMode,
+    },
     /// Switch the JSON pings of the server on or off.
     Pings {
         /// Whether they are sent.
@@ -124,6 +129,19 @@ pub enum Handshakes {
     Fail,
     /// Accepted and closed at once with 1012.
     Bounce,
+}
+
+/// What becomes of a request for a picture whose token is good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureMode {
+    /// It is given.
+    #[default]
+    Serve,
+    /// 500.
+    Fail,
+    /// 404, as when the file was removed.
+    Gone,
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -109,6 +109,7 @@ impl Handle {
             Command::Thaw => drop(backend.frozen.send_replace(false)),
             Command::Kill { how } => backend.end_sockets(how),
             Command::Handshakes { mode } => backend.state().handshakes = mode,
+            Command::Pictures { mode } => backend.state().pictures = mode,
             Command::Pings { on } => backend.pings.store(on, Relaxed),
             Command::Pongs { on } => backend.pongs.store(on, Relaxed),
             Command::Alerts { on } => drop(backend.alerts.send_replace(on)),

@@ -47,7 +47,7 @@ mod tcp;
 mod wire;
 
 pub use account::Account;
-pub use command::{CloseMode, Command, Handshakes};
+pub use command::{CloseMode, Command, Handshakes, PictureMode};
 pub use error::Error;
 pub use faults::{Faults, Freeze};
 pub use ledger::{

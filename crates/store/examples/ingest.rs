@@ -184,10 +184,7 @@ fn measure(
 fn to_archive() -> impl Fn(&RoutingState, RoutingEvent<'_>) -> Effects {
     let target = Target {
         name: "archive".to_owned(),
-        max_age: None,
-        cancel_on_acknowledge: false,
-        events: false,
-        deliver_when_full: false,
+        ..Target::default()
     };
     let router = Router::new(vec![target], Vec::new());
     move |state, event| router.step(UnixMillis(0), state, event)

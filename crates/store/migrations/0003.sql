@@ -34,6 +34,9 @@ WHERE json_valid(body) AND json_extract(body, '$.kind') <> 'hub';
 -- Cancelled once its alert is acknowledged: by what was planned with it, not by the configuration of the moment.
 ALTER TABLE delivery ADD COLUMN cancel_on_acknowledge INTEGER NOT NULL DEFAULT 0;
 
+-- It waits for the picture of its alert, and is due at this time once that is there; NULL where it does not wait.
+ALTER TABLE delivery ADD COLUMN with_picture_at INTEGER;
+
 -- Why the delivery was planned.
 ALTER TABLE delivery ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 
@@ -68,3 +71,13 @@ CREATE TABLE clock_step (
     through INTEGER PRIMARY KEY,
     millis  INTEGER NOT NULL
 ) STRICT;
+
+-- Fourth part: pictures that are still to be fetched, with where their source has them.
+CREATE TABLE picture (
+    alert      INTEGER PRIMARY KEY,
+    connection INTEGER NOT NULL,
+    source     TEXT NOT NULL,
+    attempts   INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL -- milliseconds since 1970
+) STRICT;
+CREATE INDEX picture_due ON picture (connection, due_at, alert);

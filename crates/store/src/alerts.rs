@@ -9,7 +9,7 @@ use crate::codec::{id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
 use crate::records::{insert_record, scope, stored_record};
-use crate::{Arrival, Receipt};
+use crate::{Arrival, Receipt, pictures};
 
 /// Finds out which arrivals are new: neither in the database nor earlier in the batch.
 pub(crate) fn receipts(
@@ -116,7 +116,7 @@ pub(crate) fn insert(
     if let Some(record) = alert.anomaly_id() {
         insert_record(tx, connection, record, alert.id)?;
     }
-    Ok(())
+    pictures::queue(tx, connection, alert)
 }
 
 /// Notes who has taken an alert. Returns whether nobody had before.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use watchpost_core::{Alert, AlertId, ClockStep, DeliveryState, UnixMillis};
+use watchpost_core::{Alert, AlertId, ClockStep, DeliveryState, Picture, UnixMillis};
 
 /// Everything that goes into one transaction. It is kept as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Batch {
     pub clock_step: Option<ClockStep>,
     /// How far the backend's records are known, by connection; done after the arrivals.
     pub checkpoints: Vec<(String, UnixMillis)>,
+    /// What became of attempts to fetch pictures; done after the arrivals.
+    pub pictures: Vec<PictureResult>,
     /// What became of attempts to report acknowledgements to the backend.
     pub write_backs: Vec<WriteBackResult>,
     /// Names of sinks whose waiting retries shall all be due at once; done last. No more than
@@ -77,12 +79,38 @@ pub struct WriteBackResult {
     pub retry_at: Option<UnixMillis>,
 }
 
+/// What became of an attempt to fetch a picture. One of an alert that is gone, or whose picture is not wanted any more,
+/// changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureResult {
+    /// Of which alert.
+    pub alert: AlertId,
+    /// What became of it.
+    pub outcome: PictureOutcome,
+}
+
+/// How an attempt to fetch a picture ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PictureOutcome {
+    /// It is here. The deliveries that wait for it are due.
+    Fetched {
+        /// What it measures.
+        picture: Picture,
+        /// Its bytes.
+        frame: Vec<u8>,
+    },
+    /// There never will be one, for this reason. The deliveries that wait for it are due.
+    Gone(String),
+    /// It is tried again at this time.
+    Later(UnixMillis),
+}
+
 /// What a commit has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// What became of the arrivals, in their order.
     pub receipts: Vec<Receipt>,
-    /// Names of the sinks that new alerts go to.
+    /// Names of the sinks that have something more to do: new alerts, or pictures that deliveries waited for.
     pub sinks: BTreeSet<String>,
 }
 
@@ -109,5 +137,6 @@ impl Batch {
             && self.annotations.is_empty()
             && self.checkpoints.is_empty()
             && self.write_backs.is_empty()
+            && self.pictures.is_empty()
     }
 }

@@ -16,6 +16,8 @@ pub(crate) fn apply(tx: &Transaction<'_>, step: &ClockStep, last: i64) -> rusqli
             return Ok(());
         }
     }
+    // Asking for a picture too early does no harm.
+    tx.prepare_cached("UPDATE picture SET due_at = 0")?.execute([])?;
     move_retries(tx, step)
 }
 
@@ -28,7 +30,11 @@ fn move_retries(tx: &Transaction<'_>, step: &ClockStep) -> rusqlite::Result<()> 
         .collect::<Result<_, _>>()?;
     let mut queue =
         tx.prepare_cached("UPDATE queue SET due_at = ?4 WHERE sink = ?1 AND due_at = ?2 AND alert = ?3")?;
-    let mut delivery = tx.prepare_cached("UPDATE delivery SET due_at = ?3 WHERE sink = ?1 AND alert = ?2")?;
+    let mut delivery = tx.prepare_cached(
+        "UPDATE delivery SET due_at = ?3,
+           with_picture_at = iif(with_picture_at > 0, max(with_picture_at + ?3 - due_at, 1), with_picture_at)
+         WHERE sink = ?1 AND alert = ?2",
+    )?;
     for (sink, due_at, alert) in waiting {
         // 0 stands for what waits for nothing.
         let moved = step.due(UnixMillis(due_at)).0.max(1);

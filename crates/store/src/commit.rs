@@ -15,7 +15,10 @@ use crate::error::Failed;
 use crate::frames::FrameLog;
 use crate::names::Names;
 use crate::routing::{self, Routing};
-use crate::{Arrival, Batch, Committed, Receipt, StoreError, clock, records, write_back};
+use crate::{
+    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, StoreError, clock, pictures, records,
+    write_back,
+};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +63,17 @@ pub(crate) fn write(
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
     }
+    let late = batch
+        .arrivals
+        .iter()
+        .zip(&receipts)
+        .filter_map(picture_of_duplicate);
+    for result in late {
+        pictures::record(tx, frames, &result, &mut sinks)?;
+    }
+    for result in &batch.pictures {
+        pictures::record(tx, frames, result, &mut sinks)?;
+    }
     for update in &batch.updates {
         deliveries::apply(tx, &names.sinks, update, &mut counts)?;
     }
@@ -71,6 +85,18 @@ pub(crate) fn write(
     }
     counts.write(tx)?;
     Ok((Committed { receipts, sinks }, marks))
+}
+
+/// An alert that is there already may come once more with the picture that it lacks.
+fn picture_of_duplicate((arrival, receipt): (&Arrival, &Receipt)) -> Option<PictureResult> {
+    let (Receipt::Duplicate { of }, Some(frame)) = (receipt, &arrival.frame) else {
+        return None;
+    };
+    let (picture, frame) = (arrival.alert.picture.clone(), frame.clone());
+    Some(PictureResult {
+        alert: *of,
+        outcome: PictureOutcome::Fetched { picture, frame },
+    })
 }
 
 /// Writes alerts and their pictures.

@@ -1,6 +1,6 @@
 //! Deliveries within a transaction: planned, tried, made again, dropped; and the counts of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use watchpost_core::{AlertId, DeliveryState, PlannedDelivery, UnixMillis};
@@ -62,11 +62,13 @@ pub(crate) fn insert(
     counts: &mut CountDelta,
 ) -> rusqlite::Result<()> {
     let sink = sinks.intern(tx, &planned.sink)?;
-    let due_at = planned.due_at.map_or(AT_ONCE, |at| at.0.max(AT_ONCE + 1));
+    let due = |at: Option<UnixMillis>| at.map_or(AT_ONCE, |at| at.0.max(AT_ONCE + 1));
+    let due_at = due(planned.picture_by.or(planned.due_at));
     let inserted = tx
         .prepare_cached(
-            "INSERT INTO delivery (alert, sink, state, attempts, due_at, expires_at, cancel_on_acknowledge, reason)
-             VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            "INSERT INTO delivery
+               (alert, sink, state, attempts, due_at, expires_at, cancel_on_acknowledge, reason, with_picture_at)
+             VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             key(alert),
@@ -75,6 +77,7 @@ pub(crate) fn insert(
             planned.expires_at.map(|at| at.0),
             planned.cancel_on_acknowledge,
             to_json(&planned.reason),
+            planned.picture_by.map(|_| due(planned.due_at)),
         ])?;
     if inserted == 1 {
         enqueue(tx, sink, due_at, key(alert))?;
@@ -107,7 +110,8 @@ pub(crate) fn apply(
         (was_due, Some(update.due_at.0))
     };
     tx.prepare_cached(
-        "UPDATE delivery SET state = ?3, attempts = ?4, due_at = ?5, finished_at = ?6, error = ?7
+        "UPDATE delivery SET state = ?3, attempts = ?4, due_at = ?5, finished_at = ?6, error = ?7,
+           with_picture_at = NULL
          WHERE alert = ?1 AND sink = ?2",
     )?
     .execute(params![
@@ -146,6 +150,33 @@ pub(crate) fn release(tx: &Transaction<'_>, sinks: &NameTable, sink: &str) -> ru
         dequeue(tx, sink, due_at, alert)?;
         update.execute([alert, sink])?;
         enqueue(tx, sink, AT_ONCE, alert)?;
+    }
+    Ok(())
+}
+
+/// The deliveries of this alert wait for its picture no longer. `sinks` gets the names of those that did.
+pub(crate) fn bring_forward(
+    tx: &Transaction<'_>,
+    alert: i64,
+    sinks: &mut BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let waiting: Vec<(i64, String, i64, i64)> = tx
+        .prepare_cached(
+            "SELECT s.id, s.name, d.due_at, d.with_picture_at FROM delivery d JOIN sink s ON s.id = d.sink
+             WHERE d.alert = ?1 AND d.state = 0 AND d.with_picture_at IS NOT NULL",
+        )?
+        .query_map([alert], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET due_at = ?3, with_picture_at = NULL WHERE alert = ?1 AND sink = ?2",
+    )?;
+    for (sink, name, due_at, with_picture_at) in waiting {
+        dequeue(tx, sink, due_at, alert)?;
+        update.execute([alert, sink, with_picture_at])?;
+        enqueue(tx, sink, with_picture_at, alert)?;
+        sinks.insert(name);
     }
     Ok(())
 }
@@ -244,7 +275,7 @@ pub(crate) fn retry(tx: &Transaction<'_>, selection: &Selection) -> rusqlite::Re
     condition.and("(d.state <> 0 OR d.due_at > 0)", None);
     let found = find(tx, "delivery d CROSS JOIN sink s ON s.id = d.sink", condition)?;
     let mut update = tx.prepare_cached(
-        "UPDATE delivery SET state = 0, due_at = 0, expires_at = NULL, finished_at = NULL
+        "UPDATE delivery SET state = 0, due_at = 0, expires_at = NULL, finished_at = NULL, with_picture_at = NULL
          WHERE alert = ?1 AND sink = ?2",
     )?;
     let mut counts = CountDelta::default();

@@ -30,6 +30,7 @@ mod open;
 mod operator;
 mod options;
 mod paths;
+mod pictures;
 mod quarantine;
 mod reader;
 mod records;
@@ -40,13 +41,17 @@ mod selection;
 mod store;
 mod write_back;
 
-pub use batch::{Annotation, Arrival, Batch, Committed, DeliveryUpdate, Receipt, WriteBackResult};
+pub use batch::{
+    Annotation, Arrival, Batch, Committed, DeliveryUpdate, PictureOutcome, PictureResult, Receipt,
+    WriteBackResult,
+};
 pub use deliveries::MAX_CHANGED_ROWS;
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
 pub use open::{OpenKind, OpenReport};
 pub use operator::{OperatorAct, Performed};
 pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions, StorePolicy};
+pub use pictures::PictureDue;
 pub use quarantine::Quarantined;
 pub use reader::{
     Acknowledgement, Counts, Delivery, DeliveryRow, DueDelivery, Filter, Reader, ReaderFactory, SeenCamera,

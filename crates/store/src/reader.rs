@@ -17,7 +17,10 @@ pub use self::cameras::SeenCamera;
 use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
-use crate::{Selection, StoreError, Unmatched, WriteBack, clock, records, routing, schema, write_back};
+use crate::{
+    PictureDue, Selection, StoreError, Unmatched, WriteBack, clock, pictures, records, routing, schema,
+    write_back,
+};
 
 /// Opens readers.
 pub type ReaderFactory = Arc<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>;
@@ -301,6 +304,38 @@ impl Reader {
     /// When the database cannot be read.
     pub fn has_place(&mut self, alert: AlertId) -> Result<bool, StoreError> {
         let outcome = records::has_place(&self.db, alert);
+        self.outcome(outcome)
+    }
+
+    /// Pictures of a connection that are to be fetched now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn pictures_due(
+        &mut self,
+        connection: &str,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<PictureDue>, StoreError> {
+        let outcome = pictures::due(&self.db, connection, now, limit);
+        self.outcome(outcome)
+    }
+
+    /// When the next of those is to be fetched; `None` when none is missing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn next_picture(&mut self, connection: &str) -> Result<Option<UnixMillis>, StoreError> {
+        let outcome = pictures::next_due(&self.db, connection);
+        self.outcome(outcome)
+    }
+
+    /// How many pictures of each connection are still to be fetched. Connections of which none is are left out.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn pictures_missing(&mut self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let outcome = pictures::missing(&self.db);
         self.outcome(outcome)
     }
 

@@ -268,6 +268,7 @@ impl Removal {
         for sql in [
             "DELETE FROM delivery WHERE alert = ?1",
             "DELETE FROM suppression WHERE alert = ?1",
+            "DELETE FROM picture WHERE alert = ?1",
             "DELETE FROM alert WHERE id = ?1",
         ] {
             tx.prepare_cached(sql)?.execute([row.alert])?;

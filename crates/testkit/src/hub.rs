@@ -157,6 +157,20 @@ impl HubSetup {
         self.sink_within(name, plugin, toml! { write = [dir] }, config)
     }
 
+    /// The same with further keys of `[[sink]]`.
+    #[must_use]
+    pub fn sink_with(self, name: &str, plugin: &str, config: Table, keys: Table) -> Self {
+        let mut setup = self.sink(name, plugin, config);
+        if let Some(sink) = setup.config["sink"]
+            .as_array_mut()
+            .and_then(|sinks| sinks.last_mut())
+            && let Some(sink) = sink.as_table_mut()
+        {
+            sink.extend(keys);
+        }
+        setup
+    }
+
     /// Adds a `[[sink]]` with its `[sink.sandbox]` and `[sink.config]`.
     #[must_use]
     pub fn sink_within(self, name: &str, plugin: &str, sandbox: Table, config: Table) -> Self {

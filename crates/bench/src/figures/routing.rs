@@ -45,10 +45,7 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
 fn router() -> Router {
     let target = |number| Target {
         name: format!("sink{number}"),
-        max_age: None,
-        cancel_on_acknowledge: false,
-        events: false,
-        deliver_when_full: false,
+        ..Target::default()
     };
     Router::new((0..SINKS).map(target).collect(), (0..ROUTES).map(route).collect())
 }

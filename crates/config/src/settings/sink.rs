@@ -33,6 +33,12 @@ pub struct SinkSettings {
     /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
     /// `webhook`, else `false`: no siren sounds for a full disk. A route that names the kind sends them as well.
     pub events: Option<bool>,
+    /// How long a delivery waits for a picture that is still being fetched, as those of alerts from the backend's list are.
+    /// It is made as soon as the picture is there, or is known never to be. Without it, `10s` for `email`, `mqtt` and
+    /// `webhook`, as a message without its picture is worth less than one that comes ten seconds later; `1d` for
+    /// `archive`, where an alert without its picture would be a gap for ever; and `0s` for every other plugin: a siren
+    /// does not wait.
+    pub wait_picture: Option<TimeSpan>,
     /// What becomes of a delivery while the store can take nothing, because the disk is full for instance: `wait` until it
     /// can, or `deliver` from memory, at most 16 times until then. Without it, `deliver` for `gpio` and `sound`, so that a
     /// siren sounds all the same, else `wait`.
@@ -109,6 +115,16 @@ impl SinkSettings {
         self.when_full.unwrap_or(usual) == WhenFull::Deliver
     }
 
+    /// How long a delivery waits for a picture that is being fetched: as configured, or what is usual for the plugin.
+    pub fn wait_picture(&self) -> TimeSpan {
+        let usual = match self.plugin_name() {
+            "archive" => 24 * 3_600,
+            "email" | "mqtt" | "webhook" => 10,
+            _ => 0,
+        };
+        self.wait_picture.unwrap_or(TimeSpan::from_secs(usual))
+    }
+
     /// Whether it gets internal events.
     pub fn gets_events(&self) -> bool {
         self.events
@@ -133,6 +149,7 @@ impl fmt::Debug for SinkSettings {
             max_age,
             cancel_on_acknowledge,
             events,
+            wait_picture,
             when_full,
             in_flight,
             recycle_over,
@@ -147,6 +164,7 @@ impl fmt::Debug for SinkSettings {
             .field("max_age", max_age)
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("events", events)
+            .field("wait_picture", wait_picture)
             .field("when_full", when_full)
             .field("in_flight", in_flight)
             .field("recycle_over", recycle_over)
@@ -216,6 +234,18 @@ mod tests {
         assert!(delivers("name = 'a'\nplugin = 'exec'\nwhen_full = 'deliver'"));
         assert!(!delivers("name = 'a'\nplugin = 'email'"));
         assert!(!delivers("name = 'a'\nplugin = 'sound'\nwhen_full = 'wait'"));
+    }
+
+    #[test]
+    fn what_people_see_waits_for_its_picture_and_what_makes_noise_does_not() {
+        let waits = |text: &str| {
+            let settings: SinkSettings = toml::from_str(text).unwrap();
+            settings.wait_picture().to_string()
+        };
+        assert_eq!(waits("name = 'a'\nplugin = '/opt/libwatchpost_archive.so'"), "1d");
+        assert_eq!(waits("name = 'a'\nplugin = 'webhook'"), "10s");
+        assert_eq!(waits("name = 'a'\nplugin = 'gpio'"), "0s");
+        assert_eq!(waits("name = 'a'\nplugin = 'email'\nwait_picture = '0s'"), "0s");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct PlannedDelivery {
     pub sink: String,
     /// When it is due; `None` at once.
     pub due_at: Option<UnixMillis>,
+    /// Until when it waits for the picture of its alert, which is being fetched. It is due as soon as that is there, but
+    /// not before `due_at`.
+    pub picture_by: Option<UnixMillis>,
     /// When it stops being worth anything.
     pub expires_at: Option<UnixMillis>,
     /// Whether it is cancelled once its alert is acknowledged.

@@ -91,10 +91,8 @@ mod tests {
     fn router(routes: Vec<Route>) -> Router {
         let target = |name: &str, deliver_when_full| Target {
             name: name.into(),
-            max_age: None,
-            cancel_on_acknowledge: false,
-            events: false,
             deliver_when_full,
+            ..Target::default()
         };
         Router::new(vec![target("siren", true), target("mail", false)], routes)
     }
@@ -130,9 +128,8 @@ mod tests {
         let old = Target {
             name: "siren".into(),
             max_age: Some(std::time::Duration::from_secs(1)),
-            cancel_on_acknowledge: false,
-            events: false,
             deliver_when_full: true,
+            ..Target::default()
         };
         let router = Router::new(vec![old], Vec::new());
         let of =

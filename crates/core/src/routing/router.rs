@@ -10,7 +10,7 @@ use super::{
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
 /// A sink as the router knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// Its name in the configuration.
     pub name: String,
@@ -22,6 +22,8 @@ pub struct Target {
     pub events: bool,
     /// Whether its deliveries are made from memory while the store can take nothing, and do not wait for that.
     pub deliver_when_full: bool,
+    /// How long a delivery waits for a picture that is still being fetched.
+    pub wait_picture: Duration,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -125,10 +127,12 @@ impl Router {
                 (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
                 _ => Duration::ZERO,
             };
+            let expires_at = target.max_age.map(|age| alert.happened_at() + age);
             effects.deliveries.push(PlannedDelivery {
                 sink,
                 due_at: (!delay.is_zero()).then(|| now + delay),
-                expires_at: target.max_age.map(|age| alert.happened_at() + age),
+                picture_by: target.waits_for_picture(now, alert, delay, expires_at),
+                expires_at,
                 cancel_on_acknowledge: target.cancel_on_acknowledge,
                 reason,
             });
@@ -186,6 +190,23 @@ impl Router {
                 (_, false) => RouteReason::NotNamed,
             },
         }
+    }
+}
+
+impl Target {
+    /// Until when a delivery waits for the picture of its alert, if it does: not for one that is there or never will be, and
+    /// not so long that it expires.
+    fn waits_for_picture(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        delay: Duration,
+        expires_at: Option<UnixMillis>,
+    ) -> Option<UnixMillis> {
+        let by = now + self.wait_picture;
+        let waits =
+            alert.picture.is_pending() && self.wait_picture > delay && expires_at.is_none_or(|end| by < end);
+        waits.then_some(by)
     }
 }
 

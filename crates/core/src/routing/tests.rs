@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::sample;
-use crate::{AlertKind, Camera, HubEvent, Severity, UnixMillis};
+use crate::{AlertKind, Camera, HubEvent, Picture, Severity, UnixMillis};
 
 const SINKS: [&str; 3] = ["archive", "siren", "mail"];
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -20,7 +20,8 @@ fn target(name: &str, max_age: Option<u64>) -> Target {
         max_age: max_age.map(Duration::from_secs),
         cancel_on_acknowledge: name == "siren",
         events: name == "archive",
-        deliver_when_full: false,
+        wait_picture: Duration::from_secs(if name == "mail" { 10 } else { 0 }),
+        ..Target::default()
     }
 }
 
@@ -55,7 +56,11 @@ fn lines(effects: &Effects) -> String {
     let mut text = String::new();
     for planned in &effects.deliveries {
         text += &planned.sink;
-        for (word, time) in [("due", planned.due_at), ("until", planned.expires_at)] {
+        for (word, time) in [
+            ("due", planned.due_at),
+            ("waits", planned.picture_by),
+            ("until", planned.expires_at),
+        ] {
             text += &time.map_or_else(String::new, |time| format!(" {word} {}", time.0));
         }
         text += &format!(": {}\n", planned.reason);
@@ -182,6 +187,43 @@ fn a_route_with_stop_keeps_what_it_takes_from_those_after_it() {
             not mail: route severe asks for a higher severity
         "#]],
     );
+}
+
+#[test]
+fn a_picture_that_is_being_fetched_is_waited_for_by_who_wants_it() {
+    let mut alert = sample(1_000_000_000);
+    alert.picture = Picture::Pending {
+        from: "/frames/1.jpg".into(),
+    };
+    check(
+        vec![],
+        &alert,
+        &expect![[r#"
+            archive: there are no routes, so every sink gets every alert
+            siren until 1060000: there are no routes, so every sink gets every alert
+            mail waits 1010000: there are no routes, so every sink gets every alert
+        "#]],
+    );
+    // What waits longer anyway waits for nothing else, and nothing waits until it has expired.
+    let after = |seconds| Route {
+        delay: Some(Duration::from_secs(seconds)),
+        ..route("all", Match::default(), &["mail"])
+    };
+    let waits = |routes: Vec<Route>, max_age: Option<u64>| {
+        let mail = Target {
+            events: false,
+            ..target("mail", max_age)
+        };
+        let effects =
+            Router::new(vec![mail], routes).step(NOW, &RoutingState::default(), RoutingEvent::Alert(&alert));
+        let planned = &effects.deliveries[0];
+        (planned.due_at, planned.picture_by)
+    };
+    let at = |millis| Some(UnixMillis(millis));
+    assert_eq!(waits(vec![after(4)], None), (at(1_004_000), at(1_010_000)));
+    assert_eq!(waits(vec![after(10)], None), (at(1_010_000), None));
+    assert_eq!(waits(vec![], Some(10)), (None, None));
+    assert_eq!(waits(vec![], Some(11)), (None, at(1_010_000)));
 }
 
 #[test]

@@ -14,6 +14,9 @@ use watchpost_store::{FrameRef, Reader, StoreError};
 use super::Wanted;
 use crate::notifier::MemoryDelivery;
 
+/// What a message says that could not wait for its picture.
+const PICTURE_PENDING: &str = " (Its picture could not be fetched yet.)";
+
 /// What the child gets of a delivery.
 #[derive(Debug)]
 pub(crate) struct Payload {
@@ -150,7 +153,10 @@ fn delivery_of(
         id: alert.to_string(),
         severity: severity(head.severity),
         title: head.title,
-        text: head.text,
+        text: match head.picture.is_pending() {
+            true => format!("{}{PICTURE_PENDING}", head.text),
+            false => head.text,
+        },
         json: body,
         unix_ms,
         utc_offset_s: zone.offset_seconds(happened.0),
@@ -209,7 +215,7 @@ pub(crate) fn copied(alert: AlertId, bytes: &[u8], picture: &Picture) -> Option<
 fn meta(alert: AlertId, picture: &Picture) -> FrameMeta {
     let (width, height) = match *picture {
         Picture::Jpeg { width, height, .. } => (width, height),
-        Picture::Missing(_) => (0, 0),
+        Picture::Pending { .. } | Picture::Missing(_) => (0, 0),
     };
     FrameMeta {
         mime: "image/jpeg".to_owned(),

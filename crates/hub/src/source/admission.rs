@@ -145,6 +145,11 @@ impl<A> Admission<A> {
         self.counters.receipts += 1;
     }
 
+    /// Alerts stored that did not come by themselves.
+    pub(crate) fn fetched(&self) -> u64 {
+        self.counters.fetched
+    }
+
     /// What came and went.
     pub(crate) fn counters(&self) -> Counters {
         self.counters.clone()

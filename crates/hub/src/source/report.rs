@@ -43,6 +43,9 @@ pub struct LinkReport {
     /// Why that list could not be read the last time, if it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_failure: Option<LastFailure>,
+    /// Pictures of stored alerts that are still to be fetched.
+    #[serde(default)]
+    pub pictures_missing: u64,
     /// By how many milliseconds this machine's clock is ahead of the backend's, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ahead_ms: Option<i64>,

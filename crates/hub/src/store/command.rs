@@ -7,7 +7,9 @@
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router, UnixMillis};
-use watchpost_store::{Annotation, DeliveryUpdate, OperatorAct, StoreError, StorePolicy, WriteBackResult};
+use watchpost_store::{
+    Annotation, DeliveryUpdate, OperatorAct, PictureResult, StoreError, StorePolicy, WriteBackResult,
+};
 
 use crate::notifier::StopHold;
 use crate::stamp::StampPolicy;
@@ -47,6 +49,13 @@ pub(crate) enum Join {
         connection: String,
         /// The high-water mark.
         at: UnixMillis,
+    },
+    /// What became of an attempt to fetch a picture.
+    Picture {
+        /// What.
+        result: PictureResult,
+        /// Used when that is on disk.
+        done: oneshot::Sender<()>,
     },
     /// What became of an attempt to report a dismissal to the backend.
     WrittenBack(WriteBackResult),

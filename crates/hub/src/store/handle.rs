@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot, watch};
 use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, UnixMillis};
-use watchpost_store::{Annotation, OperatorAct, Selection, StoreError, WriteBackResult};
+use watchpost_store::{Annotation, OperatorAct, PictureResult, Selection, StoreError, WriteBackResult};
 
 use super::command::{
     Accept, Answer, Command, Control, Join, OperatorCommand, PolicyAnswer, PolicyChange, RecordOutcomes,
@@ -59,6 +59,13 @@ impl StoreHandle {
     pub(crate) fn checkpoint(&self, connection: &str, at: UnixMillis) {
         let connection = connection.to_owned();
         self.join(Join::Checkpoint { connection, at });
+    }
+
+    /// See [`Join::Picture`]. The answer comes when it is on disk.
+    pub(crate) fn picture(&self, result: PictureResult) -> oneshot::Receiver<()> {
+        let (done, recorded) = oneshot::channel();
+        self.join(Join::Picture { result, done });
+        recorded
     }
 
     /// See [`Join::WrittenBack`].

@@ -31,6 +31,7 @@ pub(super) struct InHand {
     outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
     release_waiters: Vec<Recipient<Released>>,
     clock_waiter: Option<oneshot::Sender<()>>,
+    picture_waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl InHand {
@@ -51,6 +52,7 @@ impl InHand {
             outcome_waiters: Vec::new(),
             release_waiters: Vec::new(),
             clock_waiter: None,
+            picture_waiters: Vec::new(),
         };
         for join in joins {
             match join {
@@ -80,6 +82,10 @@ impl InHand {
                 }
                 Join::Annotate(annotation) => in_hand.batch.annotations.push(annotation),
                 Join::Checkpoint { connection, at } => in_hand.batch.checkpoints.push((connection, at)),
+                Join::Picture { result, done } => {
+                    in_hand.batch.pictures.push(result);
+                    in_hand.picture_waiters.push(done);
+                }
                 Join::WrittenBack(result) => in_hand.batch.write_backs.push(result),
                 // There is one at a time.
                 Join::ClockStepped { step, done } => {
@@ -147,7 +153,7 @@ impl InHand {
         for reply in self.release_waiters {
             reply.do_send(Released);
         }
-        if let Some(done) = self.clock_waiter {
+        for done in self.clock_waiter.into_iter().chain(self.picture_waiters) {
             let _ = done.send(());
         }
         publish(self.batch, receipts, live);

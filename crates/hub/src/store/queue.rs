@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use watchpost_core::Alert;
+use watchpost_store::PictureOutcome;
 
 use super::command::{Answer, Join, OperatorCommand};
 
@@ -196,6 +197,12 @@ impl BatchSize {
                 self.urgent = true;
             }
             Join::ReleaseRetries { .. } => self.urgent = true,
+            Join::Picture { result, .. } => {
+                if let PictureOutcome::Fetched { frame, .. } = &result.outcome {
+                    self.bytes += frame.len();
+                }
+                self.urgent = true;
+            }
             Join::RecordOutcomes(outcomes) => {
                 self.outcomes += outcomes.updates.len();
                 self.urgent |= self.outcomes >= limits.alerts;

@@ -228,9 +228,9 @@ fn router() -> Router {
     let target = |name: &str, cancel_on_acknowledge| Target {
         events: true,
         name: name.into(),
-        max_age: None,
         cancel_on_acknowledge,
         deliver_when_full: cancel_on_acknowledge,
+        ..Target::default()
     };
     Router::new(
         vec![target("siren", true), target("mail", false)],
@@ -287,9 +287,7 @@ fn everything_to(sink: &str) -> WriterPolicy {
     let target = Target {
         events: true,
         name: sink.into(),
-        max_age: None,
-        cancel_on_acknowledge: false,
-        deliver_when_full: false,
+        ..Target::default()
     };
     WriterPolicy {
         router: Router::new(vec![target], Vec::new()),

@@ -22,6 +22,7 @@ use super::{
     query::Query,
 };
 use crate::{
+    PictureMode,
     backend::Backend,
     rows::{Filter, Picture, RowView},
 };
@@ -187,6 +188,12 @@ async fn picture(
 ) -> HttpResponse {
     if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
+    }
+    let mode = backend.state().pictures;
+    match mode {
+        PictureMode::Serve => {}
+        PictureMode::Fail => return errors::caught(),
+        PictureMode::Gone => return errors::not_found(&req),
     }
     let (shop, name) = path.into_inner();
     let known = Uuid::try_parse(&shop).is_ok_and(|shop| shop == backend.shop_id);

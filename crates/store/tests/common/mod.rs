@@ -67,6 +67,7 @@ pub(crate) fn step(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
         effects.deliveries.push(PlannedDelivery {
             sink,
             due_at: None,
+            picture_by: None,
             expires_at: expires.parse().ok().map(at),
             cancel_on_acknowledge: word.starts_with('!'),
             reason: RouteReason::Matched { route: "site".into() },

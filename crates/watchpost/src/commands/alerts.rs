@@ -226,6 +226,7 @@ async fn show(
     out::line("")?;
     let picture = match &alert.picture {
         Picture::Jpeg { bytes, width, height } => format!("{width}x{height}, {bytes} bytes"),
+        Picture::Pending { .. } => "still being fetched".to_owned(),
         Picture::Missing(why) => format!("none: {why}"),
     };
     for (what, value) in [

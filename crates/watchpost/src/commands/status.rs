@@ -6,7 +6,7 @@ use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
 use watchpost_core::{DeliveryState, Feed};
-use watchpost_hub::{ConnectionReport, ConnectionState, SinkReport, SinkState};
+use watchpost_hub::{ConnectionReport, ConnectionState, LinkReport, SinkReport, SinkState};
 use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
@@ -117,24 +117,7 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
         name, url, counters, ..
     } = connection;
     let link = connection.link.clone().unwrap_or_default();
-    let state = match connection.state {
-        ConnectionState::Listening => "listening".to_owned(),
-        ConnectionState::Connected => {
-            let open = duration(link.open_for_ms.unwrap_or(0));
-            let rtt = link
-                .round_trip_ms
-                .map(|ms| format!(", ping {ms:.1} ms"))
-                .unwrap_or_default();
-            format!("connected for {open}{rtt}")
-        }
-        ConnectionState::Waiting => {
-            let wait = duration(link.next_attempt_ms.unwrap_or(0));
-            format!("not connected, attempt {} in {wait}", link.attempts + 1)
-        }
-        ConnectionState::Connecting => format!("connecting, attempt {}", link.attempts),
-        ConnectionState::Closing => "closing".to_owned(),
-        ConnectionState::Stopped => "stopped".to_owned(),
-    };
+    let state = connection_state(connection.state, &link);
     out::line("")?;
     out::line(format_args!("connection {name}: {state}"))?;
     out::line(format_args!("  {url}"))?;
@@ -152,6 +135,10 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
         out::line(format_args!(
             "  live alerts go to another user; fetched from the backend's list every {every}"
         ))?;
+    }
+    if link.pictures_missing > 0 {
+        let pictures = out::count(link.pictures_missing, "picture");
+        out::line(format_args!("  {pictures} still to be fetched"))?;
     }
     if let Some(ahead) = link
         .clock_ahead_ms
@@ -178,6 +165,28 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
         out::line(format_args!("  its alerts went to another client {times}"))?;
     }
     Ok(())
+}
+
+/// Where a connection stands, in words.
+fn connection_state(state: ConnectionState, link: &LinkReport) -> String {
+    match state {
+        ConnectionState::Listening => "listening".to_owned(),
+        ConnectionState::Connected => {
+            let open = duration(link.open_for_ms.unwrap_or(0));
+            let rtt = link
+                .round_trip_ms
+                .map(|ms| format!(", ping {ms:.1} ms"))
+                .unwrap_or_default();
+            format!("connected for {open}{rtt}")
+        }
+        ConnectionState::Waiting => {
+            let wait = duration(link.next_attempt_ms.unwrap_or(0));
+            format!("not connected, attempt {} in {wait}", link.attempts + 1)
+        }
+        ConnectionState::Connecting => format!("connecting, attempt {}", link.attempts),
+        ConnectionState::Closing => "closing".to_owned(),
+        ConnectionState::Stopped => "stopped".to_owned(),
+    }
 }
 
 fn show_sink(sink: &SinkReport, zone: &TimeZone) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
 use awc::ClientRequest;
+use awc::error::PayloadError;
 use awc::http::Method;
 use awc::http::header::{self, HeaderMap};
 use bytes::Bytes;
@@ -324,14 +325,19 @@ async fn exchange(
         .send_body(body)
         .await
         .map_err(|e| classify_request(&e, host))?;
-    let body = response.body().limit(max_bytes).await.map_err(|e| {
-        failure(
+    let status = response.status().as_u16();
+    let body = response.body().limit(max_bytes).await.map_err(|e| match e {
+        PayloadError::Overflow => failure(
+            FailureKind::Http(status),
+            format_args!("the answer is larger than {max_bytes} bytes"),
+        ),
+        e => failure(
             FailureKind::Network,
             format_args!("the answer could not be read: {e}"),
-        )
+        ),
     })?;
     Ok(Answer {
-        status: response.status().as_u16(),
+        status,
         location: text(response.headers(), header::LOCATION),
         server_time: date(response.headers()),
         body,

@@ -3,6 +3,7 @@
 //! state and says when it wants to be called next.
 
 mod messages;
+mod policies;
 #[cfg(test)]
 mod tests;
 
@@ -17,37 +18,27 @@ use bytes::Bytes;
 use tracing::{debug, info, warn};
 use watchpost_config::ConnectionSettings;
 use watchpost_core::{
-    BackoffPolicy, CloseReason, ConnectFailure, FailureKind, HeartbeatPolicy, HubEvent, Link, LinkEffect,
-    LinkEvent, LinkPolicy, LinkState, SlotVerdict,
+    CloseReason, ConnectFailure, FailureKind, HubEvent, Link, LinkEffect, LinkEvent, LinkState, SlotVerdict,
 };
 use watchpost_visionguard::{Backend, PictureLimits, outgoing};
 
 use self::messages::WriteBackDue;
 pub(crate) use self::messages::unanswered;
+use self::policies::{heartbeat_policy, link_policy};
 use super::super::{Admission, Alarm, IncomingAlert, LastFailure, LinkCounters, Outage, SourceParts};
 use super::api::Api;
 use super::catch_up::CatchUp;
 use super::context::{ConnectionContext, bytes};
 use super::credentials::Credentials;
-use super::dialer::{Dialed, Dialer, MAX_SLOT_RELEASE};
+use super::dialer::{Dialed, Dialer};
 use super::fragments::Assembled;
 use super::heartbeat::Heartbeat;
 use super::inbox::{Inbox, ServerMessage};
 use super::notification::NotificationEffect;
+use super::pictures::Pictures;
 use super::slot_probe::{SlotAnswer, SlotProbe};
 use super::socket::Socket;
 use super::write_back::WriteBack;
-
-/// How long the server may take for its half of the close handshake.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An attempt is cancelled after this many times `connect_timeout`, in case its steps (login, handshake, the question why
-/// it was refused, and all of it once more as the user that a new login gives), which have limits of their own, hang
-/// all the same.
-const ATTEMPT_FACTOR: u32 = 14;
-
-/// How long the slot is left to a client that fights for it. What happens meanwhile is fetched over REST.
-const CONTEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a connection needs from the rest of the hub.
 #[derive(Clone)]
@@ -70,6 +61,7 @@ pub(crate) struct Connection {
     slot: SlotProbe,
     catch_up: CatchUp,
     write_back: WriteBack,
+    pictures: Pictures,
     /// What acknowledges an alert is the text to send.
     admission: Admission<String>,
     outage: Outage,
@@ -117,6 +109,7 @@ impl Connection {
             slot: SlotProbe::new(&settings.slot),
             catch_up: CatchUp::new(&settings.backfill),
             write_back: WriteBack::new(settings.write_back, now),
+            pictures: Pictures::new(now),
             admission: Admission::new(name.clone(), settings.intake_buffer, store.clone()),
             outage: Outage::new(name, store, current, now),
             counters: LinkCounters::default(),
@@ -146,6 +139,7 @@ impl Connection {
             self.slot.deadline(),
             self.catch_up.deadline(),
             self.write_back.deadline(),
+            self.pictures.deadline(),
             self.admission.deadline(),
             outage,
         ];
@@ -179,6 +173,13 @@ impl Connection {
         if let Some(pass) = self.write_back.begin(&self.context, open_for.is_some()) {
             ctx.spawn(pass.into_actor(self).map(|next_due, this, ctx| {
                 this.write_back.finish(this.context.clock, next_due);
+                this.arm(ctx);
+            }));
+        }
+        if let Some(pass) = self.pictures.begin(&self.context, open_for.is_some()) {
+            ctx.spawn(pass.into_actor(self).map(|ended, this, ctx| {
+                this.pictures
+                    .finish(ended, this.context.name(), this.context.clock);
                 this.arm(ctx);
             }));
         }
@@ -264,6 +265,7 @@ impl Connection {
         self.outage.connected(now);
         self.slot.opened(now, number, user_id);
         self.catch_up.opened(now);
+        self.pictures.opened(now);
         self.step(LinkEvent::Opened, ctx);
     }
 
@@ -468,27 +470,5 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
 
     fn finished(&mut self, ctx: &mut Self::Context) {
         self.closed("the server ended the connection without a close".to_owned(), ctx);
-    }
-}
-
-fn link_policy(settings: &ConnectionSettings) -> LinkPolicy {
-    let reconnect = &settings.reconnect;
-    LinkPolicy {
-        connect_timeout: Duration::from(settings.connect_timeout) * ATTEMPT_FACTOR + MAX_SLOT_RELEASE,
-        close_timeout: CLOSE_TIMEOUT,
-        backoff: BackoffPolicy {
-            initial: reconnect.initial.into(),
-            max: reconnect.max.into(),
-            jitter: reconnect.jitter,
-        },
-        stable_after: reconnect.stable_after.into(),
-        contest_pause: CONTEST_PAUSE,
-    }
-}
-
-fn heartbeat_policy(settings: &ConnectionSettings) -> HeartbeatPolicy {
-    HeartbeatPolicy {
-        interval: settings.heartbeat.interval.into(),
-        timeout: settings.heartbeat.timeout.into(),
     }
 }

@@ -11,6 +11,7 @@ mod dialer;
 mod heartbeat;
 mod inbox;
 mod notification;
+mod pictures;
 mod slot_probe;
 mod socket;
 mod write_back;

@@ -146,6 +146,7 @@ impl Printer {
         for AlertEntry { alert, .. } in &entries {
             let picture = match &alert.picture {
                 Picture::Jpeg { bytes, width, height } => format!("{width}x{height}, {} KB", bytes / 1_000),
+                Picture::Pending { .. } => "picture being fetched".to_owned(),
                 Picture::Missing(why) => format!("no picture: {why}"),
             };
             out::line(format_args!(

@@ -7,7 +7,6 @@
 mod fetched;
 mod listing;
 mod pass;
-mod picture;
 mod record;
 mod unstored;
 
@@ -28,7 +27,6 @@ use watchpost_visionguard::NamedRecord;
 
 use self::fetched::FetchedRows;
 use self::pass::{Pass, PassError, PassReport};
-use self::picture::{Fetched, PictureRetries};
 use self::unstored::Unstored;
 use super::super::{IncomingAlert, LastFailure};
 use super::context::ConnectionContext;
@@ -56,7 +54,6 @@ pub(super) struct CatchUp {
     fetched: FetchedRows,
     unstored: Unstored,
     shops: Option<(Vec<String>, MonotonicTime)>,
-    pictures: Rc<PictureRetries>,
     /// Why the list could not be read the last time.
     failure: Option<LastFailure>,
     skew: SkewAlarm,
@@ -95,7 +92,6 @@ impl CatchUp {
             fetched: FetchedRows::default(),
             unstored: Unstored::default(),
             shops: None,
-            pictures: Rc::default(),
             failure: None,
             skew: SkewAlarm::default(),
             log: FailureLog::default(),
@@ -202,7 +198,7 @@ impl CatchUp {
         {
             self.shops = None;
         }
-        let (pictures, user_id) = (Rc::clone(&self.pictures), user_id.to_owned());
+        let user_id = user_id.to_owned();
         let unstored = self.unstored.clone();
         let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
         Some(async move {
@@ -218,7 +214,6 @@ impl CatchUp {
                 open_for,
                 settle,
                 shops,
-                pictures,
                 unstored,
                 unreadable,
                 to,
@@ -324,7 +319,7 @@ impl CatchUp {
         Some(self.interval.unwrap_or(AWAY_INTERVAL).min(AWAY_INTERVAL))
     }
 
-    /// Fetches the record of an Owl Eye detection with its picture, and makes do with the notification where that fails.
+    /// Fetches the record of an Owl Eye detection, and makes do with the notification where that fails.
     /// `None` when too many are being fetched. Whoever awaits it calls [`Self::fetched`].
     pub(super) fn fetch(
         &mut self,
@@ -372,11 +367,7 @@ async fn fetch(
         detail: "there is no session".to_owned(),
     })?;
     let anomaly = context.api.anomaly(&session.token, anomaly_id).await?;
-    let picture = match picture::attempt(context, &RefCell::new(session), &anomaly).await {
-        Fetched::Settled(picture) => picture,
-        Fetched::Later(e) => return Err(e),
-    };
-    Ok(record::incoming(context, &anomaly, Via::Live, picture))
+    Ok(record::incoming(context, &anomaly, Via::Live))
 }
 
 /// Names an alert in an annotation.

@@ -1,4 +1,4 @@
-//! One pass: reads the list of each shop, has it compared with the store, and fetches what was missed.
+//! One pass: reads the list of each shop, has it compared with the store, and stores what was missed.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use actix::Recipient;
 use tokio::time::sleep;
-use tracing::debug;
 use watchpost_core::{
     Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis,
     Unmatched, Via,
@@ -19,7 +18,6 @@ use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
 use super::super::credentials::Session;
 use super::listing::{BackendList, Listing, Row, list};
-use super::picture::{Fetched, PictureRetries};
 use super::unstored::{InHand, Unstored};
 use super::{Missed, annotation, record};
 use crate::store::ReadError;
@@ -37,7 +35,6 @@ pub(super) struct Pass {
     pub(super) settle: Duration,
     /// The user's shops, where they are known.
     pub(super) shops: Option<Vec<String>>,
-    pub(super) pictures: Rc<PictureRetries>,
     pub(super) unstored: Unstored,
     pub(super) unreadable: HashSet<String>,
     pub(super) to: Recipient<Missed>,
@@ -54,8 +51,6 @@ pub(super) struct PassReport {
     pub(super) missed_live: usize,
     /// Something was too young to be judged.
     pub(super) needs_recheck: bool,
-    /// Rows were left for the next pass, which has to read them again.
-    pub(super) incomplete: bool,
     /// Why the list of a shop could not be read, while others could.
     pub(super) failure: Option<ConnectFailure>,
     /// There were more rows than one pass takes.
@@ -114,7 +109,7 @@ impl Pass {
             }
         }
         // Rows that are to be judged the next time must be read again.
-        if let Some(known_to) = known_to.filter(|_| report.unreadable.is_empty() && !report.incomplete)
+        if let Some(known_to) = known_to.filter(|_| report.unreadable.is_empty())
             && let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to)
         {
             self.context.store.checkpoint(self.context.name(), at);
@@ -185,25 +180,17 @@ impl Pass {
         report.needs_recheck |= outcome.needs_recheck;
         report.unreadable.extend(outcome.unreadable);
         for row in outcome.missed {
-            self.fetch(&listing.rows[row], report).await?;
+            self.store(&listing.rows[row]).await;
         }
         Ok(())
     }
 
     /// Stores an alert that was missed.
-    async fn fetch(&self, row: &Row, report: &mut PassReport) -> Result<(), PassError> {
+    async fn store(&self, row: &Row) {
         let context = &self.context;
         let incoming = match row {
             Row::Unreadable { place, newest } => record::unreadable(context, place, *newest),
-            Row::Readable(anomaly) => match self.pictures.fetch(context, &self.session, anomaly).await {
-                Fetched::Settled(picture) => record::incoming(context, anomaly, Via::List, picture),
-                Fetched::Later(e) => {
-                    debug!(connection = %context.name(), "the picture of a record is fetched in the next pass: {e}");
-                    (report.incomplete, report.needs_recheck) = (true, true);
-                    report.missed -= 1;
-                    return Ok(());
-                }
-            },
+            Row::Readable(anomaly) => record::incoming(context, anomaly, Via::List),
         };
         let mut waiting: Option<Box<IncomingAlert<String>>> = Some(Box::new(incoming));
         while let Some(incoming) = waiting.take() {
@@ -213,7 +200,6 @@ impl Pass {
                 sleep(ROOM_INTERVAL).await;
             }
         }
-        Ok(())
     }
 }
 

@@ -4,20 +4,17 @@ use watchpost_core::{
     Alert, AlertKind, Camera, Details, Picture, Severity, UNKNOWN, UnixMillis, Via, VisionGuard,
 };
 use watchpost_visionguard::rest::Anomaly;
-use watchpost_visionguard::{JpegFrame, PictureLimits};
 
 use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
 
-/// The alert of a record, with its picture if that is available.
-pub(super) fn incoming(
-    context: &ConnectionContext,
-    anomaly: &Anomaly,
-    via: Via,
-    picture: Result<Vec<u8>, String>,
-) -> IncomingAlert<String> {
+/// The alert of a record, whose picture is fetched apart.
+pub(super) fn incoming(context: &ConnectionContext, anomaly: &Anomaly, via: Via) -> IncomingAlert<String> {
     let camera = Camera::unnamed(anomaly.stream_id().unwrap_or(UNKNOWN));
-    let (picture, frame) = framed(picture, context.limits);
+    let picture = match &anomaly.image_url {
+        Some(url) => Picture::Pending { from: url.clone() },
+        None => Picture::Missing("the backend has no picture of it".to_owned()),
+    };
     let person_id = anomaly.person_id().unwrap_or(0);
     let (title, text) = words(anomaly, &camera, person_id);
     let now = context.clock.unix();
@@ -55,7 +52,7 @@ pub(super) fn incoming(
         }),
         ..Alert::new(context.ids.next(now), kind, context.name(), now)
     };
-    IncomingAlert::fetched(alert, frame)
+    IncomingAlert::fetched(alert, None)
 }
 
 /// A line and a sentence.
@@ -105,19 +102,4 @@ pub(super) fn unreadable(
         ..Alert::new(context.ids.next(now), AlertKind::Anomaly, context.name(), now)
     };
     IncomingAlert::fetched(alert, None)
-}
-
-fn framed(picture: Result<Vec<u8>, String>, limits: PictureLimits) -> (Picture, Option<Vec<u8>>) {
-    let checked = picture.and_then(|bytes| JpegFrame::parse(bytes, limits).map_err(|e| e.to_string()));
-    match checked {
-        Ok(jpeg) => (
-            Picture::Jpeg {
-                bytes: u32::try_from(jpeg.bytes.len()).unwrap_or(u32::MAX),
-                width: jpeg.width,
-                height: jpeg.height,
-            },
-            Some(jpeg.bytes),
-        ),
-        Err(why) => (Picture::Missing(why), None),
-    }
 }

@@ -4,6 +4,7 @@ use actix::prelude::*;
 use actix_http::ws::Message as WsMessage;
 use watchpost_config::{ConnectionKind, ConnectionSettings};
 use watchpost_core::{ClockSkew, CloseReason, LinkEvent};
+use watchpost_store::Reader;
 use watchpost_visionguard::outgoing;
 
 use super::super::super::report::millis;
@@ -66,6 +67,7 @@ impl Handler<Stored> for Connection {
     type Result = ();
 
     fn handle(&mut self, stored: Stored, ctx: &mut Self::Context) {
+        let fetched = self.admission.fetched();
         for receipt in stored.receipts {
             if let Some(alert) = self.admission.alert_of(&receipt) {
                 self.catch_up.dealt_with(alert);
@@ -77,6 +79,11 @@ impl Handler<Stored> for Connection {
                 self.admission.receipt_sent();
                 self.send(WsMessage::Text(confirmed.receipt.into()), ctx);
             }
+        }
+        if self.admission.fetched() > fetched {
+            // Their pictures are not there yet.
+            self.pictures.woken(self.context.clock.now());
+            self.arm(ctx);
         }
         self.finish(ctx);
     }
@@ -107,7 +114,12 @@ impl Handler<ReportSource> for Connection {
             .socket
             .as_ref()
             .map(|socket| socket.heartbeat().send(ReportPulse));
+        let (readers, store) = (self.context.readers.clone(), self.context.store.clone());
         Box::pin(async move {
+            match readers.read(Reader::pictures_missing).await {
+                Ok(missing) => link.pictures_missing = missing.get(&report.name).copied().unwrap_or(0),
+                Err(e) => store.suspect_read(&e),
+            }
             if let Some(pulse) = pulse
                 && let Ok(pulse) = pulse.await
             {
@@ -150,6 +162,7 @@ impl Handler<StopSource> for Connection {
         self.admission.close(done);
         self.catch_up.stop();
         self.write_back.stop();
+        self.pictures.stop();
         self.finish(ctx);
     }
 }
