@@ -106,9 +106,12 @@ pub struct SinkReport {
     pub plugin: String,
     /// Where it stands.
     pub state: SinkState,
-    /// Whether it is changed or removed, and finishes what is in flight before its successor starts, or for good.
+    /// Whether it is changed or removed, and finishes what its plugin has begun before its successor starts, or for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retiring: bool,
+    /// When its child has ended at the latest, if it was asked to end for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<UnixMillis>,
     /// Whether the file of its plugin was replaced, and the child runs the old one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plugin_replaced: bool,
@@ -143,6 +146,7 @@ impl SinkReport {
             plugin: settings.plugin.clone(),
             state: SinkState::Stopped,
             retiring: false,
+            ends_by: None,
             plugin_replaced: false,
             pid: None,
             in_flight: 0,

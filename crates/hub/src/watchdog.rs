@@ -191,10 +191,12 @@ fn problem(reports: &Reports) -> Option<String> {
             ConnectionState::Connected | ConnectionState::Listening
         )
     });
-    let sink = reports
-        .sinks
-        .iter()
-        .find(|sink| !matches!(sink.state, SinkState::Running | SinkState::Starting));
+    let sink = reports.sinks.iter().find(|sink| {
+        matches!(
+            sink.state,
+            SinkState::Down | SinkState::Failed | SinkState::Stopped
+        )
+    });
     connection
         .map(|connection| format!("connection {} is not open", connection.name))
         .or_else(|| sink.map(|sink| format!("sink {} does not deliver", sink.name)))

@@ -72,6 +72,8 @@ pub(crate) struct Driver {
     outbox: Outbox,
     socket_open: bool,
     stopping: Option<Stopping>,
+    /// Whether its handle may still ask for something.
+    has_handle: bool,
     /// Set when the process was killed: why, and when.
     killed: Option<(ExitKind, Instant)>,
 }
@@ -146,6 +148,7 @@ impl Driver {
             outbox: Outbox::default(),
             socket_open: true,
             stopping: None,
+            has_handle: true,
             killed: None,
         }
     }
@@ -178,7 +181,7 @@ impl Driver {
         let deadline = self.next_deadline();
         // What does not die is left behind.
         let killed = self.killed.is_some();
-        let listening = self.stopping.is_none();
+        let listening = self.has_handle;
         // A closed socket is always writable, and nothing is sent over it any more.
         let reading = self.socket_open;
         let writing = self.socket_open && self.outbox.waits_for_room();
@@ -273,21 +276,29 @@ impl Driver {
             Some(Command::Cancel { .. }) => {}
             Some(Command::Kill { why }) => self.kill(ExitKind::OverLimit(why)),
             Some(Command::Stop { grace }) => self.stop(grace),
-            None => self.stop(DROP_GRACE),
+            None => {
+                self.has_handle = false;
+                self.stop(DROP_GRACE);
+            }
         }
     }
 
+    /// Asks the child to leave within `grace`; a later request can shorten that only.
     fn stop(&mut self, grace: Duration) {
-        if self.stopping.is_none() {
-            self.calls.stop();
-            let (now, last) = (clock::now(), CANCEL_GRACE.min(grace / 2));
-            self.stopping = Some(Stopping {
-                requested: true,
-                cancel_at: Some(now + (grace - last)),
-                kill_at: now + grace,
-            });
-            self.send_urgently(&ToChild::Stop);
+        let (now, last) = (clock::now(), CANCEL_GRACE.min(grace / 2));
+        let (cancel_at, kill_at) = (now + (grace - last), now + grace);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.kill_at = stopping.kill_at.min(kill_at);
+            stopping.cancel_at = stopping.cancel_at.map(|at| at.min(cancel_at));
+            return;
         }
+        self.calls.stop();
+        self.stopping = Some(Stopping {
+            requested: true,
+            cancel_at: Some(cancel_at),
+            kill_at,
+        });
+        self.send_urgently(&ToChild::Stop);
     }
 
     fn kill(&mut self, why: ExitKind) {

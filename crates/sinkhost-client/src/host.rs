@@ -150,10 +150,17 @@ impl Host {
         self.starts_others.is_some()
     }
 
-    /// Lets the plugin finish the call in flight, flush and destroy its instance. Kills it when `grace` is over.
-    /// Calls that were not begun are among [`Exit::unfinished`](crate::Exit::unfinished).
-    pub async fn stop(self, grace: Duration) -> ExitKind {
+    /// Has the plugin begin no other call, finish the one that it has begun, flush and destroy its instance. Kills it when
+    /// `grace` is over. Calls can still be cancelled; those that were not begun are among
+    /// [`Exit::unfinished`](crate::Exit::unfinished).
+    pub fn end(&self, grace: Duration) {
+        // A child that is gone is what is wanted.
         let _ = self.commands.send(Command::Stop { grace });
+    }
+
+    /// [`Self::end`], and waits until it has ended.
+    pub async fn stop(self, grace: Duration) -> ExitKind {
+        self.end(grace);
         match self.task.await {
             Ok(how) => how,
             Err(error) => ExitKind::ProtocolViolation(format!("the task that watches it was ended: {error}")),

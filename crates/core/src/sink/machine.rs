@@ -39,6 +39,8 @@ pub struct SinkMachine {
     pub(super) last_call: CallId,
     pub(super) last_fetch: u64,
     stopping: bool,
+    /// When a child that was asked to end is killed.
+    ends_by: Option<MonotonicTime>,
     wake: Option<MonotonicTime>,
     /// Since when it cannot deliver.
     down_since: Option<UnixMillis>,
@@ -133,6 +135,7 @@ impl SinkMachine {
             last_call: 0,
             last_fetch: 0,
             stopping: false,
+            ends_by: None,
             wake: None,
             down_since: None,
         }
@@ -152,7 +155,7 @@ impl SinkMachine {
     fn note_state(&mut self, now: UnixMillis) {
         match self.state() {
             SinkState::Down | SinkState::Failed => drop(self.down_since.get_or_insert(now)),
-            SinkState::Running | SinkState::Stopped => self.down_since = None,
+            SinkState::Running | SinkState::Stopping | SinkState::Stopped => self.down_since = None,
             // A child that is being restarted has proved nothing.
             SinkState::Starting => {}
         }
@@ -182,7 +185,7 @@ impl SinkMachine {
                 self.ended(now, call, &outcome, effects);
                 if instance_failed && matches!(self.child, Child::Serving { .. } | Child::Draining(_)) {
                     self.child = Child::Ending(Ending::Failed);
-                    effects.push(SinkEffect::EndChild);
+                    self.end_child(now.monotonic, Duration::ZERO, effects);
                 }
             }
             SinkEvent::Acknowledged { call } => {
@@ -208,7 +211,7 @@ impl SinkMachine {
     fn advance<J>(&mut self, now: Now, effects: &mut Vec<SinkEffect<J>>) {
         self.report_dead_letters(now.monotonic, effects);
         match self.child {
-            _ if self.stopping => self.finish(effects),
+            _ if self.stopping => self.finish(now.monotonic, effects),
             Child::Absent(at) if now.monotonic >= at => {
                 self.child = Child::Starting;
                 effects.push(SinkEffect::Start);
@@ -217,7 +220,7 @@ impl SinkMachine {
             Child::Draining(why) if self.in_flight.is_empty() && self.probe.is_none() => {
                 self.child = Child::Ending(why);
                 effects.push(SinkEffect::Log(SinkNotice::Recycling));
-                effects.push(SinkEffect::EndChild);
+                self.end_child(now.monotonic, Duration::ZERO, effects);
             }
             _ => {}
         }
@@ -228,22 +231,33 @@ impl SinkMachine {
         }
     }
 
-    /// When stopping: ends the child once nothing is in flight and all is recorded.
-    fn finish<J>(&mut self, effects: &mut Vec<SinkEffect<J>>) {
-        if !self.in_flight.is_empty() || !self.unrecorded.is_empty() {
-            return;
-        }
+    /// When stopping: ends the child, and is over once all is recorded.
+    fn finish<J>(&mut self, now: MonotonicTime, effects: &mut Vec<SinkEffect<J>>) {
         match self.child {
             Child::Serving { .. } | Child::Draining(_) => {
                 self.child = Child::Stopping;
-                effects.push(SinkEffect::EndChild);
+                let idle = self.in_flight.is_empty() && self.probe.is_none();
+                let finish = if idle {
+                    Duration::ZERO
+                } else {
+                    self.policy.finish_grace
+                };
+                self.end_child(now, finish, effects);
             }
-            Child::Absent(_) | Child::Starting | Child::Ending(_) => {
+            Child::Ending(_) => self.child = Child::Stopping,
+            Child::Absent(_) | Child::Starting if self.unrecorded.is_empty() => {
                 self.child = Child::Stopped;
                 effects.push(SinkEffect::Stopped);
             }
-            Child::Stopping | Child::Stopped => {}
+            Child::Absent(_) | Child::Starting | Child::Stopping | Child::Stopped => {}
         }
+    }
+
+    /// Has the child end. `finish` is for the call that its plugin has begun.
+    fn end_child<J>(&mut self, now: MonotonicTime, finish: Duration, effects: &mut Vec<SinkEffect<J>>) {
+        let within = finish + self.policy.leave_grace;
+        self.ends_by = Some(now + within);
+        effects.push(SinkEffect::EndChild { within });
     }
 
     fn next_wake(&self, now: MonotonicTime) -> Option<MonotonicTime> {
@@ -274,10 +288,9 @@ impl SinkMachine {
 
     /// The child is gone. What it was working on counts as tried; what only waited in it does not.
     fn exited<J>(&mut self, now: Now, exit: &ChildExit, effects: &mut Vec<SinkEffect<J>>) {
+        self.ends_by = None;
         if self.child == Child::Stopping {
-            self.child = Child::Stopped;
-            effects.push(SinkEffect::Stopped);
-            return;
+            return self.exited_for_good(now, exit, effects);
         }
         let recycled = matches!(self.child, Child::Ending(Ending::Recycled | Ending::Outdated));
         if self.child == Child::Ending(Ending::Outdated) {
@@ -305,6 +318,17 @@ impl SinkMachine {
             let after = self.crashes.crashed(now.monotonic);
             self.restart(now, note, after, effects);
         }
+    }
+
+    /// The child that was to end is gone. What its plugin had not begun is left in the queue as it was.
+    fn exited_for_good<J>(&mut self, now: Now, exit: &ChildExit, effects: &mut Vec<SinkEffect<J>>) {
+        if let Some(call) = exit.blamed {
+            let outcome = self.blame(call, exit.crashed, format!("the plugin {}", exit.how));
+            self.ended(now, call, &outcome, effects);
+        }
+        self.probe = None;
+        self.in_flight.clear();
+        self.child = Child::Absent(now.monotonic);
     }
 
     /// Finds out whether it was this alert once too often. What only took too long may work another time.
@@ -372,7 +396,8 @@ impl SinkMachine {
             Child::Ending(Ending::Recycled | Ending::Outdated) => SinkState::Starting,
             Child::Starting if self.crashes.is_clean() => SinkState::Starting,
             Child::Starting | Child::Absent(_) | Child::Ending(Ending::Failed) => SinkState::Failed,
-            Child::Stopping | Child::Stopped => SinkState::Stopped,
+            Child::Stopping => SinkState::Stopping,
+            Child::Stopped => SinkState::Stopped,
         }
     }
 
@@ -389,6 +414,12 @@ impl SinkMachine {
             _ => return None,
         };
         (at > now.monotonic).then(|| now.unix + at.since(now.monotonic))
+    }
+
+    /// When a child that was asked to end for good has ended at the latest.
+    pub fn ends_by(&self, now: Now) -> Option<UnixMillis> {
+        let at = self.ends_by.filter(|_| self.stopping)?;
+        Some(now.unix + at.since(now.monotonic))
     }
 
     /// How many deliveries are in flight.

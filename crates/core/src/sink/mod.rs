@@ -31,6 +31,10 @@ pub struct SinkPolicy {
     pub in_flight_bytes: u64,
     /// A child that holds more memory than this, in bytes, is recycled.
     pub recycle_over: u64,
+    /// What a child that works on nothing has for ending.
+    pub leave_grace: Duration,
+    /// What a child that is to end for good has, before that, for the call that its plugin has begun.
+    pub finish_grace: Duration,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
     /// What crashes of the plugin lead to.
@@ -108,7 +112,7 @@ pub enum SinkEvent<J> {
     Recorded(Vec<AlertId>),
     /// What waited for a retry is due.
     Released,
-    /// Begin nothing new, finish what is in flight, end the child.
+    /// Begin nothing new, finish what the plugin has begun, end the child. What it has not begun stays in the queue.
     Stop,
 }
 
@@ -207,8 +211,12 @@ pub enum SinkEffect<J> {
     ReleaseRetries,
     /// A person has acknowledged this alert at the sink.
     Acknowledge(AlertId),
-    /// Tell the child to end. Answered by [`SinkEvent::Exited`].
-    EndChild,
+    /// Tell the child to begin no other call, and to end. Answered by [`SinkEvent::Exited`], before which the call ends that
+    /// its plugin has begun.
+    EndChild {
+        /// When this time is over it is killed.
+        within: Duration,
+    },
     /// Report [`SinkEvent::Wake`] at this time, instead of one asked for before.
     WakeAt(MonotonicTime),
     /// Raise an event.
@@ -312,6 +320,8 @@ pub enum SinkState {
     /// Its plugin cannot be loaded or refuses its configuration, or its child keeps dying; it is tried
     /// again after a wait.
     Failed,
+    /// It was asked to end for good, and finishes what its plugin has begun.
+    Stopping,
     /// Stopped for good, or its actor does not answer.
     Stopped,
 }

@@ -171,7 +171,7 @@ impl World {
             SinkEffect::Cancel { call } => drop(self.cancelled.insert(call)),
             SinkEffect::Record(results) => self.unrecorded.extend(results),
             SinkEffect::ReleaseRetries => self.releasing = true,
-            SinkEffect::EndChild => {
+            SinkEffect::EndChild { .. } => {
                 assert_eq!(self.process, Process::Running);
                 self.process = Process::Ending;
             }
@@ -277,7 +277,8 @@ impl World {
     }
 
     fn end(&mut self, how: u8) {
-        if self.process != Process::Running || self.calls.is_empty() {
+        let alive = matches!(self.process, Process::Running | Process::Ending);
+        if !alive || self.calls.is_empty() {
             return;
         }
         let (call, alert) = self.calls.remove(0);
@@ -305,12 +306,20 @@ impl World {
         let wanted = self.process == Process::Ending;
         self.process = Process::None;
         let calls = std::mem::take(&mut self.calls);
+        let before = self.unrecorded.len();
         self.step(SinkEvent::Exited(ChildExit {
             how: "was killed by SIGSEGV".into(),
             crashed: !wanted,
             blamed: calls.first().filter(|_| blames && !wanted).map(|(call, _)| *call),
             unfinished: calls.len(),
         }));
+        if wanted {
+            assert_eq!(
+                self.unrecorded.len(),
+                before,
+                "what only waited in it counts nowhere"
+            );
+        }
     }
 
     fn store(&mut self) {

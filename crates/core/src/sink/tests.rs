@@ -18,6 +18,8 @@ pub(super) fn policy() -> SinkPolicy {
         in_flight: WINDOW,
         in_flight_bytes: 1_000,
         recycle_over: 1 << 20,
+        leave_grace: Duration::from_secs(2),
+        finish_grace: Duration::from_secs(30),
         retry: RetryPolicy {
             backoff: backoff(1, 300),
             give_up_after: None,
@@ -140,6 +142,11 @@ impl Bench {
 fn acts(effects: Vec<SinkEffect<()>>) -> Vec<SinkEffect<()>> {
     let silent = |effect: &SinkEffect<()>| !matches!(effect, SinkEffect::Log(_) | SinkEffect::WakeAt(_));
     effects.into_iter().filter(silent).collect()
+}
+
+fn end_within(seconds: u64) -> SinkEffect<()> {
+    let within = Duration::from_secs(seconds);
+    SinkEffect::EndChild { within }
 }
 
 fn fetch(fetch: u64, limit: usize, skip: impl IntoIterator<Item = u64>) -> SinkEffect<()> {
@@ -333,7 +340,7 @@ fn a_child_without_access_to_a_replaced_file_is_recycled_and_what_failed_is_trie
     let mut bench = Bench::down(false);
     let file = "/etc/hosts".to_owned();
     let replaced = acts(bench.step(SinkEvent::Replaced { file: file.clone() }));
-    assert_eq!(replaced, [SinkEffect::EndChild], "nothing is in flight");
+    assert_eq!(replaced, [end_within(2)], "nothing is in flight");
     assert_eq!(acts(bench.step(SinkEvent::Replaced { file })), [], "once");
     let ended = SinkEvent::Exited(ChildExit {
         how: "ended as it was asked to".into(),
@@ -365,7 +372,7 @@ fn a_child_that_grew_too_large_is_recycled_between_two_deliveries() {
         "nothing new is begun"
     );
     let ended = acts(bench.end(1, Outcome::Delivered));
-    assert_eq!(ended.last(), Some(&SinkEffect::EndChild));
+    assert_eq!(ended.last(), Some(&end_within(2)));
     let wanted = SinkEvent::Exited(ChildExit {
         how: "ended as it was asked to".into(),
         crashed: false,
@@ -377,16 +384,48 @@ fn a_child_that_grew_too_large_is_recycled_between_two_deliveries() {
 }
 
 #[test]
-fn stopping_waits_for_what_is_in_flight_and_its_record_and_then_for_the_child() {
-    let mut bench = Bench::delivering([1]);
-    assert_eq!(bench.step(SinkEvent::Stop), []);
+fn stopping_takes_back_what_is_not_begun_and_waits_for_the_call_that_is_and_its_record() {
+    let mut bench = Bench::delivering([1, 2, 3]);
+    assert_eq!(bench.machine.ends_by(at(0)), None);
+    assert_eq!(bench.step(SinkEvent::Stop), [end_within(32)], "at once");
+    assert_eq!(bench.machine.state(), SinkState::Stopping);
+    assert_eq!(bench.machine.ends_by(at(1_000)), Some(UnixMillis(32_000)));
     let ended = bench.end(1, Outcome::Delivered);
-    assert!(matches!(ended[..], [SinkEffect::Record(_)]), "{ended:?}");
+    let [SinkEffect::Record(recorded)] = &ended[..] else {
+        panic!("the call that was begun, and nothing else: {ended:?}");
+    };
+    assert_eq!((recorded[0].alert, recorded.len()), (AlertId(1), 1));
+    assert_eq!(bench.step(exit(None, 2)), [], "the others are due as they were");
     let recorded = bench.step(SinkEvent::Recorded(vec![AlertId(1)]));
-    assert_eq!(recorded, [SinkEffect::EndChild]);
-    assert_eq!(bench.step(exit(None, 0)), [SinkEffect::Stopped]);
+    assert_eq!(recorded, [SinkEffect::Stopped]);
     assert_eq!(bench.step(SinkEvent::Wake), []);
     assert_eq!(bench.machine.state(), SinkState::Stopped);
+}
+
+#[test]
+fn what_a_plugin_that_is_to_end_works_on_can_be_cancelled_and_counts_as_tried_when_it_is_killed() {
+    let mut bench = Bench::delivering([1, 2]);
+    bench.step(SinkEvent::Stop);
+    let stop = BTreeSet::from([AlertId(1)]);
+    let cancelled = acts(bench.step(SinkEvent::Notified { stop }));
+    assert_eq!(cancelled, [SinkEffect::Cancel { call: 1 }]);
+    bench.end(1, retry());
+    let killed = acts(bench.step(exit(Some(2), 1)));
+    let [SinkEffect::Record(recorded)] = &killed[..] else {
+        panic!("{killed:?}");
+    };
+    let recorded = (recorded[0].alert, recorded[0].state, recorded[0].attempts);
+    assert_eq!(recorded, (AlertId(2), DeliveryState::Pending, 1));
+}
+
+#[test]
+fn a_child_that_ends_already_is_waited_for() {
+    let mut bench = Bench::serving(false);
+    bench.step(SinkEvent::Fetched(1, fetched([])));
+    assert_eq!(acts(bench.step(SinkEvent::Memory(2 << 20))), [end_within(2)]);
+    assert_eq!(bench.step(SinkEvent::Stop), []);
+    assert_eq!(bench.machine.ends_by(at(0)), Some(UnixMillis(2_000)));
+    assert_eq!(bench.step(exit(None, 0)), [SinkEffect::Stopped]);
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub trait Child {
     fn kill(&self, why: String);
     /// Asks for a call to return soon.
     fn cancel(&self, call: CallId);
-    /// Tells it to end, and kills it after `grace`. Its last event is its exit.
-    fn end(self: Box<Self>, grace: Duration) -> ResponseFuture<()>;
+    /// Has it begin no other call and end, and kills it after `grace`. Its last event is its exit.
+    fn end(&self, grace: Duration);
 }
 
 /// What happens in a child, in order. The last is its exit, which always comes.
@@ -96,9 +96,7 @@ impl Child for Host {
         Self::cancel(self, call);
     }
 
-    fn end(self: Box<Self>, grace: Duration) -> ResponseFuture<()> {
-        Box::pin(async move {
-            self.stop(grace).await;
-        })
+    fn end(&self, grace: Duration) {
+        Self::end(self, grace);
     }
 }

@@ -53,6 +53,10 @@ pub(crate) struct World {
     /// Calls that the child has, oldest first, with their alert.
     pub(crate) calls: Vec<(u64, Option<AlertId>)>,
     pub(crate) cancelled: Vec<u64>,
+    /// How long the child was given for ending.
+    pub(crate) ends_within: Option<Duration>,
+    /// While set, a child that has calls goes on when it is asked to end.
+    pub(crate) finishes_first: bool,
     pub(crate) events: Option<mpsc::UnboundedSender<Event>>,
 }
 
@@ -198,9 +202,15 @@ impl Child for Shared {
         self.lock().cancelled.push(call);
     }
 
-    fn end(self: Box<Self>, _: Duration) -> ResponseFuture<()> {
-        self.exit(ExitKind::Stopped);
-        Box::pin(async {})
+    fn end(&self, within: Duration) {
+        let begun = {
+            let mut world = self.lock();
+            world.ends_within = Some(within);
+            world.finishes_first && !world.calls.is_empty()
+        };
+        if !begun {
+            self.exit(ExitKind::Stopped);
+        }
     }
 }
 

@@ -130,14 +130,15 @@ impl Handler<ReportSink> for Sink {
             crashes: self.machine.crash_count(),
             last_error: self.machine.last_error().map(str::to_owned),
             down_since: self.machine.down_since(),
+            ends_by: self.machine.ends_by(self.parts.clock.both()),
             next_try_at: self.machine.next_try(self.parts.clock.both()),
             ..SinkReport::unanswered(&self.parts.settings)
         })
     }
 }
 
-/// Tells a sink to begin nothing new, to wait for what is in flight, and to end its child. The sender given is used
-/// when that is done.
+/// Tells a sink to begin nothing new, to have its plugin finish the call that it has begun, and to end its child. The sender
+/// given is used when that is done.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct StopSink(pub(crate) oneshot::Sender<()>);

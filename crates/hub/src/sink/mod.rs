@@ -31,7 +31,7 @@ use watchpost_core::{
     AlertId, BackoffPolicy, CallId, CrashPolicy, Fetched, MonotonicTime, RetryPolicy, SinkEffect, SinkEvent,
     SinkMachine, SinkPolicy,
 };
-use watchpost_sinkhost_client::{Job, NotQueued};
+use watchpost_sinkhost_client::{CANCEL_GRACE, Job, NotQueued};
 
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
 pub use self::child::{Child, Events, Launched, Launcher};
@@ -60,8 +60,12 @@ const CRASHES: CrashPolicy = CrashPolicy {
 /// Dead letters are reported no more often than this.
 const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How long a child may take to end by itself once it is asked to.
-const CHILD_STOP_GRACE: Duration = Duration::from_secs(2);
+/// How long a child whose plugin works on nothing may take to end by itself once it is asked to.
+const LEAVE_GRACE: Duration = Duration::from_secs(2);
+
+/// A plugin that is to end for good finishes the call that it has begun, which is cancelled after this time at the latest: who
+/// changes a sink waits for the new one, and what is cancelled is delivered by that.
+const MAX_FINISH: Duration = Duration::from_secs(60);
 
 /// Pictures that may be in flight to one child, in bytes.
 const MAX_IN_FLIGHT_BYTES: u64 = 16 << 20;
@@ -183,9 +187,9 @@ impl Sink {
             SinkEffect::ReleaseRetries => backlog.release_retries(ctx.address().recipient()),
             SinkEffect::Acknowledge(alert) => backlog.acknowledge(alert),
             SinkEffect::Raise(event) => backlog.raise(event),
-            SinkEffect::EndChild => {
-                if let Some(child) = self.child.take() {
-                    ctx.spawn(child.end(CHILD_STOP_GRACE).into_actor(self));
+            SinkEffect::EndChild { within } => {
+                if let Some(child) = &self.child {
+                    child.end(within);
                 }
             }
             SinkEffect::WakeAt(at) => self.wake_at(at, ctx),
@@ -321,6 +325,8 @@ fn policy(settings: &SinkSettings) -> SinkPolicy {
         in_flight: settings.in_flight,
         in_flight_bytes: MAX_IN_FLIGHT_BYTES,
         recycle_over: settings.recycle_over.0,
+        leave_grace: LEAVE_GRACE,
+        finish_grace: Duration::from(settings.timeout()).min(MAX_FINISH) + CANCEL_GRACE,
         retry: RetryPolicy {
             backoff: BackoffPolicy {
                 initial: retry.initial.into(),

@@ -9,7 +9,7 @@ use watchpost_core::Outcome;
 use watchpost_sinkhost_client::Event;
 
 use super::child::{Launched, Launcher as _};
-use super::{CHILD_STOP_GRACE, PluginLauncher, launch};
+use super::{LEAVE_GRACE, PluginLauncher, launch};
 
 /// The only call that is made.
 const CALL: u64 = 1;
@@ -65,7 +65,9 @@ pub async fn probe_sink(
             }
         }
     }
-    child.end(CHILD_STOP_GRACE).await;
+    child.end(LEAVE_GRACE);
+    // Its last event is its exit.
+    while events.next().await.is_some() {}
     Ok(found)
 }
 

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use watchpost_core::{Alert, AlertId, AlertKind, DeliveryState, MonotonicTime, SinkState, UnixMillis};
-use watchpost_sinkhost_client::Outcome;
+use watchpost_sinkhost_client::{ExitKind, Outcome};
 
 use super::doubles::{Bench, until};
 use super::{ReportSink, Sink, StopSink};
@@ -298,31 +298,53 @@ async fn a_child_that_keeps_too_much_on_the_disk_is_killed_and_named() {
 }
 
 #[actix::test]
-async fn stopping_finishes_what_is_in_flight_records_it_and_then_ends_the_child() {
-    let bench = Bench::new(1);
+async fn stopping_finishes_what_is_begun_leaves_the_rest_and_is_over_when_all_is_recorded() {
+    let bench = Bench::new(2);
     let sink = bench.start();
-    bench.plan([1, 2]);
+    bench.plan([1, 2, 3]);
     rest().await;
     let (done, mut stopped) = oneshot::channel();
+    bench.world.lock().finishes_first = true;
     sink.do_send(StopSink(done));
+    rest().await;
+    assert_eq!(
+        bench.world.lock().ends_within,
+        Some(Duration::from_secs(34)),
+        "the timeout, the time for a cancelled call, and that for leaving"
+    );
+    assert!(report(&sink).await.ends_by.is_some());
     bench.world.lock().disk_fails = true;
     bench.world.end(Outcome::Ok);
+    rest().await;
+    bench.world.exit(ExitKind::Stopped);
     sleep(Duration::from_secs(1)).await;
     assert!(stopped.try_recv().is_err(), "its outcome is not recorded");
-    assert!(bench.world.lock().events.is_some(), "so the child lives");
     bench.world.disk_works();
     stopped.await.unwrap();
     assert_eq!(
         bench.world.lock().recorded,
         [(AlertId(1), DeliveryState::Delivered)]
     );
-    assert!(bench.world.lock().events.is_none());
-    assert_eq!(
-        bench.world.lock().pending.len(),
-        1,
-        "the second waits for the next start"
-    );
+    let pending: Vec<AlertId> = bench.world.lock().pending.keys().copied().collect();
+    assert_eq!(pending, [AlertId(2), AlertId(3)], "they wait for the next start");
     assert!(!sink.connected());
+}
+
+#[actix::test]
+async fn a_siren_that_sounds_while_its_sink_ends_can_be_stopped() {
+    let bench = Bench::new(1);
+    let sink = bench.start();
+    bench.plan([1]);
+    rest().await;
+    let (done, stopped) = oneshot::channel();
+    bench.world.lock().finishes_first = true;
+    sink.do_send(StopSink(done));
+    rest().await;
+    let _hold = bench.notifiers.stop(&StopRequest::Acknowledged(AlertId(1)), None);
+    rest().await;
+    assert_eq!(bench.world.lock().cancelled, [1]);
+    bench.world.exit(ExitKind::Stopped);
+    stopped.await.unwrap();
 }
 
 #[actix::test]

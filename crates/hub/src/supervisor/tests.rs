@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{pause, resume, sleep};
 use watchpost_config::Settings;
 use watchpost_core::{AlertId, AlertIds, Changes, DeliveryState, MonotonicTime};
-use watchpost_sinkhost_client::Outcome;
+use watchpost_sinkhost_client::{ExitKind, Outcome};
 
 use super::*;
 use crate::clock::Clock;
@@ -151,6 +151,7 @@ async fn sources_stop_before_sinks_and_the_store_last() {
     let (supervisor, finish) = supervise(&bench.world, Some(bench.parts.clone()), &story);
     bench.plan([1]);
     until(|| bench.world.alerts_in_child() == [1]).await;
+    bench.world.lock().finishes_first = true;
 
     let stopping = actix::spawn(supervisor.send(StopAll));
     until(|| story.so_far() == ["the source is asked"]).await;
@@ -159,9 +160,10 @@ async fn sources_stop_before_sinks_and_the_store_last() {
     until(|| bench.world.alerts_in_child() == [1, 2]).await;
 
     finish.send(()).unwrap();
-    until(|| story.so_far().len() > 1).await;
+    until(|| bench.world.lock().ends_within.is_some()).await;
     bench.world.end(Outcome::Ok);
     bench.world.end(Outcome::Ok);
+    bench.world.exit(ExitKind::Stopped);
     assert!(stopping.await.unwrap().unwrap(), "all of it within the grace");
 
     let delivered = [1, 2].map(|alert| (AlertId(alert), DeliveryState::Delivered));
