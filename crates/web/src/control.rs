@@ -44,6 +44,9 @@ use crate::{Problem, Program, Status};
 /// Name of the socket in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
 
+/// What a client that takes no answer may hold up the end of the hub by, in seconds.
+const SHUTDOWN_TIMEOUT_SECONDS: u64 = 2;
+
 /// Most alerts that one request may ask for.
 const MAX_LIMIT: u32 = 1_000;
 
@@ -97,6 +100,7 @@ fn listen(path: &Path, hub: HubHandle, program: Arc<dyn Program>) -> io::Result<
             }
         })
         .workers(1)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
         .disable_signals()
         .listen_uds(listener)?
         .run())

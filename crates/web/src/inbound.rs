@@ -14,7 +14,7 @@ use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use watchpost_core::AlertId;
 use watchpost_hub::HubHandle;
@@ -27,6 +27,12 @@ const MAX_REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// The head of a request must have come by then.
 const MAX_HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// How often, and with which pause between, the own port is asked for at another address: what listens there leaves it within
+/// moments, whatever its clients do.
+const MOVE_ATTEMPTS: u32 = 200;
+/// See [`MOVE_ATTEMPTS`].
+const MOVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Clients that may be connected at once.
 const MAX_CLIENTS: usize = 256;
@@ -114,26 +120,27 @@ impl InboundServer {
         }
     }
 
-    /// Does what was prepared. Requests that are being served are finished.
+    /// Does what was prepared. Requests that are being served are finished beside it, within [`MAX_REQUEST_TIME`]: no client
+    /// keeps others from the new address.
     ///
     /// # Errors
     /// When another program has our own port at the new address. It listens where it did before, then.
     pub async fn switch(&mut self, Prepared(step): Prepared) -> Result<(), ListenError> {
         match step {
             Step::Keep => {}
-            Step::Close => self.close().await,
+            Step::Close => self.close(),
             Step::Open(server) => {
-                self.close().await;
+                self.close();
                 self.listen(*server);
             }
             Step::Move(address) => {
                 let before = self.running.as_ref().map(|running| running.address);
-                self.close().await;
-                match (self.bind(address), before) {
+                self.close();
+                match (self.bind_when_free(address).await, before) {
                     (Ok(server), _) => self.listen(server),
                     (Err(error), None) => return Err(error),
                     (Err(error), Some(before)) => {
-                        let server = self.bind(before)?;
+                        let server = self.bind_when_free(before).await?;
                         self.listen(server);
                         return Err(error);
                     }
@@ -159,10 +166,22 @@ impl InboundServer {
         });
     }
 
-    async fn close(&mut self) {
+    /// Has it take no more clients. Those that it has are served beside everything else.
+    fn close(&mut self) {
         if let Some(running) = self.running.take() {
-            running.handle.stop(true).await;
+            actix_web::rt::spawn(running.handle.stop(true));
         }
+    }
+
+    /// Listens at an address that our own server is about to leave.
+    async fn bind_when_free(&self, address: SocketAddr) -> Result<Bound, ListenError> {
+        for _ in 1..MOVE_ATTEMPTS {
+            match self.bind(address) {
+                Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => sleep(MOVE_PAUSE).await,
+                bound => return bound,
+            }
+        }
+        self.bind(address)
     }
 
     fn bind(&self, address: SocketAddr) -> Result<Bound, ListenError> {
@@ -179,6 +198,7 @@ impl InboundServer {
             .workers(1)
             .max_connections(MAX_CLIENTS)
             .client_request_timeout(MAX_HEAD_TIME)
+            .shutdown_timeout(MAX_REQUEST_TIME.as_secs())
             .disable_signals()
             .bind(address)
             .map_err(|source| ListenError { address, source })?;
