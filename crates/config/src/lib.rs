@@ -27,6 +27,7 @@ mod load;
 mod reference;
 
 mod address;
+mod bounded;
 mod check;
 mod environment;
 mod files;
@@ -46,7 +47,7 @@ mod tree;
 
 pub use error::{ConfigError, ConfigErrors, Finding};
 pub use file_identity::{ConfigFiles, KnownFile};
-pub use load::{Variables, load, load_with};
+pub use load::{Variables, likely_data_dir, load, load_with};
 pub use loaded::Loaded;
 pub use location::Location;
 pub use nearest::nearest;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use watchpost_core::Secret;
 
-use crate::ConfigError;
+use crate::{ConfigError, bounded};
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -28,8 +28,6 @@ pub enum SecretSource {
 pub(crate) enum SecretProblem {
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    #[error("it has {0} bytes, expected at most {MAX_SECRET_BYTES}")]
-    TooLarge(u64),
     #[error("it is not set")]
     Unset,
     #[error("it is empty")]
@@ -61,16 +59,7 @@ impl SecretSource {
     pub(crate) fn try_read(&self) -> Result<Secret, SecretProblem> {
         let text = match self {
             Self::Inline(secret) => return Ok(secret.clone()),
-            Self::File(path) => {
-                let metadata = fs::metadata(path)?;
-                if metadata.is_dir() {
-                    return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
-                }
-                if metadata.len() > MAX_SECRET_BYTES {
-                    return Err(SecretProblem::TooLarge(metadata.len()));
-                }
-                decode(&fs::read(path)?)?
-            }
+            Self::File(path) => decode(&bounded::read(path, MAX_SECRET_BYTES)?)?,
             Self::Env(name) => env::var(name).map_err(|e| match e {
                 env::VarError::NotPresent => SecretProblem::Unset,
                 env::VarError::NotUnicode(_) => SecretProblem::NotText,

@@ -1,12 +1,12 @@
 //! Files of certificates and keys (PEM): whether there is one in them. Who signed what, TLS finds out.
 
-use std::fs;
 use std::path::Path;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::unreadable;
+use crate::bounded;
 
 /// What is wrong, after the words for the key, and what to do.
 type Problem = (String, String);
@@ -83,15 +83,5 @@ pub(super) fn private_key(path: &Path) -> Result<(), Problem> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    if metadata.is_dir() {
-        return Err(unreadable(path, &std::io::ErrorKind::IsADirectory.into()));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err((
-            format!("names {}, which has {} bytes", path.display(), metadata.len()),
-            "name a file of certificates".to_owned(),
-        ));
-    }
-    fs::read(path).map_err(|error| unreadable(path, &error))
+    bounded::read(path, MAX_BYTES).map_err(|error| unreadable(path, &error))
 }
