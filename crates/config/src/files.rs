@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::mask::mask;
 use crate::source::Sources;
 use crate::tree::{Node, Value, table_from_toml};
-use crate::{syntax, text};
+use crate::{bounded, syntax, text};
 
 /// The folder beside the main file whose files are merged into it.
 const FRAGMENTS: &str = "conf.d";
@@ -123,18 +123,26 @@ fn bytes(path: &Path, is_main: bool) -> Result<Vec<u8>, ConfigError> {
             help,
         }
     };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        let problem = format!(
-            "it has {} bytes, expected at most {MAX_FILE_BYTES}",
-            metadata.len()
-        );
-        return Err(unreadable(io::Error::other(problem)));
-    }
-    fs::read(path).map_err(unreadable)
+    bounded::read(path, MAX_FILE_BYTES).map_err(unreadable)
+}
+
+/// The data directory that the files name, line by line: of what is wrong in the others nothing is said. `None` where none
+/// names one.
+pub(crate) fn data_dir(main: &Path) -> Option<PathBuf> {
+    let files = list(main).unwrap_or_else(|_| vec![main.to_owned()]);
+    let named = |path: &PathBuf| {
+        let text = text::decode(bytes(path, path == main).ok()?).ok()?;
+        text.lines().filter_map(data_dir_in).next_back()
+    };
+    files.iter().filter_map(named).next_back()
+}
+
+/// No other key has this name, so the table that it stands in does not matter.
+fn data_dir_in(line: &str) -> Option<PathBuf> {
+    let table: toml::Table = line.parse().ok()?;
+    let hub = table.get("hub").and_then(|hub| hub.get("data_dir"));
+    let dir = table.get("data_dir").or(hub)?.as_str()?;
+    Some(PathBuf::from(dir))
 }
 
 /// What a text says, as far as it is TOML.

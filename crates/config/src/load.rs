@@ -12,7 +12,7 @@ use crate::loaded::Loaded;
 use crate::mask::is_secret_key;
 use crate::source::Sources;
 use crate::tree::Node;
-use crate::{ConfigFiles, Settings, files, names, rules};
+use crate::{ConfigFiles, HubSettings, Settings, files, names, rules};
 
 /// Environment variables, by name.
 pub type Variables = Vec<(String, String)>;
@@ -45,6 +45,15 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
     } else {
         Err(ConfigErrors(errors))
     }
+}
+
+/// The data directory of a configuration that cannot be loaded, as far as it can be known: the one that it names nevertheless,
+/// or else the default one.
+pub fn likely_data_dir(file: &Path) -> PathBuf {
+    env::var_os(format!("{PREFIX}{SEPARATOR}HUB{SEPARATOR}DATA_DIR"))
+        .map(PathBuf::from)
+        .or_else(|| files::data_dir(file))
+        .unwrap_or_else(|| HubSettings::default().data_dir)
 }
 
 /// Loads the configuration with these environment variables instead of the process's own.
@@ -146,9 +155,35 @@ fn settings(json: Json, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigE
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_data_directory_is_found_in_spite_of_mistakes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("watchpost.toml");
+        for (text, expected) in [
+            ("[hub]\ndata_dir = '/data'\nlog = 5\n", "/data"),
+            ("[hub\ndata_dir = '/data'\n", "/data"),
+            ("[hub]\nlog = \"inf\ndata_dir = '/data'\n[[sink]\n", "/data"),
+            (
+                "[[sink]]\nname = 'a'\n[hub]\nlog = \n[web\n",
+                "/var/lib/watchpost",
+            ),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert!(load_with(&file, Vec::new()).is_err(), "{text}");
+            assert_eq!(likely_data_dir(&file), Path::new(expected), "{text}");
+        }
+        fs::create_dir(dir.path().join("conf.d")).unwrap();
+        fs::write(dir.path().join("conf.d/site.toml"), "hub.data_dir = '/site'").unwrap();
+        assert_eq!(likely_data_dir(&file), Path::new("/site"), "as they are merged");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(likely_data_dir(&file), Path::new("/site"));
+    }
 
     /// What the schema says and what serde wants are one, so nothing gets here through the front door.
     #[test]

@@ -65,11 +65,14 @@ impl Command {
     /// What it needs to know of the hub.
     pub(crate) fn needs(&self) -> Needs {
         match self {
-            Self::Run | Self::Check | Self::Doctor(_) | Self::Routes(_) | Self::Sink(_) => Needs::Config,
+            Self::Run | Self::Check | Self::Routes(_) | Self::Sink(_) => Needs::Config,
             Self::Explain(args) => args.needs(),
-            Self::Reload(_) | Self::Status(_) | Self::Alerts(_) | Self::Cameras(_) | Self::Deliveries(_) => {
-                Needs::Hub
-            }
+            Self::Reload(_)
+            | Self::Status(_)
+            | Self::Alerts(_)
+            | Self::Cameras(_)
+            | Self::Doctor(_)
+            | Self::Deliveries(_) => Needs::Hub,
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }

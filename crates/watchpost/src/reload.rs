@@ -134,6 +134,7 @@ impl Reloader {
         if checked.errors() > 0 {
             return Err(refused(checked.summary(), &checked.findings));
         }
+        let tables = self.hub.settings().changed_tables(&loaded.settings);
         let prepared = self.inbound.prepare(loaded.settings.listen()).map_err(failed)?;
         let applied = self.hub.apply(loaded.settings.clone()).await.map_err(failed)?;
         let settings = &loaded.settings.hub;
@@ -159,6 +160,7 @@ impl Reloader {
         Ok(Reloaded {
             file: file.display().to_string(),
             applied,
+            tables: tables.into_iter().map(str::to_owned).collect(),
             warnings,
         })
     }
@@ -168,10 +170,7 @@ impl Reloader {
         let mut state = self.configuration.lock();
         state.refused = match outcome {
             Ok(reloaded) => {
-                info!(
-                    "the configuration was reloaded: {}",
-                    summary(&reloaded.applied).join("; ")
-                );
+                info!("the configuration was reloaded: {}", summary(reloaded).join("; "));
                 None
             }
             Err(NotReloaded { why, reports }) => {
@@ -219,36 +218,117 @@ fn failed(why: impl std::fmt::Display) -> NotReloaded {
     }
 }
 
-/// What a reload did, a line for each connection and sink that it touched.
-pub(crate) fn summary(applied: &Applied) -> Vec<String> {
+/// What a reload has changed, a line for each connection and sink that it touches.
+pub(crate) fn summary(reloaded: &Reloaded) -> Vec<String> {
     let Applied {
         connections,
         sinks,
         deferred,
-    } = applied;
-    let mut lines = Vec::new();
-    for (what, changes, kept) in [
-        ("connection", connections, ""),
-        ("sink", sinks, "; what waits for it is kept"),
-    ] {
-        let Changes {
-            added,
-            changed,
-            removed,
-        } = changes;
-        lines.extend(added.iter().map(|name| format!("{what} {name}: started")));
-        lines.extend(changed.iter().map(|name| format!("{what} {name}: restarted")));
-        lines.extend(removed.iter().map(|name| format!("{what} {name}: removed{kept}")));
+    } = &reloaded.applied;
+    let mut lines = changes("connection", connections, *deferred, "");
+    lines.extend(changes("sink", sinks, *deferred, "; what waits for it is kept"));
+    let is_said = |table: &str| match table {
+        "[[connection]]" => !connections.is_empty(),
+        "[[sink]]" => !sinks.is_empty(),
+        _ => false,
+    };
+    let others = reloaded.tables.iter().map(String::as_str);
+    let others: Vec<&str> = others.filter(|table| !is_said(table)).collect();
+    if !others.is_empty() {
+        lines.push(format!("{}: changed", others.join(", ")));
     }
     if lines.is_empty() {
-        lines.push("every connection and sink goes on as it is".to_owned());
+        lines.push("nothing is changed".to_owned());
     }
     if *deferred {
-        lines.push("the store cannot be written: alerts are routed as before, and nothing is restarted, until it can".to_owned());
+        lines.push("the store cannot be written: until it can, alerts are routed as before".to_owned());
     }
     lines
 }
 
+/// What becomes of the connections or sinks. What is changed or removed finishes first what it has begun, and waits for that
+/// until alerts are routed by the new configuration.
+fn changes(what: &str, changes: &Changes, deferred: bool, kept: &str) -> Vec<String> {
+    let Changes {
+        added,
+        changed,
+        removed,
+    } = changes;
+    let when = match deferred {
+        true => "once the store can be written and it has finished what it has begun",
+        false => "once it has finished what it has begun",
+    };
+    let added = added.iter().map(|name| format!("{what} {name}: starts"));
+    let changed = changed
+        .iter()
+        .map(|name| format!("{what} {name}: starts again, {when}"));
+    let removed = removed
+        .iter()
+        .map(|name| format!("{what} {name}: ends, {when}{kept}"));
+    added.chain(changed).chain(removed).collect()
+}
+
 fn now() -> UnixMillis {
     time::OffsetDateTime::now_utc().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(applied: Applied, tables: &[&str], expected: Expect) {
+        let reloaded = Reloaded {
+            applied,
+            tables: tables.iter().map(|&table| table.to_owned()).collect(),
+            ..Reloaded::default()
+        };
+        expected.assert_eq(&summary(&reloaded).join("\n"));
+    }
+
+    fn applied(deferred: bool) -> Applied {
+        let names = |name: &str| vec![name.to_owned()];
+        Applied {
+            connections: Changes::default(),
+            sinks: Changes {
+                added: names("mail"),
+                changed: names("siren"),
+                removed: names("hook"),
+            },
+            deferred,
+        }
+    }
+
+    #[test]
+    fn what_has_not_happened_yet_is_not_said_to_have_happened() {
+        check(
+            applied(false),
+            &["[[sink]]", "[[route]]"],
+            expect![[r#"
+                sink mail: starts
+                sink siren: starts again, once it has finished what it has begun
+                sink hook: ends, once it has finished what it has begun; what waits for it is kept
+                [[route]]: changed"#]],
+        );
+        check(
+            applied(true),
+            &["[[sink]]"],
+            expect![[r#"
+                sink mail: starts
+                sink siren: starts again, once the store can be written and it has finished what it has begun
+                sink hook: ends, once the store can be written and it has finished what it has begun; what waits for it is kept
+                the store cannot be written: until it can, alerts are routed as before"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_no_connection_and_no_sink_is_named_by_its_table() {
+        check(Applied::default(), &[], expect!["nothing is changed"]);
+        check(
+            Applied::default(),
+            &["[web]", "[[sink]]", "[[route]]"],
+            expect!["[web], [[sink]], [[route]]: changed"],
+        );
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use actix_rt::System;
 use clap::Args;
-use watchpost_config::{Loaded, Settings, TimeZone};
+use watchpost_config::{ConfigErrors, Loaded, Settings, TimeZone};
+use watchpost_web::Status;
 
+use crate::client::HubClient;
 use crate::diagnostics;
 use crate::exit::Failure;
 
@@ -74,36 +77,94 @@ impl Target {
     /// # Errors
     /// [`Failure::Config`].
     pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
-        watchpost_config::load(self.config_file()).map_err(|errors| {
-            for error in errors.errors() {
-                diagnostics::say(error);
-            }
-            Failure::Config(errors.to_string()).into()
-        })
+        watchpost_config::load(self.config_file()).map_err(|errors| refused(&errors))
+    }
+
+    /// The configuration: that of the running hub, where its data directory is given.
+    ///
+    /// # Errors
+    /// When no hub answers there, and as [`Self::load`].
+    pub(crate) fn load_of_hub(&self) -> anyhow::Result<Loaded> {
+        let Some(data_dir) = &self.data_dir else {
+            return self.load();
+        };
+        let config = Some(configuration_of(data_dir)?);
+        Self {
+            config,
+            data_dir: None,
+        }
+        .load()
     }
 
     /// The running hub. The configuration is loaded once, if it is this that says where the hub's data are.
     ///
     /// # Errors
-    /// When the configuration cannot be loaded.
+    /// When the configuration cannot be loaded, and no hub that goes by it is found.
     pub(crate) fn running_hub(&self) -> anyhow::Result<RunningHub> {
         if let Some(data_dir) = &self.data_dir {
-            return Ok(RunningHub {
-                data_dir: data_dir.clone(),
-                zone: TimeZone::system(),
-                settings: None,
-            });
+            return Ok(RunningHub::at(data_dir.clone()));
         }
+        let errors = match watchpost_config::load(self.config_file()) {
+            Ok(loaded) => {
+                return Ok(RunningHub {
+                    data_dir: loaded.settings.hub.data_dir.clone(),
+                    zone: loaded.settings.hub.time_zone(),
+                    settings: Some(loaded.settings),
+                });
+            }
+            Err(errors) => errors,
+        };
         // A siren must be stopped also while the file is being edited.
-        let loaded = self.load().map_err(|error| {
-            error.context(
-                "the hub was not asked, for its `data_dir` stands in the configuration: give it by `--data-dir DIR`",
-            )
-        })?;
-        Ok(RunningHub {
-            data_dir: loaded.settings.hub.data_dir.clone(),
-            zone: loaded.settings.hub.time_zone(),
-            settings: Some(loaded.settings),
-        })
+        if let Some(data_dir) = self.hub_in_spite_of_mistakes() {
+            diagnostics::say_report(&format!(
+                "{}: {errors}, which `watchpost check` shows; asking the hub that runs by it in {}",
+                self.config_file().display(),
+                data_dir.display()
+            ));
+            return Ok(RunningHub::at(data_dir));
+        }
+        Err(refused(&errors).context(
+            "the hub was not asked, for its `data_dir` stands in the configuration: give it by `--data-dir DIR`",
+        ))
     }
+
+    /// The data directory of a hub that says that it runs by our configuration file, which cannot be loaded. Another one is
+    /// never asked to do anything.
+    fn hub_in_spite_of_mistakes(&self) -> Option<PathBuf> {
+        let data_dir = watchpost_config::likely_data_dir(self.config_file());
+        let runs_by = configuration_of(&data_dir).ok()?;
+        let same = canonical(&runs_by) == canonical(self.config_file());
+        same.then_some(data_dir)
+    }
+}
+
+impl RunningHub {
+    /// The one that has this data directory, without its configuration.
+    fn at(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            zone: TimeZone::system(),
+            settings: None,
+        }
+    }
+}
+
+/// The configuration file that the hub with this data directory runs by.
+fn configuration_of(data_dir: &Path) -> anyhow::Result<PathBuf> {
+    let status: Status = System::new().block_on(HubClient::new(data_dir).get("/v1/status"))?;
+    Ok(status.program.configuration.file.into())
+}
+
+/// The path as it can be compared, also where there is no file now.
+fn canonical(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.canonicalize().unwrap_or(absolute)
+}
+
+/// Says what is wrong.
+fn refused(errors: &ConfigErrors) -> anyhow::Error {
+    for error in errors.errors() {
+        diagnostics::say(error);
+    }
+    Failure::Config(errors.to_string()).into()
 }

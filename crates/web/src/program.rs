@@ -58,9 +58,12 @@ pub struct RefusedReload {
 pub struct Reloaded {
     /// The main file of the configuration.
     pub file: String,
-    /// What was started, restarted and removed.
+    /// Which connections and sinks are added, changed and removed.
     #[serde(flatten)]
     pub applied: Applied,
+    /// The tables that are changed, such as `[[route]]`.
+    #[serde(default)]
+    pub tables: Vec<String>,
     /// What had better be corrected, each with its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -56,9 +56,9 @@ fn a_hundred_reloads_under_load_lose_nothing_repeat_nothing_and_disconnect_nobod
             ("odd", "even")
         };
         for line in [
-            "sink changed: restarted".to_owned(),
-            format!("sink {starts}: started"),
-            format!("sink {ends}: removed; what waits for it is kept"),
+            "sink changed: starts again, once it has finished what it has begun".to_owned(),
+            format!("sink {starts}: starts"),
+            format!("sink {ends}: ends, once it has finished what it has begun; what waits for it is kept"),
         ] {
             ensure!(said.lines().any(|said| said == line), "not `{line}`: {said}");
         }

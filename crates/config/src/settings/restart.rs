@@ -1,4 +1,4 @@
-//! Which settings a running hub cannot take over.
+//! What is different between two configurations, and which of it a running hub cannot take over.
 
 use super::Settings;
 
@@ -18,6 +18,32 @@ impl Settings {
             .filter_map(|(key, differs)| differs.then_some(key))
             .collect()
     }
+
+    /// The tables that `new` has otherwise, as they are written.
+    pub fn changed_tables(&self, new: &Self) -> Vec<&'static str> {
+        let Self {
+            hub,
+            connection,
+            camera,
+            store,
+            watchdog,
+            web,
+            sink,
+            route,
+        } = self;
+        let differ = [
+            ("[hub]", *hub != new.hub),
+            ("[[connection]]", *connection != new.connection),
+            ("[[camera]]", *camera != new.camera),
+            ("[store]", *store != new.store),
+            ("[watchdog]", *watchdog != new.watchdog),
+            ("[web]", *web != new.web),
+            ("[[sink]]", *sink != new.sink),
+            ("[[route]]", *route != new.route),
+        ];
+        let changed = differ.into_iter().filter(|(_, differs)| *differs);
+        changed.map(|(table, _)| table).collect()
+    }
 }
 
 #[cfg(test)]
@@ -33,6 +59,8 @@ mod tests {
         new.store.keep_max = Some(1);
         new.connection.clear();
         assert_eq!(old.needs_restart(&new), [""; 0]);
+        assert_eq!(old.changed_tables(&new), ["[hub]", "[[connection]]", "[store]"]);
+        assert_eq!(old.changed_tables(&old), [""; 0]);
         new.hub.data_dir = "/elsewhere".into();
         assert_eq!(old.needs_restart(&new), ["/hub/data_dir"]);
         new.hub.log_format = LogFormat::Json;

@@ -12,7 +12,7 @@ use crate::{diagnostics, out};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReloadArgs {
-    /// Print one JSON document.
+    /// Print one JSON document: what was changed, or why nothing was.
     #[arg(long)]
     json: bool,
 }
@@ -24,6 +24,9 @@ pub(crate) fn run(target: &Target, args: &ReloadArgs) -> anyhow::Result<()> {
     let reloaded = match answer {
         Ok(reloaded) => reloaded,
         Err(problem) => {
+            if args.json {
+                out::json(&problem)?;
+            }
             for report in &problem.reports {
                 diagnostics::say_report(report);
             }
@@ -39,7 +42,7 @@ pub(crate) fn run(target: &Target, args: &ReloadArgs) -> anyhow::Result<()> {
     for warning in &reloaded.warnings {
         diagnostics::say_report(warning);
     }
-    for line in summary(&reloaded.applied) {
+    for line in summary(&reloaded) {
         out::line(line)?;
     }
     Ok(out::line(format_args!("{}: reloaded", reloaded.file))?)

@@ -18,7 +18,9 @@ use crate::target::Target;
 
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
     let loaded = target.load()?;
-    let configuration = Configuration::new(target.config_file().to_owned(), &loaded);
+    // Whoever asks the hub for it may be in another folder.
+    let file = std::path::absolute(target.config_file())?;
+    let configuration = Configuration::new(file, &loaded);
     let hub = &loaded.settings.hub;
     let log = Log::start(&hub.log, hub.log_format, hub.time_zone()).context("[hub] log")?;
     for finding in loaded.inspect() {

@@ -189,20 +189,30 @@ fn connection_state(state: ConnectionState, link: &LinkReport) -> String {
     }
 }
 
+/// What a sink that is to end is still at, and for how long.
+pub(crate) fn retiring(sink: &SinkReport, zone: &TimeZone) -> String {
+    if !sink.retiring {
+        return String::new();
+    }
+    let ends_by = sink
+        .ends_by
+        .map(|at| format!(", until {} at the latest", zone.show(at.0)));
+    let ends_by = ends_by.unwrap_or_default();
+    format!("; it is changed or removed, and finishes what its plugin has begun{ends_by}")
+}
+
 fn show_sink(sink: &SinkReport, zone: &TimeZone) -> anyhow::Result<()> {
     let state = match sink.state {
         SinkState::Starting => "starting",
         SinkState::Running => "running",
         SinkState::Down => "down: what it delivers to does not answer",
         SinkState::Failed => "failed",
+        SinkState::Stopping => "stopping",
         SinkState::Stopped => "stopped",
     };
     let count = |state| sink.deliveries.get(&state).copied().unwrap_or(0);
     out::line("")?;
-    let retiring = match sink.retiring {
-        true => "; it is changed or removed, and finishes what is in flight",
-        false => "",
-    };
+    let retiring = retiring(sink, zone);
     out::line(format_args!(
         "sink {} ({}): {state}{retiring}",
         sink.name, sink.plugin

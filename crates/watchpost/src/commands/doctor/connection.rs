@@ -210,7 +210,10 @@ fn expiry(report: &mut Report, token: &Secret) {
             exp: Some(expiry), ..
         }) => report.warn(
             "token",
-            format!("expires at {}", UnixMillis(expiry.saturating_mul(1_000))),
+            format!(
+                "expires at {}",
+                report.time(UnixMillis(expiry.saturating_mul(1_000)))
+            ),
             "The hub cannot connect with it after that: use `[connection.login]`.",
         ),
     }
@@ -421,9 +424,10 @@ fn newest(
     let Some(anomaly) = newest else {
         return report.pass("anomalies", format!("shop {shop} has none yet"));
     };
-    let at = &anomaly.timestamp;
+    let written = anomaly.happened().map(UnixMillis::from);
+    let at = written.map_or_else(|| anomaly.timestamp.clone(), |at| report.time(at));
     let Some(known) = known else {
-        return report.pass("anomalies", format!("shop {shop}: the newest is of {at} UTC"));
+        return report.pass("anomalies", format!("shop {shop}: the newest is of {at}"));
     };
     if known
         .iter()
@@ -431,19 +435,18 @@ fn newest(
     {
         return report.pass(
             "anomalies",
-            format!("shop {shop}: the newest, of {at} UTC, is in the hub"),
+            format!("shop {shop}: the newest, of {at}, is in the hub"),
         );
     }
-    let written = anomaly.happened().map(UnixMillis::from);
     let old = written.is_some_and(|at| super::now().0 - at.0 > MAX_RECORD_AGE_MS);
     let before = written.is_some_and(|at| known.last().is_none_or(|oldest| at < oldest.alert.received_at));
     if old && !before {
         report.fail(
             "anomalies",
-            format!("shop {shop}: the newest, of {at} UTC, was not received"),
+            format!("shop {shop}: the newest, of {at}, was not received"),
             "The hub reads the list by itself: look again in a moment. `watchpost status` says why it cannot.",
         );
     } else {
-        report.pass("anomalies", format!("shop {shop}: the newest is of {at} UTC"));
+        report.pass("anomalies", format!("shop {shop}: the newest is of {at}"));
     }
 }

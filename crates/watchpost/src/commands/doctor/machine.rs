@@ -45,7 +45,11 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&Status
             let hub = &status.hub;
             report.pass(
                 "hub",
-                format!("runs as process {}, since {}", hub.pid, hub.started_at),
+                format!(
+                    "runs as process {}, since {}",
+                    hub.pid,
+                    report.time(hub.started_at)
+                ),
             );
             for file in &status.program.replaced {
                 report.warn(
@@ -70,11 +74,15 @@ pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&Status
 
 fn running_configuration(report: &mut Report, running: &ConfigurationStatus) {
     let check = "running configuration";
-    let (file, read_at) = (&running.file, running.read_at);
+    let (file, read_at) = (&running.file, report.time(running.read_at));
     match (&running.refused, running.outdated) {
         (Some(refused), _) => report.fail(
             check,
-            format!("the reload at {} was refused: {}", refused.at, refused.why),
+            format!(
+                "the reload at {} was refused: {}",
+                report.time(refused.at),
+                refused.why
+            ),
             "Mend it and run `watchpost reload`: until then the hub goes by the configuration before. `watchpost check` \
              shows what is wrong in the file.",
         ),

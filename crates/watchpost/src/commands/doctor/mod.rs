@@ -3,11 +3,13 @@
 
 mod connection;
 mod machine;
+mod queues;
 mod sinks;
 
 use actix_rt::System;
 use clap::Args;
 use serde::Serialize;
+use watchpost_config::TimeZone;
 use watchpost_core::UnixMillis;
 use watchpost_hub::HubStatus;
 use watchpost_web::Status;
@@ -74,13 +76,28 @@ impl<'a, T> Running<'a, T> {
 }
 
 /// All lines so far, under headings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Report {
+    /// The site's: people compare the times with their own clocks.
+    zone: TimeZone,
     part: String,
     lines: Vec<Line>,
 }
 
 impl Report {
+    fn new(zone: TimeZone) -> Self {
+        Self {
+            zone,
+            part: String::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// A time as it is shown.
+    fn time(&self, at: UnixMillis) -> String {
+        self.zone.show(at.0)
+    }
+
     fn begin(&mut self, part: impl Into<String>) {
         self.part = part.into();
     }
@@ -116,15 +133,18 @@ impl Report {
 }
 
 pub(crate) fn run(target: &Target, args: &DoctorArgs) -> anyhow::Result<()> {
-    let loaded = target.load()?;
+    let loaded = target.load_of_hub()?;
     let host_binary = siblings::sinkhost_binary()?;
     let report = System::new().block_on(async {
-        let mut report = Report::default();
         let settings = &loaded.settings;
+        let mut report = Report::new(settings.hub.time_zone());
         let hub = HubClient::new(&settings.hub.data_dir);
         let status: Option<Status> = hub.get("/v1/status").await.ok();
         machine::check(&mut report, &loaded, status.as_ref());
         let status = status.map(|status| status.hub);
+        if let Some(status) = &status {
+            queues::check(&mut report, settings, status);
+        }
         for connection in &settings.connection {
             report.begin(&connection.name);
             connection::check(&mut report, connection, &hub).await;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use watchpost_config::{Settings, SinkSettings};
-use watchpost_hub::{HubStatus, Probe, SinkState, check_plugin, find_plugin, probe_sink};
+use watchpost_hub::{HubStatus, Probe, SinkReport, SinkState, check_plugin, find_plugin, probe_sink};
 
-use super::{OLDER_CONFIGURATION, Report, Running};
+use super::{OLDER_CONFIGURATION, Report, Running, queues};
+use crate::commands::status::retiring;
 
 pub(super) async fn check(
     report: &mut Report,
@@ -51,24 +52,39 @@ pub(super) async fn check(
                 "`watchpost reload` has the sink run the new one.",
             );
         }
-        let error = running
-            .last_error
-            .clone()
-            .unwrap_or_else(|| "it does not say why".to_owned());
-        match running.state {
-            SinkState::Running | SinkState::Starting => report.pass("delivery", "works"),
-            SinkState::Down => report.fail(
-                "delivery",
-                format!("what it delivers to does not answer: {error}"),
-                "See the troubleshooting of the plugin's README. Its alerts are kept, and it is probed now and then.",
-            ),
-            SinkState::Failed | SinkState::Stopped => report.fail(
-                "delivery",
-                format!("the plugin does not run: {error}"),
-                "See the hub's log. Its alerts are kept.",
-            ),
-        }
+        delivery(report, running);
     }
+}
+
+/// Whether a running sink delivers.
+fn delivery(report: &mut Report, running: &SinkReport) {
+    let error = running
+        .last_error
+        .clone()
+        .unwrap_or_else(|| "it does not say why".to_owned());
+    let works = !running.retiring && matches!(running.state, SinkState::Running | SinkState::Starting);
+    match running.state {
+        _ if running.retiring => {
+            let retiring = retiring(running, &report.zone);
+            report.warn(
+                "delivery",
+                format!("goes by an older configuration{retiring}"),
+                "Its successor starts when it has ended. Its alerts are kept.",
+            );
+        }
+        SinkState::Running | SinkState::Starting => report.pass("delivery", "works"),
+        SinkState::Down => report.fail(
+            "delivery",
+            format!("what it delivers to does not answer: {error}"),
+            "See the troubleshooting of the plugin's README. Its alerts are kept, and it is probed now and then.",
+        ),
+        SinkState::Failed | SinkState::Stopping | SinkState::Stopped => report.fail(
+            "delivery",
+            format!("the plugin does not run: {error}"),
+            "See the hub's log. Its alerts are kept.",
+        ),
+    }
+    queues::of_sink(report, running, works);
 }
 
 /// Starts the plugin as the hub would, and has it try whether a delivery would work.
