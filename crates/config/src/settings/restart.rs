@@ -29,6 +29,8 @@ impl Settings {
             watchdog,
             web,
             sink,
+            visionguard,
+            schedule,
             route,
         } = self;
         let differ = [
@@ -39,6 +41,8 @@ impl Settings {
             ("[watchdog]", *watchdog != new.watchdog),
             ("[web]", *web != new.web),
             ("[[sink]]", *sink != new.sink),
+            ("[visionguard]", *visionguard != new.visionguard),
+            ("[[schedule]]", *schedule != new.schedule),
             ("[[route]]", *route != new.route),
         ];
         let changed = differ.into_iter().filter(|(_, differs)| *differs);
