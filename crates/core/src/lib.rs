@@ -65,7 +65,7 @@ pub use outage::OutageTracker;
 pub use picture_retry::PictureRetry;
 pub use rate_limited::RateLimitedCounter;
 pub use reconciliation::{
-    Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, Unmatched,
+    Bounds, Checkpoint, ListedRow, MatchKey, Reconciled, Reconciliation, SETTLE, SHOPS_INTERVAL, Unmatched,
 };
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};

@@ -17,6 +17,12 @@ const OVERLAP: Duration = Duration::from_secs(120);
 /// clocks drift.
 const SLACK: Duration = Duration::from_secs(300);
 
+/// The user's shops are asked for at least this often, and so a new one is found so late.
+pub const SHOPS_INTERVAL: Duration = Duration::from_secs(300);
+
+/// What happened in a new shop so long before the others were known may not have been seen.
+const NEW_SHOP_OVERLAP: Duration = Duration::from_secs(2 * SHOPS_INTERVAL.as_secs());
+
 /// The checkpoint moves by at least this much: each time it is written to the disk.
 const CHECKPOINT_STEP: Duration = Duration::from_secs(60);
 
@@ -55,6 +61,8 @@ pub struct Unmatched {
     pub scored: bool,
     /// The record, where that is known already.
     pub record: Option<String>,
+    /// The shop that its stream belongs to, where that is known.
+    pub shop: Option<String>,
     /// Whether a row that the backend cannot show has been matched with it.
     pub placed: bool,
 }
@@ -72,6 +80,10 @@ pub struct Bounds {
     pub skew_ms: i64,
     /// Unreadable rows that were there the last time.
     pub unreadable: HashSet<String>,
+    /// The shop whose list it is.
+    pub shop: String,
+    /// Whether the connection sees no other.
+    pub only_shop: bool,
 }
 
 /// What follows from a comparison. Rows are named by their index in the list.
@@ -125,7 +137,7 @@ impl<'a> Reconciliation<'a> {
 
     /// Compares the rows with those alerts, which are given oldest first.
     pub fn reconcile(self, unmatched: Vec<Unmatched>) -> Reconciled {
-        let mut index = MatchIndex::new(unmatched, self.rows);
+        let mut index = MatchIndex::new(unmatched, self.rows, &self.bounds);
         let mut outcome = Reconciled::default();
         // First the rows that can be distinguished: what they leave without a score belongs to those that cannot.
         let found: Vec<_> = self
@@ -168,7 +180,7 @@ struct MatchIndex {
 }
 
 impl MatchIndex {
-    fn new(unmatched: Vec<Unmatched>, rows: &[ListedRow]) -> Self {
+    fn new(unmatched: Vec<Unmatched>, rows: &[ListedRow], bounds: &Bounds) -> Self {
         let readable = rows.iter().filter(|row| row.readable);
         let shown: HashSet<&str> = readable.map(|row| row.record.as_str()).collect();
         let mut index = Self {
@@ -181,7 +193,12 @@ impl MatchIndex {
                 .record
                 .as_deref()
                 .is_none_or(|record| !shown.contains(record));
-            if !alert.scored && hidden && !alert.placed {
+            // An alert of another shop must not hide a row of this one: of the two errors, a placeholder too many is the lesser.
+            let of_shop = alert
+                .shop
+                .as_ref()
+                .map_or(bounds.only_shop, |shop| *shop == bounds.shop);
+            if !alert.scored && hidden && !alert.placed && of_shop {
                 index.unscored.push_back(alert.alert);
             }
             if alert.record.is_none() {
@@ -215,16 +232,26 @@ impl Checkpoint {
         self.0.min(server_time - SETTLE - OVERLAP)
     }
 
-    /// Where the checkpoint is to be set after a pass that knows all rows up to `server_time`; `None` where it is.
-    /// `previous` is `None` the first time: what was before the hub came is not its own.
-    pub fn after(previous: Option<Self>, server_time: UnixMillis) -> Option<Self> {
+    /// From when a shop without a checkpoint is to be read, if the connection has `others`: it is new, and what happened there
+    /// since shops were last looked for has been seen by no one. `None` where there are none, for what was before the hub came is
+    /// not its own.
+    pub fn of_new_shop(others: impl IntoIterator<Item = UnixMillis>) -> Option<Self> {
+        let newest = others.into_iter().max()?;
+        Some(Self(newest - NEW_SHOP_OVERLAP))
+    }
+
+    /// Where the checkpoint is to be set after a pass that knows all rows up to `known_to`, which is `server_time` unless there
+    /// were too many; `None` where it is. `previous` is `None` the first time.
+    pub fn after(previous: Option<Self>, known_to: UnixMillis, server_time: UnixMillis) -> Option<Self> {
         let Some(previous) = previous else {
             return Some(Self(server_time));
         };
-        let next = Self(server_time - SETTLE - OVERLAP);
+        let next = Self(known_to.min(server_time - SETTLE - OVERLAP));
+        // The rows beyond those that were too many are read next, however close they are.
+        let truncated = known_to < server_time && next.0 > previous.0;
         let behind = next.0 >= previous.0 + CHECKPOINT_STEP;
         let ahead = previous.0 > server_time;
-        (behind || ahead).then_some(next)
+        (truncated || behind || ahead).then_some(next)
     }
 }
 
@@ -270,6 +297,7 @@ mod tests {
             key: key("door", frame),
             scored,
             record: None,
+            shop: None,
             placed: false,
         }
     }
@@ -281,6 +309,8 @@ mod tests {
             now: at(NOW),
             skew_ms: 0,
             unreadable: HashSet::new(),
+            shop: "corner".to_owned(),
+            only_shop: true,
         }
     }
 
@@ -350,6 +380,29 @@ mod tests {
     }
 
     #[test]
+    fn a_hidden_row_never_takes_an_alert_of_another_shop() {
+        let rows = [hidden("after:a:1", NOW - 30)];
+        let several = Bounds {
+            only_shop: false,
+            ..bounds()
+        };
+        let of = |shop: Option<&str>| Unmatched {
+            shop: shop.map(str::to_owned),
+            ..came(1, 2, false)
+        };
+        for (bounds, shop, matched) in [
+            (&several, Some("corner"), true),
+            (&several, Some("harbour"), false),
+            (&several, None, false),
+            (&bounds(), None, true),
+            (&bounds(), Some("harbour"), false),
+        ] {
+            let outcome = reconcile(&rows, bounds.clone(), &[], vec![of(shop)]);
+            assert_eq!(!outcome.matched.is_empty(), matched, "{shop:?}");
+        }
+    }
+
+    #[test]
     fn a_hidden_row_is_missed_when_it_is_there_a_second_time() {
         let rows = [hidden("after:a:1", NOW - 30)];
         let first = reconcile(&rows, bounds(), &[], Vec::new());
@@ -365,16 +418,34 @@ mod tests {
 
     #[test]
     fn the_checkpoint_follows_the_backends_clock_in_both_directions() {
-        assert_eq!(Checkpoint::after(None, at(NOW)), Some(Checkpoint(at(NOW))));
-        let next = Checkpoint::after(Some(Checkpoint(at(NOW - 600))), at(NOW));
-        assert_eq!(next, Some(Checkpoint(at(NOW - 130))));
-        assert_eq!(Checkpoint::after(Some(Checkpoint(at(NOW - 100))), at(NOW)), None);
+        let after = |previous: Option<i64>| {
+            Checkpoint::after(previous.map(|at_| Checkpoint(at(at_))), at(NOW), at(NOW))
+        };
+        assert_eq!(after(None), Some(Checkpoint(at(NOW))));
+        assert_eq!(after(Some(NOW - 600)), Some(Checkpoint(at(NOW - 130))));
+        assert_eq!(after(Some(NOW - 100)), None);
         // The clock was an hour ahead when the checkpoint was set, and is right again.
         let ahead = Checkpoint(at(NOW + 3_470));
         assert_eq!(ahead.since(at(NOW)), at(NOW - 130));
+        assert_eq!(after(Some(NOW + 3_470)), Some(Checkpoint(at(NOW - 130))));
+    }
+
+    #[test]
+    fn a_list_that_was_too_long_moves_the_checkpoint_as_far_as_it_is_known_however_little_that_is() {
+        let after = |known_to| Checkpoint::after(Some(Checkpoint(at(NOW - 600))), at(known_to), at(NOW));
+        assert_eq!(after(NOW - 599), Some(Checkpoint(at(NOW - 599))));
+        assert_eq!(after(NOW - 600), None);
         assert_eq!(
-            Checkpoint::after(Some(ahead), at(NOW)),
-            Some(Checkpoint(at(NOW - 130)))
+            after(NOW - 5),
+            Some(Checkpoint(at(NOW - 130))),
+            "they may still come"
         );
+    }
+
+    #[test]
+    fn a_new_shop_is_read_from_when_the_others_are_known_and_the_first_ones_from_now() {
+        let new = Checkpoint::of_new_shop([at(NOW - 9_000), at(NOW - 130)]);
+        assert_eq!(new, Some(Checkpoint(at(NOW - 730))));
+        assert_eq!(Checkpoint::of_new_shop([]), None);
     }
 }

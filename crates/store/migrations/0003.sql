@@ -63,7 +63,14 @@ INSERT INTO routing VALUES (1, '{}');
 ALTER TABLE alert ADD COLUMN acknowledged_at INTEGER; -- milliseconds since 1970
 ALTER TABLE alert ADD COLUMN acknowledged_by TEXT;
 
-ALTER TABLE connection RENAME COLUMN horizon TO checkpoint;
+-- Milliseconds since 1970 by the backend's clock: of this shop everything that happened before is known.
+CREATE TABLE checkpoint (
+    connection INTEGER NOT NULL,
+    shop       TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (connection, shop)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE connection DROP COLUMN horizon;
 
 -- Third part: by how much the clock was set forward, and the greatest id of the alerts that were received before that. What
 -- they have of age runs on the time that passed.

@@ -20,8 +20,8 @@ pub struct Batch {
     pub late_after: Option<Duration>,
     /// The wall clock was set; done after the updates.
     pub clock_step: Option<ClockStep>,
-    /// How far the backend's records are known, by connection; done after the arrivals.
-    pub checkpoints: Vec<(String, UnixMillis)>,
+    /// How far the backend's records are known; done after the arrivals.
+    pub checkpoints: Vec<ShopCheckpoint>,
     /// What became of attempts to fetch pictures; done after the arrivals.
     pub pictures: Vec<PictureResult>,
     /// What became of attempts to report acknowledgements to the backend.
@@ -38,6 +38,17 @@ pub struct Arrival {
     pub alert: Alert,
     /// The bytes of its picture.
     pub frame: Option<Vec<u8>>,
+}
+
+/// How far the records of a shop are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShopCheckpoint {
+    /// Name of the connection that sees it.
+    pub connection: String,
+    /// The shop.
+    pub shop: String,
+    /// Everything that happened before, by the backend's clock, is known.
+    pub at: UnixMillis,
 }
 
 /// What the backend's own record says of an alert that came without it.

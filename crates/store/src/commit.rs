@@ -51,8 +51,8 @@ pub(crate) fn write(
     for annotation in &batch.annotations {
         records::annotate(tx, annotation, batch.late_after)?;
     }
-    for (connection, at) in &batch.checkpoints {
-        records::set_checkpoint(tx, &mut names.connections, connection, *at)?;
+    for checkpoint in &batch.checkpoints {
+        records::set_checkpoint(tx, &mut names.connections, checkpoint)?;
     }
     for result in &batch.write_backs {
         write_back::record(tx, result)?;

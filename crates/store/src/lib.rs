@@ -43,7 +43,7 @@ mod write_back;
 
 pub use batch::{
     Annotation, Arrival, Batch, Committed, DeliveryUpdate, PictureOutcome, PictureResult, Receipt,
-    WriteBackResult,
+    ShopCheckpoint, WriteBackResult,
 };
 pub use deliveries::MAX_CHANGED_ROWS;
 pub use error::StoreError;

@@ -101,7 +101,8 @@ fn take(
     write_back: &[String],
     now: UnixMillis,
 ) -> rusqlite::Result<u64> {
-    if alerts::acknowledge(tx, alert, by, now)? {
+    // The backend knows what a person has said there.
+    if alerts::acknowledge(tx, alert, by, now)? && !matches!(by, Actor::Backend(_)) {
         write_back::queue(tx, alert, write_back)?;
     }
     alerts::is_stored(tx, alert).map(u64::from)

@@ -264,13 +264,41 @@ impl Reader {
         self.outcome(outcome)
     }
 
-    /// The high-water mark of a connection: everything that happened before, by its backend's clock, is known. `None`
+    /// How far the records of a connection are known: everything of a shop that happened before, by its backend's clock. Empty
     /// before the first time.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn checkpoint(&mut self, connection: &str) -> Result<Option<UnixMillis>, StoreError> {
-        let outcome = records::checkpoint(&self.db, connection);
+    pub fn checkpoints(&mut self, connection: &str) -> Result<BTreeMap<String, UnixMillis>, StoreError> {
+        let outcome = records::checkpoints(&self.db, connection);
+        self.outcome(outcome)
+    }
+
+    /// Of these records, the alerts that are not acknowledged.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn unacknowledged(
+        &mut self,
+        connection: &str,
+        records: &[String],
+    ) -> Result<Vec<AlertId>, StoreError> {
+        let outcome = records::unacknowledged(&self.db, connection, records);
+        self.outcome(outcome)
+    }
+
+    /// Records of alerts received since then that are not acknowledged and have pending deliveries which that would cancel,
+    /// newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn sounding(
+        &mut self,
+        connection: &str,
+        since: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let outcome = records::sounding(&self.db, connection, since, limit);
         self.outcome(outcome)
     }
 

@@ -1,14 +1,15 @@
 //! The backend's own records: which of them is which alert, and how far they are known.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watchpost_core::{Alert, AlertId, UnixMillis};
 
-use crate::Annotation;
 use crate::codec::{document, first_key, id, key};
 use crate::error::Failed;
 use crate::names::NameTable;
+use crate::{Annotation, ShopCheckpoint};
 
 /// A record is remembered for this long at least, also when its alert has been removed: it stays in the backend's
 /// list, and would be fetched again.
@@ -38,6 +39,8 @@ pub struct Unmatched {
     pub scored: bool,
     /// The record, where that is known already.
     pub anomaly_id: Option<String>,
+    /// The shop that its stream belongs to, where that is known.
+    pub shop_id: Option<String>,
     /// Whether it came over the connection that was asked about, and not over another one that sees the same shop.
     pub own: bool,
 }
@@ -119,21 +122,68 @@ pub(crate) fn annotate(
 pub(crate) fn set_checkpoint(
     tx: &Transaction<'_>,
     connections: &mut NameTable,
-    connection: &str,
-    at: UnixMillis,
+    checkpoint: &ShopCheckpoint,
 ) -> rusqlite::Result<()> {
-    let connection = connections.intern(tx, connection)?;
-    tx.prepare_cached("UPDATE connection SET checkpoint = ?2 WHERE id = ?1")?
-        .execute(params![connection, at.0])
+    let connection = connections.intern(tx, &checkpoint.connection)?;
+    tx.prepare_cached("INSERT OR REPLACE INTO checkpoint (connection, shop, at) VALUES (?1, ?2, ?3)")?
+        .execute(params![connection, checkpoint.shop, checkpoint.at.0])
         .map(drop)
 }
 
-/// How far the records of a connection are known.
-pub(crate) fn checkpoint(db: &Connection, connection: &str) -> rusqlite::Result<Option<UnixMillis>> {
-    db.prepare_cached("SELECT checkpoint FROM connection WHERE name = ?1")?
-        .query_row([connection], |row| row.get::<_, Option<i64>>(0))
-        .optional()
-        .map(|at| at.flatten().map(UnixMillis))
+/// How far the records of a connection are known, by shop.
+pub(crate) fn checkpoints(
+    db: &Connection,
+    connection: &str,
+) -> rusqlite::Result<BTreeMap<String, UnixMillis>> {
+    db.prepare_cached(
+        "SELECT shop, at FROM checkpoint WHERE connection = (SELECT id FROM connection WHERE name = ?1)",
+    )?
+    .query_map([connection], |row| Ok((row.get(0)?, row.get(1).map(UnixMillis)?)))?
+    .collect()
+}
+
+/// Of these records, the alerts that no person has acknowledged here.
+pub(crate) fn unacknowledged(
+    db: &Connection,
+    connection: &str,
+    records: &[String],
+) -> rusqlite::Result<Vec<AlertId>> {
+    let mut open = db.prepare_cached(
+        "SELECT 1 FROM alert a CROSS JOIN live WHERE a.id = ?1 AND a.acknowledged_at IS NULL
+           AND a.dismissed_at IS NULL AND a.id > cleared_through",
+    )?;
+    let mut alerts = Vec::new();
+    for record in records {
+        if let Some(alert) = of_record(db, connection, record)?
+            && open.exists([key(alert)])?
+        {
+            alerts.push(alert);
+        }
+    }
+    Ok(alerts)
+}
+
+/// Records of alerts received since then whose deliveries an acknowledgement would cancel, newest first.
+pub(crate) fn sounding(
+    db: &Connection,
+    connection: &str,
+    since: UnixMillis,
+    limit: u32,
+) -> rusqlite::Result<Vec<String>> {
+    db.prepare_cached(
+        "SELECT n.anomaly_id FROM alert a CROSS JOIN live JOIN anomaly n ON n.alert = a.id
+         WHERE a.id > max(?2, cleared_through) AND a.connection = (SELECT id FROM connection WHERE name = ?1)
+           AND a.acknowledged_at IS NULL AND a.dismissed_at IS NULL
+           AND substr(n.anomaly_id, 1, length(?4)) <> ?4
+           AND EXISTS (SELECT 1 FROM delivery d
+                       WHERE d.alert = a.id AND d.state = 0 AND d.cancel_on_acknowledge)
+         ORDER BY a.id DESC LIMIT ?3",
+    )?
+    .query_map(
+        params![connection, first_key(since), limit, PLACE_PREFIX],
+        |row| row.get(0),
+    )?
+    .collect()
 }
 
 /// The alert of a record that this connection sees.
@@ -183,12 +233,13 @@ pub(crate) fn unmatched(
 ) -> rusqlite::Result<Vec<Unmatched>> {
     let [from, to] = [from, to].map(first_key);
     db.prepare_cached(
-        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, own FROM (
+        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, own, shop FROM (
            SELECT id, stream, connection IS (SELECT id FROM connection WHERE name = ?3) AS own,
              coalesce(json_extract(body, '$.visionguard.person_id'), 0) AS person,
              json_extract(body, '$.visionguard.frame_number') AS frame,
              json_extract(body, '$.details.score') AS score,
-             json_extract(body, '$.visionguard.anomaly_id') AS anomaly
+             json_extract(body, '$.visionguard.anomaly_id') AS anomaly,
+             max(json_extract(body, '$.visionguard.shop_id')) OVER (PARTITION BY stream) AS shop
            FROM alert
            WHERE id BETWEEN ?1 AND ?2 AND json_extract(body, '$.kind') = 'anomaly'
              AND json_extract(body, '$.visionguard') IS NOT NULL)
@@ -204,6 +255,7 @@ pub(crate) fn unmatched(
             scored: row.get(4)?,
             anomaly_id: row.get(5)?,
             own: row.get(6)?,
+            shop_id: row.get(7)?,
         })
     })?
     .collect()

@@ -173,14 +173,6 @@ pub fn cannot_be_shown(failure: &ConnectFailure) -> bool {
     failure.kind == FailureKind::Http(500)
 }
 
-/// Whether a failure says that this user cannot read a shop, whatever becomes of the others.
-pub fn is_about_the_shop(failure: &ConnectFailure) -> bool {
-    matches!(
-        failure.kind,
-        FailureKind::Forbidden | FailureKind::Http(400 | 404 | 422)
-    )
-}
-
 impl Reply<'_> {
     fn ok(self) -> Result<(), ConnectFailure> {
         if (200..300).contains(&self.status) {

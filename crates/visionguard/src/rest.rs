@@ -187,6 +187,15 @@ impl Anomaly {
             .is_some_and(|status| status.eq_ignore_ascii_case("pending"))
     }
 
+    /// Whether a person has judged it: acknowledged, resolved, or found to be a false positive.
+    pub fn is_judged(&self) -> bool {
+        let is = |word: &str| {
+            let status = self.status.as_deref();
+            status.is_some_and(|status| status.eq_ignore_ascii_case(word))
+        };
+        is("acknowledged") || is("resolved") || is("false_positive")
+    }
+
     /// Whether the night watch saw it, and no camera's AI.
     pub fn is_owl_eye(&self) -> bool {
         self.anomaly_type.as_deref() == Some(OWL_EYE)

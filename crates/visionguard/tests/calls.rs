@@ -122,13 +122,6 @@ fn a_page_is_read_and_one_that_cannot_be_shown_is_known() {
     let failure = |status| call.read(status, b"{}").map(drop).unwrap_err();
     assert!(calls::cannot_be_shown(&failure(500)));
     assert!(!calls::cannot_be_shown(&failure(503)));
-    for (status, about_the_shop) in [(403, true), (404, true), (422, true), (401, false), (500, false)] {
-        assert_eq!(
-            calls::is_about_the_shop(&failure(status)),
-            about_the_shop,
-            "{status}"
-        );
-    }
 }
 
 #[test]

@@ -77,6 +77,10 @@ pub struct ConnectionSettings {
     /// Whether an alert that is acknowledged here, or dismissed, is marked `acknowledged` in the backend.
     #[serde(default)]
     pub write_back: bool,
+    /// Whether an alert that a person marks in the backend as acknowledged, resolved or false positive is acknowledged here
+    /// too: what sounds for it stops.
+    #[serde(default = "yes")]
+    pub read_back: bool,
 }
 
 /// The kind of a connection.
@@ -201,6 +205,10 @@ impl Default for BackfillSettings {
             interval: Pace::Auto,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn connect_timeout() -> TimeSpan {

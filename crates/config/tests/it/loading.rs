@@ -108,6 +108,7 @@ fn defaults() {
                     },
                     accept_notices: false,
                     write_back: false,
+                    read_back: true,
                 },
             ],
             camera: [],

@@ -82,6 +82,8 @@ pub enum Actor {
     Operator,
     /// A person at the sink of this name, for instance by a button.
     Sink(String),
+    /// A person in the backend of the connection of this name.
+    Backend(String),
 }
 
 impl std::fmt::Display for Actor {
@@ -89,6 +91,7 @@ impl std::fmt::Display for Actor {
         match self {
             Self::Operator => f.write_str("the operator"),
             Self::Sink(name) => write!(f, "a person at sink {name}"),
+            Self::Backend(name) => write!(f, "a person in the backend of {name}"),
         }
     }
 }

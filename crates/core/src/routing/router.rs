@@ -245,7 +245,7 @@ fn cancellation(AlertCommand { act, by }: &AlertCommand) -> Cancellation {
         ),
     };
     let except = match by {
-        Actor::Operator => None,
+        Actor::Operator | Actor::Backend(_) => None,
         Actor::Sink(name) => Some(name.clone()),
     };
     Cancellation {

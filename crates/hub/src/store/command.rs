@@ -6,9 +6,10 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router, UnixMillis};
+use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router};
 use watchpost_store::{
-    Annotation, DeliveryUpdate, OperatorAct, PictureResult, StoreError, StorePolicy, WriteBackResult,
+    Annotation, DeliveryUpdate, OperatorAct, PictureResult, ShopCheckpoint, StoreError, StorePolicy,
+    WriteBackResult,
 };
 
 use crate::notifier::StopHold;
@@ -43,13 +44,8 @@ pub(crate) enum Join {
     },
     /// What has become known of an alert.
     Annotate(Annotation),
-    /// The backend's records until then, by its clock, are known.
-    Checkpoint {
-        /// Name of the connection.
-        connection: String,
-        /// The high-water mark.
-        at: UnixMillis,
-    },
+    /// How far the records of a shop are known.
+    Checkpoint(ShopCheckpoint),
     /// What became of an attempt to fetch a picture.
     Picture {
         /// What.

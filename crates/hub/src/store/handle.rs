@@ -4,8 +4,10 @@ use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot, watch};
-use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, UnixMillis};
-use watchpost_store::{Annotation, OperatorAct, PictureResult, Selection, StoreError, WriteBackResult};
+use watchpost_core::{Actor, AlertId, ClockStep, HubEvent};
+use watchpost_store::{
+    Annotation, OperatorAct, PictureResult, Selection, ShopCheckpoint, StoreError, WriteBackResult,
+};
 
 use super::command::{
     Accept, Answer, Command, Control, Join, OperatorCommand, PolicyAnswer, PolicyChange, RecordOutcomes,
@@ -56,9 +58,8 @@ impl StoreHandle {
     }
 
     /// See [`Join::Checkpoint`].
-    pub(crate) fn checkpoint(&self, connection: &str, at: UnixMillis) {
-        let connection = connection.to_owned();
-        self.join(Join::Checkpoint { connection, at });
+    pub(crate) fn checkpoint(&self, checkpoint: ShopCheckpoint) {
+        self.join(Join::Checkpoint(checkpoint));
     }
 
     /// See [`Join::Picture`]. The answer comes when it is on disk.
@@ -123,6 +124,13 @@ impl StoreHandle {
     pub(crate) fn acknowledge_at(&self, alert: AlertId, sink: &str) {
         let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), Some(sink));
         let by = Actor::Sink(sink.to_owned());
+        drop(self.operate(OperatorAct::Acknowledge { alert, by }, Some(hold)));
+    }
+
+    /// Acknowledges an alert, as a person has done that in the backend of this connection.
+    pub(crate) fn acknowledge_from(&self, alert: AlertId, connection: &str) {
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), None);
+        let by = Actor::Backend(connection.to_owned());
         drop(self.operate(OperatorAct::Acknowledge { alert, by }, Some(hold)));
     }
 

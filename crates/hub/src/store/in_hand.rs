@@ -81,7 +81,7 @@ impl InHand {
                     in_hand.release_waiters.push(reply);
                 }
                 Join::Annotate(annotation) => in_hand.batch.annotations.push(annotation),
-                Join::Checkpoint { connection, at } => in_hand.batch.checkpoints.push((connection, at)),
+                Join::Checkpoint(checkpoint) => in_hand.batch.checkpoints.push(checkpoint),
                 Join::Picture { result, done } => {
                     in_hand.batch.pictures.push(result);
                     in_hand.picture_waiters.push(done);

@@ -208,7 +208,7 @@ impl BatchSize {
                 self.urgent |= self.outcomes >= limits.alerts;
             }
             Join::ClockStepped { .. } => self.urgent = true,
-            Join::Annotate(_) | Join::Checkpoint { .. } | Join::WrittenBack(_) => {}
+            Join::Annotate(_) | Join::Checkpoint(_) | Join::WrittenBack(_) => {}
         }
         true
     }
@@ -221,7 +221,7 @@ impl BatchSize {
 #[cfg(test)]
 mod tests {
     use watchpost_core::UnixMillis;
-    use watchpost_store::OperatorAct;
+    use watchpost_store::{OperatorAct, ShopCheckpoint};
 
     use super::*;
 
@@ -235,10 +235,11 @@ mod tests {
     }
 
     fn checkpoint(at: i64) -> Join {
-        Join::Checkpoint {
+        Join::Checkpoint(ShopCheckpoint {
             connection: "shop".into(),
+            shop: "s-1".into(),
             at: UnixMillis(at),
-        }
+        })
     }
 
     fn clear() -> OperatorCommand {
@@ -255,7 +256,7 @@ mod tests {
             Work::Batch(joins) => {
                 let names = joins.iter().map(|join| match join {
                     Join::Raise(_) => "event".to_owned(),
-                    Join::Checkpoint { at, .. } => at.0.to_string(),
+                    Join::Checkpoint(checkpoint) => checkpoint.at.0.to_string(),
                     other => format!("{other:?}"),
                 });
                 names.collect::<Vec<_>>().join(" ")

@@ -15,7 +15,7 @@ use watchpost_core::{
 };
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
-    Store, StoreError, StoreOptions, StorePolicy, StoredAlert,
+    ShopCheckpoint, Store, StoreError, StoreOptions, StorePolicy, StoredAlert,
 };
 
 use super::*;
@@ -79,7 +79,7 @@ impl Storage for Switched {
         let marks = batch
             .checkpoints
             .iter()
-            .map(|(_, at)| format!("checkpoint {}", at.0));
+            .map(|checkpoint| format!("checkpoint {}", checkpoint.at.0));
         self.1.note(titles.chain(marks).collect::<Vec<_>>().join(" + "));
         Ok(committed)
     }
@@ -194,6 +194,14 @@ impl Rig {
         }
     }
 
+    fn checkpoint(&self, at: i64) {
+        self.store.checkpoint(ShopCheckpoint {
+            connection: "shop".into(),
+            shop: "s-1".into(),
+            at: UnixMillis(at),
+        });
+    }
+
     fn accept(&self, id: u64) {
         let mut alert = HubEvent::SinkRecovered { sink: "x".into() }.into_alert(AlertId(id), UnixMillis(0));
         alert.title = format!("alert {id}");
@@ -258,7 +266,7 @@ async fn everything_is_committed_in_the_order_of_its_arrival_also_after_the_disk
     rig.accept(1);
     // The answer does not wait for the disk.
     assert!(deferred(rig.store.dismiss(AlertId(1)).await));
-    rig.store.checkpoint("shop", UnixMillis(7));
+    rig.checkpoint(7);
     rig.accept(2);
     let mail = Selection {
         sink: Some("mail".into()),
@@ -354,7 +362,7 @@ async fn a_siren_is_stopped_while_the_disk_is_full_and_stays_so_until_that_is_re
     let rig = Rig::new();
     rig.accept(1);
     rig.accept(2);
-    rig.store.checkpoint("shop", UnixMillis(1));
+    rig.checkpoint(1);
     // Both are on disk before the disk is full.
     assert!(matches!(
         rig.store.retry_deliveries(Selection::default()).await,

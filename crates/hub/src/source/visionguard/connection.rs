@@ -36,6 +36,7 @@ use super::heartbeat::Heartbeat;
 use super::inbox::{Inbox, ServerMessage};
 use super::notification::NotificationEffect;
 use super::pictures::Pictures;
+use super::read_back::ReadBack;
 use super::slot_probe::{SlotAnswer, SlotProbe};
 use super::socket::Socket;
 use super::write_back::WriteBack;
@@ -62,6 +63,7 @@ pub(crate) struct Connection {
     catch_up: CatchUp,
     write_back: WriteBack,
     pictures: Pictures,
+    read_back: ReadBack,
     /// What acknowledges an alert is the text to send.
     admission: Admission<String>,
     outage: Outage,
@@ -110,6 +112,7 @@ impl Connection {
             catch_up: CatchUp::new(&settings.backfill),
             write_back: WriteBack::new(settings.write_back, now),
             pictures: Pictures::new(now),
+            read_back: ReadBack::new(settings.read_back, now),
             admission: Admission::new(name.clone(), settings.intake_buffer, store.clone()),
             outage: Outage::new(name, store, current, now),
             counters: LinkCounters::default(),
@@ -140,6 +143,7 @@ impl Connection {
             self.catch_up.deadline(),
             self.write_back.deadline(),
             self.pictures.deadline(),
+            self.read_back.deadline(),
             self.admission.deadline(),
             outage,
         ];
@@ -180,6 +184,12 @@ impl Connection {
             ctx.spawn(pass.into_actor(self).map(|ended, this, ctx| {
                 this.pictures
                     .finish(ended, this.context.name(), this.context.clock);
+                this.arm(ctx);
+            }));
+        }
+        if let Some(look) = self.read_back.begin(&self.context, open_for.is_some()) {
+            ctx.spawn(look.into_actor(self).map(|(), this, ctx| {
+                this.read_back.finish(this.context.clock);
                 this.arm(ctx);
             }));
         }

@@ -12,6 +12,7 @@ mod heartbeat;
 mod inbox;
 mod notification;
 mod pictures;
+mod read_back;
 mod slot_probe;
 mod socket;
 mod write_back;

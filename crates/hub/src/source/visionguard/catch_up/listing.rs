@@ -74,6 +74,8 @@ pub(super) struct Listing {
     pub(super) rows: Vec<Row>,
     /// The backend's time when it was asked.
     pub(super) server_time: Option<UnixMillis>,
+    /// Records on the pages that were read, older ones too, that a person has judged in the backend.
+    pub(super) judged: Vec<String>,
     /// When there were more rows than one pass takes: the time of the newest of those that were kept.
     pub(super) known_to: Option<UnixMillis>,
 }
@@ -124,6 +126,7 @@ pub(super) async fn list(
             dropped: false,
             requests: 0,
             page_bytes: 0,
+            judged: Vec::new(),
         };
         let raw = pages.read(checkpoint).await?;
         // Places are certain only in a list that stands still.
@@ -132,6 +135,7 @@ pub(super) async fn list(
             return Ok(Listing {
                 rows: placed(raw, shop_id, pages.server_time, pages.shifted),
                 server_time: pages.server_time,
+                judged: pages.judged,
                 known_to,
             });
         }
@@ -157,6 +161,7 @@ struct Pages<'a, L> {
     requests: u32,
     /// Length of the answers that the last page is of.
     page_bytes: usize,
+    judged: Vec<String>,
 }
 
 /// The rows that are kept of a list, the oldest ones.
@@ -248,6 +253,10 @@ impl<L: ShopList> Pages<'_, L> {
                     self.shifted |= self.total.is_some_and(|total| total != page.total);
                     self.total = Some(page.total);
                     let whole = page.anomalies.len() >= usize::from(limit);
+                    let judged = page.anomalies.iter().filter(|anomaly| anomaly.is_judged());
+                    let room = MAX_ROWS.saturating_sub(self.judged.len());
+                    self.judged
+                        .extend(judged.take(room).map(|anomaly| anomaly.id.clone()));
                     rows.extend(page.anomalies.into_iter().map(Some));
                     if !whole {
                         break;

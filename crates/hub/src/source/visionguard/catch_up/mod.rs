@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use watchpost_config::BackfillSettings;
 use watchpost_core::{
     Alert, AlertId, ConnectFailure, Correlation, Correlator, FailureKind, FailureLog, Feed, FeedTracker,
-    HubEvent, MonotonicTime, PassSchedule, Picture, SETTLE, SkewAlarm, UNKNOWN, Via,
+    HubEvent, MonotonicTime, PassSchedule, Picture, SETTLE, SHOPS_INTERVAL, SkewAlarm, UNKNOWN, Via,
 };
 use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
@@ -37,9 +37,6 @@ const AWAY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// After a token was refused, the next pass logs in again.
 const NEW_SESSION_WAIT: Duration = Duration::from_secs(1);
-
-/// The user's shops are asked for no more often than this.
-const SHOPS_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Owl Eye detections whose records are fetched at once; what comes beyond is found in the backend's list.
 const MAX_FETCHES: usize = 64;

@@ -11,8 +11,7 @@ use watchpost_core::{
     Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis,
     Unmatched, Via,
 };
-use watchpost_store::{Annotation, PLACE_PREFIX, Reader, StoreError};
-use watchpost_visionguard::calls::is_about_the_shop;
+use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreError};
 
 use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
@@ -69,52 +68,97 @@ pub(super) enum PassError {
 impl Pass {
     pub(super) async fn run(self) -> Result<PassReport, PassError> {
         let name = self.context.name().to_owned();
-        let checkpoint = self
+        let checkpoints = self
             .context
             .readers
-            .read(move |reader| reader.checkpoint(&name))
-            .await?
-            .map(Checkpoint);
-        let mut report = PassReport::default();
-        let mut known_to: Option<UnixMillis> = None;
-        report.shops = self.shops().await?;
-        let several = report.shops.len() > 1;
-        for shop in &report.shops.clone() {
-            let asked = self.context.clock.unix();
-            let token = self.session.borrow().token.clone();
-            let at_backend = BackendList {
-                api: &self.context.api,
-                token: &token,
-                shop_id: shop,
-            };
-            let listing = match list(&at_backend, shop, checkpoint).await {
-                Ok(listing) => listing,
-                Err(e) if several && is_about_the_shop(&e) => {
+            .read(move |reader| reader.checkpoints(&name))
+            .await?;
+        let mut report = PassReport {
+            shops: self.shops().await?,
+            ..PassReport::default()
+        };
+        let (mut failed, several) = (0, report.shops.len() > 1);
+        for shop in report.shops.clone() {
+            let others = || checkpoints.values().copied();
+            let checkpoint = checkpoints
+                .get(&shop)
+                .map(|at| Checkpoint(*at))
+                .or_else(|| Checkpoint::of_new_shop(others()));
+            match self.shop(&shop, checkpoint, &mut report).await {
+                Ok(()) => {}
+                // What keeps one shop from being read may not keep the others.
+                Err(PassError::Backend(e)) if several && !e.kind.ends_session() => {
+                    failed += 1;
                     let detail = format!("shop {shop}: {}", e.detail);
                     report.failure = Some(ConnectFailure { detail, ..e });
-                    continue;
                 }
-                Err(e) => return Err(e.into()),
-            };
-            let server_time = listing.server_time.unwrap_or(asked);
-            let skew = ClockSkew::between(asked, server_time);
-            self.context.skew.set(listing.server_time.and(Some(skew)));
-            // Of a list that was too long, only the oldest rows are known.
-            let known = listing.known_to.unwrap_or(server_time);
-            known_to = Some(known_to.map_or(known, |to| to.min(known)));
-            report.has_more |= listing.known_to.is_some();
-            if let Some(checkpoint) = checkpoint {
-                self.reconcile(listing, checkpoint, server_time, &mut report)
-                    .await?;
+                Err(e) => return Err(e),
             }
         }
-        // Rows that are to be judged the next time must be read again.
-        if let Some(known_to) = known_to.filter(|_| report.unreadable.is_empty())
-            && let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to)
-        {
-            self.context.store.checkpoint(self.context.name(), at);
+        match report.failure.take_if(|_| failed == report.shops.len()) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(report),
         }
-        Ok(report)
+    }
+
+    /// Brings the store up to what the list of one shop says.
+    async fn shop(
+        &self,
+        shop: &str,
+        checkpoint: Option<Checkpoint>,
+        report: &mut PassReport,
+    ) -> Result<(), PassError> {
+        let asked = self.context.clock.unix();
+        let token = self.session.borrow().token.clone();
+        let at_backend = BackendList {
+            api: &self.context.api,
+            token: &token,
+            shop_id: shop,
+        };
+        let listing = list(&at_backend, shop, checkpoint).await?;
+        let server_time = listing.server_time.unwrap_or(asked);
+        let skew = ClockSkew::between(asked, server_time);
+        self.context.skew.set(listing.server_time.and(Some(skew)));
+        // Of a list that was too long, only the oldest rows are known.
+        let known_to = listing.known_to.unwrap_or(server_time);
+        report.has_more |= listing.known_to.is_some();
+        if self.context.settings.read_back {
+            self.read_back(&listing).await?;
+        }
+        if let Some(checkpoint) = checkpoint {
+            let unsettled = self
+                .reconcile(shop, listing, checkpoint, server_time, report)
+                .await?;
+            // Rows that are to be judged the next time must be read again.
+            if unsettled {
+                return Ok(());
+            }
+        }
+        if let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to, server_time) {
+            self.context.store.checkpoint(ShopCheckpoint {
+                connection: self.context.name().to_owned(),
+                shop: shop.to_owned(),
+                at,
+            });
+        }
+        Ok(())
+    }
+
+    /// Acknowledges what a person has judged in the backend.
+    async fn read_back(&self, listing: &Listing) -> Result<(), PassError> {
+        if listing.judged.is_empty() {
+            return Ok(());
+        }
+        let (name, judged) = (self.context.name().to_owned(), listing.judged.clone());
+        let alerts = self
+            .context
+            .readers
+            .read(move |reader| reader.unacknowledged(&name, &judged))
+            .await?;
+        for alert in alerts {
+            self.context.store.acknowledge_from(alert, self.context.name());
+        }
+        Ok(())
     }
 
     async fn shops(&self) -> Result<Vec<String>, PassError> {
@@ -130,14 +174,16 @@ impl Pass {
         Ok(shops.into_iter().map(|shop| shop.id).collect())
     }
 
-    /// Compares a list with the store, annotates the alerts that came, and stores those that did not.
+    /// Compares a list with the store, annotates the alerts that came, and stores those that did not. Returns whether there are
+    /// rows that cannot be shown and are judged the next time.
     async fn reconcile(
         &self,
+        shop: &str,
         listing: Listing,
         checkpoint: Checkpoint,
         server_time: UnixMillis,
         report: &mut PassReport,
-    ) -> Result<(), PassError> {
+    ) -> Result<bool, PassError> {
         // The header `Date` has whole seconds.
         let opened = self
             .open_for
@@ -149,6 +195,8 @@ impl Pass {
             now: server_time,
             skew_ms: self.context.skew.get().unwrap_or_default().ahead_ms(),
             unreadable: self.unreadable.clone(),
+            shop: shop.to_owned(),
+            only_shop: report.shops.len() == 1,
         };
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
         let name = self.context.name().to_owned();
@@ -178,11 +226,12 @@ impl Pass {
             report.missed_live += outcome.missed.iter().filter(live).count();
         }
         report.needs_recheck |= outcome.needs_recheck;
+        let unsettled = !outcome.unreadable.is_empty();
         report.unreadable.extend(outcome.unreadable);
         for row in outcome.missed {
             self.store(&listing.rows[row]).await;
         }
-        Ok(())
+        Ok(unsettled)
     }
 
     /// Stores an alert that was missed.
@@ -237,6 +286,7 @@ fn compare(
                 frame_number: alert.frame_number,
             },
             scored: alert.scored,
+            shop: alert.shop_id,
             record: alert.anomaly_id,
         });
     }

@@ -34,6 +34,7 @@ impl Unstored {
             },
             scored: alert.details.score.is_some(),
             record,
+            shop: own.and_then(|own| own.shop_id.clone()),
             placed: false,
         };
         self.0.borrow_mut().insert(alert.id, unmatched);

@@ -163,6 +163,7 @@ impl Handler<StopSource> for Connection {
         self.catch_up.stop();
         self.write_back.stop();
         self.pictures.stop();
+        self.read_back.stop();
         self.finish(ctx);
     }
 }

@@ -73,6 +73,10 @@ fn hidden_rows_of_two_shops_have_names_of_their_own() {
 /// A list of `rows` rows, numbered from the oldest, one a second. Row `n` cannot be shown if `hidden` says so.
 struct Made {
     rows: Cell<u64>,
+    /// How many rows there are of each second.
+    rows_a_second: u64,
+    /// Seconds since the newest.
+    quiet: u64,
     /// Rows that are added after each page.
     growth: u64,
     hidden: fn(u64) -> bool,
@@ -86,6 +90,8 @@ impl Made {
     fn of(rows: u64) -> Self {
         Self {
             rows: Cell::new(rows),
+            rows_a_second: 1,
+            quiet: 0,
             growth: 0,
             hidden: |_| false,
             pages: Cell::new(0),
@@ -116,7 +122,8 @@ impl ShopList for Made {
             return Err(failed());
         }
         let row = |number: u64| {
-            let at = time::OffsetDateTime::from_unix_timestamp(second(number)).unwrap();
+            let at = second(number / self.rows_a_second);
+            let at = time::OffsetDateTime::from_unix_timestamp(at).unwrap();
             let at = UnixMillis::from(at).to_string();
             let json = serde_json::json!({ "id": number.to_string(), "timestamp": at.trim_end_matches('Z') });
             serde_json::from_value(json).unwrap()
@@ -126,7 +133,9 @@ impl ShopList for Made {
                 total,
                 anomalies: numbers.into_iter().map(row).collect(),
             },
-            server_time: Some(UnixMillis(second(total) * 1_000)),
+            server_time: Some(UnixMillis(
+                second(total / self.rows_a_second + self.quiet) * 1_000,
+            )),
             bytes: 0,
         })
     }
@@ -157,13 +166,34 @@ async fn of_a_list_that_is_too_long_the_oldest_rows_come_first_and_none_is_skipp
         let found = numbers(&listing);
         assert!(found.len() <= MAX_ROWS);
         seen.extend(found.iter().copied());
-        let Some(known_to) = listing.known_to else {
+        let server_time = listing.server_time.unwrap();
+        let known_to = listing.known_to.unwrap_or(server_time);
+        let checkpoint = Checkpoint::after(since(from), known_to, server_time).unwrap();
+        if listing.known_to.is_none() {
             assert_eq!(passes, 3, "20,000 rows a pass");
             break;
-        };
-        from = u64::try_from(known_to.0 / 1_000 - START).unwrap();
+        }
+        from = u64::try_from(checkpoint.0.0 / 1_000 - START).unwrap();
     }
     assert_eq!(seen.len(), 45_000);
+}
+
+#[actix::test]
+async fn more_rows_in_a_minute_than_a_pass_takes_are_read_in_several() {
+    let shop = Made {
+        rows_a_second: 1_000,
+        quiet: 600,
+        ..Made::of(50_000)
+    };
+    let (mut from, mut seen) = (since(0), std::collections::BTreeSet::new());
+    for _ in 0..4 {
+        let listing = list(&shop, "shop", from).await.unwrap();
+        seen.extend(numbers(&listing));
+        let server_time = listing.server_time.unwrap();
+        let known_to = listing.known_to.unwrap_or(server_time);
+        from = Checkpoint::after(from, known_to, server_time).or(from);
+    }
+    assert_eq!(seen.len(), 50_000);
 }
 
 #[actix::test]
