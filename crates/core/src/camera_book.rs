@@ -45,6 +45,11 @@ impl CameraBook {
         Self(entries)
     }
 
+    /// Its entries, in their order.
+    pub fn into_entries(self) -> Vec<CameraEntry> {
+        self.0
+    }
+
     /// The entry for a camera, if one matches.
     pub fn find(&self, sighting: &Sighting<'_>) -> Option<&CameraEntry> {
         self.0.iter().find(|entry| entry.matches(sighting))
