@@ -25,7 +25,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     }
     if metadata.len() > max_bytes {
         let problem = format!("it has {} bytes, expected at most {max_bytes}", metadata.len());
-        return Err(io::Error::other(problem));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
     }
     // Files of the kernel have no length before they are read, and some of them wait for something to say.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
@@ -34,7 +34,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
         let problem = format!("it does not end, expected at most {max_bytes} bytes");
-        return Err(io::Error::other(problem));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
     }
     Ok(bytes)
 }

@@ -28,6 +28,8 @@ pub enum SecretSource {
 pub(crate) enum SecretProblem {
     #[error("{0}")]
     Unreadable(#[from] io::Error),
+    #[error("{0}")]
+    TooLarge(String),
     #[error("it is not set")]
     Unset,
     #[error("it is empty")]
@@ -59,7 +61,13 @@ impl SecretSource {
     pub(crate) fn try_read(&self) -> Result<Secret, SecretProblem> {
         let text = match self {
             Self::Inline(secret) => return Ok(secret.clone()),
-            Self::File(path) => decode(&bounded::read(path, MAX_SECRET_BYTES)?)?,
+            Self::File(path) => {
+                let bytes = bounded::read(path, MAX_SECRET_BYTES).map_err(|error| match error.kind() {
+                    io::ErrorKind::FileTooLarge => SecretProblem::TooLarge(error.to_string()),
+                    _ => SecretProblem::Unreadable(error),
+                })?;
+                decode(&bytes)?
+            }
             Self::Env(name) => env::var(name).map_err(|e| match e {
                 env::VarError::NotPresent => SecretProblem::Unset,
                 env::VarError::NotUnicode(_) => SecretProblem::NotText,

@@ -288,9 +288,10 @@ fn what_is_in_flight_is_finished_before_its_sink_starts_again() -> Result<()> {
     })?;
 
     hub.rewrite(&config(hub.setup(), "info", vec![slow(5)], &["siren"]))?;
-    check_doctor(&hub, "warn", "was changed since the hub read it")?;
+    let check = "this machine: running configuration";
+    check_doctor(&hub, check, "warn", "was changed since the hub read it")?;
     hub.ask("reload", &[])?;
-    check_doctor(&hub, "pass", "as it is")?;
+    check_doctor(&hub, check, "pass", "as it is")?;
     send(&backend, 1)?;
     let status = hub.until("the second stored", PATIENCE, |status| {
         sink(status, "siren").is_some_and(|sink| count(&sink["deliveries"], "pending") == 2)
@@ -305,6 +306,9 @@ fn what_is_in_flight_is_finished_before_its_sink_starts_again() -> Result<()> {
     ensure!(siren["ends_by"].is_string(), "{siren:#}");
     let words = "finishes what its plugin has begun, until ";
     ensure!(hub.ask("status", &[])?.contains(words), "the status says so");
+    check_doctor(&hub, "sink siren: delivery", "warn", words)?;
+    check_doctor(&hub, "sink siren: queue", "warn", "2 deliveries pending")?;
+    check_doctor(&hub, "deliveries: routes", "pass", "left over")?;
 
     fs::write(dir.join("open"), "")?;
     let status = hub.until("both made", PATIENCE, |status| {
@@ -316,15 +320,15 @@ fn what_is_in_flight_is_finished_before_its_sink_starts_again() -> Result<()> {
 }
 
 /// What `watchpost doctor` finds of the configuration that runs.
-fn check_doctor(hub: &Hub, finding: &str, words: &str) -> Result<()> {
+fn check_doctor(hub: &Hub, check: &str, finding: &str, words: &str) -> Result<()> {
     let mut program = Command::new(artefacts()?.watchpost()?);
     program
-        .args(["doctor", "--json", "--config"])
-        .arg(hub.setup().config_path());
+        .args(["doctor", "--json", "--data-dir"])
+        .arg(hub.setup().data_dir());
     let lines: Vec<Value> = serde_json::from_slice(&program.output()?.stdout)?;
     let mut lines = lines.iter();
     let line = lines
-        .find(|line| line["check"] == "this machine: running configuration")
+        .find(|line| line["check"] == check)
         .context("a line about it")?;
     let text = line["text"].as_str().context("a text")?;
     ensure!(line["finding"] == finding && text.contains(words), "{line:#}");

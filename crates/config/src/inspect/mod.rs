@@ -10,6 +10,8 @@ mod secrets;
 
 use std::path::Path;
 
+use watchpost_core::AlertKind;
+
 use crate::environment;
 use crate::error::{ConfigError, Finding};
 use crate::files;
@@ -28,6 +30,7 @@ impl Loaded {
         };
         inspection.names_of_variables();
         inspection.names_of_files();
+        inspection.listen();
         inspection.routes();
         inspection.secrets();
         inspection.certificates();
@@ -98,6 +101,18 @@ impl Inspection<'_> {
         }
     }
 
+    /// A port that programs cannot know.
+    fn listen(&mut self) {
+        if self.loaded.settings.web.listen.port() == 0 {
+            let help = "give the port that programs post to; port 0 is for tests";
+            self.warning(
+                "/web/listen",
+                "has port 0, which is another port at each start",
+                help,
+            );
+        }
+    }
+
     /// Sinks that no route names, and routes for what does not come.
     fn routes(&mut self) {
         let settings = &self.loaded.settings;
@@ -121,9 +136,15 @@ impl Inspection<'_> {
             let finding = self.finding(&format!("/sink/{i}/name"), message, help.to_owned());
             self.found.push(finding.into());
         }
-        if !settings.route.iter().any(|route| route.matches.takes_all()) {
+        let taken = |kind: &AlertKind| {
+            settings
+                .route
+                .iter()
+                .any(|route| route.matches.takes_all_of(*kind))
+        };
+        if !AlertKind::OF_CAMERAS.iter().all(taken) {
             let pointer = format!("/route/{}", settings.route.len() - 1);
-            let message = "no route takes every alert: what none of them matches goes to no sink";
+            let message = "the routes do not take every alert: what none of them matches goes to no sink";
             let help = "end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts";
             let finding = self.finding(&pointer, message.to_owned(), help.to_owned());
             self.found.push(finding.warning().into());
@@ -134,11 +155,7 @@ impl Inspection<'_> {
             .any(|connection| connection.accept_notices);
         for (i, route) in settings.route.iter().enumerate() {
             if !route.matches.kind.is_empty()
-                && route
-                    .matches
-                    .kind
-                    .iter()
-                    .all(|kind| *kind == watchpost_core::AlertKind::Notice)
+                && route.matches.kind.iter().all(|kind| *kind == AlertKind::Notice)
                 && !accepts
             {
                 let help = "set `accept_notices = true` in a [[connection]], or remove the route";

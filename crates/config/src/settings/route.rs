@@ -92,14 +92,20 @@ pub struct VisionGuardMatch {
 impl RouteMatch {
     /// Whether it takes all that cameras raise.
     pub(crate) fn takes_all(&self) -> bool {
+        AlertKind::OF_CAMERAS
+            .iter()
+            .all(|raised| self.takes_all_of(*raised))
+    }
+
+    /// Whether it takes all that cameras raise of this kind.
+    pub(crate) fn takes_all_of(&self, raised: AlertKind) -> bool {
         let Self { kind, severity, .. } = self;
-        let every_kind = kind.is_empty() || AlertKind::OF_CAMERAS.iter().all(|raised| kind.contains(raised));
         let rest = Self {
             kind: Vec::new(),
             severity: severity.filter(|least| *least != Severity::Low),
             ..self.clone()
         };
-        every_kind && rest.is_empty()
+        (kind.is_empty() || kind.contains(&raised)) && rest.is_empty()
     }
 
     /// Whether it takes nothing but what cameras raise.

@@ -327,6 +327,10 @@ fn routes_and_users() {
     let severe = format!("{CONNECTION}{sinks}[[route]]\n{both}match = {{ severity = \"high\" }}\n");
     let all =
         format!("{severe}[[route]]\nmatch = {{ kind = [\"owl_eye\", \"anomaly\"] }}\nsinks = \"mail\"\n");
+    let shared = format!(
+        "{CONNECTION}{sinks}[[route]]\n{both}match = {{ kind = \"anomaly\" }}\n\
+         [[route]]\n{both}match = {{ kind = \"owl_eye\" }}\n[web]\nlisten = \"127.0.0.1:0\"\n"
+    );
     let user = format!(
         "{CONNECTION}[[sink]]\nname = \"mail\"\nplugin = \"mail\"\nsandbox = {{ user = \"rooot\" }}\n"
     );
@@ -337,6 +341,7 @@ fn routes_and_users() {
             (&notices, &[token]),
             (&severe, &[token]),
             (&all, &[token]),
+            (&shared, &[token]),
             (&user, &[token]),
         ],
         expect![[r#"
@@ -362,7 +367,7 @@ fn routes_and_users() {
             > sinks = ["mail", "siren"]
             > match = { kind = "notice" }
             > files: token
-            watchpost.toml:12:1: warning: no route takes every alert: what none of them matches goes to no sink
+            watchpost.toml:12:1: warning: the routes do not take every alert: what none of them matches goes to no sink
               | [[route]] | here
               end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts
             watchpost.toml:14:18: warning: `kind` in [route.match] is `notice`, and no connection accepts notices
@@ -378,7 +383,7 @@ fn routes_and_users() {
             > sinks = ["mail", "siren"]
             > match = { severity = "high" }
             > files: token
-            watchpost.toml:12:1: warning: no route takes every alert: what none of them matches goes to no sink
+            watchpost.toml:12:1: warning: the routes do not take every alert: what none of them matches goes to no sink
               | [[route]] | here
               end with a [[route]] without `match`, unless that is meant; `watchpost status` counts such alerts
             > [[sink]]
@@ -394,6 +399,24 @@ fn routes_and_users() {
             > match = { kind = ["owl_eye", "anomaly"] }
             > sinks = "mail"
             > files: token
+            > [[sink]]
+            > name = "mail"
+            > plugin = "mail"
+            > [[sink]]
+            > name = "siren"
+            > plugin = "siren"
+            > [[route]]
+            > sinks = ["mail", "siren"]
+            > match = { kind = "anomaly" }
+            > [[route]]
+            > sinks = ["mail", "siren"]
+            > match = { kind = "owl_eye" }
+            > [web]
+            > listen = "127.0.0.1:0"
+            > files: token
+            watchpost.toml:19:10: warning: `listen` in [web] has port 0, which is another port at each start
+              | "127.0.0.1:0" | here
+              give the port that programs post to; port 0 is for tests
             > [[sink]]
             > name = "mail"
             > plugin = "mail"
