@@ -31,20 +31,31 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(60);
 /// An actor that does not report within this time is reported as not answering.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Makes an actor, on the thread on which it is to live.
+type Make<A> = Box<dyn FnOnce() -> A + Send>;
+
 /// An actor and what it takes to make it again.
 pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
     name: String,
-    make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>>,
+    make: Box<dyn Fn() -> Make<A>>,
+    spawn: fn(Make<A>, Threads) -> io::Result<Life<A>>,
     threads: Threads,
-    address: Addr<A>,
-    home: Home,
+    /// `None` while it could not be started at all.
+    life: Option<Life<A>>,
     backoff: Backoff,
     since: MonotonicTime,
     restart_at: Option<MonotonicTime>,
 }
 
+/// One life of an actor.
+struct Life<A: Actor<Context = Context<A>>> {
+    address: Addr<A>,
+    home: Home,
+}
+
 impl<A: Actor<Context = Context<A>>> Guard<A> {
-    /// Starts the actor that `new` makes from `parts`. `name` says in the log who died.
+    /// Starts the actor that `new` makes from `parts`, or tries again later where no thread can be made for it. `name` says
+    /// in the log who died.
     pub(crate) fn start<P: Clone + Send + 'static>(
         name: String,
         parts: P,
@@ -52,32 +63,39 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         threads: Threads,
         now: MonotonicTime,
     ) -> Self {
-        let make: Box<dyn Fn() -> Box<dyn FnOnce() -> A + Send>> = Box::new(move || {
+        Self::start_by(spawn, name, parts, new, threads, now)
+    }
+
+    fn start_by<P: Clone + Send + 'static>(
+        spawn: fn(Make<A>, Threads) -> io::Result<Life<A>>,
+        name: String,
+        parts: P,
+        new: fn(P) -> A,
+        threads: Threads,
+        now: MonotonicTime,
+    ) -> Self {
+        let make: Box<dyn Fn() -> Make<A>> = Box::new(move || {
             let parts = parts.clone();
             Box::new(move || new(parts))
         });
-        let (address, home) = match spawn(make(), threads) {
-            Ok(started) => started,
-            // A hub that has no threads when it starts had better say so.
-            Err(error) => panic!("{name} cannot be started: {error}"),
-        };
-        let backoff = Backoff::new(RESTARTS, 0);
-        Self {
+        let mut guard = Self {
             name,
             make,
+            spawn,
             threads,
-            address,
-            home,
-            backoff,
+            life: None,
+            backoff: Backoff::new(RESTARTS, 0),
             since: now,
             restart_at: None,
-        }
+        };
+        guard.begin(now);
+        guard
     }
 
     /// Where to reach the actor as it lives now.
     #[cfg(test)]
     pub(crate) fn address(&self) -> &Addr<A> {
-        &self.address
+        &self.life.as_ref().expect("it has been started").address
     }
 
     /// Asks the actor how it is. `unanswered` is what is said of one that does not answer.
@@ -91,8 +109,9 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         M: Message<Result: Send> + Send + 'static,
         Context<A>: ToEnvelope<A, M>,
     {
-        let ask = self.address.send(question);
+        let ask = self.life.as_ref().map(|life| life.address.send(question));
         async move {
+            let Some(ask) = ask else { return unanswered() };
             match timeout(REPORT_TIMEOUT, ask).await {
                 Ok(Ok(report)) => report,
                 _ => unanswered(),
@@ -109,8 +128,9 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         M: Message<Result = ()> + Send + 'static,
         Context<A>: ToEnvelope<A, M>,
     {
-        let address = self.address.clone();
+        let address = self.life.as_ref().map(|life| life.address.clone());
         async move {
+            let Some(address) = address else { return };
             let (done, stopped) = oneshot::channel();
             address.do_send(stop(done));
             // An actor that has died drops the sender.
@@ -121,7 +141,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
 
     /// Looks after the actor. To be called every second or so.
     pub(crate) fn check(&mut self, now: MonotonicTime) {
-        if self.address.connected() {
+        if self.life.as_ref().is_some_and(|life| life.address.connected()) {
             if now.since(self.since) > RECOVERED_AFTER {
                 self.backoff.reset();
             }
@@ -138,17 +158,8 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
                 self.restart_at = Some(now + wait);
             }
             Some(at) if now >= at => {
-                self.home.end();
-                match spawn((self.make)(), self.threads) {
-                    Ok(started) => {
-                        (self.address, self.home) = started;
-                        (self.restart_at, self.since) = (None, now);
-                    }
-                    Err(error) => {
-                        error!("{} cannot be started again: {error}", self.name);
-                        self.restart_at = Some(now + self.backoff.fail());
-                    }
-                }
+                self.end();
+                self.begin(now);
             }
             Some(_) => {}
         }
@@ -156,22 +167,43 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
 
     /// Ends the arbiter, and with it whatever still runs on it.
     pub(crate) fn end(&self) {
-        self.home.end();
+        if let Some(life) = &self.life {
+            life.home.end();
+        }
+    }
+
+    fn begin(&mut self, now: MonotonicTime) {
+        match (self.spawn)((self.make)(), self.threads) {
+            Ok(life) => {
+                self.life = Some(life);
+                (self.restart_at, self.since) = (None, now);
+            }
+            Err(error) => {
+                let wait = self.backoff.fail();
+                error!(
+                    "{} cannot be started: {error}; trying again in {:.1} s",
+                    self.name,
+                    wait.as_secs_f64()
+                );
+                self.restart_at = Some(now + wait);
+            }
+        }
     }
 }
 
 /// Fails when no thread can be made.
-fn spawn<A: Actor<Context = Context<A>>>(
-    make: Box<dyn FnOnce() -> A + Send>,
-    threads: Threads,
-) -> io::Result<(Addr<A>, Home)> {
+fn spawn<A: Actor<Context = Context<A>>>(make: Make<A>, threads: Threads) -> io::Result<Life<A>> {
     match threads {
         Threads::Own => {
             let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
             let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
-            Ok((address, Home::Own(arbiter)))
+            let home = Home::Own(arbiter);
+            Ok(Life { address, home })
         }
-        Threads::Shared => Ok((A::create(move |_| make()), Home::Shared)),
+        Threads::Shared => Ok(Life {
+            address: A::create(move |_| make()),
+            home: Home::Shared,
+        }),
     }
 }
 
@@ -188,5 +220,77 @@ impl Home {
         if let Self::Own(arbiter) = self {
             arbiter.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    struct Quiet;
+
+    impl Actor for Quiet {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "bool")]
+    struct Ask;
+
+    impl Handler<Ask> for Quiet {
+        type Result = bool;
+
+        fn handle(&mut self, _: Ask, _: &mut Self::Context) -> Self::Result {
+            true
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Stop;
+
+    impl Handler<Stop> for Quiet {
+        type Result = ();
+
+        fn handle(&mut self, _: Stop, _: &mut Self::Context) {}
+    }
+
+    static THREADS: AtomicBool = AtomicBool::new(false);
+
+    /// As the kernel answers a process that has as many threads as it may have.
+    fn spawn_if_it_may(make: Make<Quiet>, threads: Threads) -> io::Result<Life<Quiet>> {
+        if THREADS.load(Ordering::SeqCst) {
+            spawn(make, threads)
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[actix::test]
+    async fn an_actor_for_which_no_thread_can_be_made_is_started_when_one_can() {
+        let second = |n| MonotonicTime::default() + Duration::from_secs(n);
+        let mut guard = Guard::start_by(
+            spawn_if_it_may,
+            "it".into(),
+            (),
+            |()| Quiet,
+            Threads::Own,
+            second(0),
+        );
+        assert!(!guard.report(Ask, || false).await);
+        assert!(guard.stop(|_| Stop).now_or_never().is_some());
+        guard.check(second(1));
+        assert!(!guard.report(Ask, || false).await);
+        THREADS.store(true, Ordering::SeqCst);
+        // Its turn has not come.
+        guard.check(second(1));
+        assert!(!guard.report(Ask, || false).await);
+        guard.check(second(10));
+        assert!(guard.report(Ask, || false).await);
+        guard.end();
     }
 }
