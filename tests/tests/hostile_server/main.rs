@@ -228,7 +228,7 @@ fn a_token_that_a_server_repeats_is_not_shown() -> Result<()> {
     }
     let server = Server::start(|request| match usual(request) {
         Answer::Socket(_) => Answer::Socket(close_with_token),
-        Answer::Json(..) => Answer::Json(
+        _ => Answer::Json(
             500,
             json!({ "message": format!("no: {}", request.head) }).to_string(),
         ),
@@ -286,5 +286,58 @@ fn a_picture_in_lines_or_in_the_alphabet_of_urls_is_a_picture() -> Result<()> {
         pictures.len() == 2 && pictures.iter().all(|width| **width == json!(3)),
         "{alerts:#?}"
     );
+    Ok(())
+}
+
+/// What a proxy may send while it waits, and what none should.
+const INTERIM: &str =
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+
+#[test]
+fn interim_answers_before_the_handshake_are_skipped() -> Result<()> {
+    let server = Server::start(|request| match usual(request) {
+        socket @ Answer::Socket(_) => Answer::After(INTERIM, Box::new(socket)),
+        other => other,
+    })?;
+    let hub = start(&server)?;
+    hub.until("a connection", PATIENCE, |status| {
+        status["connections"][0]["state"] == "connected"
+    })?;
+    Ok(())
+}
+
+#[test]
+fn interim_answers_without_end_or_with_a_body_end_the_attempt() -> Result<()> {
+    for heads in [
+        "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(40),
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n12345".to_owned(),
+    ] {
+        let heads: &'static str = heads.leak();
+        let server = Server::start(move |request| match usual(request) {
+            socket @ Answer::Socket(_) => Answer::After(heads, Box::new(socket)),
+            other => other,
+        })?;
+        let mut hub = start(&server)?;
+        eventually("several attempts", PATIENCE, || {
+            let requests = server.requests();
+            let attempts = requests
+                .iter()
+                .filter(|request| request.path.starts_with("/ws/alerts/"));
+            match attempts.count() {
+                attempts if attempts > 2 => Ok(()),
+                attempts => Err(format!("{attempts} attempts")),
+            }
+        })?;
+        ensure!(
+            hub.status()?["connections"][0]["counters"]["opened"] != json!(1),
+            "it opened"
+        );
+        ensure!(
+            !hub.process().log().contains("panicked"),
+            "{}",
+            hub.process().log()
+        );
+        hub.stop()?;
+    }
     Ok(())
 }

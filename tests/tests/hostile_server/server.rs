@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Json(u16, String),
     /// The handshake of an alert socket, then this.
     Socket(fn(TcpStream)),
+    /// These heads first.
+    After(&'static str, Box<Answer>),
 }
 
 /// A running server. It ends with the test.
@@ -79,7 +81,13 @@ fn serve(
         .unwrap_or_else(PoisonError::into_inner)
         .push(request.clone());
     let mut stream = stream;
-    match answer(&request) {
+    let mut answer = answer(&request);
+    while let Answer::After(heads, next) = answer {
+        stream.write_all(heads.as_bytes())?;
+        answer = *next;
+    }
+    match answer {
+        Answer::After(..) => {}
         Answer::Json(status, body) => write!(
             stream,
             "HTTP/1.1 {status} Told\r\nDate: Mon, 23 Nov 2026 01:16:30 GMT\r\nContent-Type: application/json\r\n\

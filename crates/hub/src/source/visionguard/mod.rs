@@ -10,6 +10,7 @@ mod catch_up;
 mod dialer;
 mod heartbeat;
 mod inbox;
+mod interim;
 mod notification;
 mod pictures;
 mod read_back;

@@ -19,6 +19,7 @@ use watchpost_visionguard::Backend;
 
 use super::context::bytes;
 use super::frame_limit::LimitedCodec;
+use super::interim::SkipInterim;
 use super::tls::Trust;
 use crate::dial::connector;
 use crate::platform::Platform;
@@ -80,6 +81,7 @@ impl Transport {
         // A redirection would carry the token to wherever it leads.
         let mut builder = Client::builder()
             .connector(connector)
+            .wrap(SkipInterim)
             .disable_timeout()
             .disable_redirects();
         for header in &self.headers {
