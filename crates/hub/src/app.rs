@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tracing::{info, warn};
 use watchpost_config::Settings;
 use watchpost_core::{AlertIds, Changes, Router};
+use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{OpenReport, Store, StoreError};
 
 use crate::blueprint::{BadAddress, Blueprint};
@@ -126,6 +127,7 @@ fn open(
     platform: Arc<dyn Platform>,
 ) -> Result<HubHandle, StartError> {
     let (clock, threads) = (Clock::on(platform.wall_clock()), platform.threads());
+    let cgroups = claim_cgroups();
     let settings = CurrentSettings::new(Arc::clone(&blueprint.settings));
     let (store, opened) = Store::open(blueprint.store_options())?;
     log_opened(&opened);
@@ -159,6 +161,7 @@ fn open(
         inbound: inbound.clone(),
         platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
+        cgroups: cgroups.clone(),
     })
     .start();
     watch_sinks(&supervisor, &store, &readers, &settings, clock);
@@ -181,6 +184,7 @@ fn open(
         readers,
         settings,
         opened: opened.summary(),
+        cgroups,
         clock,
         started_at: clock.unix(),
         inbound,
@@ -209,6 +213,16 @@ fn watch_sinks(
 fn stamp(store: &Store) -> Result<Stamp, StoreError> {
     let seen = store.reader_factory()()?.cameras(MAX_SEEN_ALERTS)?;
     Ok(Stamp::new(seen.iter().map(|seen| seen.camera.id.as_str())))
+}
+
+/// What is limited otherwise is no fault of the machine's.
+fn claim_cgroups() -> Cgroups {
+    let cgroups = Cgroups::claim();
+    match cgroups.gaps().as_slice() {
+        [] => info!("each sink has a cgroup of its own"),
+        gaps => info!("no cgroup limits {}", gaps.join(", ")),
+    }
+    cgroups
 }
 
 fn log_opened(opened: &OpenReport) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_config::Settings;
 use watchpost_core::{Actor, Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
@@ -37,6 +38,7 @@ pub(crate) struct HubParts {
     pub(crate) readers: Readers,
     pub(crate) settings: CurrentSettings,
     pub(crate) opened: Option<String>,
+    pub(crate) cgroups: Cgroups,
     pub(crate) started_at: UnixMillis,
     pub(crate) inbound: InboundHandles,
     pub(crate) live: broadcast::Sender<LiveEvent>,
@@ -176,6 +178,7 @@ impl HubHandle {
             },
             sinks,
             queues,
+            cgroup_gaps: self.0.cgroups.gaps(),
         })
     }
 

@@ -35,6 +35,10 @@ pub struct HubStatus {
     /// What waits for sinks that are no longer configured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueReport>,
+    /// What of the sinks no cgroup limits, each with the reason: there the limits of single processes hold, and the hub
+    /// measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cgroup_gaps: Vec<String>,
 }
 
 /// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use watchpost_config::Settings;
 use watchpost_core::AlertIds;
+use watchpost_sinkhost_client::Cgroups;
 
 use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ pub(crate) struct Wiring {
     pub(crate) platform: Arc<dyn Platform>,
     /// The program that runs plugins, `watchpost-sinkhost`.
     pub(crate) host_binary: Arc<PathBuf>,
+    /// What sinks are limited by together with all that they start.
+    pub(crate) cgroups: Cgroups,
 }
 
 /// A directory could not be made.
@@ -95,6 +98,7 @@ impl Wiring {
             settings: Arc::clone(&plan.settings),
             plugin_dirs: Arc::new(move || current.get().hub.plugin_dirs.clone()),
             host_binary: Arc::clone(&self.host_binary),
+            cgroups: self.cgroups.clone(),
             state_dir: Arc::new(plan.state_dir.clone()),
             own_port: plan.own_port,
         }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use watchpost_sinkhost_client::sandbox::Grants;
 use watchpost_sinkhost_client::{
-    AlertDoc, Event, EventStream, FrameFd, FrameMeta, Host, Job, Launch, Severity,
+    AlertDoc, Cgroups, Event, EventStream, FrameFd, FrameMeta, Host, Job, Launch, Severity,
 };
 
 const ROUNDS: u64 = 20_000;
@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         config_json: "{}".into(),
         hub_version: env!("CARGO_PKG_VERSION").into(),
         create_timeout: Duration::from_secs(10),
+        cgroups: Cgroups::none("a test"),
     };
 
     let begun = Instant::now();

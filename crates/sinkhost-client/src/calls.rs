@@ -233,7 +233,9 @@ impl<R> Calls<R> {
 
     /// The plugin reports that a person has acknowledged the alert of this call.
     pub(crate) fn acknowledged(&mut self, id: u64) -> Result<(), Violation> {
-        match self.running.as_mut().filter(|running| running.call.id == id) {
+        // A probe and a flush are for no one alert.
+        let is_it = |running: &&mut Running| running.call.id == id && running.call.kind == CallKind::Deliver;
+        match self.running.as_mut().filter(is_it) {
             Some(running) if !running.acknowledged => running.acknowledged = true,
             Some(_) => return Err(Violation::AcknowledgedTwice(id)),
             None => return Err(Violation::UnknownCall(id)),

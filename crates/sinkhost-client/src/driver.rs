@@ -1,42 +1,32 @@
 //! The task that stands beside one child: it owns the process and the ends of its channels.
 //!
-//! Every change of state happens here, in one place and one after the other. What becomes of a call is decided in
-//! [`calls`](crate::calls), what a start means to its caller in [`start`](crate::start).
+//! Every change of state happens here, in one place and one after the other. What is made of it is decided by
+//! [`Parent`], what a start means to its caller in [`start`](crate::start).
 
 mod ending;
-mod messages;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
-use watchpost_sinkhost_protocol::limits::{
-    BEGIN_TIMEOUT, CANCEL_GRACE, DROP_GRACE, KILL_GRACE, MAX_REPLY_BYTES,
-};
-use watchpost_sinkhost_protocol::sandbox::Enforced;
+use watchpost_sinkhost_protocol::limits::{CANCEL_GRACE, DROP_GRACE, KILL_GRACE, MAX_REPLY_BYTES};
 use watchpost_sinkhost_protocol::{
-    Incoming, LogLevel, LogLimit, Note, Outcome, Outgoing, PluginInfo, Receiver, Stage, Task, ToChild,
-    encode_to_child,
+    Incoming, LogLevel, Note, Outcome, Outgoing, Receiver, ToChild, encode_to_child,
 };
 
-use crate::answer::Answer;
-use crate::calls::{Calls, DeadlineAction};
+use crate::ExitKind;
 use crate::clock;
-use crate::journal::Journal;
-use crate::liveness::{Liveness, LivenessAction};
 use crate::outbox::Outbox;
 use crate::output::Output;
-use crate::phase::Phase;
+use crate::parent::{Due, Parent};
 use crate::process::Process;
-use crate::request::{Command, Queued, Request};
+use crate::request::Command;
 use crate::spawn::Spawned;
-use crate::{Event, ExitKind};
 
 /// Packets taken before other things get their turn.
 const PACKETS_A_TURN: usize = 64;
@@ -51,24 +41,9 @@ pub(crate) struct Driver {
     receiver: Receiver,
     stdout: Output,
     stderr: Output,
+    /// What is asked of the task.
     commands: mpsc::UnboundedReceiver<Command>,
-    queued: Queued,
-    journal: Journal,
-    /// Taken once the start has succeeded or failed.
-    answer: Option<oneshot::Sender<Answer>>,
-    /// How far the start has come.
-    stage: Stage,
-    info: Option<PluginInfo>,
-    enforced: Enforced,
-    /// Which message is in turn.
-    phase: Phase,
-    /// `None` until it runs: its start has a time of its own.
-    liveness: Option<Liveness>,
-    /// What its log may amount to; the child keeps a lower limit.
-    log_limit: LogLimit,
-    /// Whether the site lets it acknowledge alerts.
-    may_acknowledge: bool,
-    calls: Calls<Request>,
+    parent: Parent,
     outbox: Outbox,
     socket_open: bool,
     stopping: Option<Stopping>,
@@ -76,19 +51,6 @@ pub(crate) struct Driver {
     has_handle: bool,
     /// Set when the process was killed: why, and when.
     killed: Option<(ExitKind, Instant)>,
-}
-
-/// The task's ends of what leads to its caller.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    /// What is asked of the task.
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    /// How many calls are not over.
-    pub(crate) queued: Queued,
-    /// What happens.
-    pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// What becomes of the start.
-    pub(crate) answer: oneshot::Sender<Answer>,
 }
 
 /// The child is expected to leave.
@@ -113,20 +75,7 @@ enum Wake {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        child: Spawned,
-        startup: Duration,
-        task: &Task,
-        may_acknowledge: bool,
-        caller: Caller,
-    ) -> Self {
-        let Caller {
-            commands,
-            queued,
-            events,
-            answer,
-        } = caller;
-        let now = clock::now();
+    pub(crate) fn new(child: Spawned, parent: Parent, commands: mpsc::UnboundedReceiver<Command>) -> Self {
         Self {
             process: child.process,
             socket: child.socket,
@@ -134,17 +83,7 @@ impl Driver {
             stdout: Output::new(child.stdout),
             stderr: Output::new(child.stderr),
             commands,
-            queued,
-            journal: Journal::new(events, now),
-            answer: Some(answer),
-            stage: Stage::Starting,
-            info: None,
-            enforced: Enforced::default(),
-            phase: Phase::new(task),
-            liveness: None,
-            log_limit: LogLimit::of_parent(now.into_std()),
-            may_acknowledge,
-            calls: Calls::starting(now, startup),
+            parent,
             outbox: Outbox::default(),
             socket_open: true,
             stopping: None,
@@ -165,12 +104,14 @@ impl Driver {
                 Wake::Readable => self.read_socket(false),
                 Wake::Try => self.check_deadlines(clock::now()),
                 Wake::Stdout => {
-                    let lines = self.stdout.read(clock::now());
-                    self.journal.log_all(LogLevel::Info, &lines);
+                    let now = clock::now();
+                    let lines = self.stdout.read(now);
+                    self.parent.journal.log_all(now, LogLevel::Info, &lines);
                 }
                 Wake::Stderr => {
-                    let lines = self.stderr.read(clock::now());
-                    self.journal.log_all(LogLevel::Warn, &lines);
+                    let now = clock::now();
+                    let lines = self.stderr.read(now);
+                    self.parent.journal.log_all(now, LogLevel::Warn, &lines);
                 }
                 Wake::Command(command) => self.handle_command(command),
             }
@@ -214,41 +155,25 @@ impl Driver {
             .as_ref()
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
         let pause = self.outbox.pause_until().filter(|_| self.socket_open);
-        let liveness = self.liveness.as_ref().filter(|_| self.stopping.is_none());
-        [
-            self.calls.next_deadline(),
-            stop,
-            pause,
-            liveness.map(Liveness::next),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let parent = self.parent.next_deadline(self.stopping.is_some());
+        [parent, stop, pause].into_iter().flatten().min()
     }
 
     fn check_deadlines(&mut self, now: Instant) {
         // A stall of this process is not the child's: what it has sent meanwhile counts first.
         self.read_socket(true);
-        match self.calls.check_deadline(now) {
-            Some(DeadlineAction::Cancel(call_id)) => self.send_urgently(&ToChild::Cancel { call_id }),
-            Some(DeadlineAction::Kill) => self.kill(ExitKind::TimedOut),
-            Some(DeadlineAction::NotBegun(call_id)) => {
-                let why = format!("it did not begin call {call_id} within {BEGIN_TIMEOUT:?}");
-                self.kill(ExitKind::ProtocolViolation(why));
+        for due in self.parent.due(now, self.stopping.is_some()) {
+            match due {
+                Due::Cancel(call_id) => self.send_urgently(&ToChild::Cancel { call_id }),
+                Due::Ping => self.send_urgently(&ToChild::Ping),
+                Due::Kill(why) => self.kill(why),
             }
-            None => {}
-        }
-        let liveness = self.liveness.as_mut().filter(|_| self.stopping.is_none());
-        match liveness.and_then(|liveness| liveness.check(now)) {
-            Some(LivenessAction::Ping) => self.send_urgently(&ToChild::Ping),
-            Some(LivenessAction::Kill(silent)) => self.kill(ExitKind::Unresponsive(silent)),
-            None => {}
         }
         let Some(stopping) = &mut self.stopping else {
             return;
         };
         if stopping.cancel_at.take_if(|at| now >= *at).is_some()
-            && let Some(call_id) = self.calls.running_id()
+            && let Some(call_id) = self.parent.calls.running_id()
         {
             self.send_urgently(&ToChild::Cancel { call_id });
         } else if now >= stopping.kill_at {
@@ -264,16 +189,12 @@ impl Driver {
 
     fn handle_command(&mut self, command: Option<Command>) {
         match command {
-            Some(Command::Call(call, request)) => self.calls.push(call, request),
-            Some(Command::Cancel { call_id }) if self.calls.cancel_waiting(call_id) => {
-                let notes = Arc::new([Note::new("cancelled before it began")]);
-                self.emit_done(call_id, Outcome::Retry { after: None }, notes);
+            Some(Command::Call(call, request)) => self.parent.calls.push(call, request),
+            Some(Command::Cancel { call_id }) => {
+                if self.parent.cancel(call_id) {
+                    self.send_urgently(&ToChild::Cancel { call_id });
+                }
             }
-            Some(Command::Cancel { call_id }) if self.calls.cancel_dispatched(call_id) => {
-                self.send_urgently(&ToChild::Cancel { call_id });
-            }
-            // It is over, or its outcome is on the way.
-            Some(Command::Cancel { .. }) => {}
             Some(Command::Kill { why }) => self.kill(ExitKind::OverLimit(why)),
             Some(Command::Stop { grace }) => self.stop(grace),
             None => {
@@ -292,7 +213,7 @@ impl Driver {
             stopping.cancel_at = stopping.cancel_at.map(|at| at.min(cancel_at));
             return;
         }
-        self.calls.stop();
+        self.parent.calls.stop();
         self.stopping = Some(Stopping {
             requested: true,
             cancel_at: Some(cancel_at),
@@ -326,9 +247,7 @@ impl Driver {
         let Self {
             outbox,
             socket,
-            calls,
-            journal,
-            queued,
+            parent,
             ..
         } = self;
         outbox.send(socket, || {
@@ -336,19 +255,14 @@ impl Driver {
                 return None;
             }
             loop {
-                let request = calls.dispatch(clock::now())?;
+                let request = parent.calls.dispatch(clock::now())?;
                 let call_id = request.call_id();
                 match request.into_packet() {
                     Ok(packet) => return Some(packet),
                     Err(error) => {
-                        calls.undispatch(call_id);
-                        queued.leave();
+                        parent.calls.undispatch(call_id);
                         let note = Note::new(format!("cannot be sent to the plugin: {error}"));
-                        journal.emit(Event::Done {
-                            call_id,
-                            outcome: Outcome::Retry { after: None },
-                            notes: Arc::new([note]),
-                        });
+                        parent.end_call(call_id, Outcome::Retry { after: None }, [note].into());
                     }
                 }
             }
@@ -384,14 +298,14 @@ impl Driver {
     /// Takes what was received; `false` when nothing more will come.
     fn take(&mut self, received: io::Result<Option<Incoming>>) -> bool {
         let wrong = match received {
-            Ok(Some(packet)) => match self.take_packet(packet) {
+            Ok(Some(packet)) => match self.parent.take_packet(&packet, clock::now()) {
                 Ok(()) => return true,
                 Err(wrong) => wrong,
             },
             Ok(None) => {
                 // It is about to exit; but if the plugin has closed the socket, it never will.
                 self.socket_open = false;
-                self.calls.stop();
+                self.parent.calls.stop();
                 let kill_at = clock::now() + DROP_GRACE;
                 self.stopping.get_or_insert(Stopping {
                     requested: false,

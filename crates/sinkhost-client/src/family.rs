@@ -8,6 +8,57 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, PidfdFlags, Resource, Signal, geteuid, getrlimit, pidfd_open, pidfd_send_signal};
+use watchpost_sinkhost_protocol::sandbox::Grants;
+
+use crate::cgroup::Group;
+
+/// How the processes of a child are found that are not its first.
+#[derive(Debug)]
+pub(crate) enum Family {
+    /// It can start none.
+    Alone,
+    /// By their mark.
+    Marked(Mark),
+    /// They are in a cgroup of its own.
+    Grouped(Group),
+}
+
+impl Family {
+    /// Without a cgroup.
+    pub(crate) fn of(grants: &Grants, mark: Mark) -> Self {
+        if grants.exec {
+            Self::Marked(mark)
+        } else {
+            Self::Alone
+        }
+    }
+
+    /// Kills all of them where that is one act, the first among them.
+    pub(crate) fn kill_grouped(&self) {
+        if let Self::Grouped(group) = self {
+            group.kill();
+        }
+    }
+
+    /// Kills what lives, apart from `main`. Says whether there was anything: what was about to start a process may have
+    /// started it, so ask again.
+    pub(crate) fn kill_all(&self, main: Pid) -> bool {
+        match self {
+            Self::Alone => false,
+            Self::Marked(mark) => mark.kill_all(main),
+            Self::Grouped(group) => {
+                let found = group.is_populated();
+                group.kill();
+                found
+            }
+        }
+    }
+
+    /// Whether the kernel has ended them for the memory that they held together.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        matches!(self, Self::Grouped(group) if group.ran_out_of_memory())
+    }
+}
 
 /// The largest mark; the limit on message queues is 819200 by default, and a mark has to be below it.
 const LAST_MARK: u32 = 800_000;

@@ -15,7 +15,7 @@ use watchpost_sinkhost_protocol::{FIRST_OWN_CALL, PluginInfo, Task};
 use crate::family::Mark;
 use crate::request::{Command, NotQueued, Queued, Request};
 use crate::start::{Started, start};
-use crate::{Error, Event, ExitKind, Job};
+use crate::{Cgroups, Error, Event, ExitKind, Job};
 
 /// What it takes to start a sink.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Launch {
     pub grants: Grants,
     /// How long loading the plugin and creating the instance may take.
     pub create_timeout: Duration,
+    /// What its process and those that it starts are limited by together, where there is any.
+    pub cgroups: Cgroups,
 }
 
 /// One running plugin. Dropping it stops the plugin, within [`DROP_GRACE`](crate::DROP_GRACE).
@@ -65,7 +67,16 @@ impl Host {
         };
         let (binary, plugin) = (&launch.host_binary, &launch.plugin);
         let (label, timeout) = (&launch.instance, launch.create_timeout);
-        let started = start(binary, plugin, task, launch.grants, label, timeout).await?;
+        let started = start(
+            binary,
+            plugin,
+            task,
+            launch.grants,
+            label,
+            timeout,
+            Some(&launch.cgroups),
+        )
+        .await?;
         let Started {
             starts_others,
             info,

@@ -12,7 +12,16 @@ use crate::start::start;
 /// Says what the plugin is. Runs its constructors and its `describe`, in a child that ends with it.
 pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Error> {
     let (task, grants) = (Task::Inspect, only_looking(plugin));
-    let started = start(host_binary, plugin, task, grants, "inspect", INSPECT_TIMEOUT).await?;
+    let started = start(
+        host_binary,
+        plugin,
+        task,
+        grants,
+        "inspect",
+        INSPECT_TIMEOUT,
+        None,
+    )
+    .await?;
     let (mut info, description) = started.end().await;
     if let Some(text) = description {
         info.description = Some(parse_description(plugin, &text)?);
@@ -33,10 +42,18 @@ pub async fn validate(
     };
     let mut grants = only_looking(plugin);
     grants.read.extend_from_slice(readable);
-    start(host_binary, plugin, task, grants, "validate", INSPECT_TIMEOUT)
-        .await?
-        .end()
-        .await;
+    start(
+        host_binary,
+        plugin,
+        task,
+        grants,
+        "validate",
+        INSPECT_TIMEOUT,
+        None,
+    )
+    .await?
+    .end()
+    .await;
     Ok(())
 }
 
@@ -60,6 +77,7 @@ pub async fn check_schema(
         only_looking(plugin),
         "schema",
         INSPECT_TIMEOUT,
+        None,
     )
     .await?
     .end()

@@ -8,7 +8,6 @@ use watchpost_sinkhost_protocol::limits::{MAX_LINE_BYTES, TAIL_LINES};
 use watchpost_sinkhost_protocol::{LogLevel, LogLimit};
 
 use crate::Event;
-use crate::clock;
 use crate::text::one_line;
 
 /// The way to the caller.
@@ -34,7 +33,7 @@ impl Journal {
         let _ = self.events.send(event);
     }
 
-    pub(crate) fn log(&mut self, level: LogLevel, text: &str) {
+    pub(crate) fn log(&mut self, now: Instant, level: LogLevel, text: &str) {
         let text = one_line(text, MAX_LINE_BYTES);
         if let Some(tail) = &mut self.tail {
             if tail.len() == TAIL_LINES {
@@ -42,14 +41,14 @@ impl Journal {
             }
             tail.push_back(text.clone());
         }
-        if let Some(suppressed) = self.limit.admit(clock::now().into_std(), text.len()) {
+        if let Some(suppressed) = self.limit.admit(now.into_std(), text.len()) {
             self.report_suppressed(suppressed);
             self.emit(Event::Log { level, text });
         }
     }
 
-    pub(crate) fn log_all(&mut self, level: LogLevel, lines: &[String]) {
-        lines.iter().for_each(|line| self.log(level, line));
+    pub(crate) fn log_all(&mut self, now: Instant, level: LogLevel, lines: &[String]) {
+        lines.iter().for_each(|line| self.log(now, level, line));
     }
 
     /// The start is over, and with it the need for its last lines.

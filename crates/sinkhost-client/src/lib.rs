@@ -28,6 +28,7 @@
 
 mod answer;
 mod calls;
+mod cgroup;
 mod clock;
 mod driver;
 mod error;
@@ -41,6 +42,7 @@ mod journal;
 mod liveness;
 mod outbox;
 mod output;
+mod parent;
 mod phase;
 mod process;
 mod request;
@@ -49,6 +51,7 @@ mod start;
 mod text;
 mod violation;
 
+pub use cgroup::Cgroups;
 pub use error::Error;
 pub use event::{Event, Exit, ExitKind};
 pub use family::is_of_a_sink;
@@ -62,6 +65,12 @@ pub use watchpost_sinkhost_protocol::limits::{
 pub use watchpost_sinkhost_protocol::{
     AlertDoc, FrameFd, FrameMeta, LoadFault, LogLevel, Note, Outcome, PluginInfo, Severity, Stage, sandbox,
 };
+
+/// Holds the parent's state against a model of it, in a course of events that these bytes say. Panics where they disagree.
+#[cfg(fuzzing)]
+pub fn check_parent(bytes: &[u8]) {
+    parent::model::run(bytes);
+}
 
 /// File name of the plugin that a configuration calls `name`: `libwatchpost_<name>.so`.
 pub fn plugin_file_name(name: &str) -> String {

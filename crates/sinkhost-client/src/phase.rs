@@ -64,7 +64,8 @@ impl Phase {
             (At::Sandboxed, Said::Reached(Stage::Loading)) => At::Loading,
             (At::Loading, Said::Reached(Stage::Describing)) if self.purpose == Purpose::Inspect => At::Asked,
             (At::Asked, Said::Loaded(..)) if self.purpose == Purpose::Inspect => At::Over,
-            (At::Loading, Said::Loaded(..)) if self.purpose != Purpose::Inspect => At::Loaded,
+            // Only what was asked to describe itself does.
+            (At::Loading, Said::Loaded(_, None)) if self.purpose != Purpose::Inspect => At::Loaded,
             (At::Loaded, Said::Reached(Stage::Validating)) if self.purpose == Purpose::Validate => At::Asked,
             (At::Loaded, Said::Reached(Stage::Creating)) if self.purpose == Purpose::Run => At::Asked,
             (At::Asked, Said::Answer(Outcome::Ok, _)) if self.purpose == Purpose::Run => At::Running,

@@ -15,12 +15,14 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
 use crate::ExitKind;
-use crate::family::Mark;
+use crate::family::Family;
 
 /// How often what a child has started is looked for after its end. Each look kills what it finds.
 const SWEEPS: u32 = 50;
 /// Between two looks.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// Why the kernel has ended all processes of a cgroup.
+const OUT_OF_MEMORY: &str = "its processes together held more than the `memory` of its [sink.sandbox]";
 /// How long a process that is dropped is waited for.
 const DROP_WAIT: Timespec = Timespec {
     tv_sec: 1,
@@ -36,13 +38,13 @@ pub(crate) struct Process {
     pid: Pid,
     /// `None` once it is reaped or given to the lingering ones.
     pidfd: Option<AsyncFd<OwnedFd>>,
-    /// Of a child that may start programs.
-    mark: Option<Mark>,
+    /// What it has started.
+    family: Family,
 }
 
 impl Process {
     /// Takes over a process that was just started.
-    pub(crate) fn new(pid: Pid, mark: Option<Mark>) -> io::Result<Self> {
+    pub(crate) fn new(pid: Pid, family: Family) -> io::Result<Self> {
         reap_lingering();
         let watched = pidfd_open(pid, PidfdFlags::empty())
             .map_err(io::Error::from)
@@ -51,7 +53,7 @@ impl Process {
             Ok(pidfd) => Ok(Self {
                 pid,
                 pidfd: Some(pidfd),
-                mark,
+                family,
             }),
             Err(error) => {
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -59,6 +61,17 @@ impl Process {
                 Err(error)
             }
         }
+    }
+
+    /// Moves it into its cgroup, if it has one. On failure its family is found `otherwise`.
+    pub(crate) fn enter_cgroup(&mut self, otherwise: Family) -> Result<(), String> {
+        if let Family::Grouped(group) = &self.family
+            && let Err(why) = group.take_in(self.pid)
+        {
+            self.family = otherwise;
+            return Err(why);
+        }
+        Ok(())
     }
 
     /// Its number.
@@ -77,6 +90,7 @@ impl Process {
 
     /// Kills it, by the descriptor that no number can be mistaken for, and what is in its group.
     pub(crate) fn kill(&self) {
+        self.family.kill_grouped();
         let Some(pidfd) = &self.pidfd else { return };
         // Both fail only when no process is left to kill. The group's number is taken while this one is not reaped.
         let _ = pidfd_send_signal(pidfd.get_ref(), Signal::KILL);
@@ -88,15 +102,18 @@ impl Process {
     pub(crate) async fn end(&mut self) -> ExitKind {
         self.kill();
         let how = self.reap();
-        if let Some(mark) = self.mark {
-            for _ in 0..SWEEPS {
-                if !mark.kill_all(self.pid) {
-                    break;
-                }
-                sleep(SWEEP_PAUSE).await;
+        for _ in 0..SWEEPS {
+            if !self.family.kill_all(self.pid) {
+                break;
             }
+            sleep(SWEEP_PAUSE).await;
         }
-        how
+        match how {
+            ExitKind::Signal(9) if self.family.ran_out_of_memory() => {
+                ExitKind::OverLimit(OUT_OF_MEMORY.to_owned())
+            }
+            how => how,
+        }
     }
 
     fn reap(&mut self) -> ExitKind {
@@ -131,9 +148,7 @@ impl Drop for Process {
             let _ = poll(&mut fds, Some(&DROP_WAIT));
             self.reap();
         }
-        if let Some(mark) = self.mark {
-            mark.kill_all(self.pid);
-        }
+        self.family.kill_all(self.pid);
     }
 }
 

@@ -102,6 +102,12 @@ impl Queued {
         entered.map(drop).map_err(|_| NotQueued::Full)
     }
 
+    /// How many they are.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// A call is over.
     pub(crate) fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::family::Mark;
+use crate::family::Family;
 use crate::process::{Process, watch};
 
 /// What a plugin gets of the hub's environment. Secrets may stand in the rest.
@@ -40,7 +40,7 @@ pub(crate) struct Spawned {
 /// Starts `host_binary` with a socket as its stdin. `instance` is for the reader of `ps` only. The program makes itself a
 /// session of its own: Ctrl-C at a terminal is for the hub, which stops its children in order, and no group of the hub's
 /// can be joined from there.
-pub(crate) fn spawn(host_binary: &Path, instance: &str, mark: Option<Mark>) -> io::Result<Spawned> {
+pub(crate) fn spawn(host_binary: &Path, instance: &str, family: Family) -> io::Result<Spawned> {
     let (ours, theirs) = socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -65,7 +65,7 @@ pub(crate) fn spawn(host_binary: &Path, instance: &str, mark: Option<Mark>) -> i
         .and_then(Pid::from_raw)
         .ok_or(io::ErrorKind::InvalidData)?;
     // From here on the process is reaped whatever fails.
-    let process = Process::new(pid, mark)?;
+    let process = Process::new(pid, family)?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };

@@ -1,19 +1,26 @@
 //! Starting a child, up to its answer: it runs, it refuses, or it died over it.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants};
+use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants, Part};
 use watchpost_sinkhost_protocol::{PluginInfo, Stage, Task, ToChild};
 
 use crate::answer::Answer;
-use crate::driver::{Caller, Driver};
-use crate::family::Mark;
+use crate::cgroup::Cgroups;
+use crate::clock;
+use crate::driver::Driver;
+use crate::family::{Family, Mark};
+use crate::parent::{Caller, Parent};
 use crate::request::{Command, Queued};
-use crate::spawn::spawn;
+use crate::spawn::{Spawned, spawn};
 use crate::{Error, Event, ExitKind, file};
+
+/// What to do about a cgroup that lacks something.
+const GROUP_HINT: &str = "have the service manager hand over its cgroup, or take back `require` (or `require_sandbox`) to run without";
 
 /// A child that has started, and what it takes to go on with it.
 #[derive(Debug)]
@@ -47,6 +54,7 @@ pub(crate) async fn start(
     grants: Grants,
     label: &str,
     timeout: Duration,
+    cgroups: Option<&Cgroups>,
 ) -> Result<Started, Error> {
     file::check(plugin).map_err(|fault| Error::Load {
         path: plugin.to_owned(),
@@ -55,10 +63,7 @@ pub(crate) async fn start(
     let mark = Mark::new();
     // Without the grant it cannot start any, and so none is looked for.
     let starts_others = grants.exec.then_some(mark);
-    let child = spawn(host_binary, label, starts_others).map_err(|source| Error::Spawn {
-        path: host_binary.to_owned(),
-        source,
-    })?;
+    let (child, gap) = begin(host_binary, plugin, label, &grants, mark, cgroups)?;
     let pid = child.process.id();
     let (commands, received) = mpsc::unbounded_channel();
     let (emitted, events) = mpsc::unbounded_channel();
@@ -66,12 +71,12 @@ pub(crate) async fn start(
     let queued = Queued::default();
     let acknowledge = grants.acknowledge;
     let caller = Caller {
-        commands: received,
         queued: queued.clone(),
         events: emitted,
         answer: asked,
     };
-    let driver = Driver::new(child, timeout, &task, acknowledge, caller);
+    let parent = Parent::new(&task, timeout, acknowledge, caller, clock::now());
+    let driver = Driver::new(child, parent, received);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
         grants,
@@ -81,7 +86,10 @@ pub(crate) async fn start(
     let task = tokio::spawn(driver.run(load));
 
     let answer = match answer.await {
-        Ok(Answer::Ready(info, description, enforced)) => {
+        Ok(Answer::Ready(info, description, mut enforced)) => {
+            if let Some(reason) = gap {
+                enforced.lacks(Part::Group, reason);
+            }
             return Ok(Started {
                 starts_others,
                 info: *info,
@@ -102,6 +110,54 @@ pub(crate) async fn start(
     drop(commands);
     let _ = task.await;
     Err(error)
+}
+
+/// Starts the process. Says as well why all its processes together have no limits, if it may do without.
+fn begin(
+    host_binary: &Path,
+    plugin: &Path,
+    label: &str,
+    grants: &Grants,
+    mark: Mark,
+    cgroups: Option<&Cgroups>,
+) -> Result<(Spawned, Option<String>), Error> {
+    let begun = match cgroups {
+        Some(cgroups) => spawn_grouped(host_binary, label, grants, mark, cgroups),
+        None => spawn(host_binary, label, Family::of(grants, mark)).map(|child| (child, None)),
+    };
+    let (child, gap) = begun.map_err(|source| Error::Spawn {
+        path: host_binary.to_owned(),
+        source,
+    })?;
+    match gap {
+        Some(reason) if grants.require => Err(Error::Sandbox {
+            path: plugin.to_owned(),
+            reason: format!("the sandbox lacks {} ({reason}); {GROUP_HINT}", Part::Group),
+        }),
+        gap => Ok((child, gap)),
+    }
+}
+
+/// Starts the child in a cgroup of its own. Says as well why its processes together have no limits, where that matters:
+/// one that can start no others has those of its only process.
+fn spawn_grouped(
+    host_binary: &Path,
+    label: &str,
+    grants: &Grants,
+    mark: Mark,
+    cgroups: &Cgroups,
+) -> io::Result<(Spawned, Option<String>)> {
+    let without = || Family::of(grants, mark);
+    let (family, failure) = match cgroups.group(label, mark.number(), grants.memory_bytes) {
+        Ok(Some(group)) => (Family::Grouped(group), None),
+        Ok(None) => (without(), None),
+        Err(why) => (without(), Some(why)),
+    };
+    let mut child = spawn(host_binary, label, family)?;
+    // It waits for its first message, and runs nothing foreign before that.
+    let moved = child.process.enter_cgroup(without());
+    let gap = failure.or(moved.err());
+    Ok((child, gap.or_else(|| cgroups.unlimited().filter(|_| grants.exec))))
 }
 
 /// Why there is no running plugin. Without an answer, the task that watches the child was ended.

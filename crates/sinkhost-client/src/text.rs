@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use watchpost_sinkhost_protocol::limits::{MAX_KEPT_NOTE_BYTES, MAX_KEPT_NOTES_BYTES};
-use watchpost_sinkhost_protocol::{Note, PluginInfo};
+use watchpost_sinkhost_protocol::limits::{MAX_KEPT_NOTE_BYTES, MAX_KEPT_NOTES_BYTES, MAX_NOTE_BYTES};
+use watchpost_sinkhost_protocol::{LoadFault, Note, PluginInfo};
 
 /// Stands for what was cut off.
 const CUT: char = '…';
@@ -52,6 +52,11 @@ pub(crate) fn plain_notes(notes: Vec<Note>) -> Arc<[Note]> {
         }
     }
     kept.into()
+}
+
+/// What is wrong with a plugin's file, as it is shown. Its constructors may say so themselves.
+pub(crate) fn plain_fault(fault: LoadFault) -> LoadFault {
+    fault.map_texts(|text| one_line(&text, MAX_NOTE_BYTES))
 }
 
 /// What a plugin says of itself, as it is shown.

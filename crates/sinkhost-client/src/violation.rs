@@ -72,9 +72,9 @@ pub(crate) fn check_size(message: &ToParent) -> Result<(), Violation> {
         }
         ToParent::Log(_, line) => check_len("a log line", line, MAX_LINE_BYTES),
         ToParent::Unconfined(reason) => check_len("a reason", reason, MAX_NOTE_BYTES),
+        ToParent::Unloadable(fault) => check_len("a fault", &fault.to_string(), MAX_NOTE_BYTES),
         ToParent::Reached(_)
         | ToParent::Confined(_)
-        | ToParent::Unloadable(_)
         | ToParent::Begun { .. }
         | ToParent::Acknowledged { .. }
         | ToParent::Pong => Ok(()),

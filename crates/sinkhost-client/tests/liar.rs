@@ -22,7 +22,8 @@ use rustix::fs::{FileType, MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use watchpost_sinkhost_client::sandbox::{Enforced, Grants};
 use watchpost_sinkhost_client::{
-    AlertDoc, Event, ExitKind, Host, Job, Launch, LogLevel, Note, Outcome, PluginInfo, Severity, Stage,
+    AlertDoc, Cgroups, Event, ExitKind, Host, Job, Launch, LogLevel, Note, Outcome, PluginInfo, Severity,
+    Stage,
 };
 use watchpost_sinkhost_protocol::{
     FIRST_OWN_CALL, Outgoing, Receiver, ToChild, ToParent, decode_to_child, encode_to_parent,
@@ -133,6 +134,7 @@ fn launch(lie: &str) -> Launch {
             ..Grants::default()
         },
         create_timeout: Duration::from_secs(5),
+        cgroups: Cgroups::none("a test"),
     }
 }
 

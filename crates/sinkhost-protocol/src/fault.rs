@@ -95,6 +95,32 @@ pub enum LoadFault {
     },
 }
 
+impl LoadFault {
+    /// The same fault with these words in the place of those that come from elsewhere.
+    #[must_use]
+    pub fn map_texts(self, map: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Unreadable { reason } => Self::Unreadable { reason: map(reason) },
+            Self::NotALibrary { what } => Self::NotALibrary { what: map(what) },
+            Self::OtherMachine { found, here } => Self::OtherMachine {
+                found: map(found),
+                here: map(here),
+            },
+            Self::Unlinkable { reason } => Self::Unlinkable { reason: map(reason) },
+            Self::Incomplete { missing } => Self::Incomplete {
+                missing: map(missing),
+            },
+            Self::BadDescription { reason } => Self::BadDescription { reason: map(reason) },
+            Self::Missing
+            | Self::TooLarge { .. }
+            | Self::NoSymbol
+            | Self::BadMagic { .. }
+            | Self::OtherMajor { .. }
+            | Self::NeedsNewerHost { .. } => self,
+        }
+    }
+}
+
 /// How far a child has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {

@@ -35,6 +35,10 @@ pub(crate) const TARGETS: &[Target] = &[
         dir: "crates/sinkhost-protocol",
         name: "decode_packet",
     },
+    Target {
+        dir: "crates/sinkhost-client",
+        name: "parent",
+    },
 ];
 
 /// Runs a target on its seeds and on what it makes of them; a crash is an error.

@@ -16,6 +16,8 @@
 #define MOST_THREADS 400
 #define MOST_FILES 600
 #define MOST_PACKETS 20000
+#define MOST_TASKS 300
+#define MOST_MEGABYTES 256
 
 /* The sockets of this process that it did not make: those to its host. */
 static int host_sockets(int *found, int most) {
@@ -208,6 +210,26 @@ static void leave_orphans(void) {
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
 }
 
+/* Processes without number. */
+static void fork_bomb(void) {
+    for (int i = 0; i < MOST_TASKS; i++) {
+        pid_t child = fork();
+        if (child < 0) break;
+        if (child == 0) hang(), _exit(0);
+    }
+    hang();
+}
+
+/* Memory that no limit of a process counts. */
+static void share_memory(void) {
+    for (int i = 0; i < MOST_MEGABYTES; i++) {
+        void *block = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (block == MAP_FAILED) break;
+        memset(block, 1, 1 << 20);
+    }
+    hang();
+}
+
 #ifdef __x86_64__
 /* A call by the numbers of another architecture: chmod(data_dir, 0777) in 32 bits. */
 static void call_in_32_bits(void) {
@@ -232,6 +254,7 @@ static const struct way ways[] = {
     W(keep_files_on_their_way), W(send_files_to_host), W(make_threads), W(spin), W(open_files), W(take_memory),
     W(fill_disk),
     W(leave_traps), W(log_forgeries), W(acknowledge_all), W(leave_orphans), W(call_in_32_bits),
+    W(fork_bomb), W(share_memory),
 };
 
 #endif

@@ -45,8 +45,8 @@ pub struct SandboxSettings {
     /// to reach the plugin, `data_dir` and what is granted.
     #[schemars(with = "Option<forms::Text>")]
     pub user: Option<String>,
-    /// Whether the sink does not start where the kernel is too old for a part of the sandbox. Otherwise
-    /// `watchpost status` shows what is missing.
+    /// Whether the sink does not start where a part of the sandbox is missing: the kernel is too old for it, or with `exec`
+    /// the service has no cgroups. Otherwise `watchpost status` shows what is missing.
     pub require: bool,
 }
 

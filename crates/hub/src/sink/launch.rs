@@ -9,7 +9,7 @@ use actix::ResponseFuture;
 use tracing::warn;
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
-use watchpost_sinkhost_client::{Host, Launch, Note};
+use watchpost_sinkhost_client::{Cgroups, Host, Launch, Note};
 
 use super::child::{Launched, Launcher};
 use super::granted::GrantedFiles;
@@ -33,6 +33,8 @@ pub(crate) struct PluginLauncher {
     pub(crate) state_dir: Arc<PathBuf>,
     /// The port that the hub serves, which no plugin may reach.
     pub(crate) own_port: Option<u16>,
+    /// Where its processes are limited together.
+    pub(crate) cgroups: Cgroups,
 }
 
 impl Launcher for PluginLauncher {
@@ -59,6 +61,7 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
         host_binary,
         state_dir,
         own_port,
+        cgroups,
     } = parts;
     let plugin = find_plugin(&settings.plugin, &plugin_dirs()).map_err(|e| e.to_string())?;
     let grants = grants(&settings.sandbox, &plugin, &state_dir, own_port)?;
@@ -77,6 +80,7 @@ async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
         hub_version: env!("CARGO_PKG_VERSION").to_owned(),
         grants,
         create_timeout: CREATE_TIMEOUT,
+        cgroups,
     };
     let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
     if !host.enforced().is_complete() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
-use watchpost_sinkhost_client::Event;
+use watchpost_sinkhost_client::{Cgroups, Event};
 
 use super::child::{Launched, Launcher as _};
 use super::{LEAVE_GRACE, PluginLauncher, launch};
@@ -45,6 +45,7 @@ pub async fn probe_sink(
         state_dir: Arc::new(state_dir.to_owned()),
         // The hub does not run.
         own_port: None,
+        cgroups: Cgroups::none("only the hub has any"),
     };
     let Launched {
         child, mut events, ..

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{pause, resume, sleep};
 use watchpost_config::Settings;
 use watchpost_core::{AlertId, AlertIds, Changes, DeliveryState, MonotonicTime};
-use watchpost_sinkhost_client::{ExitKind, Outcome};
+use watchpost_sinkhost_client::{Cgroups, ExitKind, Outcome};
 
 use super::*;
 use crate::clock::Clock;
@@ -53,6 +53,7 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         notifiers: SinkNotifiers::default(),
         inbound: InboundHandles::default(),
         host_binary: Arc::new(PathBuf::from("/nowhere")),
+        cgroups: Cgroups::none("a test"),
     });
     (supervisor, commands)
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use watchpost_sinkhost_client::sandbox::Grants;
 use watchpost_sinkhost_client::{
-    AlertDoc, Error, Event, EventStream, Exit, ExitKind, FrameFd, FrameMeta, Host, Job, Launch, Note,
-    Outcome, Severity,
+    AlertDoc, Cgroups, Error, Event, EventStream, Exit, ExitKind, FrameFd, FrameMeta, Host, Job, Launch,
+    Note, Outcome, Severity,
 };
 
 /// A test that waits this long has failed.
@@ -110,6 +110,7 @@ pub(crate) fn launch(plugin: &Path) -> Launch {
         config_json: "{}".into(),
         hub_version: "0.1.0".into(),
         create_timeout: Duration::from_secs(10),
+        cgroups: Cgroups::none("a test"),
     }
 }
 

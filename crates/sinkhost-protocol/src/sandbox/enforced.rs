@@ -50,6 +50,8 @@ pub enum Part {
     Signals,
     /// System calls that no sink needs; starting programs.
     SystemCalls,
+    /// Memory and number of all processes of a sink together.
+    Group,
 }
 
 impl Enforced {
@@ -112,6 +114,7 @@ impl fmt::Display for Part {
             Self::AbstractSockets => "limits on abstract local sockets",
             Self::Signals => "limits on signals to other processes",
             Self::SystemCalls => "limits on system calls",
+            Self::Group => "limits on all its processes together",
         })
     }
 }

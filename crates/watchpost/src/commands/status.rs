@@ -6,7 +6,7 @@ use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
 use watchpost_core::{DeliveryState, Feed};
-use watchpost_hub::{ConnectionReport, ConnectionState, LinkReport, SinkReport, SinkState};
+use watchpost_hub::{ConnectionReport, ConnectionState, LinkReport, QueueReport, SinkReport, SinkState};
 use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
@@ -75,7 +75,17 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     for sink in &status.sinks {
         show_sink(sink, &zone)?;
     }
-    for queue in &status.queues {
+    if !status.cgroup_gaps.is_empty() {
+        out::line("")?;
+    }
+    for gap in &status.cgroup_gaps {
+        out::line(format_args!("no cgroup limits {gap}"))?;
+    }
+    show_queues(&status.queues)
+}
+
+fn show_queues(queues: &[QueueReport]) -> anyhow::Result<()> {
+    for queue in queues {
         let pending = out::count(queue.pending, "delivery");
         out::line("")?;
         out::line(format_args!(
