@@ -99,6 +99,10 @@ pub struct Digest {
     pub to: UnixMillis,
     /// Which; the newest of them where there are very many.
     pub ids: Vec<AlertId>,
+    /// The one that matters most, whose picture it has.
+    pub worst: AlertId,
+    /// The sink that it is for.
+    pub sink: String,
 }
 
 /// What only VisionGuard says of an alert.
@@ -136,7 +140,7 @@ pub enum AlertKind {
     Notice,
     /// An internal event: see [`HubEvent`](crate::HubEvent).
     Hub,
-    /// The sum of several alerts. Reserved.
+    /// The sum of several alerts, made for one sink.
     Digest,
     /// An exercise: nothing has happened. Reserved.
     Drill,

@@ -70,10 +70,10 @@ pub use reconciliation::{
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
-    Actor, AlertAct, AlertCommand, Calendar, CancelReason, Cancellation, CancelledAlerts, Effects, Holiday,
-    MAX_FROM_MEMORY, Match, MatchCondition, MemoryRelay, ParseScheduleError, PlannedDelivery, Route,
-    RouteReason, Router, RoutingEvent, RoutingState, Schedule, SeverityTable, Suppression, Target, Window,
-    is_pattern, name_matches,
+    Actor, AlertAct, AlertCommand, Calendar, CancelReason, Cancellation, CancelledAlerts, DigestWindow,
+    Effects, Holiday, LatePolicy, MAX_FROM_MEMORY, Match, MatchCondition, MemoryRelay, ParseScheduleError,
+    PlannedDelivery, Route, RouteReason, Router, RoutingEvent, RoutingState, Schedule, SeverityTable,
+    Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

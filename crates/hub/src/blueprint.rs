@@ -124,7 +124,8 @@ impl SinkPlan {
         settings.sandbox.require |= hub.require_sandbox;
         // The router's: a change of these restarts nothing.
         (settings.max_age, settings.cancel_on_acknowledge) = (None, None);
-        (settings.events, settings.when_full, settings.wait_picture) = (None, None, None);
+        (settings.events, settings.when_full) = (None, None);
+        (settings.wait_picture, settings.late) = (None, None);
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
         let files = plugin.iter().chain(read).map(KnownFile::now).collect();
@@ -171,6 +172,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         events: sink.gets_events(),
         deliver_when_full: sink.delivers_when_full(),
         wait_picture: sink.wait_picture().into(),
+        late: sink.late(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route
@@ -260,6 +262,7 @@ mod tests {
             (|c| set(&mut c["sink"][0], "cancel_on_acknowledge", true), ""),
             (|c| set(&mut c["sink"][0], "when_full", "deliver"), ""),
             (|c| set(&mut c["sink"][0], "wait_picture", "1m"), ""),
+            (|c| set(&mut c["sink"][0], "late", "each"), ""),
             (|c| drop(c.insert("route".into(), routes())), ""),
             (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
             // What one part is made of.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use watchpost_config::{Settings, camera_book};
-use watchpost_core::{Alert, CameraBook, CameraIds, SeverityTable};
+use watchpost_config::{Settings, TimeZone, camera_book};
+use watchpost_core::{Alert, AlertId, CameraBook, CameraIds, DigestWindow, SeverityTable, UnixMillis};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,7 @@ pub(crate) struct StampPolicy {
     late_after: Duration,
     cameras: CameraBook,
     severity: SeverityTable,
+    zone: Option<TimeZone>,
 }
 
 impl StampPolicy {
@@ -30,6 +31,7 @@ impl StampPolicy {
             late_after: settings.hub.late_after.into(),
             cameras: camera_book(&settings.camera),
             severity: settings.visionguard.severity.table(),
+            zone: Some(settings.hub.time_zone()),
         }
     }
 }
@@ -53,6 +55,15 @@ impl Stamp {
     /// How long after it happened an alert may be received without being late.
     pub(crate) fn late_after(&self) -> Duration {
         self.policy.late_after
+    }
+
+    /// The alert of a window of late alerts, in the times that the site's clocks show.
+    pub(crate) fn digest(&self, sink: &str, window: DigestWindow, id: AlertId, now: UnixMillis) -> Alert {
+        let zone = self.policy.zone.clone().unwrap_or_else(TimeZone::system);
+        Alert {
+            site: self.policy.site.clone(),
+            ..window.into_alert(sink, id, now, |at| zone.show(at.0))
+        }
     }
 
     /// Names the site and the camera, marks the alert if it is late, and gives it the severity of its score.

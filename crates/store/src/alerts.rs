@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use watchpost_core::{Actor, Alert, AlertId, UnixMillis};
+use watchpost_core::{Actor, Alert, AlertId, Picture, UnixMillis};
 
-use crate::codec::{id, key, to_json};
+use crate::codec::{frame, id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
 use crate::records::{insert_record, scope, stored_record};
@@ -87,6 +87,22 @@ fn stored_source(db: &Connection, (connection, source): (i64, &str)) -> rusqlite
 pub(crate) fn is_stored(db: &Connection, id: AlertId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM alert WHERE id = ?1")?
         .exists([key(id)])
+}
+
+/// What is known of an alert's picture, and where it stands.
+pub(crate) fn picture_of(
+    tx: &Transaction<'_>,
+    alert: AlertId,
+) -> rusqlite::Result<Option<(Picture, Option<FrameRef>)>> {
+    let row: Option<(Option<FrameRef>, String)> = tx
+        .prepare_cached("SELECT segment, offset, length, crc, body FROM alert WHERE id = ?1")?
+        .query_row([key(alert)], |row| Ok((frame(row)?, row.get(4)?)))
+        .optional()?;
+    let known = row.and_then(|(frame, body)| {
+        let known: Alert = serde_json::from_str(&body).ok()?;
+        Some((known.picture, frame))
+    });
+    Ok(known)
 }
 
 pub(crate) fn insert(

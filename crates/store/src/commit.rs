@@ -3,21 +3,21 @@
 //! The order on disk is pictures, then rows: a row that can be read never refers to a picture that may
 //! not be there.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use rusqlite::Transaction;
-use watchpost_core::RoutingEvent;
+use watchpost_core::{Alert, RoutingEvent};
 
 use crate::alerts::{self, SegmentCounts};
 use crate::codec::{document, key};
 use crate::deliveries::{self, CountDelta};
 use crate::error::Failed;
-use crate::frames::FrameLog;
+use crate::frames::{FrameLog, FrameRef};
 use crate::names::Names;
 use crate::routing::{self, Routing};
 use crate::{
-    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, StoreError, clock, pictures, records,
-    write_back,
+    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, clock, pictures, records, write_back,
 };
 
 /// Ids that have a meaning beyond their rows.
@@ -40,13 +40,13 @@ pub(crate) fn write(
 ) -> Result<(Committed, Watermarks), Failed> {
     let receipts = alerts::receipts(tx, &mut names.connections, &batch.arrivals, marks.last_id)?;
     let stored = receipts.iter().map(|receipt| *receipt == Receipt::Stored);
-    let new: Vec<(&Arrival, String)> = batch
+    let new: Vec<New<'_>> = batch
         .arrivals
         .iter()
         .zip(stored)
         .filter_map(|(arrival, stored)| stored.then_some(arrival))
-        .map(|arrival| Ok((arrival, document(&arrival.alert)?)))
-        .collect::<Result<_, StoreError>>()?;
+        .map(|arrival| New::of(tx, arrival))
+        .collect::<Result<_, _>>()?;
     let marks = write_new(tx, names, frames, marks, &new)?;
     for annotation in &batch.annotations {
         records::annotate(tx, annotation, batch.late_after)?;
@@ -58,7 +58,7 @@ pub(crate) fn write(
         write_back::record(tx, result)?;
     }
     let (mut counts, mut sinks) = (CountDelta::default(), BTreeSet::new());
-    for (Arrival { alert, .. }, _) in &new {
+    for New { alert, .. } in &new {
         let effects = routing.ask(RoutingEvent::Alert(alert));
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
@@ -99,27 +99,58 @@ fn picture_of_duplicate((arrival, receipt): (&Arrival, &Receipt)) -> Option<Pict
     })
 }
 
+/// An alert that is new.
+struct New<'a> {
+    alert: Cow<'a, Alert>,
+    /// Its document.
+    body: String,
+    /// Its picture.
+    frame: Option<&'a [u8]>,
+    /// The picture of another alert, which it has too.
+    shared: Option<FrameRef>,
+}
+
+impl<'a> New<'a> {
+    /// A digest has the picture of its worst alert.
+    fn of(tx: &Transaction<'_>, arrival: &'a Arrival) -> Result<Self, Failed> {
+        let mut alert = Cow::Borrowed(&arrival.alert);
+        let mut shared = None;
+        if let Some(digest) = &arrival.alert.digest
+            && let Some((picture, frame)) = alerts::picture_of(tx, digest.worst)?
+        {
+            alert.to_mut().picture = picture;
+            shared = frame;
+        }
+        Ok(Self {
+            body: document(&alert)?,
+            alert,
+            frame: arrival.frame.as_deref(),
+            shared,
+        })
+    }
+}
+
 /// Writes alerts and their pictures.
 fn write_new(
     tx: &Transaction<'_>,
     names: &mut Names,
     frames: &mut FrameLog,
     marks: Watermarks,
-    new: &[(&Arrival, String)],
+    new: &[New<'_>],
 ) -> Result<Watermarks, Failed> {
     // The pictures are on their way to the disk while SQLite works.
-    let pictures: Vec<&[u8]> = new
-        .iter()
-        .filter_map(|(arrival, _)| arrival.frame.as_deref())
-        .collect();
+    let pictures: Vec<&[u8]> = new.iter().filter_map(|new| new.frame).collect();
     let mut frame_refs = frames.append(&pictures)?.into_iter();
-    let keys = || new.iter().map(|(arrival, _)| key(arrival.alert.id));
+    let keys = || new.iter().map(|new| key(new.alert.id));
     let cleared_through = alerts::rewind_clear_watermark(tx, keys().min(), marks.cleared_through)?;
     let mut segments = SegmentCounts::default();
-    for (arrival, body) in new {
-        let frame = arrival.frame.as_ref().and_then(|_| frame_refs.next());
+    for new in new {
+        let frame = match new.frame {
+            Some(_) => frame_refs.next(),
+            None => new.shared,
+        };
         segments.add(frame);
-        alerts::insert(tx, &mut names.connections, &arrival.alert, body, frame)?;
+        alerts::insert(tx, &mut names.connections, &new.alert, &new.body, frame)?;
     }
     segments.write(tx, frames)?;
     Ok(Watermarks {

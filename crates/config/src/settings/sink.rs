@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use watchpost_core::LatePolicy;
 
 use super::sandbox::SandboxSettings;
 use crate::{ByteSize, TimeSpan, forms};
@@ -33,6 +34,11 @@ pub struct SinkSettings {
     /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
     /// `webhook`, else `false`: no siren sounds for a full disk. A route that names the kind sends them as well.
     pub events: Option<bool>,
+    /// What becomes of alerts that come late, which are many when a connection is back: `each` is delivered, all that come
+    /// together make one message (`digest`) with how many there are, of which time, and the picture of the worst, or they are
+    /// not delivered (`drop`). Without it, `digest` for `email`, `exec`, `mqtt` and `webhook`, `drop` for `gpio` and `sound`,
+    /// and `each` for `archive` and every other plugin. What is late is said by `late_after` in `[hub]`.
+    pub late: Option<Late>,
     /// How long a delivery waits for a picture that is still being fetched, as those of alerts from the backend's list are.
     /// It is made as soon as the picture is there, or is known never to be. Without it, `10s` for `email`, `mqtt` and
     /// `webhook`, as a message without its picture is worth less than one that comes ten seconds later; `1d` for
@@ -76,6 +82,18 @@ pub enum WhenFull {
     Deliver,
 }
 
+/// What becomes of alerts that come late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Late {
+    /// Each is delivered.
+    Each,
+    /// All that come together are delivered as one.
+    Digest,
+    /// They are not delivered.
+    Drop,
+}
+
 /// `[sink.retry]`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -115,6 +133,20 @@ impl SinkSettings {
         self.when_full.unwrap_or(usual) == WhenFull::Deliver
     }
 
+    /// What becomes of alerts that come late: as configured, or what is usual for the plugin.
+    pub fn late(&self) -> LatePolicy {
+        let usual = match self.plugin_name() {
+            "email" | "exec" | "mqtt" | "webhook" => Late::Digest,
+            name if NOISY.contains(&name) => Late::Drop,
+            _ => Late::Each,
+        };
+        match self.late.unwrap_or(usual) {
+            Late::Each => LatePolicy::Each,
+            Late::Digest => LatePolicy::Digest,
+            Late::Drop => LatePolicy::Drop,
+        }
+    }
+
     /// How long a delivery waits for a picture that is being fetched: as configured, or what is usual for the plugin.
     pub fn wait_picture(&self) -> TimeSpan {
         let usual = match self.plugin_name() {
@@ -149,6 +181,7 @@ impl fmt::Debug for SinkSettings {
             max_age,
             cancel_on_acknowledge,
             events,
+            late,
             wait_picture,
             when_full,
             in_flight,
@@ -164,6 +197,7 @@ impl fmt::Debug for SinkSettings {
             .field("max_age", max_age)
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("events", events)
+            .field("late", late)
             .field("wait_picture", wait_picture)
             .field("when_full", when_full)
             .field("in_flight", in_flight)
@@ -246,6 +280,22 @@ mod tests {
         assert_eq!(waits("name = 'a'\nplugin = 'webhook'"), "10s");
         assert_eq!(waits("name = 'a'\nplugin = 'gpio'"), "0s");
         assert_eq!(waits("name = 'a'\nplugin = 'email'\nwait_picture = '0s'"), "0s");
+    }
+
+    #[test]
+    fn what_comes_late_is_one_message_and_makes_no_noise() {
+        let late = |text: &str| {
+            let settings: SinkSettings = toml::from_str(text).unwrap();
+            settings.late()
+        };
+        assert_eq!(late("name = 'a'\nplugin = 'email'"), LatePolicy::Digest);
+        assert_eq!(late("name = 'a'\nplugin = 'gpio'"), LatePolicy::Drop);
+        assert_eq!(late("name = 'a'\nplugin = 'archive'"), LatePolicy::Each);
+        assert_eq!(late("name = 'a'\nplugin = '/opt/libours.so'"), LatePolicy::Each);
+        assert_eq!(
+            late("name = 'a'\nplugin = 'email'\nlate = 'each'"),
+            LatePolicy::Each
+        );
     }
 
     #[test]

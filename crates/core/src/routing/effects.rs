@@ -4,7 +4,7 @@ use super::{CancelReason, RouteReason, RoutingState};
 use crate::{AlertId, UnixMillis};
 
 /// What follows from one event. It is committed together with the event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
     /// To whom the alert goes, at most once to each sink, in the order of the configuration.
     pub deliveries: Vec<PlannedDelivery>,

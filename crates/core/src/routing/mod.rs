@@ -9,8 +9,10 @@
 //!
 //! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
 //!    which sinks it is for, and when;
-//! 2. what sends it later: the delay of its route.
+//! 2. how late it came (`digest.rs`): whether it is held for a message with others;
+//! 3. what sends it later: the delay of its route.
 
+mod digest;
 mod effects;
 mod matcher;
 mod reason;
@@ -21,8 +23,11 @@ mod severity;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{Cancellation, CancelledAlerts, Effects, PlannedDelivery, Suppression};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
@@ -33,12 +38,15 @@ pub use self::severity::SeverityTable;
 use crate::{Alert, AlertId};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RoutingState {
     /// Alerts that no route took, although there were routes. Internal events are not counted: that a sink gets none is
     /// by choice.
     pub unmatched: u64,
+    /// Late alerts that wait for being delivered as one message, by sink.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, DigestWindow>,
 }
 
 /// What happened.

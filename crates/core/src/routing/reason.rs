@@ -39,6 +39,12 @@ pub enum RouteReason {
     },
     /// No route took it at all.
     Unmatched,
+    /// Not by itself: it came late, and is held for the message that all such alerts make together.
+    HeldForDigest,
+    /// No: it came late, and the sink does not want that.
+    TooLate,
+    /// Yes: it is the sum of what was held for the sink.
+    Digest,
 }
 
 /// A condition of a route.
@@ -75,7 +81,10 @@ pub enum CancelReason {
 impl RouteReason {
     /// Whether the sink gets the alert.
     pub fn delivers(&self) -> bool {
-        matches!(self, Self::NoRoutes | Self::Matched { .. } | Self::GetsEvents)
+        matches!(
+            self,
+            Self::NoRoutes | Self::Matched { .. } | Self::GetsEvents | Self::Digest
+        )
     }
 }
 
@@ -95,6 +104,11 @@ impl fmt::Display for RouteReason {
                 )
             }
             Self::Unmatched => f.write_str("no route takes it"),
+            Self::HeldForDigest => f.write_str(
+                "it came late, and goes with all others that did in one message (`late = \"digest\"`)",
+            ),
+            Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
+            Self::Digest => f.write_str("it is the sum of what came late for this sink"),
         }
     }
 }

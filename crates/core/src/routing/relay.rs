@@ -173,7 +173,10 @@ mod tests {
             delay: None,
             stop: false,
         };
-        let mut relay = MemoryRelay::new(RoutingState { unmatched: 4 });
+        let mut relay = MemoryRelay::new(RoutingState {
+            unmatched: 4,
+            ..RoutingState::default()
+        });
         relayed(&mut relay, &sample(1), &router(vec![nowhere]));
         assert_eq!(relay.state.unmatched, 5);
     }

@@ -1,11 +1,12 @@
 //! The routes of a configuration, and the step.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::matcher::{Asked, Matcher, Schedules};
 use super::{
-    AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, Match, MatchCondition,
-    PlannedDelivery, RouteReason, RoutingEvent, RoutingState, Suppression,
+    AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, LatePolicy, Match,
+    MatchCondition, PlannedDelivery, RouteReason, RoutingEvent, RoutingState, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -24,6 +25,8 @@ pub struct Target {
     pub deliver_when_full: bool,
     /// How long a delivery waits for a picture that is still being fetched.
     pub wait_picture: Duration,
+    /// What becomes of alerts that came late.
+    pub late: LatePolicy,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -114,39 +117,65 @@ impl Router {
     }
 
     fn alert(&self, now: UnixMillis, state: &RoutingState, alert: &Alert) -> Effects {
+        if let Some(digest) = &alert.digest {
+            return self.digest(now, state, alert, &digest.sink);
+        }
         let mut effects = Effects::default();
+        let mut after = Cow::Borrowed(state);
         let (verdicts, matched) = self.verdicts(alert);
         for (target, verdict) in self.targets.iter().zip(verdicts) {
-            let (sink, reason) = (target.name.clone(), self.reason(target, alert, verdict));
-            if !reason.delivers() {
-                let sink = Some(sink);
-                effects.suppressions.push(Suppression { sink, reason });
-                continue;
-            }
+            let mut reason = self.reason(target, alert, verdict);
             let delay = match (verdict, &reason) {
                 (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
                 _ => Duration::ZERO,
             };
-            let expires_at = target.max_age.map(|age| alert.happened_at() + age);
-            effects.deliveries.push(PlannedDelivery {
-                sink,
-                due_at: (!delay.is_zero()).then(|| now + delay),
-                picture_by: target.waits_for_picture(now, alert, delay, expires_at),
-                expires_at,
-                cancel_on_acknowledge: target.cancel_on_acknowledge,
-                reason,
-            });
+            if reason.delivers() {
+                match target.late_policy(alert) {
+                    LatePolicy::Each => {}
+                    LatePolicy::Drop => reason = RouteReason::TooLate,
+                    LatePolicy::Digest => {
+                        after.to_mut().hold(now, &target.name, alert);
+                        reason = RouteReason::HeldForDigest;
+                    }
+                }
+            }
+            if reason.delivers() {
+                effects.deliveries.push(target.plan(now, alert, delay, reason));
+            } else {
+                let sink = Some(target.name.clone());
+                effects.suppressions.push(Suppression { sink, reason });
+            }
         }
         if !matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
             effects.suppressions.push(Suppression {
                 sink: None,
                 reason: RouteReason::Unmatched,
             });
-            effects.state = Some(RoutingState {
-                unmatched: state.unmatched.saturating_add(1),
-            });
+            let after = after.to_mut();
+            after.unmatched = after.unmatched.saturating_add(1);
+        }
+        if let Cow::Owned(after) = after {
+            effects.state = Some(after);
         }
         effects
+    }
+
+    /// The sum of late alerts goes to the sink that it was made for, also if that is not configured any more, and ends their
+    /// waiting.
+    fn digest(&self, now: UnixMillis, state: &RoutingState, alert: &Alert, sink: &str) -> Effects {
+        let gone = Target {
+            name: sink.to_owned(),
+            ..Target::default()
+        };
+        let target = self.targets.iter().find(|target| target.name == sink);
+        let target = target.unwrap_or(&gone);
+        let mut after = state.clone();
+        after.digests.remove(sink);
+        Effects {
+            deliveries: vec![target.plan(now, alert, Duration::ZERO, RouteReason::Digest)],
+            state: Some(after),
+            ..Effects::default()
+        }
     }
 
     /// What the routes say about each target, and whether any of them took the alert.
@@ -194,6 +223,20 @@ impl Router {
 }
 
 impl Target {
+    fn plan(&self, now: UnixMillis, alert: &Alert, delay: Duration, reason: RouteReason) -> PlannedDelivery {
+        // The age of what is summed up is no reason to keep silent about it.
+        let max_age = self.max_age.filter(|_| alert.digest.is_none());
+        let expires_at = max_age.map(|age| alert.happened_at() + age);
+        PlannedDelivery {
+            sink: self.name.clone(),
+            due_at: (!delay.is_zero()).then(|| now + delay),
+            picture_by: self.waits_for_picture(now, alert, delay, expires_at),
+            expires_at,
+            cancel_on_acknowledge: self.cancel_on_acknowledge,
+            reason,
+        }
+    }
+
     /// Until when a delivery waits for the picture of its alert, if it does: not for one that is there or never will be, and
     /// not so long that it expires.
     fn waits_for_picture(

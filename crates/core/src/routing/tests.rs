@@ -68,14 +68,21 @@ fn lines(effects: &Effects) -> String {
     for Suppression { sink, reason } in &effects.suppressions {
         text += &format!("not {}: {reason}\n", sink.as_deref().unwrap_or("anywhere"));
     }
-    if let Some(RoutingState { unmatched }) = &effects.state {
+    if let Some(RoutingState { unmatched, .. }) = &effects.state {
         text += &format!("{unmatched} unmatched\n");
     }
     text
 }
 
+fn counted(unmatched: u64) -> RoutingState {
+    RoutingState {
+        unmatched,
+        ..RoutingState::default()
+    }
+}
+
 fn check(routes: Vec<Route>, alert: &Alert, expected: &Expect) {
-    let state = RoutingState { unmatched: 4 };
+    let state = counted(4);
     let effects = router(routes).step(NOW, &state, RoutingEvent::Alert(alert));
     expected.assert_eq(&lines(&effects));
 }
@@ -224,6 +231,141 @@ fn a_picture_that_is_being_fetched_is_waited_for_by_who_wants_it() {
     assert_eq!(waits(vec![after(10)], None), (at(1_010_000), None));
     assert_eq!(waits(vec![], Some(10)), (None, None));
     assert_eq!(waits(vec![], Some(11)), (None, at(1_010_000)));
+}
+
+/// A late alert that happened at this second.
+fn late(id: u64, second: i64, severity: Severity) -> Alert {
+    Alert {
+        late: true,
+        via: crate::Via::List,
+        severity,
+        occurred_at: Some(UnixMillis(second * 1_000)),
+        received_at: UnixMillis(900_000_000),
+        title: format!("Alert {id}"),
+        ..sample(id)
+    }
+}
+
+fn summing() -> Router {
+    let of = |name: &str, late| Target {
+        late,
+        events: false,
+        ..target(name, None)
+    };
+    let targets = vec![
+        of("archive", LatePolicy::Each),
+        of("siren", LatePolicy::Drop),
+        of("mail", LatePolicy::Digest),
+    ];
+    Router::new(targets, Vec::new())
+}
+
+#[test]
+fn what_comes_late_is_held_and_becomes_one_message_when_no_more_comes() {
+    let router = summing();
+    let second = |seconds: i64| UnixMillis(seconds * 1_000);
+    let mut state = RoutingState::default();
+    let effects = router.step(
+        second(0),
+        &state,
+        RoutingEvent::Alert(&late(1, 100, Severity::Low)),
+    );
+    expect![[r#"
+        archive: there are no routes, so every sink gets every alert
+        not siren: it came late, and the sink has `late = "drop"`
+        not mail: it came late, and goes with all others that did in one message (`late = "digest"`)
+        0 unmatched
+    "#]]
+    .assert_eq(&lines(&effects));
+    state = effects.state.unwrap();
+    for (at, id, happened, severity) in [(10, 2, 300, Severity::High), (20, 3, 200, Severity::Medium)] {
+        assert_eq!(state.due_digest(second(at)), None);
+        let alert = late(id, happened, severity);
+        state = router
+            .step(second(at), &state, RoutingEvent::Alert(&alert))
+            .state
+            .unwrap();
+    }
+    assert_eq!(state.next_digest(second(20)), Some(second(35)));
+    assert_eq!(state.due_digest(second(34)), None);
+    let (sink, window) = state.due_digest(second(35)).unwrap();
+    assert_eq!((sink, window.count, window.worst.id), ("mail", 3, AlertId(2)));
+    let digest = window.clone().into_alert(sink, AlertId(9), second(35), clock);
+    assert_eq!(
+        digest.title,
+        "3 alerts between 00:01 and 00:05 while the connection was away"
+    );
+    assert_eq!(digest.severity, Severity::High);
+    // It goes to its sink alone, and closes the window.
+    let effects = router.step(second(35), &state, RoutingEvent::Alert(&digest));
+    expect![[r#"
+        mail: it is the sum of what came late for this sink
+        0 unmatched
+    "#]]
+    .assert_eq(&lines(&effects));
+    assert_eq!(effects.state, Some(RoutingState::default()));
+}
+
+/// A clock of a zone without hours before noon.
+fn clock(at: UnixMillis) -> String {
+    let seconds = at.0 / 1_000;
+    format!(
+        "1970-01-01 {:02}:{:02}:{:02}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+#[test]
+fn a_flood_that_does_not_end_is_summed_up_all_the_same_and_one_alert_keeps_its_words() {
+    let router = summing();
+    let second = |seconds: i64| UnixMillis(seconds * 1_000);
+    let mut state = RoutingState::default();
+    for number in 0..1_204_u64 {
+        let at = second(i64::try_from(number / 5).unwrap());
+        let alert = late(number + 1, 60, Severity::Low);
+        state = router
+            .step(at, &state, RoutingEvent::Alert(&alert))
+            .state
+            .unwrap();
+    }
+    assert_eq!(state.next_digest(second(299)), Some(second(255)));
+    let window = &state.digests["mail"];
+    assert_eq!((window.count, window.ids.len()), (1_204, 100));
+    let digest = window.clone().into_alert("mail", AlertId(9), second(300), clock);
+    assert!(
+        digest.title.starts_with("1,204 alerts between"),
+        "{}",
+        digest.title
+    );
+    let one = router.step(
+        second(0),
+        &RoutingState::default(),
+        RoutingEvent::Alert(&late(7, 60, Severity::Low)),
+    );
+    let window = one.state.unwrap().digests.remove("mail").unwrap();
+    assert_eq!(
+        window.into_alert("mail", AlertId(9), second(300), clock).title,
+        "Alert 7"
+    );
+}
+
+#[test]
+fn a_window_is_due_after_its_longest_time_and_when_the_clock_was_set_back() {
+    let router = summing();
+    let second = |seconds: i64| UnixMillis(seconds * 1_000);
+    let mut state = RoutingState::default();
+    for at in (1_000..1_300).step_by(10) {
+        assert_eq!(state.due_digest(second(at)), None, "{at}");
+        let alert = late(u64::try_from(at).unwrap(), 60, Severity::Low);
+        state = router
+            .step(second(at), &state, RoutingEvent::Alert(&alert))
+            .state
+            .unwrap();
+    }
+    assert!(state.due_digest(second(1_300)).is_some());
+    assert!(state.due_digest(second(900)).is_some());
 }
 
 #[test]
@@ -432,10 +574,10 @@ proptest! {
     fn effects_depend_on_state_and_event_alone_and_tell_of_every_sink_once(
         routes in routes(), alert in alerts(), unmatched in 0..5_u64,
     ) {
-        let (state, event) = (RoutingState { unmatched }, RoutingEvent::Alert(&alert));
+        let (state, event) = (counted(unmatched), RoutingEvent::Alert(&alert));
         let used = router(routes.clone());
         // Whatever it was asked before.
-        used.step(UnixMillis(5), &RoutingState { unmatched: 99 }, RoutingEvent::Alert(&sample(7_000)));
+        used.step(UnixMillis(5), &counted(99), RoutingEvent::Alert(&sample(7_000)));
         let effects = used.step(NOW, &state, event);
         prop_assert_eq!(&effects, &router(routes.clone()).step(NOW, &state, event));
 
@@ -465,7 +607,7 @@ proptest! {
         }
 
         let is_unmatched = taking.is_empty() && !routes.is_empty() && !internal;
-        let counted = is_unmatched.then_some(RoutingState { unmatched: unmatched + 1 });
+        let counted = is_unmatched.then_some(counted(unmatched + 1));
         prop_assert_eq!(&effects.state, &counted);
         let nowhere = effects.suppressions.iter().filter(|suppression| suppression.sink.is_none()).count();
         prop_assert_eq!(nowhere, usize::from(is_unmatched));

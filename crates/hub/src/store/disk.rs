@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tracing::error;
-use watchpost_core::{HubEvent, MonotonicTime, UnixMillis};
+use watchpost_core::{HubEvent, MonotonicTime, RoutingState, UnixMillis};
 use watchpost_store::{OpenReport, RetentionReport, StoreError, StorePolicy};
 
 use super::intake::Intake;
@@ -163,6 +163,11 @@ impl Disk {
     }
 
     /// Goes by another policy from now on.
+    /// What the routing step remembers.
+    pub(super) fn routing_state(&self) -> &RoutingState {
+        self.storage.routing_state()
+    }
+
     pub(super) fn set_policy(&mut self, policy: StorePolicy) {
         self.storage.set_policy(policy);
     }

@@ -97,6 +97,14 @@ impl InHand {
         in_hand
     }
 
+    /// One alert that the hub has made itself, as it is.
+    pub(super) fn of_own(alert: Alert, at: UnixMillis) -> Self {
+        let mut in_hand = Self::new(Vec::new(), at, &Stamp::default(), |_| alert.clone());
+        in_hand.batch.arrivals.push(Arrival { alert, frame: None });
+        in_hand.receipts.push(None);
+        in_hand
+    }
+
     fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, stamp: &Stamp) {
         stamp.apply(&mut alert);
         self.batch.arrivals.push(Arrival { alert, frame });

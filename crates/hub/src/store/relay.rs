@@ -24,7 +24,7 @@ impl Relay {
     ) {
         let memory = self
             .memory
-            .get_or_insert_with(|| MemoryRelay::new(storage.routing_state()));
+            .get_or_insert_with(|| MemoryRelay::new(storage.routing_state().clone()));
         let now = parts.clock.unix();
         for (alert, frame) in alerts {
             // A store that cannot answer is no reason to be silent.

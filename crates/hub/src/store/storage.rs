@@ -23,7 +23,7 @@ pub trait Storage: Send {
     fn knows(&self, alert: &Alert) -> Result<bool, StoreError>;
 
     /// See [`Store::routing_state`].
-    fn routing_state(&self) -> RoutingState;
+    fn routing_state(&self) -> &RoutingState;
 
     /// See [`Store::retain`].
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError>;
@@ -56,8 +56,8 @@ impl Storage for Store {
         self.knows(alert)
     }
 
-    fn routing_state(&self) -> RoutingState {
-        self.routing_state().clone()
+    fn routing_state(&self) -> &RoutingState {
+        self.routing_state()
     }
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {

@@ -110,8 +110,8 @@ impl Storage for Switched {
         self.0.knows(alert)
     }
 
-    fn routing_state(&self) -> RoutingState {
-        self.0.routing_state().clone()
+    fn routing_state(&self) -> &RoutingState {
+        self.0.routing_state()
     }
 
     fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {

@@ -116,7 +116,10 @@ impl Writer {
     /// Does what there is to do, at most one transaction. It waits for nothing but the disk.
     fn turn(&mut self) -> Turn {
         if self.in_progress.is_none() {
-            let work = match self.intake.next(self.retain_at) {
+            self.in_progress = self.due_digest();
+        }
+        if self.in_progress.is_none() {
+            let work = match self.intake.next(self.wake_at()) {
                 Next::Go(work) => work,
                 Next::WaitUntil(at) => return Turn::WaitUntil(at),
             };
@@ -158,6 +161,27 @@ impl Writer {
             self.disk.set_policy(store);
             self.retain_at = self.parts.clock.now();
         }
+    }
+
+    /// When there is something to do although nothing has come.
+    fn wake_at(&self) -> MonotonicTime {
+        let (now, clock) = (self.parts.clock.unix(), self.parts.clock);
+        let digest = self.disk.routing_state().next_digest(now);
+        // Looked at as often as retention at least, which is enough for a clock that is set.
+        let digest = digest.map(|at| clock.now() + now.until(at));
+        digest.map_or(self.retain_at, |at| at.min(self.retain_at))
+    }
+
+    /// The alert that stands for late alerts which have waited long enough. Nothing changes what is remembered of them until it
+    /// is on disk.
+    fn due_digest(&self) -> Option<InProgress> {
+        let now = self.parts.clock.unix();
+        let state = self.disk.routing_state();
+        let (sink, window) = state.due_digest(now)?;
+        let id = self.parts.ids.next(now);
+        let alert = self.parts.stamp.digest(sink, window.clone(), id, now);
+        info!("{}: one message to {sink}", alert.title);
+        Some(InProgress::Batch(Box::new(InHand::of_own(alert, now))))
     }
 
     fn begin(&self, work: Work) -> InProgress {

@@ -80,6 +80,7 @@ pub(crate) fn step(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
         });
         effects.state = Some(RoutingState {
             unmatched: state.unmatched + 1,
+            ..state.clone()
         });
     }
     effects
