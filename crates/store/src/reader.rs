@@ -312,7 +312,8 @@ impl Reader {
     }
 
     /// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot
-    /// show: those of this connection, and those of others that the same stream may have raised.
+    /// show: those of this connection, and those of others that the same stream may have raised. All times are by the clock
+    /// as it is now, and may be off by as much as it was set.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -321,8 +322,9 @@ impl Reader {
         connection: &str,
         from: UnixMillis,
         to: UnixMillis,
+        now: UnixMillis,
     ) -> Result<Vec<Unmatched>, StoreError> {
-        let outcome = records::unmatched(&self.db, connection, from, to);
+        let outcome = records::unmatched(&self.db, connection, from, to, now);
         self.outcome(outcome)
     }
 

@@ -223,6 +223,22 @@ pub(crate) fn forget(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Between which ids are the alerts that were received within this time, by the clock as it is now. What was received before
+/// it was set forward has an id by the clock as it was. After it was set back ids go on from the greatest one.
+fn ids_received(
+    db: &Connection,
+    from: UnixMillis,
+    to: UnixMillis,
+    now: UnixMillis,
+) -> rusqlite::Result<[i64; 2]> {
+    let number = |sql| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+    let set_forward_ms = number("SELECT coalesce(sum(millis), 0) FROM clock_step")?;
+    let newest = number("SELECT coalesce(max(id), 0) FROM alert")?;
+    let from = first_key(UnixMillis(from.0.saturating_sub(set_forward_ms)));
+    let is_ahead = newest > first_key(now);
+    Ok([from, if is_ahead { newest } else { first_key(to) }])
+}
+
 /// Alerts received within this time, oldest first, of which no record is known, or whose record the backend cannot show:
 /// those of this connection, and those of others that the same stream may have raised.
 pub(crate) fn unmatched(
@@ -230,8 +246,9 @@ pub(crate) fn unmatched(
     connection: &str,
     from: UnixMillis,
     to: UnixMillis,
+    now: UnixMillis,
 ) -> rusqlite::Result<Vec<Unmatched>> {
-    let [from, to] = [from, to].map(first_key);
+    let [from, to] = ids_received(db, from, to, now)?;
     db.prepare_cached(
         "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, own, shop FROM (
            SELECT id, stream, connection IS (SELECT id FROM connection WHERE name = ?3) AS own,

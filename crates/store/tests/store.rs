@@ -562,7 +562,7 @@ fn an_alert_that_two_connections_see_is_kept_once() {
     assert_eq!(reader.of_anomaly("a new one", "after:shop:1").unwrap(), None);
     // What the other one heard live may be the alert of a row that this one lists, if all of it is known.
     let seen = |reader: &mut watchpost_store::Reader, connection: &str| -> Vec<(AlertId, bool)> {
-        let unmatched = reader.unmatched(connection, at(0), at(1_000)).unwrap();
+        let unmatched = reader.unmatched(connection, at(0), at(1_000), at(1_000)).unwrap();
         unmatched
             .into_iter()
             .map(|alert| (alert.alert, alert.own))

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::sleep;
 use watchpost_core::{
-    Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE, UnixMillis,
-    Unmatched, Via,
+    AlertId, Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE,
+    UnixMillis, Unmatched, Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreError};
 
@@ -56,6 +56,8 @@ pub(super) struct PassReport {
     pub(super) has_more: bool,
     /// Unreadable rows that are there and not known.
     pub(super) unreadable: HashSet<String>,
+    /// Alerts that rows were matched with, which the store may not show yet: no row of another shop is theirs too.
+    matched: HashSet<AlertId>,
 }
 
 /// Why a pass failed.
@@ -202,14 +204,16 @@ impl Pass {
         let name = self.context.name().to_owned();
         // Before the store is read, so that none is in neither.
         let in_hand = self.unstored.in_hand();
+        let taken = report.matched.clone();
         let (listed, outcome) = self
             .context
             .readers
             .read(move |reader| {
-                compare(reader, &name, &listed, bounds, &in_hand).map(|outcome| (listed, outcome))
+                compare(reader, &name, &listed, bounds, &in_hand, &taken).map(|outcome| (listed, outcome))
             })
             .await?;
         for (row, alert) in outcome.matched {
+            report.matched.insert(alert);
             self.context.store.annotate(match &listing.rows[row] {
                 Row::Readable(anomaly) => Annotation {
                     shop_id: anomaly.shop_id.clone(),
@@ -259,6 +263,7 @@ fn compare(
     rows: &[ListedRow],
     bounds: Bounds,
     in_hand: &InHand,
+    taken: &HashSet<AlertId>,
 ) -> Result<Reconciled, StoreError> {
     let mut stored = in_hand.records();
     for row in rows.iter().filter(|row| row.at >= bounds.since) {
@@ -266,12 +271,13 @@ fn compare(
             stored.insert(row.record.as_str());
         }
     }
+    let now = UnixMillis(bounds.now.0.saturating_add(bounds.skew_ms));
     let reconciliation = Reconciliation::new(rows, bounds, &stored);
     let Some((from, to)) = reconciliation.window() else {
         return Ok(Reconciled::default());
     };
     let mut unmatched = Vec::new();
-    for alert in reader.unmatched(connection, from, to)? {
+    for alert in reader.unmatched(connection, from, to, now)? {
         let of_a_place = alert
             .anomaly_id
             .as_deref()
@@ -290,7 +296,9 @@ fn compare(
             record: alert.anomaly_id,
         });
     }
-    Ok(reconciliation.reconcile(in_hand.join(unmatched, reader)?))
+    let mut unmatched = in_hand.join(unmatched, reader)?;
+    unmatched.retain(|alert| !taken.contains(&alert.alert));
+    Ok(reconciliation.reconcile(unmatched))
 }
 
 impl From<ConnectFailure> for PassError {
