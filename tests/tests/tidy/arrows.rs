@@ -56,6 +56,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["watchpost-core", "watchpost-hub", "watchpost-store"],
     ),
     (
+        "watchpost-world",
+        &[
+            "watchpost-config",
+            "watchpost-core",
+            "watchpost-hub",
+            "watchpost-sinkhost-client",
+            "watchpost-store",
+        ],
+    ),
+    (
         "watchpost",
         &[
             "watchpost-config",
@@ -82,6 +92,8 @@ const ACTIX_USERS: &[&str] = &[
     "watchpost-hub",
     "watchpost-simulator",
     "watchpost-web",
+    // It serves what the hub's client asks, over streams in memory.
+    "watchpost-world",
 ];
 
 /// By crate: what may be nowhere below it, and why.

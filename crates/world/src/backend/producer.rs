@@ -1,0 +1,110 @@
+//! Makes anomalies: first the alert over the socket, then the row, then the notification, as the real backend does. Of one
+//! stream one after the other, so that a client that does not read stops its streams.
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+use super::{Backend, Row, Status, uuid, wire};
+
+/// Anomalies that wait for a stream's turn.
+const MAX_WAITING: usize = 4_096;
+
+/// Something that a camera sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    pub infinite: bool,
+}
+
+/// The streams at work.
+pub struct Producers(Vec<mpsc::Sender<Sighting>>);
+
+impl Producers {
+    /// Starts them.
+    pub fn start(backend: &Backend, ids: bool) -> Self {
+        let streams = backend.state().streams.len();
+        let start = |stream| {
+            let (sightings, mut queue) = mpsc::channel(MAX_WAITING);
+            let backend = backend.clone();
+            spawn_local(async move {
+                let mut held = None;
+                while let Some(sighting) = queue.recv().await {
+                    report(&backend, stream, sighting, ids, &mut held).await;
+                }
+            });
+            sightings
+        };
+        Self((0..streams).map(start).collect())
+    }
+
+    /// A camera sees something.
+    pub fn see(&self, stream: usize, sighting: Sighting) {
+        let queue = &self.0[stream % self.0.len()];
+        assert!(
+            queue.try_send(sighting).is_ok(),
+            "more waits than the world makes in an hour"
+        );
+    }
+}
+
+async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool, held: &mut Option<String>) {
+    backend.thawed().await;
+    let at = backend.now();
+    let (row, user, user_id, outbox) = {
+        let mut state = backend.state();
+        let number = state.next_number;
+        state.next_number += 1;
+        let id = uuid(&mut state.random);
+        let camera = &mut state.streams[stream];
+        camera.persons += 1;
+        camera.frame += 30;
+        let camera = camera.clone();
+        let row = Row {
+            picture: wire::picture(&id),
+            id,
+            number,
+            shop: camera.shop,
+            shop_id: state.shops[camera.shop].clone(),
+            stream_id: camera.id,
+            person: camera.persons,
+            frame: camera.frame,
+            at,
+            infinite: sighting.infinite,
+            status: Status::Pending,
+            judged: false,
+        };
+        let slot = state.slots.get(&camera.user).map(|slot| slot.socket);
+        let socket = slot.and_then(|slot| state.sockets.get(&slot));
+        let outbox = socket.filter(|_| !state.mute).map(|socket| socket.outbox.clone());
+        (row, camera.user, state.users[camera.user].id.clone(), outbox)
+    };
+    let sent = match &outbox {
+        Some(outbox) => outbox.send(wire::alert(&row, &user_id, ids)).await.is_ok(),
+        None => false,
+    };
+    backend.story.tell(
+        "backend",
+        format_args!(
+            "anomaly {} of stream {stream} (user {user}, shop {}){}{}",
+            row.number,
+            row.shop,
+            if row.infinite { ", infinite" } else { "" },
+            if sent { ", sent" } else { ", sent to no one" },
+        ),
+    );
+    backend.thawed().await;
+    let notification = {
+        let mut state = backend.state();
+        // What the process has in hand while its database is down is in no table.
+        if state.database_down {
+            state.rowless.insert(row.key());
+            return;
+        }
+        let text = wire::notification(&row);
+        let reorders = state.reorders;
+        state.rows.push(row);
+        if reorders { held.replace(text) } else { Some(text) }
+    };
+    if let (Some(outbox), Some(text)) = (outbox, notification) {
+        let _ = outbox.send(text).await;
+    }
+}

@@ -1,0 +1,63 @@
+//! Plays a scenario on a thread of its own, on which nothing is left of another.
+
+use std::cell::Cell;
+use std::panic;
+use std::sync::Once;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::run::{self, Run};
+use crate::scenario::Scenario;
+use crate::story::{HubLog, Story};
+
+thread_local! {
+    /// Panics on this thread: the hub catches those of its parts.
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Counts panics beside what is done about them.
+fn count_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.set(PANICS.get() + 1);
+            usual(info);
+        }));
+    });
+}
+
+/// Plays it; `told` says whether its story is wanted.
+pub fn play(scenario: &Scenario, told: bool) -> Run {
+    count_panics();
+    let world = || {
+        let system = actix_rt::System::with_tokio_rt(|| {
+            let runtime = Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build();
+            runtime.expect("a runtime without I/O")
+        });
+        system.block_on(async {
+            let story = Story::begin(told);
+            let log = story.is_told().then(|| {
+                let subscriber = tracing_subscriber::registry().with(HubLog(story.clone()));
+                tracing::subscriber::set_default(subscriber)
+            });
+            let mut run = run::play(scenario, story).await;
+            if PANICS.get() > 0 {
+                run.findings.push("the hub has panicked".to_owned());
+            }
+            drop(log);
+            run
+        })
+    };
+    thread::scope(|scope| {
+        scope
+            .spawn(world)
+            .join()
+            .expect("the world itself does not panic")
+    })
+}

@@ -1,0 +1,172 @@
+//! The hub's process in the world: the product's own hub on a platform of the world's making. It can be killed at any
+//! moment, and stopped for a while as a machine that sleeps.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use actix_tls::connect::{ConnectError, ConnectInfo};
+use awc::http::Uri;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use watchpost_config::{Settings, SinkSettings};
+use watchpost_hub::{
+    Connecting, Hub, HubHandle, Launcher, Platform, Storage, Stream, Threads, TokioClock, WallClock,
+};
+use watchpost_store::Store;
+
+use crate::disk::Disk;
+use crate::net::Network;
+use crate::scenario::Setup;
+use crate::sinks::{SINKS, Sinks};
+
+/// Name of the hub's connection.
+pub const CONNECTION: &str = "shop";
+
+/// The account that opens the streams, and another that sees the same shops.
+const OPENER: &str = "yard@example.org";
+const OWNER: &str = "owner@example.org";
+
+/// What the hub stands on.
+#[derive(Clone)]
+pub struct Ground {
+    pub clock: &'static TokioClock,
+    pub network: Network,
+    pub disk: Disk,
+    pub sinks: Sinks,
+}
+
+impl Platform for Ground {
+    fn wall_clock(&self) -> &'static dyn WallClock {
+        self.clock
+    }
+
+    fn connect(&self, _: ConnectInfo<Uri>) -> Connecting {
+        let network = self.network.clone();
+        Box::pin(async move {
+            let side = network.connect().await.map_err(ConnectError::Io)?;
+            Ok(Stream::new(side))
+        })
+    }
+
+    fn threads(&self) -> Threads {
+        Threads::Shared
+    }
+
+    fn storage(&self, store: Store) -> Box<dyn Storage> {
+        self.disk.storage(store)
+    }
+
+    fn launcher(&self, sink: &SinkSettings) -> Option<Arc<dyn Launcher>> {
+        Some(self.sinks.launcher(&sink.name))
+    }
+}
+
+/// A running hub.
+pub struct Process {
+    running: JoinHandle<()>,
+    gate: Rc<RefCell<Gate>>,
+    pub hub: HubHandle,
+}
+
+/// Whether the process gets any time.
+#[derive(Default)]
+struct Gate {
+    closed: bool,
+    waiting: Option<Waker>,
+}
+
+/// All tasks of the process.
+struct Tasks {
+    tasks: LocalSet,
+    gate: Rc<RefCell<Gate>>,
+}
+
+impl Future for Tasks {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        {
+            let mut gate = self.gate.borrow_mut();
+            if gate.closed {
+                gate.waiting = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        Pin::new(&mut self.tasks).poll(cx)
+    }
+}
+
+impl Process {
+    /// Starts a hub. An error says why it does not start.
+    pub async fn start(ground: &Ground, setup: &Setup) -> Result<Self, String> {
+        let (started, hub) = oneshot::channel();
+        let (platform, settings) = (Arc::new(ground.clone()), settings(&ground.disk.dir(), setup)?);
+        let tasks = LocalSet::new();
+        tasks.spawn_local(async move {
+            let hub = Hub::start_on(platform, settings, PathBuf::from("/nowhere/watchpost-sinkhost")).await;
+            let _ = started.send(hub);
+        });
+        let gate = Rc::<RefCell<Gate>>::default();
+        let running = spawn_local(Tasks {
+            tasks,
+            gate: Rc::clone(&gate),
+        });
+        match hub.await {
+            Ok(Ok(hub)) => Ok(Self { running, gate, hub }),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the hub panicked at its start".to_owned()),
+        }
+    }
+
+    /// Ends it at once, as a signal does or the power.
+    pub async fn kill(self) {
+        let Self { running, hub, .. } = self;
+        drop(hub);
+        running.abort();
+        let _ = running.await;
+    }
+
+    /// It gets no time from now on, or gets it again.
+    pub fn stall(&self, stalled: bool) {
+        let mut gate = self.gate.borrow_mut();
+        gate.closed = stalled;
+        gate.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What an installer would have written.
+fn settings(data_dir: &std::path::Path, setup: &Setup) -> Result<Settings, String> {
+    let sinks = SINKS.map(|name| {
+        let plugin = if name == "siren" { "gpio" } else { "email" };
+        json!({"name": name, "plugin": plugin, "timeout": "30s", "events": false})
+    });
+    let connection = |name: &str, email: &str| {
+        json!({
+            "name": name, "url": "http://192.168.1.20:8000",
+            "login": {"email": email, "password": {"inline": "secret"}},
+            "write_back": setup.write_back,
+        })
+    };
+    let [own, other] = if setup.second_account {
+        [OWNER, OPENER]
+    } else {
+        [OPENER, OWNER]
+    };
+    let mut connections = vec![connection(CONNECTION, own)];
+    if setup.both_accounts {
+        connections.push(connection("other", other));
+    }
+    let settings = json!({
+        "hub": {"data_dir": data_dir},
+        "connection": connections,
+        "store": {"segment_size": "1MiB"},
+        "sink": sinks,
+    });
+    serde_json::from_value(settings).map_err(|e| e.to_string())
+}
