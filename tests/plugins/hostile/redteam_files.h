@@ -123,6 +123,15 @@ static int set_flags(void) {
     int flags = 0x10; /* Immutable. */
     return errno_of(ioctl(own_fd(), 0x40086602, &flags));
 }
+static int set_project(void) {
+    uint32_t attributes[7] = {0}; /* Of `FS_IOC_FSSETXATTR`: whose quota it counts for. */
+    attributes[3] = 7;
+    return errno_of(ioctl(own_fd(), 0x401c5820, attributes));
+}
+DEED(trim_disk, SYS_ioctl, own_fd(), 0xc0185879, NULL)
+DEED(removexattrat_victim, 466, AT_FDCWD, in_victim("file"), 0, "user.redteam")
+DEED(open_mount_with_attributes, 467, AT_FDCWD, victim, 0x80000 | 1, NULL, 0)
+DEED(file_name_by_cookie, SYS_lookup_dcookie, 0, NULL, 0)
 DEED(freeze_disk, SYS_ioctl, own_fd(), 0xc0045877, 0)
 DEED(lease, SYS_fcntl, own_fd(), F_SETLEASE, F_WRLCK)
 DEED(notify, SYS_fcntl, own_fd(), F_NOTIFY, DN_MODIFY)
@@ -164,7 +173,8 @@ static const struct deed file_deeds[] = {
     D(chmod_config), D(chmod_data), D(chmod_data_away), D(chmod_by_newer_call), D(set_user_bit), D(chmod_open_file),
     D(chown_victim), D(chown_the_old_way), D(lchown_victim), D(chown_open_file), D(touch_victim), D(touch_open_file),
     D(utime_victim), D(utimes_victim), D(futimesat_victim), D(setxattr_victim), D(lsetxattr_victim), D(fsetxattr_own),
-    D(removexattr_victim), D(setxattrat_victim), D(file_setattr_victim), D(set_flags), D(freeze_disk), D(lease),
+    D(removexattr_victim), D(setxattrat_victim), D(file_setattr_victim), D(set_flags), D(set_project), D(trim_disk),
+    D(removexattrat_victim), D(open_mount_with_attributes), D(file_name_by_cookie), D(freeze_disk), D(lease),
     D(notify), D(watch_files), D(watch_files_the_old_way), D(watch_all_files), D(mark_all_files), D(file_handle),
     D(open_file_handle), D(quota), D(quota_by_file), D(mount_over), D(unmount), D(change_root), D(pivot),
     D(open_mount), D(move_mounts), D(change_mount), D(new_file_system), D(configure_file_system),

@@ -56,6 +56,25 @@ DEED(reap_memory_of_hub, SYS_process_mrelease, -1, 0)
 DEED(take_file_of_hub, SYS_pidfd_getfd, -1, 0, 0)
 DEED(compare_with_hub, SYS_kcmp, getpid(), hub, 0, 0, 0)
 static int hold_hub(void) { return opened(syscall(SYS_pidfd_open, hub, 0)); }
+/* A handle of the process at the other end of this one's socket, which is the hub. */
+static int peer_handle(void) {
+    int fds[8], handle = -1;
+    socklen_t length = sizeof handle;
+    errno = ENOTSOCK;
+    if (host_sockets(fds, 8) == 0 || getsockopt(fds[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, &handle, &length) != 0) return -1;
+    return handle;
+}
+static int signal_by_peer_handle(void) {
+    int handle = peer_handle();
+    if (handle < 0) return errno == ENOPROTOOPT ? ABSENT : errno;
+    return CALL(SYS_pidfd_send_signal, handle, 0, NULL, 0);
+}
+static int namespace_of_peer(void) {
+    int handle = peer_handle();
+    if (handle < 0) return errno == ENOPROTOOPT ? ABSENT : errno;
+    return opened(ioctl(handle, 0xff03 /* PIDFD_GET_MNT_NAMESPACE */, 0));
+}
+DEED(home_of_memory, 450, NULL, 0, 0, 0)
 static int signal_by_handle(void) {
     long fd = syscall(SYS_pidfd_open, hub, 0);
     if (fd < 0) return errno;
@@ -135,7 +154,8 @@ static const struct deed process_deeds[] = {
     D(become_program), D(become_open_program), D(use_library), D(new_user_namespace), D(new_process_namespace),
     D(new_network_namespace), D(unshare_users), D(unshare_mounts), D(unshare_files), D(enter_namespace),
     D(trace_hub), D(be_traced), D(read_memory_of_hub), D(write_memory_of_hub), D(advise_memory_of_hub),
-    D(reap_memory_of_hub), D(take_file_of_hub), D(compare_with_hub), D(hold_hub), D(signal_by_handle), D(signal_hub),
+    D(reap_memory_of_hub), D(take_file_of_hub), D(compare_with_hub), D(hold_hub), D(signal_by_handle), D(signal_by_peer_handle), D(namespace_of_peer),
+    D(home_of_memory), D(signal_hub),
     D(signal_bystander), D(signal_group_of_hub), D(signal_thread_of_hub), D(signal_thread_the_old_way),
     D(queue_signal_to_hub), D(queue_signal_to_thread), D(own_socket_by_hub), D(own_socket_by_any), D(choose_signal),
     D(own_by_ioctl), D(own_by_socket_ioctl), D(signals_of_input), D(type_for_user), D(take_terminal),

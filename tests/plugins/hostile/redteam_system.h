@@ -68,6 +68,8 @@ DEED(change_segments, SYS_modify_ldt, 99, NULL, 0)
 DEED(remap_pages, SYS_remap_file_pages, 0, 0, 0, 0, 0)
 DEED(gift_pages, SYS_vmsplice, 1, NULL, 0, 0)
 DEED(widen_pipe, SYS_fcntl, 1, F_SETPIPE_SZ, 1 << 20)
+DEED(flush_for_disks, SYS_prctl, 57 /* PR_SET_IO_FLUSHER */, 1, 0, 0, 0)
+DEED(system_parameters, SYS__sysctl, NULL)
 DEED(newer_call, 600, NOTHING)
 #ifdef __x86_64__
 DEED(other_numbers, 0x40000000 | SYS_chmod, config_file, 0644)
@@ -84,7 +86,8 @@ static const struct deed system_deeds[] = {
     D(load_module), D(load_module_file), D(remove_module), D(load_kernel), D(load_kernel_file), D(restart_machine),
     D(name_machine), D(name_domain), D(set_time), D(set_clock), D(adjust_clock), D(adjust_time), D(kernel_log),
     D(account_processes), D(add_swap), D(remove_swap), D(hang_up_terminal), D(use_ports), D(use_some_ports),
-    D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(newer_call), D(other_numbers),
+    D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(flush_for_disks), D(system_parameters),
+    D(newer_call), D(other_numbers),
 };
 
 #endif
