@@ -32,6 +32,20 @@ pub(crate) struct Args {
 /// Returns only when something went wrong: xtask is replaced by the demo, whose exit code the caller sees and which
 /// Ctrl-C therefore reaches directly.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut demo = built()?;
+    demo.args(&args.demo);
+    let error = demo.exec();
+    Err(anyhow!(error).context(format!("`{}` did not start", cargo::command_line(&demo))))
+}
+
+/// Builds the demo by itself, as a newcomer does, and has it show a few alerts. The tests' build has more features of the
+/// dependencies than what runs has.
+pub(crate) fn check() -> Result<()> {
+    cargo::run(built()?.args(["--for", "5s"]))
+}
+
+/// Builds what the demo runs, and gives the command that runs it.
+fn built() -> Result<Command> {
     let mut build = cargo::command();
     build
         .args(["build", "--profile", PROFILE])
@@ -40,7 +54,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     // The demo looks for the plugin, watchpost-sinkhost and watchpost-simulator beside itself, where cargo has put them.
     let mut demo = Command::new(cargo::target_dir()?.join(PROFILE).join("watchpost"));
-    demo.arg("demo").args(&args.demo);
-    let error = demo.exec();
-    Err(anyhow!(error).context(format!("`{}` did not start", cargo::command_line(&demo))))
+    demo.arg("demo");
+    Ok(demo)
 }

@@ -41,8 +41,8 @@ struct Cli {
 enum Command {
     /// Builds the hub and its plugins and shows them at work against a simulated backend.
     Demo(demo::Args),
-    /// Formatting, lints, dependencies, every test, the documentation and a little fuzzing: what has to be green before a
-    /// change goes in.
+    /// Formatting, lints, dependencies, the demo, every test, the documentation and a little fuzzing: what has to be green
+    /// before a change goes in.
     Test(test::Args),
     /// Looks whether RustSec has an advisory about a dependency; fetches its database.
     Audit,

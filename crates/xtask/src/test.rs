@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::install::{self, Lacking};
 use crate::needs::{ALSA, PYTHON};
 use crate::report::Report;
-use crate::{cargo, dependencies, fuzz, harness, python};
+use crate::{cargo, demo, dependencies, fuzz, harness, python};
 
 /// The environment variables by which the test kit learns what is lacking, and where it notes a test that was skipped for
 /// it; see `crates/testkit/src/skip.rs`.
@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             report.check(name, |_| run_step(&mut command));
         }
         check_dependencies(&mut report, &lacking);
+        report.check("demo", |_| demo::check());
     }
     let mut command = test_command(args, &lacking);
     report.check("tests", |report| run_tests(&mut command, &lacking, report));
