@@ -57,6 +57,9 @@ pub struct Alert {
     /// What it sums up, if it is a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// Further connections that it came over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_over: Vec<String>,
     /// What only VisionGuard has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visionguard: Option<VisionGuard>,
@@ -123,6 +126,9 @@ pub struct VisionGuard {
     /// The number of the video frame shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_number: Option<i64>,
+    /// The first video frame of the sequence that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_frame: Option<i64>,
     /// Body poses as they were sent; only with `keep_pose`, for they are large (30 KB a person).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pose: Option<serde_json::Value>,
@@ -263,6 +269,7 @@ impl Alert {
             details: Details::default(),
             picture: Picture::Missing("it came without one".to_owned()),
             digest: None,
+            also_over: Vec::new(),
             visionguard: None,
         }
     }

@@ -37,6 +37,7 @@ mod secret;
 mod sink;
 mod slot;
 mod time;
+mod twin;
 mod write_back;
 
 pub use alert::{
@@ -83,4 +84,5 @@ pub use sink::{
 };
 pub use slot::{SlotStatus, SlotVerdict, SlotWatch, SubscriptionLoss};
 pub use time::{ClockSkew, MonotonicTime, Now, UnixMillis};
+pub use twin::{TWIN_WINDOW, TwinKey, are_twins};
 pub use write_back::WriteBackRetry;

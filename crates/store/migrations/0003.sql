@@ -88,3 +88,10 @@ CREATE TABLE picture (
     due_at     INTEGER NOT NULL -- milliseconds since 1970
 ) STRICT;
 CREATE INDEX picture_due ON picture (connection, due_at, alert);
+
+-- Fifth part: alerts of the last day by what distinguishes them, so that one that comes a second time is recognised.
+CREATE TABLE sighting (
+    alert INTEGER PRIMARY KEY,
+    hash  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sighting_hash ON sighting (hash);

@@ -9,7 +9,8 @@ use crate::codec::{frame, id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
 use crate::records::{insert_record, scope, stored_record};
-use crate::{Arrival, Receipt, pictures};
+use crate::twins::Twins;
+use crate::{Arrival, Receipt, pictures, twins};
 
 /// Finds out which arrivals are new: neither in the database nor earlier in the batch.
 pub(crate) fn receipts(
@@ -20,6 +21,7 @@ pub(crate) fn receipts(
 ) -> rusqlite::Result<Vec<Receipt>> {
     let mut sources: HashMap<(i64, &str), AlertId> = HashMap::new();
     let mut records: HashMap<(Option<i64>, &str), AlertId> = HashMap::new();
+    let mut twins = Twins::default();
     let mut newest = last_id;
     let mut ids: Vec<AlertId> = Vec::with_capacity(arrivals.len());
     let mut receipts = Vec::with_capacity(arrivals.len());
@@ -42,6 +44,9 @@ pub(crate) fn receipts(
                 None => stored_record(tx, connection, record.1)?,
             };
         }
+        if kept.is_none() {
+            kept = twins.find(tx, alert)?;
+        }
         // Ids grow, so one that is greater than all before it needs no looking up.
         if kept.is_none() && key(alert.id) <= newest && (ids.contains(&alert.id) || is_stored(tx, alert.id)?)
         {
@@ -53,6 +58,7 @@ pub(crate) fn receipts(
                 sources.extend(source.map(|source| (source, alert.id)));
                 records.extend(record.map(|record| (record, alert.id)));
                 ids.push(alert.id);
+                twins.add(alert);
                 newest = newest.max(key(alert.id));
                 Receipt::Stored
             }
@@ -73,6 +79,9 @@ pub(crate) fn is_known(db: &Connection, connection: Option<i64>, alert: &Alert) 
     if let Some(record) = alert.anomaly_id()
         && stored_record(db, connection.unwrap_or(0), record)?.is_some()
     {
+        return Ok(true);
+    }
+    if Twins::default().find(db, alert)?.is_some() {
         return Ok(true);
     }
     is_stored(db, alert.id)
@@ -132,6 +141,7 @@ pub(crate) fn insert(
     if let Some(record) = alert.anomaly_id() {
         insert_record(tx, connection, record, alert.id)?;
     }
+    twins::insert(tx, alert)?;
     pictures::queue(tx, connection, alert)
 }
 

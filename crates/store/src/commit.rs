@@ -17,7 +17,8 @@ use crate::frames::{FrameLog, FrameRef};
 use crate::names::Names;
 use crate::routing::{self, Routing};
 use crate::{
-    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, clock, pictures, records, write_back,
+    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, clock, pictures, records, twins,
+    write_back,
 };
 
 /// Ids that have a meaning beyond their rows.
@@ -62,6 +63,13 @@ pub(crate) fn write(
         let effects = routing.ask(RoutingEvent::Alert(alert));
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
+    }
+    for (arrival, receipt) in batch.arrivals.iter().zip(&receipts) {
+        if let Receipt::Duplicate { of } = receipt
+            && *of != arrival.alert.id
+        {
+            twins::seen_again(tx, *of, &arrival.alert)?;
+        }
     }
     let late = batch
         .arrivals

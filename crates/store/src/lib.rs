@@ -39,6 +39,7 @@ mod routing;
 mod schema;
 mod selection;
 mod store;
+mod twins;
 mod write_back;
 
 pub use batch::{

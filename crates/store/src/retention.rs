@@ -269,6 +269,7 @@ impl Removal {
             "DELETE FROM delivery WHERE alert = ?1",
             "DELETE FROM suppression WHERE alert = ?1",
             "DELETE FROM picture WHERE alert = ?1",
+            "DELETE FROM sighting WHERE alert = ?1",
             "DELETE FROM alert WHERE id = ?1",
         ] {
             tx.prepare_cached(sql)?.execute([row.alert])?;

@@ -16,7 +16,7 @@ use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
 use crate::{
     Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, StoreError, StoreOptions, StorePolicy,
-    alerts, clock, commit, open, operator, records, retention,
+    alerts, clock, commit, open, operator, records, retention, twins,
 };
 
 /// The one that writes. It belongs to one thread; while it lives, no other process can open the store.
@@ -205,7 +205,9 @@ impl Store {
     /// # Errors
     /// When it cannot be written. Nothing is removed then.
     pub fn retain(&mut self, now: UnixMillis) -> Result<RetentionReport, StoreError> {
-        let forgotten = records::forget(&self.db, now).and_then(|()| clock::forget(&self.db));
+        let forgotten = records::forget(&self.db, now)
+            .and_then(|()| twins::forget(&self.db, now))
+            .and_then(|()| clock::forget(&self.db));
         let outcome = forgotten.map_err(Failed::from);
         self.outcome("forget old records in", outcome)?;
         let limits = retention::Limits {

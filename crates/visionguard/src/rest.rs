@@ -217,6 +217,11 @@ impl Anomaly {
         self.extra_data.as_ref()?.frame_number
     }
 
+    /// The first video frame of the sequence that was judged.
+    pub fn start_frame(&self) -> Option<i64> {
+        self.extra_data.as_ref()?.start_frame
+    }
+
     /// Where it happened, if the row says. The backend makes up a place of the stream's id where it knows none.
     pub fn place(&self) -> Option<&str> {
         let made_up = |place: &str| {

@@ -325,10 +325,10 @@ impl Connection {
 
     /// Hands an alert to the store, or drops it without a receipt: reading must go on, or the server stalls
     /// for its user.
-    fn accept(&mut self, mut incoming: IncomingAlert<String>, ctx: &mut Context<Self>) {
+    fn accept(&mut self, incoming: IncomingAlert<String>, ctx: &mut Context<Self>) {
         let admitted = self.admission.admits(incoming.bytes);
         if admitted && incoming.is_pushed() {
-            self.catch_up.came(&mut incoming.alert, self.context.clock.now());
+            self.catch_up.came(&incoming.alert, self.context.clock.now());
         }
         let offered = self.admission.offer(incoming, ctx.address().recipient());
         if offered.is_err() {

@@ -142,6 +142,7 @@ fn incoming(
         visionguard: Some(VisionGuard {
             person_id: alert.person_id,
             frame_number: alert.frame_number,
+            start_frame: alert.start_frame,
             pose: alert.poses(),
             ..VisionGuard::default()
         }),

@@ -4,7 +4,6 @@
 //! the socket gives its alert what it lacked; one that did not becomes an alert that came `via` the list. Up to when the
 //! list is known is kept with the alerts, as a checkpoint, so that nothing is missed while the hub itself is away.
 
-mod fetched;
 mod listing;
 mod pass;
 mod record;
@@ -25,7 +24,6 @@ use watchpost_core::{
 use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
 
-use self::fetched::FetchedRows;
 use self::pass::{Pass, PassError, PassReport};
 use self::unstored::Unstored;
 use super::super::{IncomingAlert, LastFailure};
@@ -48,7 +46,6 @@ pub(super) struct CatchUp {
     /// How often the list is read while the socket is open, where that is configured.
     interval: Option<Duration>,
     feed: FeedTracker,
-    fetched: FetchedRows,
     unstored: Unstored,
     shops: Option<(Vec<String>, MonotonicTime)>,
     /// Why the list could not be read the last time.
@@ -86,7 +83,6 @@ impl CatchUp {
             schedule: PassSchedule::new(settings.enabled),
             interval: settings.interval.fixed().map(Into::into),
             feed: FeedTracker::default(),
-            fetched: FetchedRows::default(),
             unstored: Unstored::default(),
             shops: None,
             failure: None,
@@ -110,9 +106,8 @@ impl CatchUp {
     }
 
     /// An alert came over the socket and goes to the store.
-    pub(super) fn came(&mut self, alert: &mut Alert, now: MonotonicTime) {
+    pub(super) fn came(&mut self, alert: &Alert, now: MonotonicTime) {
         self.feed.came(now);
-        self.fetched.identify(alert);
         self.unstored.add(alert);
         let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
         self.correlator.alert(alert.id, alert.camera_id(), person_id);
@@ -146,7 +141,6 @@ impl CatchUp {
 
     /// An alert that was missed goes to the store.
     pub(super) fn missed(&mut self, alert: &Alert) {
-        self.fetched.remember(alert);
         self.unstored.add(alert);
     }
 

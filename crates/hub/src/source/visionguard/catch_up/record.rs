@@ -48,6 +48,7 @@ pub(super) fn incoming(context: &ConnectionContext, anomaly: &Anomaly, via: Via)
             shop_id: anomaly.shop_id.clone(),
             location: anomaly.place().map(str::to_owned),
             frame_number: anomaly.frame_number(),
+            start_frame: anomaly.start_frame(),
             pose: None,
         }),
         ..Alert::new(context.ids.next(now), kind, context.name(), now)
