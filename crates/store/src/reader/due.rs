@@ -95,6 +95,11 @@ pub(super) fn waiting_since(db: &Connection) -> rusqlite::Result<BTreeMap<String
     rows.collect()
 }
 
+/// Parameters: the sink, and the span of time.
+const DUE_BETWEEN: &str = "SELECT q.alert, d.cancel_on_acknowledge
+    FROM queue q CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
+    WHERE q.sink = ?1 AND q.due_at BETWEEN ?2 AND ?3 ORDER BY q.due_at, q.alert";
+
 /// Keys of alerts whose delivery is due within a span of time.
 fn alerts_due(
     db: &Connection,
@@ -103,11 +108,7 @@ fn alerts_due(
     limit: usize,
     skip: &dyn Fn(AlertId, bool) -> bool,
 ) -> rusqlite::Result<Vec<i64>> {
-    let mut query = db.prepare_cached(
-        "SELECT q.alert, d.cancel_on_acknowledge
-         FROM queue q CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink
-         WHERE q.sink = ?1 AND q.due_at BETWEEN ?2 AND ?3 ORDER BY q.due_at, q.alert",
-    )?;
+    let mut query = db.prepare_cached(DUE_BETWEEN)?;
     let mut rows = query.query(params![sink, from, to])?;
     let mut alerts = Vec::new();
     while alerts.len() < limit
@@ -125,4 +126,34 @@ fn sink_id(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT id FROM sink WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn asking_for_another_time_does_not_plan_the_question_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("alerts.db");
+        File::create(&path).unwrap();
+        let (mut writer, version) = schema::open(&path).unwrap();
+        schema::migrate(&mut writer, version, &[]).unwrap();
+        for db in [&writer, &schema::open_reader(&path).unwrap()] {
+            for now in 1..10 {
+                assert!(
+                    alerts_due(db, 1, (AT_ONCE + 1, now), 10, &|_, _| false)
+                        .unwrap()
+                        .is_empty()
+                );
+            }
+            let query = db.prepare_cached(DUE_BETWEEN).unwrap();
+            assert_eq!(query.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
 }
