@@ -16,6 +16,7 @@ use watchpost_store::{OpenReport, Store, StoreError};
 use crate::blueprint::{BadAddress, Blueprint};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::guard::Deaths;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
@@ -162,6 +163,7 @@ fn open(
         platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
         cgroups: cgroups.clone(),
+        deaths: Deaths::default(),
     })
     .start();
     watch_sinks(&supervisor, &store, &readers, &settings, clock);

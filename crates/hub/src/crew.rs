@@ -7,8 +7,8 @@ use watchpost_core::{Changes, MonotonicTime, Part, Roster};
 
 /// A part of the hub that runs, whatever it is.
 pub(crate) trait Running {
-    /// Restarts it if it has died. To be called every second or so.
-    fn check(&mut self, now: MonotonicTime);
+    /// Restarts it if it has died. To be called when one has, and at the time that is returned.
+    fn check(&mut self, now: MonotonicTime) -> Option<MonotonicTime>;
 
     /// Has it begin nothing new and finish what it has in hand, from the time when the future is first polled; the future
     /// ends when it has.
@@ -65,12 +65,15 @@ impl<P: Part, R: Running + ?Sized> Crew<P, R> {
     }
 
     /// Looks after all that have not been asked to end: one of those that dies has ended.
-    pub(crate) fn check(&mut self, now: MonotonicTime) {
+    /// Returns when to look again, if that is not only when another one has died.
+    pub(crate) fn check(&mut self, now: MonotonicTime) -> Option<MonotonicTime> {
+        let mut next = None;
         for (name, stopping) in self.roster.running() {
             if let Some(part) = self.running.get_mut(name).filter(|_| !stopping) {
-                part.check(now);
+                next = next.into_iter().chain(part.check(now)).min();
             }
         }
+        next
     }
 
     /// All of them, in the order of the configuration; at the end those that are wanted no more. Each with whether it has

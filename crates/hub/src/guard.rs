@@ -1,16 +1,19 @@
 //! Keeps one actor alive: starts it on an arbiter of its own and restarts it when it has died.
 //!
-//! Actix ends an actor that panics and drops what is sent to it from then on without a word, so a
-//! guard has to look. An arbiter is never shared: what kills one actor cannot take another along.
+//! Actix ends an actor that panics and drops what is sent to it from then on without a word. So its context holds something
+//! that says so when it is dropped. An arbiter is never shared: what kills one actor cannot take another along.
 
+use std::future::pending;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 use tracing::error;
 use watchpost_core::{Backoff, BackoffPolicy, MonotonicTime};
@@ -31,6 +34,30 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(60);
 /// An actor that does not report within this time is reported as not answering.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Is woken whenever an actor has died, or could not be started. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deaths(Arc<Notify>);
+
+impl Deaths {
+    /// Waits until an actor has died since the last time, or could not be started.
+    pub(crate) async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// What the context of an actor holds.
+struct DeathNotice {
+    over: Arc<AtomicBool>,
+    deaths: Deaths,
+}
+
+impl Drop for DeathNotice {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        self.deaths.0.notify_one();
+    }
+}
+
 /// Makes an actor, on the thread on which it is to live.
 type Make<A> = Box<dyn FnOnce() -> A + Send>;
 
@@ -38,8 +65,9 @@ type Make<A> = Box<dyn FnOnce() -> A + Send>;
 pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
     name: String,
     make: Box<dyn Fn() -> Make<A>>,
-    spawn: fn(Make<A>, Threads) -> io::Result<Life<A>>,
+    spawn: fn(Make<A>, Threads, &Deaths) -> io::Result<Life<A>>,
     threads: Threads,
+    deaths: Deaths,
     /// `None` while it could not be started at all.
     life: Option<Life<A>>,
     backoff: Backoff,
@@ -51,27 +79,31 @@ pub(crate) struct Guard<A: Actor<Context = Context<A>>> {
 struct Life<A: Actor<Context = Context<A>>> {
     address: Addr<A>,
     home: Home,
+    /// Whether the context of the actor is gone.
+    over: Arc<AtomicBool>,
 }
 
 impl<A: Actor<Context = Context<A>>> Guard<A> {
     /// Starts the actor that `new` makes from `parts`, or tries again later where no thread can be made for it. `name` says
-    /// in the log who died.
+    /// in the log who died, and `deaths` is woken then.
     pub(crate) fn start<P: Clone + Send + 'static>(
         name: String,
         parts: P,
         new: fn(P) -> A,
         threads: Threads,
+        deaths: &Deaths,
         now: MonotonicTime,
     ) -> Self {
-        Self::start_by(spawn, name, parts, new, threads, now)
+        Self::start_by(spawn, name, parts, new, threads, deaths, now)
     }
 
     fn start_by<P: Clone + Send + 'static>(
-        spawn: fn(Make<A>, Threads) -> io::Result<Life<A>>,
+        spawn: fn(Make<A>, Threads, &Deaths) -> io::Result<Life<A>>,
         name: String,
         parts: P,
         new: fn(P) -> A,
         threads: Threads,
+        deaths: &Deaths,
         now: MonotonicTime,
     ) -> Self {
         let make: Box<dyn Fn() -> Make<A>> = Box::new(move || {
@@ -83,6 +115,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
             make,
             spawn,
             threads,
+            deaths: deaths.clone(),
             life: None,
             backoff: Backoff::new(RESTARTS, 0),
             since: now,
@@ -90,12 +123,6 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         };
         guard.begin(now);
         guard
-    }
-
-    /// Where to reach the actor as it lives now.
-    #[cfg(test)]
-    pub(crate) fn address(&self) -> &Addr<A> {
-        &self.life.as_ref().expect("it has been started").address
     }
 
     /// Asks the actor how it is. `unanswered` is what is said of one that does not answer.
@@ -139,16 +166,17 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         .boxed()
     }
 
-    /// Looks after the actor. To be called every second or so.
-    pub(crate) fn check(&mut self, now: MonotonicTime) {
-        if self.life.as_ref().is_some_and(|life| life.address.connected()) {
-            if now.since(self.since) > RECOVERED_AFTER {
-                self.backoff.reset();
-            }
-            return;
+    /// Looks after the actor: to be called when [`Deaths::wait`] says so, and at the time that is returned.
+    pub(crate) fn check(&mut self, now: MonotonicTime) -> Option<MonotonicTime> {
+        let lives = |life: &Life<A>| !life.over.load(Ordering::Acquire);
+        if self.life.as_ref().is_some_and(lives) {
+            return None;
         }
         match self.restart_at {
             None => {
+                if now.since(self.since) > RECOVERED_AFTER {
+                    self.backoff.reset();
+                }
                 let wait = self.backoff.fail();
                 error!(
                     "{} died; starting it again in {:.1} s",
@@ -163,6 +191,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
             }
             Some(_) => {}
         }
+        self.restart_at
     }
 
     /// Ends the arbiter, and with it whatever still runs on it.
@@ -173,7 +202,7 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
     }
 
     fn begin(&mut self, now: MonotonicTime) {
-        match (self.spawn)((self.make)(), self.threads) {
+        match (self.spawn)((self.make)(), self.threads, &self.deaths) {
             Ok(life) => {
                 self.life = Some(life);
                 (self.restart_at, self.since) = (None, now);
@@ -186,25 +215,40 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
                     wait.as_secs_f64()
                 );
                 self.restart_at = Some(now + wait);
+                self.deaths.0.notify_one();
             }
         }
     }
 }
 
 /// Fails when no thread can be made.
-fn spawn<A: Actor<Context = Context<A>>>(make: Make<A>, threads: Threads) -> io::Result<Life<A>> {
-    match threads {
+fn spawn<A: Actor<Context = Context<A>>>(
+    make: Make<A>,
+    threads: Threads,
+    deaths: &Deaths,
+) -> io::Result<Life<A>> {
+    let over = Arc::new(AtomicBool::new(false));
+    let notice = DeathNotice {
+        over: Arc::clone(&over),
+        deaths: deaths.clone(),
+    };
+    let begin = move |ctx: &mut Context<A>| {
+        // Never ready, so it is dropped with the context and not before.
+        ctx.spawn(actix::fut::wrap_future(async move {
+            let _notice = notice;
+            pending::<()>().await;
+        }));
+        make()
+    };
+    let (address, home) = match threads {
         Threads::Own => {
             let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
-            let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
-            let home = Home::Own(arbiter);
-            Ok(Life { address, home })
+            let address = A::start_in_arbiter(&arbiter.handle(), begin);
+            (address, Home::Own(arbiter))
         }
-        Threads::Shared => Ok(Life {
-            address: A::create(move |_| make()),
-            home: Home::Shared,
-        }),
-    }
+        Threads::Shared => (A::create(begin), Home::Shared),
+    };
+    Ok(Life { address, home, over })
 }
 
 /// Where an actor lives.
@@ -225,8 +269,6 @@ impl Home {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -262,9 +304,9 @@ mod tests {
     static THREADS: AtomicBool = AtomicBool::new(false);
 
     /// As the kernel answers a process that has as many threads as it may have.
-    fn spawn_if_it_may(make: Make<Quiet>, threads: Threads) -> io::Result<Life<Quiet>> {
+    fn spawn_if_it_may(make: Make<Quiet>, threads: Threads, deaths: &Deaths) -> io::Result<Life<Quiet>> {
         if THREADS.load(Ordering::SeqCst) {
-            spawn(make, threads)
+            spawn(make, threads, deaths)
         } else {
             Err(io::ErrorKind::WouldBlock.into())
         }
@@ -279,6 +321,7 @@ mod tests {
             (),
             |()| Quiet,
             Threads::Own,
+            &Deaths::default(),
             second(0),
         );
         assert!(!guard.report(Ask, || false).await);

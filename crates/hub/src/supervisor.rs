@@ -21,15 +21,13 @@ use crate::status::SinkReport;
 use crate::store::PolicyAnswer;
 use crate::wiring::Wiring;
 
-/// How often the actors are looked after.
-const CHECK_INTERVAL: Duration = Duration::from_millis(500);
-
 /// The actor.
 pub(crate) struct Supervisor {
     wiring: Wiring,
     sources: Crew<ConnectionPlan, dyn Source>,
     sinks: Crew<SinkPlan, RunningSink>,
-    watching: Option<SpawnHandle>,
+    /// When an actor that has died is to be started again.
+    restarting: Option<SpawnHandle>,
     /// Nothing is started any more.
     stopping: bool,
 }
@@ -41,16 +39,24 @@ impl Supervisor {
             wiring,
             sources: Crew::new(),
             sinks: Crew::new(),
-            watching: None,
+            restarting: None,
             stopping: false,
         }
     }
 
-    fn watch(&mut self, ctx: &mut Context<Self>) {
+    /// Looks after the actors, of which one has died or is to be started again.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.stopping {
+            return;
+        }
+        if let Some(restarting) = self.restarting.take() {
+            ctx.cancel_future(restarting);
+        }
         let now = self.wiring.clock.now();
-        self.sources.check(now);
-        self.sinks.check(now);
-        self.watching = Some(ctx.run_later(CHECK_INTERVAL, Self::watch));
+        let (sources, sinks) = (self.sources.check(now), self.sinks.check(now));
+        if let Some(next) = sources.into_iter().chain(sinks).min() {
+            self.restarting = Some(ctx.run_later(next.since(now), Self::look));
+        }
     }
 
     /// Alerts are routed by what is wanted: what is changed or wanted no more ends when it has finished what it has in
@@ -91,7 +97,25 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.watch(ctx);
+        let deaths = self.wiring.deaths.clone();
+        let died = futures_util::stream::unfold(deaths, |deaths| async move {
+            deaths.wait().await;
+            Some((Died, deaths))
+        });
+        ctx.add_message_stream(died);
+    }
+}
+
+/// An actor has died.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Died;
+
+impl Handler<Died> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Died, ctx: &mut Self::Context) {
+        self.look(ctx);
     }
 }
 
@@ -197,8 +221,8 @@ impl Handler<StopAll> for Supervisor {
 
     fn handle(&mut self, _: StopAll, ctx: &mut Self::Context) -> Self::Result {
         self.stopping = true;
-        if let Some(watching) = self.watching.take() {
-            ctx.cancel_future(watching);
+        if let Some(restarting) = self.restarting.take() {
+            ctx.cancel_future(restarting);
         }
         let sources: Vec<_> = self.sources.all().map(|source| source.stop()).collect();
         let sinks: Vec<_> = self.sinks.all().map(|sink| sink.stop()).collect();

@@ -13,6 +13,7 @@ use watchpost_sinkhost_client::Cgroups;
 use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::guard::Deaths;
 use crate::notifier::SinkNotifiers;
 use crate::platform::Platform;
 use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
@@ -35,6 +36,8 @@ pub(crate) struct Wiring {
     pub(crate) host_binary: Arc<PathBuf>,
     /// What sinks are limited by together with all that they start.
     pub(crate) cgroups: Cgroups,
+    /// By which the supervisor learns that an actor has died.
+    pub(crate) deaths: Deaths,
 }
 
 /// A directory could not be made.
@@ -56,6 +59,7 @@ impl Wiring {
             readers: self.readers.clone(),
             ids: Arc::clone(&self.ids),
             platform: Arc::clone(&self.platform),
+            deaths: self.deaths.clone(),
         };
         let Some(backend) = backend else {
             let handle = InboundHandle::new(settings);
@@ -89,6 +93,7 @@ impl Wiring {
             launcher,
             settings: plan.settings,
             threads,
+            deaths: self.deaths.clone(),
         })
     }
 

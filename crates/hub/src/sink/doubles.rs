@@ -19,6 +19,7 @@ use super::child::{Launched, Launcher};
 use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
+use crate::guard::Deaths;
 use crate::notifier::{MemoryDelivery, SinkNotifiers};
 use crate::platform::Threads;
 use crate::store::{Recorded, Released};
@@ -319,6 +320,7 @@ impl Bench {
             launcher: Arc::new(world.clone()),
             notifier: notifiers.of("siren"),
             threads: Threads::Own,
+            deaths: Deaths::default(),
         };
         Self {
             world,

@@ -42,6 +42,7 @@ use self::messages::{RemindToCheck, RemindToMeasure, ReportSink, StopSink, Wake}
 pub use self::probe::{Probe, probe_sink};
 pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
+use crate::guard::Deaths;
 use crate::notifier::SinkNotifier;
 use crate::platform::Threads;
 
@@ -86,6 +87,8 @@ pub(crate) struct SinkParts {
     pub(crate) notifier: Arc<SinkNotifier>,
     /// Where it does what may block.
     pub(crate) threads: Threads,
+    /// Learns of its death.
+    pub(crate) deaths: Deaths,
 }
 
 /// What happened, with what the child gets.

@@ -21,8 +21,9 @@ impl RunningSink {
     /// Starts it.
     pub(crate) fn start(parts: SinkParts) -> Box<Self> {
         let (settings, now) = (Arc::clone(&parts.settings), parts.clock.now());
-        let threads = parts.threads;
-        let guard = Guard::start(format!("sink {}", settings.name), parts, Sink::new, threads, now);
+        let (threads, deaths) = (parts.threads, parts.deaths.clone());
+        let name = format!("sink {}", settings.name);
+        let guard = Guard::start(name, parts, Sink::new, threads, &deaths, now);
         Box::new(Self { settings, guard })
     }
 
@@ -35,8 +36,8 @@ impl RunningSink {
 }
 
 impl Running for RunningSink {
-    fn check(&mut self, now: MonotonicTime) {
-        self.guard.check(now);
+    fn check(&mut self, now: MonotonicTime) -> Option<MonotonicTime> {
+        self.guard.check(now)
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {

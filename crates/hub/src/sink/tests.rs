@@ -358,13 +358,15 @@ async fn a_sink_whose_actor_died_is_restarted_and_delivers() {
         bench.parts.clone(),
         Sink::new,
         bench.parts.threads,
+        &bench.parts.deaths,
         at(0),
     );
-    until(|| !guard.address().connected()).await;
-    guard.check(at(1));
-    guard.check(at(1));
-    assert_eq!(bench.world.lock().launches, 1, "not at once");
-    guard.check(at(2));
+    bench.parts.deaths.wait().await;
+    let restart = guard.check(at(1));
+    assert_eq!(restart, Some(at(1) + Duration::from_millis(500)), "not at once");
+    assert_eq!(guard.check(at(1)), restart);
+    assert_eq!(bench.world.lock().launches, 1);
+    assert_eq!(guard.check(at(2)), None);
     until(|| bench.world.alerts_in_child() == [1]).await;
     bench.world.end(Outcome::Ok);
     until(|| bench.world.lock().recorded == [(AlertId(1), DeliveryState::Delivered)]).await;

@@ -23,6 +23,7 @@ pub use self::report::{ConnectionReport, ConnectionState, Counters, LastFailure,
 pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::guard::Deaths;
 use crate::platform::Platform;
 use crate::store::{Readers, StoreHandle};
 
@@ -36,4 +37,6 @@ pub(crate) struct SourceParts {
     pub(crate) readers: Readers,
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) platform: Arc<dyn Platform>,
+    /// Learns of its death.
+    pub(crate) deaths: Deaths,
 }

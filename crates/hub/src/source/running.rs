@@ -8,7 +8,7 @@ use watchpost_core::MonotonicTime;
 
 use super::ConnectionReport;
 use crate::crew::Running;
-use crate::guard::Guard;
+use crate::guard::{Deaths, Guard};
 use crate::platform::Threads;
 
 /// Asks a source how it is.
@@ -41,6 +41,7 @@ impl<A: Actor<Context = Context<A>>> RunningSource<A> {
         parts: P,
         new: fn(P) -> A,
         threads: Threads,
+        deaths: &Deaths,
         now: MonotonicTime,
     ) -> Box<dyn Source>
     where
@@ -48,7 +49,7 @@ impl<A: Actor<Context = Context<A>>> RunningSource<A> {
         Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
     {
         let name = format!("connection {}", unanswered.name);
-        let guard = Guard::start(name, parts, new, threads, now);
+        let guard = Guard::start(name, parts, new, threads, deaths, now);
         Box::new(Self { guard, unanswered })
     }
 }
@@ -69,8 +70,8 @@ where
     A: Actor<Context = Context<A>> + Handler<ReportSource> + Handler<StopSource>,
     Context<A>: ToEnvelope<A, ReportSource> + ToEnvelope<A, StopSource>,
 {
-    fn check(&mut self, now: MonotonicTime) {
-        self.guard.check(now);
+    fn check(&mut self, now: MonotonicTime) -> Option<MonotonicTime> {
+        self.guard.check(now)
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {

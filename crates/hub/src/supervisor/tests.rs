@@ -20,6 +20,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::crew::Running;
 use crate::current::CurrentSettings;
+use crate::guard::Deaths;
 use crate::notifier::SinkNotifiers;
 use crate::platform::{Machine, Threads};
 use crate::sink::SinkParts;
@@ -54,6 +55,7 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         inbound: InboundHandles::default(),
         host_binary: Arc::new(PathBuf::from("/nowhere")),
         cgroups: Cgroups::none("a test"),
+        deaths: Deaths::default(),
     });
     (supervisor, commands)
 }
@@ -86,7 +88,9 @@ impl Source for Held {
 }
 
 impl Running for Held {
-    fn check(&mut self, _: MonotonicTime) {}
+    fn check(&mut self, _: MonotonicTime) -> Option<MonotonicTime> {
+        None
+    }
 
     fn stop(&self) -> BoxFuture<'static, ()> {
         let (story, finish) = (self.story.clone(), self.finish.lock().unwrap().take());
@@ -118,7 +122,8 @@ fn supervise(
     supervisor
         .sources
         .want(plans.connections, |_| Box::new(source.clone()));
-    if let Some(sink) = sink {
+    if let Some(mut sink) = sink {
+        sink.deaths = supervisor.wiring.deaths.clone();
         supervisor
             .sinks
             .want(plans.sinks, |_| RunningSink::start(sink.clone()));
@@ -177,6 +182,18 @@ async fn sources_stop_before_sinks_and_the_store_last() {
             "the store has stopped"
         ]
     );
+}
+
+#[actix::test]
+async fn a_sink_whose_actor_died_is_started_again() {
+    let bench = Bench::new(1);
+    resume();
+    bench.world.lock().panics = true;
+    bench.plan([1]);
+    let story = Story::default();
+    let (_supervisor, _finish) = supervise(&bench.world, Some(bench.parts.clone()), &story);
+    until(|| bench.world.alerts_in_child() == [1]).await;
+    assert_eq!(bench.world.lock().launches, 2);
 }
 
 #[actix::test]

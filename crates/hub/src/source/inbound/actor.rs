@@ -37,8 +37,8 @@ impl Inbound {
     /// Starts it.
     pub(crate) fn launch(parts: InboundParts) -> Box<dyn Source> {
         let (unanswered, now) = (unanswered(&parts.handle), parts.shared.clock.now());
-        let threads = parts.shared.platform.threads();
-        RunningSource::start(unanswered, parts, Self::new, threads, now)
+        let (threads, deaths) = (parts.shared.platform.threads(), parts.shared.deaths.clone());
+        RunningSource::start(unanswered, parts, Self::new, threads, &deaths, now)
     }
 
     fn new(parts: InboundParts) -> Self {

@@ -84,6 +84,7 @@ impl Connection {
             readers,
             ids,
             platform,
+            deaths: _,
         } = shared;
         let (name, now) = (settings.name.clone(), clock.now());
         let limits = PictureLimits {

@@ -44,5 +44,6 @@ pub(crate) fn start(parts: ConnectionParts) -> Box<dyn Source> {
         parts.shared.clock.now(),
         parts.shared.platform.threads(),
     );
-    RunningSource::start(unanswered, parts, Connection::new, threads, now)
+    let deaths = parts.shared.deaths.clone();
+    RunningSource::start(unanswered, parts, Connection::new, threads, &deaths, now)
 }

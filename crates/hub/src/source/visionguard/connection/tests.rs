@@ -18,6 +18,7 @@ use super::super::frame_limit::LimitedCodec;
 use super::*;
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::guard::Deaths;
 use crate::platform::{Machine, Threads};
 use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
 use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
@@ -53,6 +54,7 @@ async fn connected(settings: &str) -> Rig {
             readers: Readers::new(Arc::new(|| panic!("nothing here reads the store")), Threads::Own),
             platform: Arc::new(Machine),
             ids: Arc::new(AlertIds::after(None)),
+            deaths: Deaths::default(),
         },
     };
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
