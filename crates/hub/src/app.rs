@@ -150,7 +150,6 @@ fn open(
     let storage = platform.storage(store);
     let (alert_store, store, store_state) = AlertStore::new(storage, readers.clone(), batch, threads, parts);
     alert_store.start();
-
     let inbound = InboundHandles::default();
     let supervisor = Supervisor::new(Wiring {
         clock,
