@@ -105,9 +105,9 @@ fn secrets() {
               the secret alone belongs there, as text in UTF-8
             > 
             > files: token
-            watchpost.toml:5:14: `token_file` in [[connection]] `main` names token, which cannot be read: it has 70000 bytes, expected at most 65536
+            watchpost.toml:5:14: `token_file` in [[connection]] `main` names token: it has 70000 bytes, expected at most 65536
               | "token" | here
-              correct the path
+              the secret alone belongs there, as text in UTF-8
             > [[connection]]
             > name = "main"
             > url = "http://192.168.1.20:8000"
