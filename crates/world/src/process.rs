@@ -144,7 +144,7 @@ impl Process {
 fn settings(data_dir: &std::path::Path, setup: &Setup) -> Result<Settings, String> {
     let sinks = SINKS.map(|name| {
         let plugin = if name == "siren" { "gpio" } else { "email" };
-        json!({"name": name, "plugin": plugin, "timeout": "30s", "events": false})
+        json!({"name": name, "plugin": plugin, "timeout": "30s", "events": false, "late": "each"})
     });
     let connection = |name: &str, email: &str| {
         json!({
