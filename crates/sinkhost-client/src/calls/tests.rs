@@ -131,6 +131,16 @@ fn what_was_never_dispatched_cannot_begin_or_end() {
 }
 
 #[test]
+fn nothing_but_a_delivery_can_be_acknowledged() {
+    let (mut calls, now) = with(0..1);
+    calls.begun(0, now).unwrap();
+    calls.begun(FLUSH, now).unwrap();
+    assert_eq!(calls.acknowledged(FLUSH), Err(Violation::UnknownCall(FLUSH)));
+    let mut calls = Calls::<u64>::starting(now, SECOND);
+    assert!(calls.acknowledged(FIRST_OWN_CALL).is_err(), "its start");
+}
+
+#[test]
 fn only_a_waiting_call_can_be_dropped() {
     let (mut calls, _) = with(0..(WINDOW as u64 + 1));
     assert!(calls.cancel_waiting(WINDOW as u64));

@@ -140,7 +140,9 @@ impl<'a> Script<'a> {
         let byte = u64::from(self.byte()?);
         Some(match byte {
             0..=3 => FIRST_OWN_CALL + byte,
-            4..=40 => ledger.next_flush(),
+            4..=20 => ledger.next_flush(),
+            // The flush that runs, or the last one.
+            21..=60 => ledger.next_flush() - 1,
             _ => byte % (self.delivered + 2),
         })
     }
