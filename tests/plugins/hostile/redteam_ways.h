@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 /* The brakes: where nothing holds them, they end. */
-#define LIFE_SECONDS 120
+#define LIFE_SECONDS 600
 #define MOST_THREADS 400
 #define MOST_FILES 600
 #define MOST_PACKETS 20000
