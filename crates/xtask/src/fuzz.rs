@@ -6,9 +6,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
 
-/// How long each target runs, in seconds, apart from its building; and in a long run.
-const SECONDS: u32 = 15;
-const LONG_SECONDS: u32 = 300;
+/// How long all targets run together, in seconds, apart from their building.
+const SECONDS_OF_ALL: usize = 30;
+
+/// How long each target runs in a long run, in seconds: on one thread, so as much of a processor that is free.
+const LONG_SECONDS: usize = 600;
 
 /// One input must not take longer, in seconds. Generous, for the machine may be busy.
 const INPUT_SECONDS: u32 = 30;
@@ -44,7 +46,7 @@ pub(crate) const TARGETS: &[Target] = &[
 /// Runs a target on its seeds and on what it makes of them; a crash is an error.
 pub(crate) fn run(target: &Target, long: bool) -> Result<()> {
     ensure_installed()?;
-    let mut command = command(target.name, if long { LONG_SECONDS } else { SECONDS });
+    let mut command = command(target.name, seconds(long));
     let dir = cargo::workspace_root().join(target.dir);
     for place in [format!("fuzz/corpus/{}", target.name), "fuzz/seeds".to_owned()] {
         let place = dir.join(place);
@@ -54,8 +56,17 @@ pub(crate) fn run(target: &Target, long: bool) -> Result<()> {
     cargo::run(command.current_dir(dir))
 }
 
+/// How long one target runs.
+const fn seconds(long: bool) -> usize {
+    if long {
+        LONG_SECONDS
+    } else {
+        SECONDS_OF_ALL / TARGETS.len()
+    }
+}
+
 /// Without a sanitizer: what the targets call is safe code, where a fault shows as a panic.
-fn command(target: &str, seconds: u32) -> Command {
+fn command(target: &str, seconds: usize) -> Command {
     let mut command = cargo::command();
     let corpus = format!("fuzz/corpus/{target}");
     command
