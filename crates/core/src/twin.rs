@@ -119,6 +119,24 @@ mod tests {
     }
 
     #[test]
+    fn two_of_which_the_same_is_unknown_are_no_twins() {
+        type Change = fn(&mut Alert);
+        let changes: [Change; 6] = [
+            |alert| alert.camera = None,
+            |alert| alert.camera = Some(Camera::unnamed(UNKNOWN)),
+            |alert| alert.camera = Some(Camera::unnamed("")),
+            |alert| alert.visionguard.as_mut().unwrap().person_id = 0,
+            |alert| alert.visionguard.as_mut().unwrap().frame_number = None,
+            |alert| alert.visionguard.as_mut().unwrap().start_frame = None,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut alerts = ["shop", "yard"].map(|connection| alert(connection, None));
+            alerts.iter_mut().for_each(change);
+            assert!(!are_twins(&alerts[0], &alerts[1]), "change {number}");
+        }
+    }
+
+    #[test]
     fn keys_have_numbers_that_stay() {
         assert_eq!(
             TwinKey::of(&alert("shop", None)).unwrap().hash(),

@@ -138,7 +138,26 @@ typedef struct wp_frame {
     uint32_t height;     /* Pixels; 0 when not known. */
 } wp_frame;
 
-/* One alert. */
+/* One alert.
+ *
+ * THE DOCUMENT. `json` is a JSON object. Keys are only ever added, and so are kinds: readers ignore what they do
+ * not know. Times are text, "2026-11-23T01:16:30.250Z", ids of alerts are numbers. In every document:
+ *   kind         "anomaly": a camera's AI judged a person's behaviour abnormal; "owl_eye": the night watch saw a
+ *                person; "notice": a message that proves nothing; "hub": the hub speaks of itself; "digest": the
+ *                sum of alerts that came late, made for this sink; "drill": an exercise
+ *   id, connection, received_at, severity, title, text
+ *   via          "live", "list" (fetched from the backend's list afterwards) or "inbound" (posted to the hub)
+ *   details      {status, classification, confidence, score, bbox}, of which only `status` is always there
+ *   picture      {"jpeg": {bytes, width, height}}, {"pending": {from}} while it is fetched, {"missing": why}
+ * Where it is known or so:
+ *   site, source_id, camera {id, name, area}, occurred_at
+ *   late         true if it was received long after it happened
+ *   also_over    names of further connections over which the same alert came
+ *   digest       {count, from, to, ids, worst, sink}: how many alerts, when the first and the last happened, which
+ *                (the newest 100), and the one that matters most, whose picture the digest has
+ *   visionguard  {person_id, anomaly_id, shop_id, location, frame_number, start_frame, pose}: frame_number is the
+ *                video frame shown, start_frame the first one of the sequence that was judged
+ */
 typedef struct wp_alert {
     uint32_t struct_size;
     uint32_t severity;      /* WP_LOW ... WP_CRITICAL */
@@ -146,7 +165,7 @@ typedef struct wp_alert {
     wp_str id;              /* The same on every retry; letters, digits, '-', '_' only. */
     wp_str title;           /* One line. */
     wp_str text;            /* A sentence or more, for a reader who has only this. */
-    wp_str json;            /* The whole alert as a JSON object. Readers ignore keys they do not know. */
+    wp_str json;            /* The whole alert as a JSON object: see THE DOCUMENT. */
     const wp_frame *frames; /* NULL if there is none; use wp_frame_at. */
     size_t frame_count;
     size_t frame_stride;    /* Bytes from one frame to the next: the host's sizeof(wp_frame). */

@@ -40,7 +40,9 @@ pub struct Settings {
     /// The hub itself.
     #[serde(default)]
     pub hub: HubSettings,
-    /// A backend to listen to; at least one.
+    /// A backend to listen to; at least one. Two that see the same shop, such as those of two accounts, give each alert once,
+    /// with the names of both. There is no key to turn that off: only what has the same stream, person and video frames within a
+    /// day is one alert, and two sirens or mails for it would say nothing more.
     pub connection: Vec<ConnectionSettings>,
     /// A name for a camera, which alerts show instead of a part of its id.
     #[serde(default)]

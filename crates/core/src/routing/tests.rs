@@ -352,6 +352,27 @@ fn a_flood_that_does_not_end_is_summed_up_all_the_same_and_one_alert_keeps_its_w
 }
 
 #[test]
+fn the_worst_is_the_severest_then_that_with_the_lowest_score_then_the_first() {
+    let router = summing();
+    let mut state = RoutingState::default();
+    for (id, severity, score, worst) in [
+        (1, Severity::Low, Some(-9.0), 1),
+        (2, Severity::High, None, 2),
+        (3, Severity::High, Some(-1.0), 3),
+        (4, Severity::High, Some(-2.0), 4),
+        (5, Severity::High, Some(-2.0), 4),
+        (6, Severity::High, Some(-1.5), 4),
+        (7, Severity::Medium, Some(-9.0), 4),
+    ] {
+        let mut alert = late(id, 60, severity);
+        alert.details.score = score;
+        let effects = router.step(UnixMillis(0), &state, RoutingEvent::Alert(&alert));
+        state = effects.state.unwrap();
+        assert_eq!(state.digests["mail"].worst.id, AlertId(worst), "after {id}");
+    }
+}
+
+#[test]
 fn a_window_is_due_after_its_longest_time_and_when_the_clock_was_set_back() {
     let router = summing();
     let second = |seconds: i64| UnixMillis(seconds * 1_000);

@@ -162,12 +162,12 @@ impl Disk {
         self.storage.retain(now)
     }
 
-    /// Goes by another policy from now on.
     /// What the routing step remembers.
     pub(super) fn routing_state(&self) -> &RoutingState {
         self.storage.routing_state()
     }
 
+    /// Goes by another policy from now on.
     pub(super) fn set_policy(&mut self, policy: StorePolicy) {
         self.storage.set_policy(policy);
     }
