@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::run::{self, Run};
 use crate::scenario::Scenario;
-use crate::story::{HubLog, Story};
+use crate::story::{HubLog, NoStory, Story};
 
 thread_local! {
     /// Panics on this thread: the hub catches those of its parts.
@@ -29,9 +29,20 @@ fn count_panics() {
     });
 }
 
+/// Has each event ask its thread whether it is wanted. Otherwise tracing remembers that no thread wants it, if it is first met on
+/// a thread without a story while another one begins its own.
+fn ask_each_thread() {
+    static ASK: Once = Once::new();
+    ASK.call_once(|| {
+        let subscriber = tracing_subscriber::registry().with(NoStory);
+        tracing::subscriber::set_global_default(subscriber).expect("there is no other one");
+    });
+}
+
 /// Plays it; `told` says whether its story is wanted.
 pub fn play(scenario: &Scenario, told: bool) -> Run {
     count_panics();
+    ask_each_thread();
     let world = || {
         let system = actix_rt::System::with_tokio_rt(|| {
             let runtime = Builder::new_current_thread()

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 /// The story of one run. Clones are the same one.
@@ -62,7 +63,7 @@ impl Story {
 pub struct HubLog(pub Story);
 
 impl<S: Subscriber> Layer<S> for HubLog {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         metadata.target().starts_with("watchpost") && *metadata.level() <= Level::DEBUG
     }
 
@@ -71,6 +72,19 @@ impl<S: Subscriber> Layer<S> for HubLog {
         event.record(&mut text);
         self.0
             .tell("hub", format_args!("{:<5}{}", event.metadata().level(), text.0));
+    }
+}
+
+/// Tells nothing of what is logged where there is no story.
+pub struct NoStory;
+
+impl<S: Subscriber> Layer<S> for NoStory {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        false
     }
 }
 
