@@ -189,10 +189,30 @@ fn looks_like(head: &[u8]) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
     use super::*;
 
     fn verdict(head: &[u8]) -> String {
         check_head(head).map_or_else(|fault| fault.to_string(), |()| "ok".into())
+    }
+
+    /// The verdict on a file that has this size and takes no room.
+    fn sparse(bytes: u64) -> String {
+        let file = File::from(memfd_create("sparse", MemfdFlags::CLOEXEC).unwrap());
+        file.set_len(bytes).unwrap();
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        check(Path::new(&path)).map_or_else(|fault| fault.to_string(), |()| "ok".into())
+    }
+
+    #[test]
+    fn a_huge_file_is_refused_by_its_size() {
+        let looked_into = sparse(MAX_PLUGIN_BYTES);
+        assert!(looked_into.contains("a file of an unknown type"), "{looked_into}");
+        let refused = sparse(MAX_PLUGIN_BYTES + 1);
+        assert!(refused.starts_with("it has 268435457 bytes"), "{refused}");
     }
 
     fn elf(class: u8, data: u8, kind: u16, machine: u16) -> Vec<u8> {
