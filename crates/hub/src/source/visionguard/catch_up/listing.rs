@@ -1,6 +1,7 @@
 //! Reads the backend's list of anomalies back to a point in time. The list has no cursor: its pages shift as rows are
 //! added. A row with an infinite score makes every page that holds it an HTTP 500, so pages are halved until it stands
-//! alone.
+//! alone. Most rows are those of alerts that are stored with their record: of these, no more than the name is kept, so that
+//! a pass over many thousands needs little memory.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,10 @@ use watchpost_store::PLACE_PREFIX;
 use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::rest::{Anomaly, AnomalyPage};
 
-use super::super::api::{Answered, Api};
+use super::super::api::Answered;
+use super::super::context::ConnectionContext;
+use super::pass::PassError;
+use crate::store::ReadError;
 
 /// Rows on a page; the backend allows 500.
 const PAGE_ROWS: u16 = 100;
@@ -40,11 +44,19 @@ const MAX_READINGS: u32 = 5;
 pub(super) enum Row {
     /// The backend shows it.
     Readable(Box<Anomaly>),
+    /// The backend shows it, and it was stored when its page was read: it is neither missed nor looked for. `at` is when it
+    /// happened, where it says.
+    Stored { record: String, at: Option<UnixMillis> },
     /// It does not. `place` names it, the same each time; it was recorded by `newest`.
     Unreadable { place: String, newest: UnixMillis },
 }
 
 impl Row {
+    /// Whether it needs no looking up any more.
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored { .. })
+    }
+
     /// What the comparison needs of it; `otherwise` is when it happened where the row does not say.
     pub(super) fn listed(&self, otherwise: UnixMillis) -> ListedRow {
         match self {
@@ -56,6 +68,12 @@ impl Row {
                     person_id: anomaly.person_id().unwrap_or(0),
                     frame_number: anomaly.frame_number(),
                 }),
+                readable: true,
+            },
+            Self::Stored { record, at } => ListedRow {
+                record: record.clone(),
+                at: at.unwrap_or(otherwise),
+                key: None,
                 readable: true,
             },
             Self::Unreadable { place, newest } => ListedRow {
@@ -80,41 +98,63 @@ pub(super) struct Listing {
     pub(super) known_to: Option<UnixMillis>,
 }
 
-/// The list of one shop, as it is asked for.
+/// The list of one shop, as it is asked for, and what is stored of it.
 pub(super) trait ShopList {
     /// A page, newest first.
     async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure>;
 
     /// Whether the backend's database works.
     async fn can_count(&self) -> Result<(), ConnectFailure>;
+
+    /// Which of these records belong to a stored alert.
+    async fn stored(&self, records: Vec<String>) -> Result<HashSet<String>, ReadError>;
 }
 
 /// The list at the backend.
 pub(super) struct BackendList<'a> {
-    pub(super) api: &'a Api,
+    pub(super) context: &'a ConnectionContext,
     pub(super) token: &'a Secret,
     pub(super) shop_id: &'a str,
 }
 
 impl ShopList for BackendList<'_> {
     async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure> {
-        self.api.anomalies(self.token, self.shop_id, limit, offset).await
+        self.context
+            .api
+            .anomalies(self.token, self.shop_id, limit, offset)
+            .await
     }
 
     async fn can_count(&self) -> Result<(), ConnectFailure> {
-        self.api.can_count(self.token, self.shop_id).await
+        self.context.api.can_count(self.token, self.shop_id).await
+    }
+
+    async fn stored(&self, records: Vec<String>) -> Result<HashSet<String>, ReadError> {
+        let name = self.context.name().to_owned();
+        let readers = &self.context.readers;
+        readers
+            .read(move |reader| {
+                let mut stored = HashSet::new();
+                for record in records {
+                    if reader.of_anomaly(&name, &record)?.is_some() {
+                        stored.insert(record);
+                    }
+                }
+                Ok(stored)
+            })
+            .await
     }
 }
 
 /// Reads a shop's rows since the checkpoint; without one, no more than it takes to learn the backend's time.
 ///
 /// # Errors
-/// When the backend does not answer, or cannot show anything at all.
+/// When the backend does not answer, or cannot show anything at all, or the store cannot be read.
 pub(super) async fn list(
     shop: &impl ShopList,
     shop_id: &str,
     checkpoint: Option<Checkpoint>,
-) -> Result<Listing, ConnectFailure> {
+) -> Result<Listing, PassError> {
     let mut reading = 1;
     loop {
         let mut pages = Pages {
@@ -131,7 +171,7 @@ pub(super) async fn list(
         let raw = pages.read(checkpoint).await?;
         // Places are certain only in a list that stands still.
         if !pages.shifted || raw.iter().all(Option::is_some) || reading == MAX_READINGS {
-            let known_to = raw.iter().flatten().find_map(happened).filter(|_| pages.dropped);
+            let known_to = raw.iter().flatten().find_map(Shown::at).filter(|_| pages.dropped);
             return Ok(Listing {
                 rows: placed(raw, shop_id, pages.server_time, pages.shifted),
                 server_time: pages.server_time,
@@ -145,6 +185,40 @@ pub(super) async fn list(
 
 fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
     anomaly.happened().map(UnixMillis::from)
+}
+
+/// A row that the backend shows, as it is kept.
+#[derive(Debug)]
+enum Shown {
+    /// It may have been missed.
+    Whole(Box<Anomaly>),
+    /// It was not.
+    Stored { record: String, at: Option<UnixMillis> },
+}
+
+impl Shown {
+    fn record(&self) -> &str {
+        match self {
+            Self::Whole(anomaly) => &anomaly.id,
+            Self::Stored { record, .. } => record,
+        }
+    }
+
+    fn at(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Whole(anomaly) => happened(anomaly),
+            Self::Stored { at, .. } => *at,
+        }
+    }
+}
+
+impl From<Shown> for Row {
+    fn from(row: Shown) -> Self {
+        match row {
+            Shown::Whole(anomaly) => Self::Readable(anomaly),
+            Shown::Stored { record, at } => Self::Stored { record, at },
+        }
+    }
 }
 
 struct Pages<'a, L> {
@@ -167,13 +241,13 @@ struct Pages<'a, L> {
 /// The rows that are kept of a list, the oldest ones.
 #[derive(Debug, Default)]
 struct Kept {
-    rows: VecDeque<(Option<Anomaly>, usize)>,
+    rows: VecDeque<(Option<Shown>, usize)>,
     bytes: usize,
 }
 
 impl Kept {
     /// Takes the next older row, which is of so many bytes. Whether newer ones had to go for it.
-    fn push(&mut self, row: Option<Anomaly>, bytes: usize) -> bool {
+    fn push(&mut self, row: Option<Shown>, bytes: usize) -> bool {
         self.rows.push_back((row, bytes));
         self.bytes += bytes;
         let mut dropped = false;
@@ -185,14 +259,14 @@ impl Kept {
         dropped
     }
 
-    fn into_rows(self) -> Vec<Option<Anomaly>> {
+    fn into_rows(self) -> Vec<Option<Shown>> {
         self.rows.into_iter().map(|(row, _)| row).collect()
     }
 }
 
 impl<L: ShopList> Pages<'_, L> {
     /// Rows from the newest to the first one before the checkpoint, that one included; `None` for one that is not shown.
-    async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Anomaly>>, ConnectFailure> {
+    async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Shown>>, PassError> {
         let mut kept = Kept::default();
         // By their hashes: an id is as long as the backend likes.
         let (mut seen, hasher) = (HashSet::new(), RandomState::new());
@@ -208,17 +282,20 @@ impl<L: ShopList> Pages<'_, L> {
             let row_bytes = self.page_bytes / page.len().max(1);
             rows_seen += page.len();
             let mut advanced = false;
-            for row in page {
-                let mut old = false;
-                if let Some(anomaly) = &row {
-                    if !seen.insert(hasher.hash_one(&anomaly.id)) {
+            for row in self.without_stored(page, since).await? {
+                let (mut old, mut bytes) = (false, row_bytes);
+                if let Some(shown) = &row {
+                    if !seen.insert(hasher.hash_one(shown.record())) {
                         continue;
                     }
-                    old = happened(anomaly).is_some_and(|at| at < since);
+                    old = shown.at().is_some_and(|at| at < since);
+                    if let Shown::Stored { record, .. } = shown {
+                        bytes = record.len();
+                    }
                 }
                 advanced = true;
                 whole &= row.is_some();
-                self.dropped |= kept.push(row, row_bytes);
+                self.dropped |= kept.push(row, bytes);
                 if old {
                     return Ok(kept.into_rows());
                 }
@@ -228,11 +305,36 @@ impl<L: ShopList> Pages<'_, L> {
                 return Ok(kept.into_rows());
             }
             if rows_seen > MAX_SEEN_ROWS {
-                return Err(endless());
+                return Err(endless().into());
             }
             // Rows that cannot be shown cannot be distinguished, so pages that hold some do not overlap.
             offset += u64::from(PAGE_ROWS) - if whole { OVERLAP_ROWS } else { 0 };
         }
+    }
+
+    /// Lets go of the rows of a page that are stored. What happened before `since` is not compared.
+    async fn without_stored(
+        &self,
+        page: Vec<Option<Anomaly>>,
+        since: UnixMillis,
+    ) -> Result<Vec<Option<Shown>>, ReadError> {
+        let compared = page
+            .iter()
+            .flatten()
+            .filter(|anomaly| happened(anomaly).is_none_or(|at| at >= since));
+        let records: Vec<String> = compared.map(|anomaly| anomaly.id.clone()).collect();
+        let mut stored = HashSet::new();
+        if !records.is_empty() {
+            stored = self.shop.stored(records).await?;
+        }
+        let mut keep = |anomaly: Anomaly| match stored.take(&anomaly.id) {
+            Some(record) => Shown::Stored {
+                record,
+                at: happened(&anomaly),
+            },
+            None => Shown::Whole(Box::new(anomaly)),
+        };
+        Ok(page.into_iter().map(|row| row.map(&mut keep)).collect())
     }
 
     /// One page, taken apart as far as needed.
@@ -294,7 +396,7 @@ fn endless() -> ConnectFailure {
 /// Names the rows that are not shown by the next older one that is, which stays what it is when rows are added, or by the
 /// shop where there is none.
 fn placed(
-    raw: Vec<Option<Anomaly>>,
+    raw: Vec<Option<Shown>>,
     shop_id: &str,
     server_time: Option<UnixMillis>,
     shifted: bool,
@@ -302,15 +404,15 @@ fn placed(
     let mut rows = Vec::with_capacity(raw.len());
     let mut newest = server_time.unwrap_or_default();
     let mut hidden = 0_usize;
-    for anomaly in raw {
-        let Some(anomaly) = anomaly else {
+    for shown in raw {
+        let Some(shown) = shown else {
             hidden += 1;
             continue;
         };
-        rows.extend(places(&anomaly.id, hidden, newest, shifted));
+        rows.extend(places(shown.record(), hidden, newest, shifted));
         hidden = 0;
-        newest = happened(&anomaly).unwrap_or(newest);
-        rows.push(Row::Readable(Box::new(anomaly)));
+        newest = shown.at().unwrap_or(newest);
+        rows.push(shown.into());
     }
     rows.extend(places(shop_id, hidden, newest, shifted));
     rows

@@ -113,11 +113,11 @@ impl Pass {
         let asked = self.context.clock.unix();
         let token = self.session.borrow().token.clone();
         let at_backend = BackendList {
-            api: &self.context.api,
+            context: &self.context,
             token: &token,
             shop_id: shop,
         };
-        let listing = list(&at_backend, shop, checkpoint).await?;
+        let mut listing = list(&at_backend, shop, checkpoint).await?;
         let server_time = listing.server_time.unwrap_or(asked);
         let skew = ClockSkew::between(asked, server_time);
         self.context.skew.set(listing.server_time.and(Some(skew)));
@@ -125,7 +125,7 @@ impl Pass {
         let known_to = listing.known_to.unwrap_or(server_time);
         report.has_more |= listing.known_to.is_some();
         if self.context.settings.read_back {
-            self.read_back(&listing).await?;
+            self.read_back(std::mem::take(&mut listing.judged)).await?;
         }
         if let Some(checkpoint) = checkpoint {
             let unsettled = self
@@ -147,11 +147,11 @@ impl Pass {
     }
 
     /// Acknowledges what a person has judged in the backend.
-    async fn read_back(&self, listing: &Listing) -> Result<(), PassError> {
-        if listing.judged.is_empty() {
+    async fn read_back(&self, judged: Vec<String>) -> Result<(), PassError> {
+        if judged.is_empty() {
             return Ok(());
         }
-        let (name, judged) = (self.context.name().to_owned(), listing.judged.clone());
+        let name = self.context.name().to_owned();
         let alerts = self
             .context
             .readers
@@ -201,6 +201,7 @@ impl Pass {
             only_shop: report.shops.len() == 1,
         };
         let listed: Vec<_> = listing.rows.iter().map(|row| row.listed(settled)).collect();
+        let known: Vec<_> = listing.rows.iter().map(Row::is_stored).collect();
         let name = self.context.name().to_owned();
         // Before the store is read, so that none is in neither.
         let in_hand = self.unstored.in_hand();
@@ -209,7 +210,12 @@ impl Pass {
             .context
             .readers
             .read(move |reader| {
-                compare(reader, &name, &listed, bounds, &in_hand, &taken).map(|outcome| (listed, outcome))
+                let rows = Rows {
+                    listed: &listed,
+                    known: &known,
+                };
+                let outcome = compare(reader, &name, rows, bounds, &in_hand, &taken)?;
+                Ok((listed, outcome))
             })
             .await?;
         for (row, alert) in outcome.matched {
@@ -220,7 +226,9 @@ impl Pass {
                     occurred_at: Some(self.context.ours(listed[row].at)),
                     ..annotation(alert, &anomaly.id)
                 },
-                Row::Unreadable { place, .. } => annotation(alert, place),
+                Row::Stored { record: name, .. } | Row::Unreadable { place: name, .. } => {
+                    annotation(alert, name)
+                }
             });
         }
         report.missed += outcome.missed.len();
@@ -242,6 +250,7 @@ impl Pass {
     async fn store(&self, row: &Row) {
         let context = &self.context;
         let incoming = match row {
+            Row::Stored { .. } => return,
             Row::Unreadable { place, newest } => record::unreadable(context, place, *newest),
             Row::Readable(anomaly) => record::incoming(context, anomaly, Via::List),
         };
@@ -256,23 +265,31 @@ impl Pass {
     }
 }
 
+/// What is compared.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    listed: &'a [ListedRow],
+    /// Whether each was found in the store before.
+    known: &'a [bool],
+}
+
 /// Brings the reconciliation what the store has, and what it has in hand.
 fn compare(
     reader: &mut Reader,
     connection: &str,
-    rows: &[ListedRow],
+    rows: Rows<'_>,
     bounds: Bounds,
     in_hand: &InHand,
     taken: &HashSet<AlertId>,
 ) -> Result<Reconciled, StoreError> {
     let mut stored = in_hand.records();
-    for row in rows.iter().filter(|row| row.at >= bounds.since) {
-        if reader.of_anomaly(connection, &row.record)?.is_some() {
+    for (row, known) in rows.listed.iter().zip(rows.known) {
+        if *known || row.at >= bounds.since && reader.of_anomaly(connection, &row.record)?.is_some() {
             stored.insert(row.record.as_str());
         }
     }
     let now = UnixMillis(bounds.now.0.saturating_add(bounds.skew_ms));
-    let reconciliation = Reconciliation::new(rows, bounds, &stored);
+    let reconciliation = Reconciliation::new(rows.listed, bounds, &stored);
     let Some((from, to)) = reconciliation.window() else {
         return Ok(Reconciled::default());
     };

@@ -10,11 +10,17 @@ fn row(id: &str, second: u32) -> Option<Anomaly> {
     Some(serde_json::from_value(json).unwrap())
 }
 
+fn whole(anomaly: Anomaly) -> Shown {
+    Shown::Whole(Box::new(anomaly))
+}
+
 fn shown(raw: Vec<Option<Anomaly>>) -> Vec<String> {
+    let raw = raw.into_iter().map(|row| row.map(whole)).collect();
     let rows = placed(raw, "shop", Some(UnixMillis(0)), false);
     rows.into_iter()
         .map(|row| match row {
             Row::Readable(anomaly) => anomaly.id,
+            Row::Stored { record, .. } => record,
             Row::Unreadable { place, newest } => format!("{place} by {newest}"),
         })
         .collect()
@@ -54,7 +60,7 @@ fn a_hidden_row_keeps_its_name_when_rows_are_added() {
 
 #[test]
 fn in_a_list_that_does_not_stand_still_nothing_is_named() {
-    let rows = placed(vec![None, row("a", 1)], "shop", None, true);
+    let rows = placed(vec![None, row("a", 1).map(whole)], "shop", None, true);
     assert_eq!(rows.len(), 1);
 }
 
@@ -80,6 +86,8 @@ struct Made {
     /// Rows that are added after each page.
     growth: u64,
     hidden: fn(u64) -> bool,
+    /// Whether the store has the record.
+    stored: fn(u64) -> bool,
     pages: Cell<u64>,
     database: bool,
 }
@@ -94,6 +102,7 @@ impl Made {
             quiet: 0,
             growth: 0,
             hidden: |_| false,
+            stored: |_| false,
             pages: Cell::new(0),
             database: true,
         }
@@ -143,6 +152,13 @@ impl ShopList for Made {
     async fn can_count(&self) -> Result<(), ConnectFailure> {
         if self.database { Ok(()) } else { Err(failed()) }
     }
+
+    async fn stored(&self, records: Vec<String>) -> Result<HashSet<String>, ReadError> {
+        let stored = records
+            .into_iter()
+            .filter(|record| (self.stored)(record.parse().unwrap()));
+        Ok(stored.collect())
+    }
 }
 
 fn since(number: u64) -> Option<Checkpoint> {
@@ -152,6 +168,7 @@ fn since(number: u64) -> Option<Checkpoint> {
 fn numbers(listing: &Listing) -> Vec<u64> {
     let readable = listing.rows.iter().filter_map(|row| match row {
         Row::Readable(anomaly) => anomaly.id.parse().ok(),
+        Row::Stored { record, .. } => record.parse().ok(),
         Row::Unreadable { .. } => None,
     });
     readable.collect()
@@ -211,7 +228,7 @@ async fn rows_that_cannot_be_shown_hide_no_other() {
         .iter()
         .filter_map(|row| match row {
             Row::Unreadable { place, .. } => Some(place.as_str()),
-            Row::Readable(_) => None,
+            Row::Readable(_) | Row::Stored { .. } => None,
         })
         .collect();
     assert_eq!(
@@ -255,4 +272,46 @@ async fn it_stops_at_the_first_row_that_is_known_and_without_a_database_at_once(
     };
     assert!(list(&down, "shop", since(0)).await.is_err());
     assert!(down.pages.get() < 10, "{} pages", down.pages.get());
+}
+
+#[actix::test]
+async fn of_rows_that_are_stored_no_more_than_the_name_and_the_time_is_kept() {
+    let hidden = |number: u64| matches!(number, 37 | 38 | 120);
+    let not_stored = |number: u64| matches!(number, 1 | 119 | 150);
+    let seen = |listing: &Listing| -> Vec<ListedRow> {
+        let listed = |row: &Row| ListedRow {
+            key: None,
+            ..row.listed(UnixMillis(0))
+        };
+        listing.rows.iter().map(listed).collect()
+    };
+    let all_whole = Made {
+        hidden,
+        ..Made::of(200)
+    };
+    let some_stored = Made {
+        hidden,
+        stored: |number| !matches!(number, 1 | 119 | 150),
+        ..Made::of(200)
+    };
+    let whole = list(&all_whole, "shop", since(0)).await.unwrap();
+    let listing = list(&some_stored, "shop", since(0)).await.unwrap();
+    assert_eq!(seen(&listing), seen(&whole), "what is compared is the same");
+    for row in &listing.rows {
+        match row {
+            Row::Readable(anomaly) => assert!(not_stored(anomaly.id.parse().unwrap()), "{row:?}"),
+            Row::Stored { record, .. } => assert!(!not_stored(record.parse().unwrap()), "{row:?}"),
+            Row::Unreadable { .. } => {}
+        }
+    }
+}
+
+#[actix::test]
+async fn rows_that_are_not_compared_are_not_looked_up() {
+    let shop = Made {
+        stored: |_| unreachable!("it happened before anything is compared"),
+        ..Made::of(50)
+    };
+    let listing = list(&shop, "shop", None).await.unwrap();
+    assert_eq!(numbers(&listing), [49]);
 }
