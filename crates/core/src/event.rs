@@ -1,6 +1,9 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
-use crate::{Alert, AlertId, AlertKind, Details, Picture, Severity, SubscriptionLoss, UnixMillis};
+use crate::{
+    Actor, Alert, AlertId, AlertKind, Details, HeldBack, Picture, Severity, SilenceId, SubscriptionLoss,
+    UnixMillis,
+};
 
 /// Name that stands for the connection of an internal event.
 pub const HUB: &str = "hub";
@@ -120,6 +123,17 @@ pub enum HubEvent {
         /// For how long, in whole seconds.
         seconds: u64,
     },
+    /// A silence is over.
+    SilenceOver {
+        /// Which.
+        id: SilenceId,
+        /// Why there was one.
+        why: String,
+        /// Who has ended it before its time.
+        ended_by: Option<Actor>,
+        /// What it has held back.
+        held: Option<HeldBack>,
+    },
     /// The store was damaged. It was quarantined and recreated.
     StoreReplaced {
         /// What was wrong, and where the old one is.
@@ -197,6 +211,12 @@ impl HubEvent {
                 "The store was damaged and a new one was created".to_owned(),
                 what,
             ),
+            Self::SilenceOver {
+                id,
+                why,
+                ended_by,
+                held,
+            } => silence_over(id, &why, ended_by.as_ref(), held.as_ref()),
             Self::LinkLost {
                 connection,
                 why,
@@ -224,6 +244,29 @@ fn sink_overdue(sink: &str, seconds: u64, why: Option<&str>) -> Description {
         Severity::High,
         format!("Sink {sink} has not got its alerts for {seconds} s"),
         format!("{why}Its alerts are kept, and delivered as soon as it works again."),
+    )
+}
+
+fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option<&HeldBack>) -> Description {
+    let by = ended_by.map_or_else(String::new, |by| format!(", ended by {by}"));
+    let count = held.map_or(0, |held| held.count);
+    let held_back = match count {
+        0 => "held nothing back".to_owned(),
+        count => format!("held back {}", alerts(count)),
+    };
+    let text = match held {
+        None => format!("There was one because of: {why}."),
+        Some(held) => format!(
+            "There was one because of: {why}. The last was {}; `watchpost alerts list --since {}` lists what came meanwhile.",
+            held.ids.last().map_or_else(String::new, ToString::to_string),
+            held.from
+        ),
+    };
+    (
+        "silence_over",
+        Severity::Low,
+        format!("Silence {id} is over{by}: it {held_back}"),
+        text,
     )
 }
 

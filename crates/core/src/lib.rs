@@ -72,9 +72,10 @@ pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
     Actor, AlertAct, AlertCommand, Calendar, CancelReason, Cancellation, CancelledAlerts, DigestWindow,
-    Effects, Holiday, LatePolicy, MAX_FROM_MEMORY, Match, MatchCondition, MemoryRelay, ParseScheduleError,
-    PlannedDelivery, Route, RouteReason, Router, RoutingEvent, RoutingState, Schedule, SeverityTable,
-    Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
+    Effects, HeldBack, Holiday, LatePolicy, MAX_FROM_MEMORY, MAX_SILENCE, MAX_SILENCES, Match,
+    MatchCondition, MemoryRelay, ParseScheduleError, PlannedDelivery, Route, RouteReason, Router,
+    RoutingEvent, RoutingState, Schedule, SeverityTable, Silence, SilenceCommand, SilenceId, SilenceMatch,
+    SilenceRefused, Silences, Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

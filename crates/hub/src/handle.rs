@@ -8,7 +8,9 @@ use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_config::Settings;
-use watchpost_core::{Actor, Alert, AlertId, DeliveryState, UnixMillis};
+use watchpost_core::{
+    Actor, Alert, AlertId, DeliveryState, Silence, SilenceCommand, SilenceRefused, UnixMillis,
+};
 use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
@@ -19,6 +21,7 @@ use crate::current::CurrentSettings;
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::explain::{self, Explanation};
 use crate::live::LiveEvent;
+use crate::silences;
 use crate::source::inbound::{InboundHandle, InboundHandles};
 use crate::status::{HubStatus, QueueReport, StoreReport};
 use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
@@ -53,6 +56,12 @@ pub enum AskError {
     /// The hub is stopping.
     #[error("the hub is stopping")]
     Gone,
+    /// It is not done.
+    #[error(transparent)]
+    Refused(#[from] SilenceRefused),
+    /// What is named does not exist.
+    #[error("{0}")]
+    NotThere(String),
     /// Too many commands wait for the disk.
     #[error(
         "the store cannot be written, and no more commands can wait for it. `watchpost status` says what is wrong with it."
@@ -151,6 +160,7 @@ impl HubHandle {
     pub async fn status(&self) -> Result<HubStatus, AskError> {
         let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
         let counts = self.read(|reader| reader.counts()).await?;
+        let silences = self.silences().await?;
         let mut sinks = reports.sinks;
         let queues = QueueReport::without_sink(&counts, &sinks);
         for sink in &mut sinks {
@@ -179,6 +189,7 @@ impl HubHandle {
             sinks,
             queues,
             cgroup_gaps: self.0.cgroups.gaps(),
+            silences,
         })
     }
 
@@ -319,6 +330,29 @@ impl HubHandle {
         Ok(changed(recording(answer)?, STOPPED_DEFERRED))
     }
 
+    /// The silences that are not over, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn silences(&self) -> Result<Vec<Silence>, AskError> {
+        let mut silences = self.read(|reader| reader.silences()).await?;
+        // One that is over stays until that is said.
+        let now = self.0.clock.unix();
+        silences.retain(|silence| silence.until > now);
+        Ok(silences)
+    }
+
+    /// Begins, extends or ends a silence. It does not wait for a store that cannot be written.
+    ///
+    /// # Errors
+    /// When it is refused, or cannot be recorded.
+    pub async fn silence(&self, command: SilenceCommand) -> Result<Recording<u64>, AskError> {
+        if let SilenceCommand::Begin { matches, .. } = &command {
+            silences::check(matches, &self.settings()).map_err(AskError::NotThere)?;
+        }
+        recording(self.0.store.silence(command).await)
+    }
+
     /// The connections of `kind = "inbound"` there are now.
     pub fn inbound(&self) -> Vec<InboundHandle> {
         self.0.inbound.all()
@@ -360,6 +394,7 @@ fn recording(answer: Option<Answer>) -> Result<Recording<u64>, AskError> {
         Answer::Deferred => Ok(Recording::Deferred),
         Answer::Failed(e) => Err(AskError::Store(e)),
         Answer::Refused => Err(AskError::Busy),
+        Answer::NotDone(refused) => Err(AskError::Refused(refused)),
     }
 }
 

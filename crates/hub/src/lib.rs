@@ -25,6 +25,7 @@ mod platform;
 mod plugins;
 mod runtime;
 mod sandbox;
+mod silences;
 mod sink;
 mod sink_watch;
 mod source;

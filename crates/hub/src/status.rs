@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
-use watchpost_core::{DeliveryState, SinkState, UnixMillis};
+use watchpost_core::{DeliveryState, Silence, SinkState, UnixMillis};
 use watchpost_store::{Counts, Held};
 
 use crate::source::ConnectionReport;
@@ -39,6 +39,9 @@ pub struct HubStatus {
     /// measures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cgroup_gaps: Vec<String>,
+    /// What persons do not want to hear of for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<Silence>,
 }
 
 /// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops

@@ -20,6 +20,8 @@ pub struct Batch {
     pub late_after: Option<Duration>,
     /// The wall clock was set; done after the updates.
     pub clock_step: Option<ClockStep>,
+    /// Something is due of what the routing step remembers; done before the arrivals, which are what it said of that.
+    pub due: bool,
     /// How far the backend's records are known; done after the arrivals.
     pub checkpoints: Vec<ShopCheckpoint>,
     /// What became of attempts to fetch pictures; done after the arrivals.
@@ -142,6 +144,7 @@ impl Batch {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.arrivals.is_empty()
+            && !self.due
             && self.updates.is_empty()
             && self.release.is_empty()
             && self.clock_step.is_none()

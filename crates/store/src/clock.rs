@@ -5,20 +5,21 @@ use watchpost_core::{AlertId, ClockStep, ClockSteps, UnixMillis};
 
 use crate::codec::{id, key};
 
-/// The clock was set; `last` is the greatest id stored.
-pub(crate) fn apply(tx: &Transaction<'_>, step: &ClockStep, last: i64) -> rusqlite::Result<()> {
+/// The clock was set; `last` is the greatest id stored. Returns whether anything is to be moved: not for the same batch once
+/// more.
+pub(crate) fn apply(tx: &Transaction<'_>, step: &ClockStep, last: i64) -> rusqlite::Result<bool> {
     if step.millis > 0 {
         let new = tx
             .prepare_cached("INSERT OR IGNORE INTO clock_step (through, millis) VALUES (?1, ?2)")?
             .execute([key(step.through(id(last))), step.millis])?;
         // The same batch once more.
         if new == 0 {
-            return Ok(());
+            return Ok(false);
         }
     }
     // Asking for a picture too early does no harm.
     tx.prepare_cached("UPDATE picture SET due_at = 0")?.execute([])?;
-    move_retries(tx, step)
+    move_retries(tx, step).map(|()| true)
 }
 
 fn move_retries(tx: &Transaction<'_>, step: &ClockStep) -> rusqlite::Result<()> {

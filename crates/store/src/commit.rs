@@ -59,6 +59,9 @@ pub(crate) fn write(
         write_back::record(tx, result)?;
     }
     let (mut counts, mut sinks) = (CountDelta::default(), BTreeSet::new());
+    if batch.due {
+        routing.ask(RoutingEvent::Due);
+    }
     for New { alert, .. } in &new {
         let effects = routing.ask(RoutingEvent::Alert(alert));
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
@@ -85,8 +88,10 @@ pub(crate) fn write(
     for update in &batch.updates {
         deliveries::apply(tx, &names.sinks, update, &mut counts)?;
     }
-    if let Some(step) = &batch.clock_step {
-        clock::apply(tx, step, marks.last_id)?;
+    if let Some(step) = &batch.clock_step
+        && clock::apply(tx, step, marks.last_id)?
+    {
+        routing.ask(RoutingEvent::ClockStepped(step.millis));
     }
     for sink in &batch.release {
         deliveries::release(tx, &names.sinks, sink)?;

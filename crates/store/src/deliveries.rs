@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
-use watchpost_core::{AlertId, DeliveryState, PlannedDelivery, UnixMillis};
+use watchpost_core::{Alert, AlertId, DeliveryState, PlannedDelivery, UnixMillis};
 
 use crate::DeliveryUpdate;
-use crate::codec::{AT_ONCE, key, shortened, state_code, state_of, to_json};
+use crate::codec::{AT_ONCE, json_column, key, shortened, state_code, state_of, to_json};
 use crate::names::NameTable;
 use crate::selection::{Condition, Selection};
 
@@ -236,12 +236,49 @@ pub(crate) fn drop_pending(
     } else {
         "sink s CROSS JOIN queue q ON q.sink = s.id CROSS JOIN delivery d ON d.alert = q.alert AND d.sink = q.sink"
     };
-    let found = find(tx, from, condition)?;
+    drop_found(tx, &find(tx, from, condition)?, reason, now)
+}
+
+/// Drops pending deliveries of the newest alerts that are muted, for this reason; returns those alerts, oldest first. It looks
+/// at [`MAX_CHANGED_ROWS`] deliveries.
+pub(crate) fn drop_muted(
+    tx: &Transaction<'_>,
+    mutes: impl Fn(&Alert, &str) -> bool,
+    reason: &str,
+    now: UnixMillis,
+) -> rusqlite::Result<Vec<Alert>> {
+    let (mut found, mut muted) = (Vec::new(), Vec::<Alert>::new());
+    let mut pending = tx.prepare_cached(
+        "SELECT q.alert, q.sink, q.due_at, s.name, a.body FROM queue q
+         JOIN sink s ON s.id = q.sink JOIN alert a ON a.id = q.alert ORDER BY q.alert DESC LIMIT ?1",
+    )?;
+    let mut rows = pending.query([i64::try_from(MAX_CHANGED_ROWS).unwrap_or(i64::MAX)])?;
+    while let Some(row) = rows.next()? {
+        let (sink, alert): (String, Alert) = (row.get(3)?, json_column(row, 4)?);
+        if !mutes(&alert, &sink) {
+            continue;
+        }
+        found.push(Found {
+            alert: row.get(0)?,
+            sink: row.get(1)?,
+            state: DeliveryState::Pending,
+            due_at: row.get(2)?,
+        });
+        if muted.last().is_none_or(|last| last.id != alert.id) {
+            muted.push(alert);
+        }
+    }
+    drop_found(tx, &found, reason, now)?;
+    muted.reverse();
+    Ok(muted)
+}
+
+fn drop_found(tx: &Transaction<'_>, found: &[Found], reason: &str, now: UnixMillis) -> rusqlite::Result<u64> {
     let mut update = tx.prepare_cached(
         "UPDATE delivery SET state = ?3, finished_at = ?4, error = ?5 WHERE alert = ?1 AND sink = ?2",
     )?;
     let (mut counts, state) = (CountDelta::default(), DeliveryState::Dropped);
-    for found in &found {
+    for found in found {
         dequeue(tx, found.sink, found.due_at, found.alert)?;
         update.execute(params![
             found.alert,

@@ -1,11 +1,14 @@
 //! What an operator wants of the store, or a person at a sink: each act is one transaction.
 
 use rusqlite::Transaction;
-use watchpost_core::{Actor, AlertAct, AlertCommand, AlertId, Cancellation, RoutingEvent, UnixMillis};
+use watchpost_core::{
+    Actor, Alert, AlertAct, AlertCommand, AlertId, Cancellation, RouteReason, RoutingEvent, SilenceCommand,
+    SilenceRefused, UnixMillis,
+};
 
 use crate::codec::id;
 use crate::commit::Watermarks;
-use crate::deliveries::{Dropping, MAX_CHANGED_ROWS, drop_pending, retry};
+use crate::deliveries::{Dropping, MAX_CHANGED_ROWS, drop_muted, drop_pending, retry};
 use crate::routing::{self, Routing};
 use crate::{Selection, alerts, write_back};
 
@@ -38,6 +41,8 @@ pub enum OperatorAct {
     Retry(Selection),
     /// Drop pending deliveries. One in flight may succeed all the same.
     Drop(Selection),
+    /// Begin, extend or end a silence. What is pending and is not to be heard of is dropped when one begins.
+    Silence(SilenceCommand),
 }
 
 /// What an act has changed.
@@ -47,6 +52,8 @@ pub struct Performed {
     pub changed: u64,
     /// What is left to do, as an act of its own: no more than [`MAX_CHANGED_ROWS`] are changed at a time.
     pub rest: Option<OperatorAct>,
+    /// Why nothing was done.
+    pub refused: Option<SilenceRefused>,
 }
 
 /// Performs an act. `write_back` names the connections whose backend learns of acknowledgements.
@@ -84,13 +91,18 @@ pub(crate) fn perform(
             };
             Ok(performed(drop_pending(tx, &which, DROPPED, now)?, act))
         }
+        OperatorAct::Silence(command) => silence(tx, command, routing, now),
     }
 }
 
 /// What an act has changed that goes on as long as there is something to change.
 fn performed(changed: u64, act: &OperatorAct) -> Performed {
     let rest = (changed == MAX_CHANGED_ROWS).then(|| act.clone());
-    Performed { changed, rest }
+    Performed {
+        changed,
+        rest,
+        refused: None,
+    }
 }
 
 /// Notes that an alert is acknowledged, for its backend too; how many alerts there are of this id.
@@ -108,6 +120,39 @@ fn take(
     alerts::is_stored(tx, alert).map(u64::from)
 }
 
+/// Carries out what a person wants of silences.
+fn silence(
+    tx: &Transaction<'_>,
+    command: &SilenceCommand,
+    routing: &mut Routing<'_>,
+    now: UnixMillis,
+) -> rusqlite::Result<Performed> {
+    let effects = routing.ask(RoutingEvent::Silence(command));
+    if effects.refused.is_some() {
+        return Ok(Performed {
+            refused: effects.refused,
+            ..Performed::default()
+        });
+    }
+    let begun = routing.state().silences.active().iter();
+    let begun = begun.filter(|silence| Some(silence.id) == effects.silenced);
+    for silence in begun.cloned().collect::<Vec<_>>() {
+        let reason = RouteReason::Silenced {
+            silence: silence.id,
+            why: silence.why.clone(),
+        };
+        let mutes = |alert: &Alert, sink: &str| silence.mutes(alert, sink);
+        for alert in drop_muted(tx, mutes, &reason.to_string(), now)? {
+            let (silence, alert) = (silence.id, &alert);
+            routing.ask(RoutingEvent::HeldBack { silence, alert });
+        }
+    }
+    Ok(Performed {
+        changed: 1,
+        ..Performed::default()
+    })
+}
+
 /// Cancels what is cancelled by an act that has changed so many alerts.
 fn cancel(
     tx: &Transaction<'_>,
@@ -120,7 +165,10 @@ fn cancel(
     let command = AlertCommand { act, by: by.clone() };
     match routing.ask(RoutingEvent::Command(&command)).cancellation {
         Some(cancellation) => cancel_some(tx, &cancellation, changed, now),
-        None => Ok(Performed { changed, rest: None }),
+        None => Ok(Performed {
+            changed,
+            ..Performed::default()
+        }),
     }
 }
 
@@ -132,5 +180,9 @@ fn cancel_some(
 ) -> rusqlite::Result<Performed> {
     let cancelled = routing::cancel(tx, cancellation, now)?;
     let rest = (cancelled == MAX_CHANGED_ROWS).then(|| OperatorAct::Cancel(cancellation.clone()));
-    Ok(Performed { changed, rest })
+    Ok(Performed {
+        changed,
+        rest,
+        refused: None,
+    })
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use watchpost_core::{
-    Actor, Alert, AlertId, ClockSteps, DeliveryState, RouteReason, Suppression, UnixMillis,
+    Actor, Alert, AlertId, ClockSteps, DeliveryState, RouteReason, Silence, Suppression, UnixMillis,
 };
 
 pub use self::cameras::SeenCamera;
@@ -308,6 +308,15 @@ impl Reader {
     /// When the database cannot be read.
     pub fn of_anomaly(&mut self, connection: &str, anomaly_id: &str) -> Result<Option<AlertId>, StoreError> {
         let outcome = records::of_record(&self.db, connection, anomaly_id);
+        self.outcome(outcome)
+    }
+
+    /// The silences that are not over, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn silences(&mut self) -> Result<Vec<Silence>, StoreError> {
+        let outcome = routing::load(&self.db).map(|state| state.silences.active().to_vec());
         self.outcome(outcome)
     }
 

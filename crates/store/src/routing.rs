@@ -31,6 +31,11 @@ impl<'a> Routing<'a> {
         }
     }
 
+    /// What is remembered so far.
+    pub(crate) fn state(&self) -> &RoutingState {
+        &self.state
+    }
+
     /// What follows from an event.
     pub(crate) fn ask(&mut self, event: RoutingEvent<'_>) -> Effects {
         let mut effects = (self.step)(&self.state, event);

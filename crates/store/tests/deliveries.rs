@@ -4,10 +4,14 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::*;
-use watchpost_core::{Actor, AlertId, DeliveryState, UnixMillis};
-use watchpost_store::{Arrival, MAX_CHANGED_ROWS, OperatorAct, Reader, Selection, Store};
+use watchpost_core::{
+    Actor, AlertId, DeliveryState, Effects, Router, RoutingEvent, RoutingState, SilenceCommand, SilenceId,
+    SilenceMatch, SilenceRefused, UnixMillis,
+};
+use watchpost_store::{Arrival, Batch, MAX_CHANGED_ROWS, OperatorAct, Reader, Selection, Store};
 
 const LATER: UnixMillis = UnixMillis(START_MS + 3_600_000);
 
@@ -236,4 +240,77 @@ fn a_selection_means_the_same_in_memory_and_in_the_database() {
             .collect();
         assert_eq!(reader.deliveries(&selection, 100).unwrap(), expected);
     }
+}
+
+/// What the real step says of silences; alerts go where [`step`] sends them.
+fn silencing(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
+    match event {
+        RoutingEvent::Alert(_) => step(state, event),
+        other => Router::default().step(at(0), state, other),
+    }
+}
+
+#[test]
+fn a_silence_that_begins_drops_what_waits_and_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    filled(&mut store);
+    let begin = |sink: &str| {
+        OperatorAct::Silence(SilenceCommand::Begin {
+            matches: Box::new(SilenceMatch {
+                connection: vec!["sh*".into()],
+                sink: vec![sink.into()],
+                ..SilenceMatch::default()
+            }),
+            lasts: Duration::from_secs(60),
+            why: "painters".into(),
+            by: Actor::Operator,
+        })
+    };
+    let performed = store.perform(&begin("mail"), at(20), &silencing).unwrap();
+    assert_eq!((performed.changed, performed.refused), (1, None));
+    let mut reader = store.reader().unwrap();
+    // Number 4 waited for a retry at mail; what waits for the archive is not concerned.
+    let dropped = reader
+        .deliveries(&of("mail", &[DeliveryState::Dropped]), 10)
+        .unwrap();
+    let dropped: Vec<_> = dropped
+        .iter()
+        .map(|one| (one.alert, one.row.error.as_deref()))
+        .collect();
+    assert_eq!(dropped, [(id(4), Some("silence 1 holds it back: painters"))]);
+    assert_eq!(counts(&mut reader, "archive")[&DeliveryState::Pending], 4);
+    let held = |reader: &mut Reader| {
+        let silences = reader.silences().unwrap();
+        silences
+            .into_iter()
+            .map(|one| (one.id.0, one.held.map(|held| held.ids)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(&mut reader), [(1, Some(vec![id(4)]))]);
+    drop((reader, store));
+    let mut store = open(dir.path());
+    let performed = store.perform(&begin("nowhere"), at(21), &silencing).unwrap();
+    assert_eq!(performed.refused, None);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(held(&mut reader), [(1, Some(vec![id(4)])), (2, None)]);
+    // A refusal changes nothing.
+    let unknown = SilenceCommand::End {
+        id: SilenceId(7),
+        by: Actor::Operator,
+    };
+    let performed = store
+        .perform(&OperatorAct::Silence(unknown), at(22), &silencing)
+        .unwrap();
+    assert_eq!(performed.refused, Some(SilenceRefused::Unknown(SilenceId(7))));
+    assert_eq!(held(&mut reader).len(), 2);
+    // What is due is done with the commit that says so.
+    let batch = Batch {
+        due: true,
+        ..Batch::default()
+    };
+    let over =
+        |state: &RoutingState, event: RoutingEvent<'_>| Router::default().step(at(3_600_000), state, event);
+    store.commit(&batch, &over).unwrap();
+    assert_eq!(held(&mut reader), []);
 }

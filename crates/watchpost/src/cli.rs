@@ -10,6 +10,7 @@ use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::routes::RoutesArgs;
+use crate::commands::silence::SilenceArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::sink::SinkCommand;
 use crate::commands::status::StatusArgs;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Try the routes of the configuration on a table of cases.
     Routes(RoutesArgs),
+    /// Do not hear of some alerts for a while: `--match camera=Back* --for 2h --why "painters"`. List, extend and end silences.
+    Silence(SilenceArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -72,6 +75,7 @@ impl Command {
             | Self::Alerts(_)
             | Self::Cameras(_)
             | Self::Doctor(_)
+            | Self::Silence(_)
             | Self::Deliveries(_) => Needs::Hub,
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }

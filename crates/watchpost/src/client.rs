@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_rt::net::UnixStream;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::{Method, StatusCode, Uri};
-use awc::{Client, Connector};
+use awc::{Client, Connector, SendClientRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use watchpost_web::{Deferred, Problem, SOCKET_NAME};
@@ -85,6 +85,17 @@ impl HubClient {
         Ok(serde_json::from_slice(&body)?)
     }
 
+    /// Commands something that a JSON document describes.
+    pub(crate) async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let request = self.http.request(Method::POST, format!("http://hub{path}"));
+        let sent = request.timeout(MAX_ANSWER_TIME).send_json(body);
+        answered(self.read(sent).await?).and_then(|body| Ok(serde_json::from_slice(&body)?))
+    }
+
     /// Commands something that takes as long as it takes, and may be refused.
     pub(crate) async fn try_post<T: DeserializeOwned>(
         &self,
@@ -97,13 +108,7 @@ impl HubClient {
     }
 
     async fn request(&self, method: Method, path: &str, query: &impl Serialize) -> anyhow::Result<Vec<u8>> {
-        match self.send(method, path, query, MAX_ANSWER_TIME).await? {
-            Ok(body) => Ok(body),
-            Err(problem) if problem.status != StatusCode::INTERNAL_SERVER_ERROR.as_u16() => {
-                anyhow::bail!("{}", problem.detail)
-            }
-            Err(problem) => anyhow::bail!("{problem}"),
-        }
+        answered(self.send(method, path, query, MAX_ANSWER_TIME).await?)
     }
 
     async fn send(
@@ -118,7 +123,12 @@ impl HubClient {
             .request(method, format!("http://hub{path}"))
             .timeout(within)
             .query(query)?;
-        let mut answer = request.send().await.map_err(|e| self.not_running(&e))?;
+        self.read(request.send()).await
+    }
+
+    /// Waits for the answer to a request that was sent.
+    async fn read(&self, sent: SendClientRequest) -> anyhow::Result<Result<Vec<u8>, Problem>> {
+        let mut answer = sent.await.map_err(|e| self.not_running(&e))?;
         let body = answer.body().limit(MAX_ANSWER_BYTES).await?;
         if answer.status().is_success() {
             return Ok(Ok(body.to_vec()));
@@ -135,5 +145,16 @@ impl HubClient {
             self.socket.display()
         ))
         .into()
+    }
+}
+
+/// The answer, or what the hub says is wrong as an error.
+fn answered(answer: Result<Vec<u8>, Problem>) -> anyhow::Result<Vec<u8>> {
+    match answer {
+        Ok(body) => Ok(body),
+        Err(problem) if problem.status != StatusCode::INTERNAL_SERVER_ERROR.as_u16() => {
+            anyhow::bail!("{}", problem.detail)
+        }
+        Err(problem) => anyhow::bail!("{problem}"),
     }
 }

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Deliveries(args) => commands::deliveries::run(&target, &args),
         Command::Doctor(args) => commands::doctor::run(&target, &args),
         Command::Routes(args) => commands::routes::run(&target, &args),
+        Command::Silence(args) => commands::silence::run(&target, &args),
         Command::Sink(command) => commands::sink::run(&target, &command),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Demo(args) => commands::demo::run(&args),

@@ -14,6 +14,10 @@
 //! | `GET /v1/deliveries?alert=&sink=&state=&since=&until=&limit=` | deliveries, those of the newest alerts first |
 //! | `POST /v1/deliveries/retry?…` | has those made again that are not delivered; [`watchpost_hub::Changed`] |
 //! | `POST /v1/deliveries/drop?…` | drops those that are pending |
+//! | `GET /v1/silences` | the silences that are not over, each a [`watchpost_core::Silence`] |
+//! | `POST /v1/silences` | begins one, which a [`crate::BeginSilence`] describes; [`crate::SilenceAnswer`] |
+//! | `POST /v1/silences/{id}/extend` | has it last so long from now on: [`crate::ExtendSilence`] |
+//! | `POST /v1/silences/{id}/end` | ends it |
 //! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |
 //!
 //! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the
@@ -39,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use watchpost_core::AlertId;
 use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED, is_of_a_sink};
 
-use crate::{Problem, Program, Status};
+use crate::{Problem, Program, Status, silences};
 
 /// Name of the socket in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -147,6 +151,8 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .route("/v1/deliveries", web::get().to(deliveries))
         .route("/v1/deliveries/retry", web::post().to(retry_deliveries))
         .route("/v1/deliveries/drop", web::post().to(drop_deliveries))
+        .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
+        .configure(silences::configure)
         .route("/v1/reload", web::post().to(reload))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("there is no such route"))

@@ -9,6 +9,7 @@ mod control;
 mod inbound;
 mod problem;
 mod program;
+mod silences;
 
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{InboundServer, ListenError, Prepared};
@@ -16,3 +17,4 @@ pub use problem::Problem;
 pub use program::{
     ConfigurationStatus, NotReloaded, Program, ProgramStatus, RefusedReload, Reloaded, Reloading, Status,
 };
+pub use silences::{BeginSilence, ExtendSilence, SilenceAnswer};

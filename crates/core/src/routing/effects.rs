@@ -1,7 +1,7 @@
 //! What follows from a routing step, as plain data.
 
-use super::{CancelReason, RouteReason, RoutingState};
-use crate::{AlertId, UnixMillis};
+use super::{CancelReason, RouteReason, RoutingState, SilenceId, SilenceRefused};
+use crate::{AlertId, HubEvent, UnixMillis};
 
 /// What follows from one event. It is committed together with the event.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,12 @@ pub struct Effects {
     pub suppressions: Vec<Suppression>,
     /// Pending deliveries that are no longer wanted.
     pub cancellation: Option<Cancellation>,
+    /// What is to be said of it, each an alert of its own.
+    pub events: Vec<HubEvent>,
+    /// A silence that has begun: what is pending is looked at once more.
+    pub silenced: Option<SilenceId>,
+    /// Why what a person wanted was not done.
+    pub refused: Option<SilenceRefused>,
     /// What is remembered from now on; `None` where nothing changed.
     pub state: Option<RoutingState>,
 }

@@ -9,8 +9,9 @@
 //!
 //! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
 //!    which sinks it is for, and when;
-//! 2. how late it came (`digest.rs`): whether it is held for a message with others;
-//! 3. what sends it later: the delay of its route.
+//! 2. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
+//! 3. how late it came (`digest.rs`): whether it is held for a message with others;
+//! 4. what sends it later: the delay of its route.
 
 mod digest;
 mod effects;
@@ -20,6 +21,7 @@ mod relay;
 mod router;
 mod schedule;
 mod severity;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +37,11 @@ pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
 pub use self::router::{Route, Router, Target};
 pub use self::schedule::{Calendar, Holiday, ParseScheduleError, Schedule, Window};
 pub use self::severity::SeverityTable;
-use crate::{Alert, AlertId};
+pub use self::silence::{
+    HeldBack, MAX_SILENCE, MAX_SILENCES, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
+    Silences,
+};
+use crate::{Alert, AlertId, UnixMillis};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +53,15 @@ pub struct RoutingState {
     /// Late alerts that wait for being delivered as one message, by sink.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, DigestWindow>,
+    /// What persons do not want to hear of for a while.
+    pub silences: Silences,
+}
+
+impl RoutingState {
+    /// When [`RoutingEvent::Due`] is to happen next.
+    pub fn next_due(&self) -> Option<UnixMillis> {
+        self.silences.next_end()
+    }
 }
 
 /// What happened.
@@ -57,6 +72,19 @@ pub enum RoutingEvent<'a> {
     Alert(&'a Alert),
     /// A person has acknowledged alerts, by one of three acts.
     Command(&'a AlertCommand),
+    /// A person wants something of silences.
+    Silence(&'a SilenceCommand),
+    /// A silence that has begun has held back this alert, which was waiting.
+    HeldBack {
+        /// Which.
+        silence: SilenceId,
+        /// The alert.
+        alert: &'a Alert,
+    },
+    /// The time has come that [`RoutingState::next_due`] named.
+    Due,
+    /// The clock was set by so many milliseconds, and goes on from there.
+    ClockStepped(i64),
 }
 
 /// A person's command by which alerts are acknowledged.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Actor;
+use super::{Actor, SilenceId};
 
 /// Why a sink gets an alert, or why it does not. Its JSON form is stored and shown; its words may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,13 @@ pub enum RouteReason {
         route: String,
         /// The route that was not asked any more.
         before: String,
+    },
+    /// No: a person does not want to hear of it for a while.
+    Silenced {
+        /// The silence.
+        silence: SilenceId,
+        /// Why there is one.
+        why: String,
     },
     /// No route took it at all.
     Unmatched,
@@ -103,6 +110,7 @@ impl fmt::Display for RouteReason {
                     "route {route} takes it and has `stop = true`, which keeps it from route {before}"
                 )
             }
+            Self::Silenced { silence, why } => write!(f, "silence {silence} holds it back: {why}"),
             Self::Unmatched => f.write_str("no route takes it"),
             Self::HeldForDigest => f.write_str(
                 "it came late, and goes with all others that did in one message (`late = \"digest\"`)",

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::matcher::{Asked, Matcher, Schedules};
 use super::{
     AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, LatePolicy, Match,
-    MatchCondition, PlannedDelivery, RouteReason, RoutingEvent, RoutingState, Suppression,
+    MatchCondition, PlannedDelivery, RouteReason, RoutingEvent, RoutingState, SilenceCommand, Silences,
+    Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -113,6 +114,12 @@ impl Router {
                 cancellation: Some(cancellation(command)),
                 ..Effects::default()
             },
+            RoutingEvent::Silence(command) => silence(now, state, command),
+            RoutingEvent::HeldBack { silence, alert } => {
+                changed(state, |silences| silences.hold(silence, alert))
+            }
+            RoutingEvent::Due => due(now, state),
+            RoutingEvent::ClockStepped(millis) => changed(state, |silences| silences.shift(millis)),
         }
     }
 
@@ -125,6 +132,15 @@ impl Router {
         let (verdicts, matched) = self.verdicts(alert);
         for (target, verdict) in self.targets.iter().zip(verdicts) {
             let mut reason = self.reason(target, alert, verdict);
+            if reason.delivers()
+                && let Some(silence) = state.silences.muting(now, alert, &target.name)
+            {
+                after.to_mut().silences.hold(silence.id, alert);
+                reason = RouteReason::Silenced {
+                    silence: silence.id,
+                    why: silence.why.clone(),
+                };
+            }
             let delay = match (verdict, &reason) {
                 (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
                 _ => Duration::ZERO,
@@ -271,6 +287,43 @@ impl<'a> Verdict<'a> {
             (Self::Stopped { .. }, Some(_), _) => return,
             (_, Some(condition), _) => Self::NotMatched(route, condition),
         };
+    }
+}
+
+/// Carries out what a person wants of silences.
+fn silence(now: UnixMillis, state: &RoutingState, command: &SilenceCommand) -> Effects {
+    let mut after = state.clone();
+    match after.silences.carry_out(now, command) {
+        Ok(silenced) => Effects {
+            silenced,
+            state: Some(after),
+            ..Effects::default()
+        },
+        Err(refused) => Effects {
+            refused: Some(refused),
+            ..Effects::default()
+        },
+    }
+}
+
+/// Nothing but another state.
+fn changed(state: &RoutingState, change: impl FnOnce(&mut Silences)) -> Effects {
+    let mut after = state.clone();
+    change(&mut after.silences);
+    Effects {
+        state: Some(after),
+        ..Effects::default()
+    }
+}
+
+/// Does what is due.
+fn due(now: UnixMillis, state: &RoutingState) -> Effects {
+    let mut after = state.clone();
+    let events = after.silences.end(now);
+    Effects {
+        state: (!events.is_empty()).then_some(after),
+        events,
+        ..Effects::default()
     }
 }
 

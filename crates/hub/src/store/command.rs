@@ -6,7 +6,7 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router};
+use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router, SilenceRefused};
 use watchpost_store::{
     Annotation, DeliveryUpdate, OperatorAct, PictureResult, ShopCheckpoint, StoreError, StorePolicy,
     WriteBackResult,
@@ -166,6 +166,8 @@ pub(crate) enum Answer {
     Failed(StoreError),
     /// Too many commands wait for a store that cannot be written.
     Refused,
+    /// It is not done, for this reason.
+    NotDone(SilenceRefused),
 }
 
 impl OperatorCommand {

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot, watch};
-use watchpost_core::{Actor, AlertId, ClockStep, HubEvent};
+use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, SilenceCommand};
 use watchpost_store::{
     Annotation, OperatorAct, PictureResult, Selection, ShopCheckpoint, StoreError, WriteBackResult,
 };
@@ -160,6 +160,11 @@ impl StoreHandle {
             .notifiers
             .stop(&StopRequest::Dropped(selection.clone()), None);
         self.operate(OperatorAct::Drop(selection), Some(hold)).await.ok()
+    }
+
+    /// Begins, extends or ends a silence. `None` when the writer has ended.
+    pub(crate) async fn silence(&self, command: SilenceCommand) -> Option<Answer> {
+        self.operate(OperatorAct::Silence(command), None).await.ok()
     }
 
     /// Has the writer go by another policy, between two commits. What is handed over from now on is routed by it. There is

@@ -42,18 +42,7 @@ impl InHand {
         stamp: &Stamp,
         event: impl Fn(HubEvent) -> Alert,
     ) -> Self {
-        let mut in_hand = Self {
-            batch: Batch {
-                late_after: Some(stamp.late_after()),
-                ..Batch::default()
-            },
-            at,
-            receipts: Vec::new(),
-            outcome_waiters: Vec::new(),
-            release_waiters: Vec::new(),
-            clock_waiter: None,
-            picture_waiters: Vec::new(),
-        };
+        let mut in_hand = Self::empty(at, stamp);
         for join in joins {
             match join {
                 Join::Accept(accept) => {
@@ -99,9 +88,35 @@ impl InHand {
 
     /// One alert that the hub has made itself, as it is.
     pub(super) fn of_own(alert: Alert, at: UnixMillis) -> Self {
-        let mut in_hand = Self::new(Vec::new(), at, &Stamp::default(), |_| alert.clone());
+        let mut in_hand = Self::empty(at, &Stamp::default());
         in_hand.batch.arrivals.push(Arrival { alert, frame: None });
         in_hand.receipts.push(None);
+        in_hand
+    }
+
+    fn empty(at: UnixMillis, stamp: &Stamp) -> Self {
+        Self {
+            batch: Batch {
+                late_after: Some(stamp.late_after()),
+                ..Batch::default()
+            },
+            at,
+            receipts: Vec::new(),
+            outcome_waiters: Vec::new(),
+            release_waiters: Vec::new(),
+            clock_waiter: None,
+            picture_waiters: Vec::new(),
+        }
+    }
+
+    /// What is due of what the routing step remembers, and the alerts that say so.
+    pub(super) fn due(at: UnixMillis, stamp: &Stamp, alerts: impl Iterator<Item = Alert>) -> Self {
+        let mut in_hand = Self::empty(at, stamp);
+        in_hand.batch.due = true;
+        for alert in alerts {
+            in_hand.arrival(alert, None, stamp);
+            in_hand.receipts.push(None);
+        }
         in_hand
     }
 

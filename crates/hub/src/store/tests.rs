@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{
-    Alert, AlertId, AlertIds, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route, Router, RoutingState, Target,
-    UnixMillis,
+    Alert, AlertId, AlertIds, AlertKind, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route, Router,
+    RoutingState, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Target, UnixMillis,
 };
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
@@ -100,6 +101,7 @@ impl Storage for Switched {
                 OperatorAct::Drop(_) => "drop",
                 OperatorAct::Retry(_) => "retry",
                 OperatorAct::Cancel(_) => "cancel",
+                OperatorAct::Silence(_) => "silence",
             }
             .to_owned(),
         );
@@ -490,4 +492,64 @@ async fn commands_beyond_the_limit_are_refused_and_the_same_one_waits_only_once(
     rig.switch.full.store(false, Ordering::SeqCst);
     let (_dir, log, _) = rig.stop().await;
     assert_eq!(log.iter().filter(|line| *line == "dismiss").count(), 1_024);
+}
+
+#[actix::test]
+async fn a_silence_that_is_over_is_said_in_the_commit_that_forgets_it_though_nothing_comes_in() {
+    let rig = Rig::new();
+    let begin = |kind, seconds| SilenceCommand::Begin {
+        matches: Box::new(SilenceMatch {
+            kind: vec![kind],
+            ..SilenceMatch::default()
+        }),
+        lasts: Duration::from_secs(seconds),
+        why: "painters".into(),
+        by: watchpost_core::Actor::Operator,
+    };
+    let end = || SilenceCommand::End {
+        id: SilenceId(1),
+        by: watchpost_core::Actor::Operator,
+    };
+    assert!(matches!(
+        rig.store.silence(begin(AlertKind::Hub, 3_600)).await,
+        Some(Answer::Recorded(1))
+    ));
+    rig.accept(1);
+    assert!(matches!(
+        rig.store.silence(end()).await,
+        Some(Answer::Recorded(1))
+    ));
+    until(
+        &rig,
+        "Silence 1 is over, ended by the operator: it held back 1 alert",
+    )
+    .await;
+    assert!(matches!(
+        rig.store.silence(end()).await,
+        Some(Answer::NotDone(SilenceRefused::Unknown(SilenceId(1))))
+    ));
+    // This one ends by itself.
+    assert!(matches!(
+        rig.store.silence(begin(AlertKind::Notice, 1)).await,
+        Some(Answer::Recorded(1))
+    ));
+    until(&rig, "Silence 2 is over: it held nothing back").await;
+    let (dir, ..) = rig.stop().await;
+    let stored = stored(dir.path());
+    let of = |title: &str| {
+        stored
+            .iter()
+            .find(|one| one.alert.title.starts_with(title))
+            .unwrap()
+    };
+    assert!(of("Silence 1").alert.text.contains("The last was 1;"));
+    assert_eq!(of("Silence 1").deliveries.len(), 2);
+    assert_eq!(of("alert 1").deliveries.len(), 0);
+}
+
+/// Waits until this was committed.
+async fn until(rig: &Rig, title: &str) {
+    while !rig.switch.log().iter().any(|batch| batch == title) {
+        tokio::task::yield_now().await;
+    }
 }

@@ -124,7 +124,8 @@ impl Writer {
                 Next::WaitUntil(at) => return Turn::WaitUntil(at),
             };
             self.adopt_policies();
-            self.in_progress = work.map(|work| self.begin(work));
+            let work = work.map(|work| self.begin(work));
+            self.in_progress = work.or_else(|| self.begin_due());
         }
         if let Some(retry_at) = self.carry_out() {
             return Turn::WaitUntil(retry_at);
@@ -169,7 +170,12 @@ impl Writer {
         let digest = self.disk.routing_state().next_digest(now);
         // Looked at as often as retention at least, which is enough for a clock that is set.
         let digest = digest.map(|at| clock.now() + now.until(at));
-        digest.map_or(self.retain_at, |at| at.min(self.retain_at))
+        let due = self.disk.routing_state().next_due();
+        let due = due.map(|at| clock.now() + now.until(at));
+        digest
+            .into_iter()
+            .chain(due)
+            .fold(self.retain_at, MonotonicTime::min)
     }
 
     /// The alert that stands for late alerts which have waited long enough. Nothing changes what is remembered of them until it
@@ -182,6 +188,16 @@ impl Writer {
         let alert = self.parts.stamp.digest(sink, window.clone(), id, now);
         info!("{}: one message to {sink}", alert.title);
         Some(InProgress::Batch(Box::new(InHand::of_own(alert, now))))
+    }
+
+    /// Begins what is due of what the routing step remembers, with what it says of that.
+    fn begin_due(&self) -> Option<InProgress> {
+        let (now, state) = (self.parts.clock.unix(), self.disk.routing_state());
+        state.next_due().filter(|due| *due <= now)?;
+        let said = self.parts.router.step(now, state, RoutingEvent::Due).events;
+        let alerts = said.into_iter().map(|event| self.internal(event));
+        let in_hand = InHand::due(now, &self.parts.stamp, alerts);
+        Some(InProgress::Batch(Box::new(in_hand)))
     }
 
     fn begin(&self, work: Work) -> InProgress {
@@ -289,7 +305,11 @@ impl Writer {
 
     fn performed(&mut self, mut command: OperatorCommand, outcome: Option<Result<Performed, StoreError>>) {
         match outcome {
-            Some(Ok(Performed { changed, rest })) => {
+            Some(Ok(Performed {
+                refused: Some(refused),
+                ..
+            })) => command.answer(Answer::NotDone(refused)),
+            Some(Ok(Performed { changed, rest, .. })) => {
                 command.changed += changed;
                 self.notify(&command.act);
                 match rest {
@@ -320,7 +340,7 @@ impl Writer {
             OperatorAct::Acknowledge { .. } | OperatorAct::Dismiss { .. } | OperatorAct::Clear => {
                 self.parts.write_backs.notify();
             }
-            OperatorAct::Drop(_) | OperatorAct::Cancel(_) => {}
+            OperatorAct::Drop(_) | OperatorAct::Cancel(_) | OperatorAct::Silence(_) => {}
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod reload;
 pub(crate) mod routes;
 pub(crate) mod run;
+pub(crate) mod silence;
 pub(crate) mod simulate;
 pub(crate) mod sink;
 pub(crate) mod status;

@@ -10,6 +10,7 @@ use watchpost_hub::{ConnectionReport, ConnectionState, LinkReport, QueueReport, 
 use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
+use crate::commands::silence;
 use crate::out;
 use crate::target::{RunningHub, Target};
 
@@ -80,6 +81,12 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     }
     for gap in &status.cgroup_gaps {
         out::line(format_args!("no cgroup limits {gap}"))?;
+    }
+    for (i, silence) in status.silences.iter().enumerate() {
+        if i == 0 {
+            out::line("")?;
+        }
+        silence::show(silence, &zone)?;
     }
     show_queues(&status.queues)
 }
