@@ -187,12 +187,7 @@ impl HubEvent {
                 count,
                 last,
                 why,
-            } => (
-                "dead_letters",
-                Severity::High,
-                format!("Sink {sink} did not get {}", alerts(count)),
-                format!("The last one is {last}: {why}. `watchpost deliveries retry` tries again."),
-            ),
+            } => dead_letters(&sink, count, last, &why),
             Self::AlertsDropped { connection, count } => (
                 "alerts_dropped",
                 Severity::Critical,
@@ -244,6 +239,15 @@ fn sink_overdue(sink: &str, seconds: u64, why: Option<&str>) -> Description {
         Severity::High,
         format!("Sink {sink} has not got its alerts for {seconds} s"),
         format!("{why}Its alerts are kept, and delivered as soon as it works again."),
+    )
+}
+
+fn dead_letters(sink: &str, count: u64, last: AlertId, why: &str) -> Description {
+    (
+        "dead_letters",
+        Severity::High,
+        format!("Sink {sink} did not get {}", alerts(count)),
+        format!("The last one is {last}: {why}. `watchpost deliveries retry` tries again."),
     )
 }
 
