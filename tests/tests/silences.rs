@@ -27,7 +27,13 @@ fn a_silence_holds_back_what_it_is_about_outlives_the_hub_and_is_summed_up() -> 
     let backend = Backend::start(&["--rate", "0", "--cameras", "1"])?;
     let setup = HubSetup::new()?.connection("shop", &backend)?;
     let dir = setup.dir().join("archive").display().to_string();
+    let command = toml! { command = ["/bin/true"] };
+    let keys = toml! {
+        events = true
+        sandbox = { exec = true }
+    };
     let mut hub = setup
+        .sink_with("message", "exec", command, keys)
         .sink("archive", "archive", toml! { dir = dir })
         .with(toml! {
             [[camera]]
@@ -71,10 +77,13 @@ fn a_silence_holds_back_what_it_is_about_outlives_the_hub_and_is_summed_up() -> 
     let newest = hub.alerts()?.first().context("an alert")?["id"].to_string();
     let explained = hub.ask("explain", &[&newest])?;
     ensure!(
-        explained.contains("archive: not sent\n  because silence 1 holds it back: painters"),
+        explained.contains("message: not sent\n  because silence 1 holds it back: painters"),
         "{explained}"
     );
-    let status = hub.status()?;
+    // The record is kept.
+    let status = hub.until("archived", PATIENCE, |status| {
+        count(&status["sinks"][1]["deliveries"], "delivered") == 3
+    })?;
     assert_eq!(count(&status["silences"][0]["held"], "count"), 2);
     let shown = hub.ask("status", &[])?;
     ensure!(shown.contains("silence 1: camera=Back*"), "{shown}");

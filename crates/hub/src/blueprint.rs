@@ -173,6 +173,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         deliver_when_full: sink.delivers_when_full(),
         wait_picture: sink.wait_picture().into(),
         late: sink.late(),
+        keeps_record: sink.keeps_record(),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route

@@ -141,7 +141,8 @@ fn silence(
             silence: silence.id,
             why: silence.why.clone(),
         };
-        let mutes = |alert: &Alert, sink: &str| silence.mutes(alert, sink);
+        let spared = |sink: &str| effects.spared.iter().any(|spared| spared == sink);
+        let mutes = |alert: &Alert, sink: &str| silence.mutes(alert, sink) && !spared(sink);
         for alert in drop_muted(tx, mutes, &reason.to_string(), now)? {
             let (silence, alert) = (silence.id, &alert);
             routing.ask(RoutingEvent::HeldBack { silence, alert });

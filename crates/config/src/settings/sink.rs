@@ -147,6 +147,11 @@ impl SinkSettings {
         }
     }
 
+    /// Whether it keeps the record and is no message: silences spare it.
+    pub fn keeps_record(&self) -> bool {
+        self.plugin_name() == "archive"
+    }
+
     /// How long a delivery waits for a picture that is being fetched: as configured, or what is usual for the plugin.
     pub fn wait_picture(&self) -> TimeSpan {
         let usual = match self.plugin_name() {
@@ -280,6 +285,14 @@ mod tests {
         assert_eq!(waits("name = 'a'\nplugin = 'webhook'"), "10s");
         assert_eq!(waits("name = 'a'\nplugin = 'gpio'"), "0s");
         assert_eq!(waits("name = 'a'\nplugin = 'email'\nwait_picture = '0s'"), "0s");
+    }
+
+    #[test]
+    fn an_archive_keeps_the_record() {
+        let keeps = |text: &str| toml::from_str::<SinkSettings>(text).unwrap().keeps_record();
+        assert!(keeps("name = 'a'\nplugin = 'archive'"));
+        assert!(keeps("name = 'a'\nplugin = '/opt/libwatchpost_archive.so'"));
+        assert!(!keeps("name = 'archive'\nplugin = 'email'"));
     }
 
     #[test]

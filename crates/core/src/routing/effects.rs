@@ -16,6 +16,8 @@ pub struct Effects {
     pub events: Vec<HubEvent>,
     /// A silence that has begun: what is pending is looked at once more.
     pub silenced: Option<SilenceId>,
+    /// Sinks that keep the record, which it spares.
+    pub spared: Vec<String>,
     /// Why what a person wanted was not done.
     pub refused: Option<SilenceRefused>,
     /// What is remembered from now on; `None` where nothing changed.

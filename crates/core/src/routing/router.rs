@@ -28,6 +28,8 @@ pub struct Target {
     pub wait_picture: Duration,
     /// What becomes of alerts that came late.
     pub late: LatePolicy,
+    /// Whether it keeps the record, which is no message: a silence spares it unless it names it.
+    pub keeps_record: bool,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -114,12 +116,12 @@ impl Router {
                 cancellation: Some(cancellation(command)),
                 ..Effects::default()
             },
-            RoutingEvent::Silence(command) => silence(now, state, command),
+            RoutingEvent::Silence(command) => self.silence(now, state, command),
             RoutingEvent::HeldBack { silence, alert } => {
                 changed(state, |silences| silences.hold(silence, alert))
             }
             RoutingEvent::Due => due(now, state),
-            RoutingEvent::ClockStepped(millis) => changed(state, |silences| silences.shift(millis)),
+            RoutingEvent::ClockStepped(millis) => changed(state, |silences| silences.shift(now, millis)),
         }
     }
 
@@ -133,7 +135,9 @@ impl Router {
         for (target, verdict) in self.targets.iter().zip(verdicts) {
             let mut reason = self.reason(target, alert, verdict);
             if reason.delivers()
-                && let Some(silence) = state.silences.muting(now, alert, &target.name)
+                && let Some(silence) = state
+                    .silences
+                    .muting(now, alert, &target.name, target.keeps_record)
             {
                 after.to_mut().silences.hold(silence.id, alert);
                 reason = RouteReason::Silenced {
@@ -174,6 +178,34 @@ impl Router {
             effects.state = Some(after);
         }
         effects
+    }
+
+    /// Carries out what a person wants of silences.
+    fn silence(&self, now: UnixMillis, state: &RoutingState, command: &SilenceCommand) -> Effects {
+        let mut after = state.clone();
+        match after.silences.carry_out(now, command) {
+            Ok(silenced) => Effects {
+                silenced,
+                spared: self.spared(command),
+                state: Some(after),
+                ..Effects::default()
+            },
+            Err(refused) => Effects {
+                refused: Some(refused),
+                ..Effects::default()
+            },
+        }
+    }
+
+    /// The sinks that a silence spares which begins with this command.
+    fn spared(&self, command: &SilenceCommand) -> Vec<String> {
+        let keeping = self.targets.iter().filter(|target| target.keeps_record);
+        match command {
+            SilenceCommand::Begin { matches, .. } if matches.sink.is_empty() => {
+                keeping.map(|target| target.name.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The sum of late alerts goes to the sink that it was made for, also if that is not configured any more, and ends their
@@ -287,22 +319,6 @@ impl<'a> Verdict<'a> {
             (Self::Stopped { .. }, Some(_), _) => return,
             (_, Some(condition), _) => Self::NotMatched(route, condition),
         };
-    }
-}
-
-/// Carries out what a person wants of silences.
-fn silence(now: UnixMillis, state: &RoutingState, command: &SilenceCommand) -> Effects {
-    let mut after = state.clone();
-    match after.silences.carry_out(now, command) {
-        Ok(silenced) => Effects {
-            silenced,
-            state: Some(after),
-            ..Effects::default()
-        },
-        Err(refused) => Effects {
-            refused: Some(refused),
-            ..Effects::default()
-        },
     }
 }
 

@@ -49,7 +49,7 @@ pub struct SilenceMatch {
     /// What is more severe than this is heard all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity_at_most: Option<Severity>,
-    /// Names of the sinks that it holds for. Without any, all.
+    /// Names of the sinks that it holds for. Without any, all but those that keep the record.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sink: Vec<String>,
 }
@@ -249,13 +249,22 @@ impl Silences {
         self.active.iter().map(|silence| silence.until).min()
     }
 
-    /// The silence that keeps an alert from a sink, the one that lasts longest.
-    pub(super) fn muting(&self, now: UnixMillis, alert: &Alert, sink: &str) -> Option<&Silence> {
+    /// The silence that keeps an alert from a sink, the one that lasts longest. One that keeps the record is spared by those
+    /// that do not name it.
+    pub(super) fn muting(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        sink: &str,
+        keeps_record: bool,
+    ) -> Option<&Silence> {
         let active = self
             .active
             .iter()
             .filter(|silence| silence.is_in_force(now, alert));
-        let muting = active.filter(|silence| silence.mutes(alert, sink));
+        let muting = active.filter(|silence| {
+            silence.mutes(alert, sink) && !(keeps_record && silence.matches.sink.is_empty())
+        });
         muting.max_by_key(|silence| (silence.until, silence.id))
     }
 
@@ -319,10 +328,14 @@ impl Silences {
         events
     }
 
-    /// The clock was set: each lasts as long as it would have.
-    pub(super) fn shift(&mut self, millis: i64) {
-        for silence in &mut self.active {
-            silence.until = UnixMillis(silence.until.0.saturating_add(millis));
+    /// The clock was set, and is at `now` since: each lasts as long as it would have. Where it stood before the beginning of
+    /// one it was wrong, as after a loss of power, and is right now: no silence becomes decades long by that.
+    pub(super) fn shift(&mut self, now: UnixMillis, millis: i64) {
+        let before = UnixMillis(now.0.saturating_sub(millis));
+        for silence in self.active.iter_mut().filter(|silence| silence.from <= before) {
+            for at in [&mut silence.from, &mut silence.until] {
+                at.0 = at.0.saturating_add(millis);
+            }
         }
     }
 
@@ -575,7 +588,13 @@ mod tests {
         site.silence(1_000, &SilenceCommand::Extend { id, lasts: 2 * HOUR })
             .unwrap();
         assert_eq!(ends(&site), 7_201_000);
-        site.step(2_000, RoutingEvent::ClockStepped(86_400_000));
+        // Set back, it began before: it is in force.
+        site.step(-86_398_000, RoutingEvent::ClockStepped(-86_400_000));
+        assert_eq!(ends(&site), -79_199_000);
+        let mut back = alert(0, "Back door");
+        back.received_at = UnixMillis(-86_398_000);
+        assert_eq!(site.heard(-86_398_000, &back), [] as [&str; 0]);
+        site.step(86_402_000, RoutingEvent::ClockStepped(172_800_000));
         assert_eq!(ends(&site), 93_601_000);
         site.silence(
             86_402_000,
@@ -592,7 +611,7 @@ mod tests {
         let said = site.due(86_402_500);
         assert_eq!(
             said[0].title,
-            "Silence 1 is over, ended by a person at sink panel: it held nothing back"
+            "Silence 1 is over, ended by a person at sink panel: it held back 1 alert"
         );
         // It is over.
         let again = site.silence(86_402_500, &SilenceCommand::End { id, by });
@@ -602,6 +621,44 @@ mod tests {
             site.silence(86_402_500, &begin(of(&["*"]), HOUR)),
             Ok(Some(SilenceId(2)))
         );
+    }
+
+    #[test]
+    fn a_clock_that_lost_its_time_with_the_power_makes_no_silence_long() {
+        let (mut site, day) = (Site::new(), 86_400_000);
+        site.silence(day, &begin(of(&["*"]), HOUR)).unwrap();
+        let end = site.1.next_due();
+        // The hub is back, and its clock is at 0 until it is set.
+        assert_eq!(site.heard(0, &alert(0, "Till")), ["mail", "siren"]);
+        let now = day + 1_000;
+        site.step(now, RoutingEvent::ClockStepped(now));
+        assert_eq!(site.1.next_due(), end);
+        assert_eq!(site.heard(now, &alert(now, "Till")), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_keeps_the_record_is_spared_unless_it_is_named() {
+        let target = |name: &str, keeps_record| Target {
+            name: name.into(),
+            keeps_record,
+            ..Target::default()
+        };
+        let targets = vec![target("mail", false), target("archive", true)];
+        let mut site = Site(Router::new(targets, Vec::new()), RoutingState::default());
+        let all = begin(of(&["*"]), HOUR);
+        let effects = site.step(0, RoutingEvent::Silence(&all));
+        assert_eq!(
+            (effects.silenced, effects.spared),
+            (Some(SilenceId(1)), vec!["archive".to_owned()])
+        );
+        assert_eq!(site.heard(1, &alert(1, "Till")), ["archive"]);
+        let named = SilenceMatch {
+            sink: vec!["archive".into()],
+            ..of(&["*"])
+        };
+        let effects = site.step(2, RoutingEvent::Silence(&begin(named, HOUR)));
+        assert_eq!(effects.spared, [] as [&str; 0]);
+        assert_eq!(site.heard(3, &alert(3, "Till")), [] as [&str; 0]);
     }
 
     #[test]

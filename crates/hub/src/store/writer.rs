@@ -116,7 +116,7 @@ impl Writer {
     /// Does what there is to do, at most one transaction. It waits for nothing but the disk.
     fn turn(&mut self) -> Turn {
         if self.in_progress.is_none() {
-            self.in_progress = self.due_digest();
+            self.in_progress = self.due_digest().or_else(|| self.begin_due());
         }
         if self.in_progress.is_none() {
             let work = match self.intake.next(self.wake_at()) {
@@ -124,8 +124,7 @@ impl Writer {
                 Next::WaitUntil(at) => return Turn::WaitUntil(at),
             };
             self.adopt_policies();
-            let work = work.map(|work| self.begin(work));
-            self.in_progress = work.or_else(|| self.begin_due());
+            self.in_progress = work.map(|work| self.begin(work));
         }
         if let Some(retry_at) = self.carry_out() {
             return Turn::WaitUntil(retry_at);

@@ -28,7 +28,7 @@ pub(crate) struct SilenceArgs {
     /// Why, for those who come later.
     #[arg(long, value_name = "TEXT", required = true)]
     why: Option<String>,
-    /// The sink that it holds for, or several. Without any, all.
+    /// The sink that it holds for, or several. Without any, all but archives, which keep the record.
     #[arg(long, value_name = "NAME")]
     sink: Vec<String>,
     /// Print JSON: one document.
