@@ -216,7 +216,9 @@ fn a_siren_sounds_once_for_each_alert_while_the_disk_is_full_and_not_again_after
     const ALERTS: u64 = 20;
     const FROM_MEMORY: u64 = 16;
     let still = ["--rate", "0", "--frame", "320x240", "--no-pose"];
-    let (shop, yard) = (Backend::start(&still)?, Backend::start(&still)?);
+    // Of another seed, so that its cameras are others.
+    let other = [still.as_slice(), &["--seed", "2"]].concat();
+    let (shop, yard) = (Backend::start(&still)?, Backend::start(&other)?);
     let setup = HubSetup::new()?.connection("shop", &shop)?;
     let (url, user_id, token) = (yard.url(), yard.ready("user_id")?, yard.ready("token")?);
     let dir = setup.dir().join("siren");
