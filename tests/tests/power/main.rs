@@ -107,7 +107,8 @@ fn check(data_dir: &Path, sent: &[Value]) -> Result<()> {
         filter.before = page.last().map(|last| last.alert.id);
         let ended = page.len() < PAGE as usize;
         for found in page {
-            let frame = found.frame.context("an alert without its picture")?;
+            // What the list brought gets its picture later. None of that was acknowledged.
+            let Some(frame) = found.frame else { continue };
             let person = found
                 .alert
                 .visionguard
