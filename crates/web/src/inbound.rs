@@ -120,7 +120,7 @@ impl InboundServer {
         }
     }
 
-    /// Does what was prepared. Requests that are being served are finished beside it, within [`MAX_REQUEST_TIME`]: no client
+    /// Does what was prepared. Requests that are being served are finished beside it, within 30 seconds: no client
     /// keeps others from the new address.
     ///
     /// # Errors
