@@ -50,7 +50,7 @@ pub use file_identity::{ConfigFiles, KnownFile};
 pub use load::{Variables, likely_data_dir, load, load_with};
 pub use loaded::Loaded;
 pub use location::Location;
-pub use nearest::nearest;
+pub use nearest::{nearest, not_there};
 pub use pace::Pace;
 pub use reference::reference;
 pub use secret::SecretSource;

@@ -1,4 +1,5 @@
-//! The nearest valid spelling of a mistyped word. It does not know what the words mean.
+//! The nearest valid spelling of a mistyped word, and what to say of one that is not there. It does not know what the words
+//! mean.
 
 /// Edits that a short word may be away from what was meant; longer words may be a third of their length away.
 const MIN_EDITS: usize = 1;
@@ -14,6 +15,16 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(distance, _)| *distance <= tolerance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Says that there is no `kind` of this name, and what there is instead: "there is no sink `mial`; did you mean `mail`?"
+pub fn not_there<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
+        None if known.is_empty() => format!("there is no {kind} `{name}`: the configuration names none"),
+        None => format!("there is no {kind} `{name}`; there are {}", known.join(", ")),
+    }
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours. Of a word and its beginning, such as

@@ -1,6 +1,6 @@
 //! Whether a silence is about something that there is. What it does is decided by the routing step.
 
-use watchpost_config::{ConnectionKind, Settings, nearest};
+use watchpost_config::{Settings, not_there};
 use watchpost_core::{SilenceMatch, name_matches};
 
 /// Looks whether there is what a silence names: one that is about nothing would surprise whoever wanted it.
@@ -17,10 +17,7 @@ pub(crate) fn check(matches: &SilenceMatch, settings: &Settings) -> Result<(), S
         .collect();
     let sinks: Vec<&str> = settings.sink.iter().map(|one| one.name.as_str()).collect();
     // Other programs may post alerts of cameras that no `[[camera]]` names.
-    let open = settings
-        .connection
-        .iter()
-        .any(|one| one.kind == ConnectionKind::Inbound);
+    let open = settings.listen().is_some();
     for (key, names, known, checked) in [
         ("connection", &matches.connection, &connections, true),
         ("camera", &matches.camera, &cameras, !open),
@@ -31,13 +28,7 @@ pub(crate) fn check(matches: &SilenceMatch, settings: &Settings) -> Result<(), S
             if known.iter().any(|known| name_matches(name, known)) {
                 continue;
             }
-            return Err(match nearest(name, known.iter().copied()) {
-                Some(near) => format!("there is no {key} `{name}`; did you mean `{near}`?"),
-                None if known.is_empty() => {
-                    format!("there is no {key} `{name}`: the configuration names none")
-                }
-                None => format!("there is no {key} `{name}`; there are {}", known.join(", ")),
-            });
+            return Err(not_there(key, name, known.iter().copied()));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Deserialize;
-use watchpost_config::{CameraSettings, ConnectionKind, Settings, TimeZone, nearest};
+use watchpost_config::{CameraSettings, ConnectionKind, Settings, TimeZone, not_there};
 use watchpost_core::{
     Alert, AlertId, AlertKind, Camera, Confidence, Details, HUB, Severity, UNKNOWN, UnixMillis, Via,
     VisionGuard,
@@ -101,12 +101,9 @@ impl Sample {
     fn named<'a>(&self, settings: &'a Settings) -> Result<Option<&'a CameraSettings>, String> {
         let Some(name) = &self.camera else { return Ok(None) };
         let known = settings.camera.iter().find(|camera| camera.name == *name);
-        let open = settings
-            .connection
-            .iter()
-            .any(|connection| connection.kind == ConnectionKind::Inbound);
+        // Other programs may post alerts of cameras that no `[[camera]]` names.
         match known {
-            None if !open => Err(unknown(
+            None if settings.listen().is_none() => Err(not_there(
                 "camera",
                 name,
                 settings.camera.iter().map(|camera| camera.name.as_str()),
@@ -136,7 +133,7 @@ impl Sample {
         };
         match names().any(|name| name == wanted) {
             true => Ok(wanted.clone()),
-            false => Err(unknown("connection", wanted, names())),
+            false => Err(not_there("connection", wanted, names())),
         }
     }
 
@@ -149,15 +146,6 @@ impl Sample {
             name: self.camera.clone(),
             area: named.and_then(|camera| camera.area.clone()),
         })
-    }
-}
-
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let names: Vec<&str> = known.clone().collect();
-    match nearest(name, known) {
-        Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
-        None if names.is_empty() => format!("there is no {kind} `{name}`: the configuration names none"),
-        None => format!("there is no {kind} `{name}`; there are {}", names.join(", ")),
     }
 }
 

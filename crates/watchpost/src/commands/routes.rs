@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
-use watchpost_config::{Settings, nearest};
+use watchpost_config::{Settings, not_there};
 use watchpost_hub::{Decision, DryRun};
 
 use crate::exit::Failure;
@@ -88,20 +88,21 @@ fn test(settings: &Settings, file: &Path, json: bool) -> anyhow::Result<()> {
         check_sinks(case, settings).map_err(|why| Failure::Config(format!("{}: {why}", place())))?;
         let decision = dry_run.decide(alert);
         let getting = decision.sinks.iter().filter(|decided| decided.delivers);
+        let expected: BTreeSet<&str> = case.sinks.iter().map(String::as_str).collect();
+        let actual = getting.map(|decided| decided.sink.as_str()).collect();
+        let ok = expected == actual;
+        failed += usize::from(!ok);
         let tested = Tested {
             case: case
                 .name
                 .clone()
                 .unwrap_or_else(|| format!("case {}", number + 1)),
             line,
-            expected: case.sinks.iter().map(String::as_str).collect(),
-            actual: getting.map(|decided| decided.sink.as_str()).collect(),
-            ok: false,
+            ok,
+            expected,
+            actual,
             decision: &decision,
         };
-        let ok = tested.expected == tested.actual;
-        failed += usize::from(!ok);
-        let tested = Tested { ok, ..tested };
         match json {
             true => out::json(&tested)?,
             false if !ok => show(&place(), &tested)?,
@@ -135,17 +136,14 @@ fn line_of(text: &str, offset: usize) -> usize {
 /// A sink that there is not can get no alert, which is a typing error.
 fn check_sinks(case: &Case, settings: &Settings) -> Result<(), String> {
     let known = || settings.sink.iter().map(|sink| sink.name.as_str());
-    let Some(wrong) = case
+    match case
         .sinks
         .iter()
         .find(|name| !known().any(|known| known == *name))
-    else {
-        return Ok(());
-    };
-    Err(match nearest(wrong, known()) {
-        Some(near) => format!("there is no sink `{wrong}`; did you mean `{near}`?"),
-        None => format!("there is no sink `{wrong}`"),
-    })
+    {
+        Some(wrong) => Err(not_there("sink", wrong, known())),
+        None => Ok(()),
+    }
 }
 
 /// What went elsewhere, and why.

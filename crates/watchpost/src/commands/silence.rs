@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_rt::System;
 use clap::{Args, Subcommand};
-use watchpost_config::{TimeSpan, TimeZone, nearest};
+use watchpost_config::{TimeSpan, TimeZone, not_there};
 use watchpost_core::{AlertKind, Severity, Silence, SilenceId, SilenceMatch};
 use watchpost_web::{BeginSilence, ExtendSilence, SilenceAnswer};
 
@@ -149,12 +149,7 @@ fn add(matches: &mut SilenceMatch, condition: &str) -> Result<(), String> {
         "status" => matches.status.push(value),
         "kind" => matches.kind.push(values::word::<AlertKind>(&value)?),
         "severity_at_most" => matches.severity_at_most = Some(values::word::<Severity>(&value)?),
-        other => {
-            return Err(match nearest(other, KEYS) {
-                Some(near) => format!("there is no condition `{other}`; did you mean `{near}`?"),
-                None => format!("there is no condition `{other}`; there are {}", KEYS.join(", ")),
-            });
-        }
+        other => return Err(not_there("condition", other, KEYS)),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use actix_rt::System;
 use anyhow::Context as _;
 use clap::Subcommand;
-use watchpost_config::{Ports, SandboxSettings, nearest};
+use watchpost_config::{Ports, SandboxSettings, not_there};
 use watchpost_hub::{Access, Need, check_plugin, find_plugin, needs};
 
 use crate::target::Target;
@@ -35,11 +35,8 @@ fn grant(target: &Target, name: &str) -> anyhow::Result<()> {
     let loaded = target.load()?;
     let sinks = &loaded.settings.sink;
     let number = sinks.iter().position(|sink| sink.name == name).with_context(|| {
-        let names: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();
-        match nearest(name, names.iter().copied()) {
-            Some(near) => format!("there is no sink `{name}`; did you mean `{near}`?"),
-            None => format!("there is no sink `{name}`; there are {}", names.join(", ")),
-        }
+        let names = sinks.iter().map(|sink| sink.name.as_str());
+        not_there("sink", name, names)
     })?;
     let sink = &sinks[number];
     let host_binary = siblings::sinkhost_binary()?;
