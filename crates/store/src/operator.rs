@@ -142,7 +142,8 @@ fn silence(
             why: silence.why.clone(),
         };
         let spared = |sink: &str| effects.spared.iter().any(|spared| spared == sink);
-        let mutes = |alert: &Alert, sink: &str| silence.mutes(alert, sink) && !spared(sink);
+        let muting = silence.muting();
+        let mutes = |alert: &Alert, sink: &str| !spared(sink) && muting(alert, sink);
         for alert in drop_muted(tx, mutes, &reason.to_string(), now)? {
             let (silence, alert) = (silence.id, &alert);
             routing.ask(RoutingEvent::HeldBack { silence, alert });

@@ -132,12 +132,13 @@ impl Router {
         let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
         let (verdicts, matched) = self.verdicts(alert);
+        let silences = state.silences.about(now, alert);
         for (target, verdict) in self.targets.iter().zip(verdicts) {
             let mut reason = self.reason(target, alert, verdict);
             if reason.delivers()
-                && let Some(silence) = state
-                    .silences
-                    .muting(now, alert, &target.name, target.keeps_record)
+                && let Some(silence) = silences
+                    .iter()
+                    .find(|silence| silence.mutes(&target.name, target.keeps_record))
             {
                 after.to_mut().silences.hold(silence.id, alert);
                 reason = RouteReason::Silenced {

@@ -1,6 +1,7 @@
 //! Silences: a person does not want to hear of some alerts for a while. What is held back is stored like all else, with the
 //! silence as the reason, and summed up in one digest when the silence is over. It knows neither routes nor sinks.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
@@ -186,25 +187,38 @@ impl SilenceMatch {
 }
 
 impl Silence {
-    /// Whether it is about an alert, at this sink.
-    pub fn mutes(&self, alert: &Alert, sink: &str) -> bool {
-        let SilenceMatch {
-            sink: sinks,
-            severity_at_most,
-            ..
-        } = &self.matches;
-        let schedules = Schedules::default();
-        (sinks.is_empty() || sinks.iter().any(|name| name == sink))
-            && severity_at_most.is_none_or(|most| alert.severity <= most)
-            && Matcher::new(&self.matches.conditions(), &mut Schedules::default())
-                .refusal(&Asked::new(alert, &schedules))
-                .is_none()
+    /// Says of an alert and a sink whether it is about them. What it is about is prepared once.
+    pub fn muting(&self) -> impl Fn(&Alert, &str) -> bool {
+        let is_about = self.about();
+        move |alert, sink| self.holds_for(sink) && is_about(alert)
+    }
+
+    /// Says of an alert whether it is about that, whatever the sink.
+    fn about(&self) -> impl Fn(&Alert) -> bool + use<> {
+        let mut schedules = Schedules::default();
+        let matcher = Matcher::new(&self.matches.conditions(), &mut schedules);
+        let most = self.matches.severity_at_most;
+        move |alert| {
+            most.is_none_or(|most| alert.severity <= most)
+                && matcher.refusal(&Asked::new(alert, &schedules)).is_none()
+        }
+    }
+
+    fn holds_for(&self, sink: &str) -> bool {
+        let sinks = &self.matches.sink;
+        sinks.is_empty() || sinks.iter().any(|name| name == sink)
     }
 
     /// Whether it was in force when an alert happened, or is now.
     fn is_in_force(&self, now: UnixMillis, alert: &Alert) -> bool {
         let holds = |at: UnixMillis| self.from <= at && at < self.until;
         holds(now) || holds(alert.happened_at())
+    }
+
+    /// Whether it keeps what it is about from this sink. One that keeps the record is spared where it is not named.
+    pub(super) fn mutes(&self, sink: &str, keeps_record: bool) -> bool {
+        let spares = keeps_record && self.matches.sink.is_empty();
+        self.holds_for(sink) && !spares
     }
 
     fn hold(&mut self, alert: &Alert) {
@@ -249,23 +263,15 @@ impl Silences {
         self.active.iter().map(|silence| silence.until).min()
     }
 
-    /// The silence that keeps an alert from a sink, the one that lasts longest. One that keeps the record is spared by those
-    /// that do not name it.
-    pub(super) fn muting(
-        &self,
-        now: UnixMillis,
-        alert: &Alert,
-        sink: &str,
-        keeps_record: bool,
-    ) -> Option<&Silence> {
-        let active = self
+    /// Those in force that are about an alert, the one that lasts longest first.
+    pub(super) fn about(&self, now: UnixMillis, alert: &Alert) -> Vec<&Silence> {
+        let in_force = self
             .active
             .iter()
             .filter(|silence| silence.is_in_force(now, alert));
-        let muting = active.filter(|silence| {
-            silence.mutes(alert, sink) && !(keeps_record && silence.matches.sink.is_empty())
-        });
-        muting.max_by_key(|silence| (silence.until, silence.id))
+        let mut about: Vec<&Silence> = in_force.filter(|silence| silence.about()(alert)).collect();
+        about.sort_by_key(|silence| Reverse((silence.until, silence.id)));
+        about
     }
 
     /// Remembers that a silence has held back an alert.
@@ -575,8 +581,8 @@ mod tests {
             },
             ..site.1.silences.active()[0].clone()
         };
-        assert!(!of_hub(Vec::new()).mutes(&event, "mail"));
-        assert!(of_hub(vec![AlertKind::Hub]).mutes(&event, "mail"));
+        assert!(!of_hub(Vec::new()).muting()(&event, "mail"));
+        assert!(of_hub(vec![AlertKind::Hub]).muting()(&event, "mail"));
     }
 
     #[test]
