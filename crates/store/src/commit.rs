@@ -16,10 +16,7 @@ use crate::error::Failed;
 use crate::frames::{FrameLog, FrameRef};
 use crate::names::Names;
 use crate::routing::{self, Routing};
-use crate::{
-    Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, clock, pictures, records, twins,
-    write_back,
-};
+use crate::{Arrival, Batch, Committed, Receipt, clock, pictures, records, twins, write_back};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,19 +65,17 @@ pub(crate) fn write(
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
     }
     for (arrival, receipt) in batch.arrivals.iter().zip(&receipts) {
-        if let Receipt::Duplicate { of } = receipt
-            && *of != arrival.alert.id
-        {
-            twins::seen_again(tx, *of, &arrival.alert)?;
+        let Receipt::Duplicate { of } = receipt else {
+            continue;
+        };
+        let Arrival { alert, frame } = arrival;
+        if *of != alert.id {
+            twins::seen_again(tx, *of, alert)?;
         }
-    }
-    let late = batch
-        .arrivals
-        .iter()
-        .zip(&receipts)
-        .filter_map(picture_of_duplicate);
-    for result in late {
-        pictures::record(tx, frames, &result, &mut sinks)?;
+        // It may bring the picture that the stored one lacks.
+        if frame.is_some() {
+            pictures::settle(tx, frames, *of, &alert.picture, frame.as_deref(), &mut sinks)?;
+        }
     }
     for result in &batch.pictures {
         pictures::record(tx, frames, result, &mut sinks)?;
@@ -98,18 +93,6 @@ pub(crate) fn write(
     }
     counts.write(tx)?;
     Ok((Committed { receipts, sinks }, marks))
-}
-
-/// An alert that is there already may come once more with the picture that it lacks.
-fn picture_of_duplicate((arrival, receipt): (&Arrival, &Receipt)) -> Option<PictureResult> {
-    let (Receipt::Duplicate { of }, Some(frame)) = (receipt, &arrival.frame) else {
-        return None;
-    };
-    let (picture, frame) = (arrival.alert.picture.clone(), frame.clone());
-    Some(PictureResult {
-        alert: *of,
-        outcome: PictureOutcome::Fetched { picture, frame },
-    })
 }
 
 /// An alert that is new.

@@ -42,27 +42,43 @@ pub(crate) fn record(
     result: &PictureResult,
     sinks: &mut BTreeSet<String>,
 ) -> Result<(), Failed> {
-    let alert = key(result.alert);
-    let wanted = tx
-        .prepare_cached("SELECT 1 FROM picture WHERE alert = ?1")?
-        .exists([alert])?;
-    if !wanted {
-        return Ok(());
-    }
     match &result.outcome {
         PictureOutcome::Later(at) => {
             tx.prepare_cached("UPDATE picture SET attempts = attempts + 1, due_at = ?2 WHERE alert = ?1")?
-                .execute(params![alert, at.0])?;
-            return Ok(());
+                .execute(params![key(result.alert), at.0])?;
+            Ok(())
         }
         PictureOutcome::Fetched { picture, frame } => {
-            let frame = frames.append(&[frame])?.pop();
-            set(tx, frames, alert, picture.clone(), frame)?;
+            settle(tx, frames, result.alert, picture, Some(frame), sinks)
         }
-        PictureOutcome::Gone(why) => set(tx, frames, alert, Picture::Missing(why.clone()), None)?,
+        PictureOutcome::Gone(why) => {
+            let picture = Picture::Missing(why.clone());
+            settle(tx, frames, result.alert, &picture, None, sinks)
+        }
     }
-    tx.prepare_cached("DELETE FROM picture WHERE alert = ?1")?
+}
+
+/// Ends the waiting for an alert's picture, if anything waits for it. `sinks` gets the names of those that did.
+pub(crate) fn settle(
+    tx: &Transaction<'_>,
+    frames: &mut FrameLog,
+    alert: AlertId,
+    picture: &Picture,
+    frame: Option<&[u8]>,
+    sinks: &mut BTreeSet<String>,
+) -> Result<(), Failed> {
+    let alert = key(alert);
+    let wanted = tx
+        .prepare_cached("DELETE FROM picture WHERE alert = ?1")?
         .execute([alert])?;
+    if wanted == 0 {
+        return Ok(());
+    }
+    let frame = match frame {
+        Some(bytes) => frames.append(&[bytes])?.pop(),
+        None => None,
+    };
+    set(tx, frames, alert, picture.clone(), frame)?;
     deliveries::bring_forward(tx, alert, sinks)?;
     Ok(())
 }
