@@ -10,7 +10,7 @@ use watchpost_visionguard::PictureLimits;
 use super::api::Api;
 use super::credentials::{Credentials, Session};
 use crate::clock::Clock;
-use crate::store::{Readers, StoreHandle};
+use crate::store::{ReadError, Readers, StoreHandle};
 
 /// Shared by the parts of one connection, and by what they have in flight.
 pub(super) struct ConnectionContext {
@@ -36,6 +36,25 @@ impl ConnectionContext {
     /// A time that the backend gave, by this machine's clock.
     pub(super) fn ours(&self, theirs: UnixMillis) -> UnixMillis {
         self.skew.get().unwrap_or_default().ours(theirs)
+    }
+
+    /// Acknowledges the alerts of records that a person has judged in the backend.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn acknowledge_judged(&self, records: Vec<String>) -> Result<(), ReadError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let name = self.name().to_owned();
+        let alerts = self
+            .readers
+            .read(move |reader| reader.unacknowledged(&name, &records))
+            .await?;
+        for alert in alerts {
+            self.store.acknowledge_from(alert, self.name());
+        }
+        Ok(())
     }
 
     /// Who the hub is, for a request beside the socket. While that is not open, only a session that needs no login will

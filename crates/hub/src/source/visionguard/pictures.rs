@@ -91,9 +91,8 @@ impl Pictures {
                 self.pauses = 0;
                 self.log.clear();
                 if let Some(at) = next {
-                    let wait =
-                        u64::try_from(at.0 - clock.unix().0).map_or(Duration::ZERO, Duration::from_millis);
-                    self.schedule.request(clock.now(), wait.max(MIN_WAIT));
+                    self.schedule
+                        .request(clock.now(), clock.unix().until(at).max(MIN_WAIT));
                 }
             }
             PicturesEnded::Paused(wait, failure) => {

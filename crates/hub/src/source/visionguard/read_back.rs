@@ -86,14 +86,7 @@ async fn look(context: Rc<ConnectionContext>, open: bool) {
             }
         }
     }
-    let name = context.name().to_owned();
-    let alerts = context
-        .readers
-        .read(move |reader| reader.unacknowledged(&name, &judged));
-    match alerts.await {
-        Ok(alerts) => alerts
-            .into_iter()
-            .for_each(|alert| context.store.acknowledge_from(alert, context.name())),
-        Err(e) => context.store.suspect_read(&e),
+    if let Err(e) = context.acknowledge_judged(judged).await {
+        context.store.suspect_read(&e);
     }
 }

@@ -57,8 +57,8 @@ impl WriteBack {
     pub(super) fn finish(&mut self, clock: Clock, next_due: Option<UnixMillis>) {
         self.schedule.finish();
         if let Some(at) = next_due {
-            let wait = u64::try_from(at.0 - clock.unix().0).map_or(Duration::ZERO, Duration::from_millis);
-            self.schedule.request(clock.now(), wait.max(MIN_WAIT));
+            self.schedule
+                .request(clock.now(), clock.unix().until(at).max(MIN_WAIT));
         }
     }
 

@@ -43,37 +43,33 @@ const MAX_READINGS: u32 = 5;
 #[derive(Clone, Debug)]
 pub(super) enum Row {
     /// The backend shows it.
-    Readable(Box<Anomaly>),
-    /// The backend shows it, and it was stored when its page was read: it is neither missed nor looked for. `at` is when it
-    /// happened, where it says.
-    Stored { record: String, at: Option<UnixMillis> },
+    Shown(Shown),
     /// It does not. `place` names it, the same each time; it was recorded by `newest`.
     Unreadable { place: String, newest: UnixMillis },
+}
+
+/// A row that the backend shows, as it is kept.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    /// It may have been missed.
+    Whole(Box<Anomaly>),
+    /// It was stored when its page was read: it is neither missed nor looked for. `at` is when it happened, where it says.
+    Stored { record: String, at: Option<UnixMillis> },
 }
 
 impl Row {
     /// Whether it needs no looking up any more.
     pub(super) fn is_stored(&self) -> bool {
-        matches!(self, Self::Stored { .. })
+        matches!(self, Self::Shown(Shown::Stored { .. }))
     }
 
     /// What the comparison needs of it; `otherwise` is when it happened where the row does not say.
     pub(super) fn listed(&self, otherwise: UnixMillis) -> ListedRow {
         match self {
-            Self::Readable(anomaly) => ListedRow {
-                record: anomaly.id.clone(),
-                at: happened(anomaly).unwrap_or(otherwise),
-                key: anomaly.stream_id().map(|stream_id| MatchKey {
-                    stream_id: stream_id.to_owned(),
-                    person_id: anomaly.person_id().unwrap_or(0),
-                    frame_number: anomaly.frame_number(),
-                }),
-                readable: true,
-            },
-            Self::Stored { record, at } => ListedRow {
-                record: record.clone(),
-                at: at.unwrap_or(otherwise),
-                key: None,
+            Self::Shown(shown) => ListedRow {
+                record: shown.record().to_owned(),
+                at: shown.at().unwrap_or(otherwise),
+                key: shown.key(),
                 readable: true,
             },
             Self::Unreadable { place, newest } => ListedRow {
@@ -187,15 +183,6 @@ fn happened(anomaly: &Anomaly) -> Option<UnixMillis> {
     anomaly.happened().map(UnixMillis::from)
 }
 
-/// A row that the backend shows, as it is kept.
-#[derive(Debug)]
-enum Shown {
-    /// It may have been missed.
-    Whole(Box<Anomaly>),
-    /// It was not.
-    Stored { record: String, at: Option<UnixMillis> },
-}
-
 impl Shown {
     fn record(&self) -> &str {
         match self {
@@ -210,14 +197,15 @@ impl Shown {
             Self::Stored { at, .. } => *at,
         }
     }
-}
 
-impl From<Shown> for Row {
-    fn from(row: Shown) -> Self {
-        match row {
-            Shown::Whole(anomaly) => Self::Readable(anomaly),
-            Shown::Stored { record, at } => Self::Stored { record, at },
-        }
+    /// By what its alert is found; that of a stored one is known.
+    fn key(&self) -> Option<MatchKey> {
+        let Self::Whole(anomaly) = self else { return None };
+        Some(MatchKey {
+            stream_id: anomaly.stream_id()?.to_owned(),
+            person_id: anomaly.person_id().unwrap_or(0),
+            frame_number: anomaly.frame_number(),
+        })
     }
 }
 
@@ -412,7 +400,7 @@ fn placed(
         rows.extend(places(shown.record(), hidden, newest, shifted));
         hidden = 0;
         newest = shown.at().unwrap_or(newest);
-        rows.push(shown.into());
+        rows.push(Row::Shown(shown));
     }
     rows.extend(places(shop_id, hidden, newest, shifted));
     rows

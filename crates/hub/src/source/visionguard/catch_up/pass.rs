@@ -16,7 +16,7 @@ use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreErr
 use super::super::super::IncomingAlert;
 use super::super::context::ConnectionContext;
 use super::super::credentials::Session;
-use super::listing::{BackendList, Listing, Row, list};
+use super::listing::{BackendList, Listing, Row, Shown, list};
 use super::unstored::{InHand, Unstored};
 use super::{Missed, annotation, record};
 use crate::store::ReadError;
@@ -125,7 +125,8 @@ impl Pass {
         let known_to = listing.known_to.unwrap_or(server_time);
         report.has_more |= listing.known_to.is_some();
         if self.context.settings.read_back {
-            self.read_back(std::mem::take(&mut listing.judged)).await?;
+            let judged = std::mem::take(&mut listing.judged);
+            self.context.acknowledge_judged(judged).await?;
         }
         if let Some(checkpoint) = checkpoint {
             let unsettled = self
@@ -142,23 +143,6 @@ impl Pass {
                 shop: shop.to_owned(),
                 at,
             });
-        }
-        Ok(())
-    }
-
-    /// Acknowledges what a person has judged in the backend.
-    async fn read_back(&self, judged: Vec<String>) -> Result<(), PassError> {
-        if judged.is_empty() {
-            return Ok(());
-        }
-        let name = self.context.name().to_owned();
-        let alerts = self
-            .context
-            .readers
-            .read(move |reader| reader.unacknowledged(&name, &judged))
-            .await?;
-        for alert in alerts {
-            self.context.store.acknowledge_from(alert, self.context.name());
         }
         Ok(())
     }
@@ -221,12 +205,12 @@ impl Pass {
         for (row, alert) in outcome.matched {
             report.matched.insert(alert);
             self.context.store.annotate(match &listing.rows[row] {
-                Row::Readable(anomaly) => Annotation {
+                Row::Shown(Shown::Whole(anomaly)) => Annotation {
                     shop_id: anomaly.shop_id.clone(),
                     occurred_at: Some(self.context.ours(listed[row].at)),
                     ..annotation(alert, &anomaly.id)
                 },
-                Row::Stored { record: name, .. } | Row::Unreadable { place: name, .. } => {
+                Row::Shown(Shown::Stored { record: name, .. }) | Row::Unreadable { place: name, .. } => {
                     annotation(alert, name)
                 }
             });
@@ -250,9 +234,9 @@ impl Pass {
     async fn store(&self, row: &Row) {
         let context = &self.context;
         let incoming = match row {
-            Row::Stored { .. } => return,
+            Row::Shown(Shown::Stored { .. }) => return,
             Row::Unreadable { place, newest } => record::unreadable(context, place, *newest),
-            Row::Readable(anomaly) => record::incoming(context, anomaly, Via::List),
+            Row::Shown(Shown::Whole(anomaly)) => record::incoming(context, anomaly, Via::List),
         };
         let mut waiting: Option<Box<IncomingAlert<String>>> = Some(Box::new(incoming));
         while let Some(incoming) = waiting.take() {

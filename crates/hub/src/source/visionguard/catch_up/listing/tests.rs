@@ -19,8 +19,8 @@ fn shown(raw: Vec<Option<Anomaly>>) -> Vec<String> {
     let rows = placed(raw, "shop", Some(UnixMillis(0)), false);
     rows.into_iter()
         .map(|row| match row {
-            Row::Readable(anomaly) => anomaly.id,
-            Row::Stored { record, .. } => record,
+            Row::Shown(Shown::Whole(anomaly)) => anomaly.id,
+            Row::Shown(Shown::Stored { record, .. }) => record,
             Row::Unreadable { place, newest } => format!("{place} by {newest}"),
         })
         .collect()
@@ -167,8 +167,8 @@ fn since(number: u64) -> Option<Checkpoint> {
 
 fn numbers(listing: &Listing) -> Vec<u64> {
     let readable = listing.rows.iter().filter_map(|row| match row {
-        Row::Readable(anomaly) => anomaly.id.parse().ok(),
-        Row::Stored { record, .. } => record.parse().ok(),
+        Row::Shown(Shown::Whole(anomaly)) => anomaly.id.parse().ok(),
+        Row::Shown(Shown::Stored { record, .. }) => record.parse().ok(),
         Row::Unreadable { .. } => None,
     });
     readable.collect()
@@ -228,7 +228,7 @@ async fn rows_that_cannot_be_shown_hide_no_other() {
         .iter()
         .filter_map(|row| match row {
             Row::Unreadable { place, .. } => Some(place.as_str()),
-            Row::Readable(_) | Row::Stored { .. } => None,
+            Row::Shown(_) => None,
         })
         .collect();
     assert_eq!(
@@ -299,8 +299,10 @@ async fn of_rows_that_are_stored_no_more_than_the_name_and_the_time_is_kept() {
     assert_eq!(seen(&listing), seen(&whole), "what is compared is the same");
     for row in &listing.rows {
         match row {
-            Row::Readable(anomaly) => assert!(not_stored(anomaly.id.parse().unwrap()), "{row:?}"),
-            Row::Stored { record, .. } => assert!(!not_stored(record.parse().unwrap()), "{row:?}"),
+            Row::Shown(Shown::Whole(anomaly)) => assert!(not_stored(anomaly.id.parse().unwrap()), "{row:?}"),
+            Row::Shown(Shown::Stored { record, .. }) => {
+                assert!(!not_stored(record.parse().unwrap()), "{row:?}")
+            }
             Row::Unreadable { .. } => {}
         }
     }
