@@ -53,13 +53,10 @@ impl InHand {
                         bytes: _,
                         reply,
                     } = *accept;
-                    in_hand.arrival(alert, frame, stamp);
-                    in_hand.receipts.push(Some(PendingReceipt { token, reply }));
+                    let receipt = PendingReceipt { token, reply };
+                    in_hand.arrival(alert, frame, Some(receipt), stamp);
                 }
-                Join::Raise(raised) => {
-                    in_hand.arrival(event(raised), None, stamp);
-                    in_hand.receipts.push(None);
-                }
+                Join::Raise(raised) => in_hand.arrival(event(raised), None, None, stamp),
                 Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
                     let alerts = updates.iter().map(|update| update.alert).collect();
                     in_hand.outcome_waiters.push((reply, alerts));
@@ -114,15 +111,21 @@ impl InHand {
         let mut in_hand = Self::empty(at, stamp);
         in_hand.batch.due = true;
         for alert in alerts {
-            in_hand.arrival(alert, None, stamp);
-            in_hand.receipts.push(None);
+            in_hand.arrival(alert, None, None, stamp);
         }
         in_hand
     }
 
-    fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, stamp: &Stamp) {
+    fn arrival(
+        &mut self,
+        mut alert: Alert,
+        frame: Option<Vec<u8>>,
+        receipt: Option<PendingReceipt>,
+        stamp: &Stamp,
+    ) {
         stamp.apply(&mut alert);
         self.batch.arrivals.push(Arrival { alert, frame });
+        self.receipts.push(receipt);
     }
 
     pub(super) fn at(&self) -> UnixMillis {

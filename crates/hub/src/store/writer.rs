@@ -165,15 +165,13 @@ impl Writer {
 
     /// When there is something to do although nothing has come.
     fn wake_at(&self) -> MonotonicTime {
-        let (now, clock) = (self.parts.clock.unix(), self.parts.clock);
-        let digest = self.disk.routing_state().next_digest(now);
+        let (clock, state) = (self.parts.clock, self.disk.routing_state());
+        let now = clock.both();
+        let due = [state.next_digest(now.unix), state.next_due()];
         // Looked at as often as retention at least, which is enough for a clock that is set.
-        let digest = digest.map(|at| clock.now() + now.until(at));
-        let due = self.disk.routing_state().next_due();
-        let due = due.map(|at| clock.now() + now.until(at));
-        digest
-            .into_iter()
-            .chain(due)
+        due.into_iter()
+            .flatten()
+            .map(|at| now.monotonic + now.unix.until(at))
             .fold(self.retain_at, MonotonicTime::min)
     }
 
