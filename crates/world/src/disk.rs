@@ -28,7 +28,7 @@ pub enum Point {
     Before,
     /// When its pictures are written and its rows are not.
     Within,
-    /// When it is on disk, and nobody has heard of it.
+    /// When it is on disk, and no one else knows of it.
     After,
 }
 

@@ -60,21 +60,21 @@ fn wanted_seeds() -> Range<u64> {
 /// Prints what failed, the shortest scenario that does, and its story.
 fn report(scenario: &Scenario) -> String {
     let shortest = shrink::shrink(scenario);
-    let told = play(&shortest, true);
+    let shown = play(&shortest, true);
     let place = crate_dir().join("../../target/world");
     fs::create_dir_all(&place).unwrap();
     let file = place.join(format!("{}.json", scenario.seed));
     fs::write(&file, serde_json::to_string_pretty(&shortest).unwrap()).unwrap();
-    fs::write(file.with_extension("story"), told.story.join("\n")).unwrap();
-    let end = told.story.len().saturating_sub(60);
+    fs::write(file.with_extension("story"), shown.story.join("\n")).unwrap();
+    let end = shown.story.len().saturating_sub(60);
     format!(
         "seed {}: {:#?}\n{} acts of {} are enough: {}\nthe end of their story:\n{}\n",
         scenario.seed,
-        told.findings,
+        shown.findings,
         shortest.acts().count(),
         scenario.acts().count(),
         file.display(),
-        told.story[end..].join("\n"),
+        shown.story[end..].join("\n"),
     )
 }
 

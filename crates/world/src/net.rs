@@ -43,7 +43,7 @@ struct State {
 struct Wire {
     /// To the server, to the hub.
     pipes: [Pipe; 2],
-    /// Nobody on the way knows of this connection any more: what is sent vanishes without a word.
+    /// Nothing on the way knows of this connection any more: what is sent vanishes without a word.
     severed: bool,
     reset: bool,
 }

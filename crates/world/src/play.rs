@@ -39,8 +39,8 @@ fn ask_each_thread() {
     });
 }
 
-/// Plays it; `told` says whether its story is wanted.
-pub fn play(scenario: &Scenario, told: bool) -> Run {
+/// Plays it; `wanted` says whether its story is.
+pub fn play(scenario: &Scenario, wanted: bool) -> Run {
     count_panics();
     ask_each_thread();
     let world = || {
@@ -52,8 +52,8 @@ pub fn play(scenario: &Scenario, told: bool) -> Run {
             runtime.expect("a runtime without I/O")
         });
         system.block_on(async {
-            let story = Story::begin(told);
-            let log = story.is_told().then(|| {
+            let story = Story::begin(wanted);
+            let log = story.is_wanted().then(|| {
                 let subscriber = tracing_subscriber::registry().with(HubLog(story.clone()));
                 tracing::subscriber::set_default(subscriber)
             });

@@ -85,7 +85,7 @@ pub struct World<'a> {
     findings: Vec<String>,
 }
 
-/// Plays it. It is told what happens if `told`.
+/// Plays it, and notes what happens in the story.
 pub async fn play(scenario: &Scenario, story: Story) -> Run {
     let begun = Instant::now();
     let mut world = World::new(scenario, story);

@@ -166,7 +166,7 @@ fn spell(random: &mut Rng, clocks: bool) -> Vec<Timed> {
     let mut acts = Vec::new();
     let mut left = random.u32(ALERTS);
     while left > 0 {
-        // Somebody who walks by raises some in a row.
+        // A person who walks by raises some in a row.
         let (count, mut at_ms, stream) = (
             random.u32(1..=6).min(left),
             random.u64(..length),

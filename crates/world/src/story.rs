@@ -1,4 +1,4 @@
-//! What happens in a world, line by line, with its time. Told only when somebody wants to read it.
+//! What happens in a world, line by line, with its time. Kept only where it is wanted.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +17,11 @@ pub struct Story {
 }
 
 impl Story {
-    /// A story that begins now, and is kept if `told`.
-    pub fn begin(told: bool) -> Self {
+    /// A story that begins now, and is kept if `wanted`.
+    pub fn begin(wanted: bool) -> Self {
         Self {
             origin: Instant::now(),
-            lines: told.then(Arc::default),
+            lines: wanted.then(Arc::default),
         }
     }
 
@@ -45,7 +45,7 @@ impl Story {
         )
     }
 
-    /// What was told.
+    /// What has happened.
     pub fn lines(&self) -> Vec<String> {
         let lines = self.lines.as_ref();
         lines.map_or_else(Vec::new, |lines| {
@@ -54,7 +54,7 @@ impl Story {
     }
 
     /// Whether anybody listens.
-    pub fn is_told(&self) -> bool {
+    pub fn is_wanted(&self) -> bool {
         self.lines.is_some()
     }
 }

@@ -33,7 +33,7 @@ const MAX_WAITING_MESSAGES: usize = 16;
 /// What tells an anomaly from all others: its stream, person and video frame.
 pub type Key = (String, i64, i64);
 
-/// Somebody who can log in.
+/// A user who can log in.
 #[derive(Clone, Debug)]
 pub struct User {
     pub id: String,
@@ -79,7 +79,7 @@ pub struct State {
     pub shops: Vec<String>,
     pub streams: Vec<Stream>,
     pub rows: Vec<Row>,
-    /// Alerts that were sent and have no row, by what is told of them: the database was down.
+    /// Alerts that were sent and have no row, by what is said of them: the database was down.
     pub rowless: BTreeSet<Key>,
     pub slots: BTreeMap<usize, Slot>,
     pub sockets: BTreeMap<u64, Socket>,

@@ -27,7 +27,7 @@ pub fn date(at: OffsetDateTime) -> String {
     at.format(DATE).unwrap_or_default()
 }
 
-/// A token for this user. Nobody checks a signature in this world.
+/// A token for this user. No signature is checked in this world.
 pub fn token(user: &str, now: OffsetDateTime) -> String {
     let iat = now.unix_timestamp();
     let exp = iat + TOKEN_LIFE.as_secs() as i64;
