@@ -155,9 +155,14 @@ async fn alone_a_delivery_is_flushed_at_once_and_many_share_a_flush() {
         assert_eq!(running.line().await, "flushed 1");
         assert_eq!(running.done().await.0, call_id);
     }
+    // The first holds the plugin up, so that the rest is there when it is done.
+    running.deliver(202, "wait for cancel");
     for call_id in 2..202 {
         running.deliver(call_id, "ok");
     }
+    while running.event().await != Some(Event::Begun { call_id: 202 }) {}
+    running.host.cancel(202);
+    assert_eq!(running.done().await.0, 202);
     let (mut done, mut flushed) = (Vec::new(), Vec::new());
     while done.len() < 200 {
         match running.event().await.unwrap() {
@@ -174,6 +179,8 @@ async fn alone_a_delivery_is_flushed_at_once_and_many_share_a_flush() {
         }
     }
     assert_eq!(done, Vec::from_iter(2..202));
+    // The plugin counts the one that held it up, too.
+    flushed[0] -= 1;
     assert!(flushed.iter().all(|count| *count <= 64), "{flushed:?}");
     assert_eq!(flushed.iter().sum::<u32>(), 200);
     assert!(flushed.len() < 100, "{flushed:?}: under load flushes are shared");
