@@ -1,13 +1,15 @@
 //! Puts files into the archive so that a file under its final name is complete, whatever happens.
 //!
 //! Each file is first written to the directory `.incoming`. A commit syncs all of them, renames them to their
-//! places and syncs the directories they are in. Their writing is begun for all before the first is waited for, so
-//! that the file system writes its journal once for the batch.
+//! places and syncs the directories they are in. Their writing is begun for all before the first is waited for, and
+//! several are waited for at a time, so that the file system writes its journal once for many.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustix::fs::{Advice, fadvise};
 
@@ -17,6 +19,12 @@ use crate::name::Place;
 
 /// Where files grow until they are complete. The dot keeps it out of listings.
 const INCOMING: &str = ".incoming";
+
+/// Files that are synced at a time: each wait is mostly for the disk, which serves several waits with one flush.
+const SYNCS_AT_A_TIME: usize = 8;
+
+/// Files that are worth a thread to sync them.
+const LEAST_SHARE: usize = 4;
 
 /// What goes into one file beside the document.
 pub(crate) struct Attachment<'a> {
@@ -156,9 +164,7 @@ impl Filing {
             // hint: failing costs time only.
             let _ = fadvise(&file.file, 0, None, Advice::DontNeed);
         }
-        for file in staged {
-            file.file.sync_data()?;
-        }
+        sync_files(staged)?;
         let of_files = staged.iter().map(|file| file.to.parent().unwrap_or(&self.dir));
         let of_documents = self.daily.iter().flat_map(DailyFiles::days);
         let days: BTreeSet<_> = of_files.chain(of_documents).map(Path::to_owned).collect();
@@ -212,6 +218,27 @@ fn make_dirs(root: &Path, dir: &Path, parents: &mut BTreeSet<PathBuf>) -> io::Re
         }
         Err(e) => Err(e),
     }
+}
+
+/// Syncs the files, several at a time. Where no thread can be made the calling one does its share.
+fn sync_files(staged: &[Staged]) -> io::Result<()> {
+    let sync = |share: &[Staged]| share.iter().try_for_each(|file| file.file.sync_data());
+    let share = staged.len().div_ceil(SYNCS_AT_A_TIME).max(LEAST_SHARE);
+    let (own, rest) = staged.split_at(share.min(staged.len()));
+    thread::scope(|scope| {
+        let (mut waiting, mut left) = (Vec::new(), Vec::new());
+        for share in rest.chunks(share) {
+            match thread::Builder::new().spawn_scoped(scope, move || sync(share)) {
+                Ok(thread) => waiting.push(thread),
+                Err(_) => left.push(share),
+            }
+        }
+        let here = std::iter::once(own).chain(left).try_for_each(sync);
+        let there = waiting
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        there.fold(here, io::Result::and)
+    })
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {
