@@ -1,4 +1,4 @@
-//! The one user of the simulated backend and the tokens it hands out: HS256, as the real one does.
+//! The users of the simulated backend and the tokens it hands out: HS256, as the real one does.
 //! It knows nothing of HTTP; what a refusal looks like on the wire is decided elsewhere.
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::jwt::Key;
 
-/// The user that owns all streams, as one logs in.
+/// A user, as one logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Identity; the last part of the WebSocket path.
@@ -25,7 +25,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account that follows from a seed.
+    /// The account that opens all streams, as it follows from a seed.
     pub(crate) fn from_seed(rng: &mut fastrand::Rng, created_at: OffsetDateTime) -> Self {
         Self {
             user_id: uuid_from(rng),
@@ -33,6 +33,18 @@ impl Account {
             password: "watchpost-simulator".to_owned(),
             name: "Simulated Owner".to_owned(),
             role: "OWNER".to_owned(),
+            created_at,
+        }
+    }
+
+    /// Another one of the same shops, which opens no stream.
+    pub(crate) fn second(rng: &mut fastrand::Rng, created_at: OffsetDateTime) -> Self {
+        Self {
+            user_id: uuid_from(rng),
+            email: "manager@example.com".to_owned(),
+            password: "watchpost-second".to_owned(),
+            name: "Simulated Manager".to_owned(),
+            role: "MANAGER".to_owned(),
             created_at,
         }
     }

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Number of cameras.
     #[arg(long, default_value_t = 4)]
     cameras: u32,
+    /// Number of shops, among which the cameras are dealt out.
+    #[arg(long, default_value_t = 1)]
+    shops: u32,
     /// Alerts a second, of all cameras together.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
@@ -94,6 +97,7 @@ impl From<Args> for Options {
         Self {
             listen: args.listen,
             cameras: args.cameras,
+            shops: args.shops,
             rate: args.rate,
             burst: args.burst,
             frame: args.frame,

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Account, CloseMode, Error, Handshakes, Options, Outcome, PictureMode, Stats,
-    account::{Tokens, uuid_from},
+    Account, CloseMode, Error, Faults, Handshakes, Options, Outcome, PictureMode, Stats,
+    account::{Claims, Tokens, uuid_from},
     clock,
+    instead::Answers,
     ledger::Ledger,
     lock::lock,
     picture::Painter,
@@ -82,6 +83,8 @@ pub(crate) struct SocketHandle {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Camera {
     pub(crate) stream_id: Uuid,
+    /// Where it hangs.
+    pub(crate) shop_id: Uuid,
 }
 
 /// What changes while it runs.
@@ -92,6 +95,14 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) handshakes: Handshakes,
     pub(crate) pictures: PictureMode,
+    /// What goes wrong by chance.
+    pub(crate) faults: Faults,
+    /// What is answered in place of what the backend says.
+    pub(crate) answers: Answers,
+    /// Nothing can be read or recorded.
+    pub(crate) database_down: bool,
+    /// How many of the shops the accounts see.
+    pub(crate) shown_shops: usize,
     /// Decides about faults of handshakes.
     pub(crate) chance: fastrand::Rng,
 }
@@ -99,11 +110,16 @@ pub(crate) struct State {
 /// The backend.
 pub(crate) struct Backend {
     pub(crate) options: Options,
+    /// Who opens the streams.
     account: Mutex<Account>,
-    pub(crate) shop_id: Uuid,
+    /// Another user of the same shops, to whom no alert is sent.
+    second: Account,
+    pub(crate) shops: Vec<Uuid>,
     pub(crate) cameras: Vec<Camera>,
     pub(crate) painter: Painter,
-    pub(crate) tokens: Tokens,
+    tokens: Mutex<Tokens>,
+    /// How far its clock is ahead of this machine's.
+    clock_ahead_ms: AtomicI64,
     pub(crate) started_at: OffsetDateTime,
     pub(crate) pings: AtomicBool,
     pub(crate) pongs: AtomicBool,
@@ -129,13 +145,18 @@ impl Backend {
         let mut rng = fastrand::Rng::with_seed(options.seed);
         let started_at = OffsetDateTime::now_utc();
         let account = Account::from_seed(&mut rng, started_at);
-        let shop_id = uuid_from(&mut rng);
-        let cameras = (0..options.cameras)
-            .map(|_| Camera {
-                stream_id: uuid_from(&mut rng),
-            })
-            .collect();
+        let mut shops = vec![uuid_from(&mut rng)];
+        let streams: Vec<_> = (0..options.cameras).map(|_| uuid_from(&mut rng)).collect();
         let tokens = Tokens::new(&rng.u128(..).to_be_bytes(), options.token_life);
+        let chance = fastrand::Rng::with_seed(rng.u64(..));
+        // After what was there before, so that it is the same for a seed.
+        let second = Account::second(&mut rng, started_at);
+        shops.extend((1..options.shops).map(|_| uuid_from(&mut rng)));
+        let cameras = streams.into_iter().enumerate().map(|(index, stream_id)| Camera {
+            stream_id,
+            shop_id: shops[index % shops.len()],
+        });
+        let cameras = cameras.collect();
         let state = State {
             slots: Slots::new(options.faithful),
             sockets: BTreeMap::new(),
@@ -143,14 +164,20 @@ impl Backend {
             ledger: Ledger::default(),
             handshakes: Handshakes::Accept,
             pictures: PictureMode::Serve,
-            chance: fastrand::Rng::with_seed(rng.u64(..)),
+            faults: options.faults.clone(),
+            answers: Answers::default(),
+            database_down: false,
+            shown_shops: shops.len(),
+            chance,
         };
         Self {
             account: Mutex::new(account),
-            shop_id,
+            second,
+            shops,
             cameras,
             painter: Painter::new(&options),
-            tokens,
+            tokens: Mutex::new(tokens),
+            clock_ahead_ms: AtomicI64::new(0),
             started_at,
             pings: AtomicBool::new(true),
             pongs: AtomicBool::new(true),
@@ -171,9 +198,15 @@ impl Backend {
         lock(&self.state)
     }
 
-    /// Wall clock.
+    /// Its own wall clock.
     pub(crate) fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        let ahead = self.clock_ahead_ms.load(Ordering::Relaxed);
+        OffsetDateTime::now_utc() + time::Duration::milliseconds(ahead)
+    }
+
+    /// Sets that clock so far ahead of this machine's.
+    pub(crate) fn set_clock(&self, ahead_ms: i64) {
+        self.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
     }
 
     /// Time since the start, monotonic.
@@ -203,11 +236,45 @@ impl Backend {
         self.announce(&self.state());
     }
 
-    /// A token for the account, as a login gives it.
-    pub(crate) fn token(&self) -> Result<String, Error> {
-        self.tokens
-            .access(&self.account(), self.now())
-            .map_err(Error::Token)
+    /// The other account of the same shops.
+    pub(crate) fn second(&self) -> &Account {
+        &self.second
+    }
+
+    /// The account with this id.
+    pub(crate) fn account_of(&self, user_id: Uuid) -> Option<Account> {
+        [self.account(), self.second.clone()]
+            .into_iter()
+            .find(|account| account.user_id == user_id)
+    }
+
+    /// A token for an account, as a login gives it.
+    pub(crate) fn token(&self, account: &Account) -> Result<String, Error> {
+        let now = self.now();
+        lock(&self.tokens).access(account, now).map_err(Error::Token)
+    }
+
+    /// The longer one beside it.
+    pub(crate) fn refresh_token(&self, account: &Account) -> Result<String, Error> {
+        let now = self.now();
+        lock(&self.tokens).refresh(account, now).map_err(Error::Token)
+    }
+
+    /// A token for any claims.
+    pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
+        lock(&self.tokens).sign(claims).map_err(Error::Token)
+    }
+
+    /// The claims of a token that is good now.
+    pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
+        let now = self.now();
+        lock(&self.tokens).verify(token, now)
+    }
+
+    /// All tokens that were given are good no more: the server signs with another key.
+    pub(crate) fn revoke_tokens(&self) {
+        let key = self.state().chance.u128(..).to_be_bytes();
+        *lock(&self.tokens) = Tokens::new(&key, self.options.token_life);
     }
 
     /// Waits until nothing is frozen.
@@ -223,11 +290,14 @@ impl Backend {
 
     /// What becomes of a handshake whose token is good: what was commanded, or a fault by chance.
     pub(crate) fn handshake(&self) -> Handshakes {
-        let faults = &self.options.faults;
         let mut state = self.state();
+        if state.database_down {
+            return Handshakes::Fail;
+        }
         if state.handshakes != Handshakes::Accept {
             return state.handshakes;
         }
+        let faults = state.faults.clone();
         let by_chance = [
             (faults.reject, Handshakes::Forbid),
             (faults.error, Handshakes::Fail),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::Instead;
+
 /// One command. As JSON: `{"do":"send","count":3}`, `{"do":"kill","how":"reset"}`, `{"do":"freeze"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
@@ -14,6 +16,9 @@ pub enum Command {
     Send {
         /// Number of alerts.
         count: u64,
+        /// Of which camera, counted from 0; without it, of all in turn.
+        #[serde(default)]
+        camera: Option<usize>,
     },
     /// Send a notification as the REST interface of the backend makes it.
     Notify {
@@ -59,6 +64,39 @@ pub enum Command {
     Pictures {
         /// From now on.
         mode: PictureMode,
+    },
+    /// Answer some requests in another way than the backend's from now on.
+    Answer(Instead),
+    /// End every [`Command::Answer`].
+    AnswerAsEver,
+    /// Set the clock of the server so far ahead of this machine's, in seconds; behind it where negative.
+    Clock {
+        /// By how much.
+        ahead_seconds: f64,
+    },
+    /// What goes wrong by chance from now on, as in `--fault`; empty for nothing.
+    Faults {
+        /// Names and chances.
+        are: String,
+    },
+    /// The database stops answering, or answers again: requests and handshakes are 500, alerts go out and are not recorded.
+    Database {
+        /// Whether it answers.
+        up: bool,
+    },
+    /// A person judges the newest pending rows.
+    Judge {
+        /// How many.
+        rows: usize,
+        /// `acknowledged`, `resolved` or `false_positive`.
+        status: String,
+    },
+    /// All tokens that were given are refused from now on.
+    RevokeTokens,
+    /// The accounts see the first shops only, so many.
+    ShowShops {
+        /// How many.
+        count: usize,
     },
     /// Switch the JSON pings of the server on or off.
     Pings {
@@ -165,7 +203,10 @@ mod tests {
         let read = |text| serde_json::from_str::<Command>(text);
         assert_eq!(
             read(r#"{"do":"send","count":3}"#).unwrap(),
-            Command::Send { count: 3 }
+            Command::Send {
+                count: 3,
+                camera: None
+            }
         );
         assert_eq!(read(r#"{"do":"freeze"}"#).unwrap(), Command::Freeze);
         assert_eq!(

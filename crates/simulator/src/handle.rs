@@ -78,10 +78,10 @@ impl Handle {
     pub(crate) async fn order(&self, command: Command) -> Result<(), Error> {
         let backend = &self.backend;
         match command {
-            Command::Send { count } => {
+            Command::Send { count, camera } => {
                 let (done, made) = oneshot::channel();
                 self.jobs
-                    .send(Job { count, done })
+                    .send(Job { count, camera, done })
                     .await
                     .map_err(|_| Error::Stopped)?;
                 return made.await.map_err(|_| Error::Stopped)?;
@@ -110,6 +110,14 @@ impl Handle {
             Command::Kill { how } => backend.end_sockets(how),
             Command::Handshakes { mode } => backend.state().handshakes = mode,
             Command::Pictures { mode } => backend.state().pictures = mode,
+            Command::Answer(instead) => backend.state().answers.add(instead),
+            Command::AnswerAsEver => backend.state().answers.clear(),
+            Command::Clock { ahead_seconds } => backend.set_clock((ahead_seconds * 1_000.0) as i64),
+            Command::Faults { are } => backend.state().faults = are.parse()?,
+            Command::Database { up } => backend.state().database_down = !up,
+            Command::Judge { rows, status } => judge(backend, rows, &status)?,
+            Command::RevokeTokens => backend.revoke_tokens(),
+            Command::ShowShops { count } => backend.state().shown_shops = count,
             Command::Pings { on } => backend.pings.store(on, Relaxed),
             Command::Pongs { on } => backend.pongs.store(on, Relaxed),
             Command::Alerts { on } => drop(backend.alerts.send_replace(on)),
@@ -144,4 +152,16 @@ impl Handle {
             .map_err(|_| Error::Stopped)?;
         carried_out.await.map_err(|_| Error::Stopped)?
     }
+}
+
+/// What a person does at the backend's own page.
+fn judge(backend: &Backend, rows: usize, status: &str) -> Result<(), Error> {
+    let status = status.parse().map_err(|()| Error::Option {
+        option: "status",
+        found: status.to_owned(),
+        expected: "acknowledged, resolved, false_positive or pending".to_owned(),
+    })?;
+    let (by, now) = (backend.second().user_id, backend.now());
+    backend.state().rows.judge(rows, status, by, now);
+    Ok(())
 }

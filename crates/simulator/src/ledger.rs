@@ -113,6 +113,8 @@ pub struct SentAlert {
     pub sent_at_ms: Option<u64>,
     /// When its acknowledgement came, in milliseconds since the start.
     pub acknowledged_at_ms: Option<u64>,
+    /// Whether it has a row: not while the database was down.
+    pub recorded: bool,
 }
 
 /// The counters and lists.
@@ -181,6 +183,13 @@ impl Ledger {
         }
     }
 
+    /// It has no row.
+    pub(crate) fn unrecorded(&mut self, seq: u64) {
+        if let Some(alert) = self.alert_mut(seq) {
+            alert.recorded = false;
+        }
+    }
+
     pub(crate) fn pong(&mut self, after: Option<Duration>) {
         self.stats.pongs_received += 1;
         let Some(after) = after else { return };
@@ -246,6 +255,7 @@ mod tests {
                 picture_crc32c: 0,
                 sent_at_ms: None,
                 acknowledged_at_ms: None,
+                recorded: true,
             });
         }
         ledger.sent(2, Duration::from_millis(1));

@@ -9,7 +9,7 @@
 //! | route | what |
 //! |---|---|
 //! | `POST /simulator/command` | a [`Command`] as JSON; answers the [`Stats`] after it |
-//! | `GET /simulator/about` | user, password, token, shop, streams |
+//! | `GET /simulator/about` | user, password, token, the same of the second user, shops, streams |
 //! | `GET /simulator/stats` | [`Stats`] |
 //! | `GET /simulator/alerts` | the list of [`SentAlert`]s |
 //! | `GET /simulator/attempts` | the list of [`Attempt`]s |
@@ -28,6 +28,7 @@ mod command;
 mod error;
 mod faults;
 mod handle;
+mod instead;
 mod jwt;
 mod ledger;
 mod lock;
@@ -50,12 +51,13 @@ pub use account::Account;
 pub use command::{CloseMode, Command, Handshakes, PictureMode};
 pub use error::Error;
 pub use faults::{Faults, Freeze};
+pub use instead::Instead;
 pub use ledger::{
     Attempt, MAX_LISTED_ALERTS, MAX_LISTED_ATTEMPTS, MAX_LISTED_PONGS, Outcome, SentAlert, Stats,
 };
 pub use options::{
-    FrameSize, MAX_CAMERAS, MAX_FRAME_SIDE_PIXELS, MAX_PERSONS, MAX_PICTURE_BYTES, MIN_FRAME_SIDE_PIXELS,
-    Options, PictureSize, Tls,
+    FrameSize, MAX_CAMERAS, MAX_FRAME_SIDE_PIXELS, MAX_PERSONS, MAX_PICTURE_BYTES, MAX_SHOPS,
+    MIN_FRAME_SIDE_PIXELS, Options, PictureSize, Tls,
 };
 pub use rows::MAX_ROWS;
 pub use running::{Running, start};

@@ -54,7 +54,7 @@ fn stop_signal(kind: SignalKind) -> Result<Signal, Error> {
 
 /// Prints how to connect, once it listens.
 fn announce(running: &Running, json: bool) -> Result<(), Error> {
-    let (url, account) = (running.url(), running.account());
+    let (url, account, second) = (running.url(), running.account(), running.second_account());
     let text = if json {
         serde_json::json!({
             "url": url,
@@ -62,6 +62,10 @@ fn announce(running: &Running, json: bool) -> Result<(), Error> {
             "token": running.token()?,
             "email": account.email,
             "password": account.password,
+            "second_user_id": second.user_id,
+            "second_token": running.second_token()?,
+            "second_email": second.email,
+            "second_password": second.password,
         })
         .to_string()
     } else {

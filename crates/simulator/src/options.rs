@@ -11,6 +11,8 @@ pub const MAX_FRAME_SIDE_PIXELS: u32 = 7_680;
 pub const MIN_FRAME_SIDE_PIXELS: u32 = 32;
 /// Largest number of cameras.
 pub const MAX_CAMERAS: u32 = 1_000;
+/// Largest number of shops.
+pub const MAX_SHOPS: u32 = 100;
 /// Largest number of persons in one picture.
 pub const MAX_PERSONS: u32 = 8;
 /// Largest picture that can be asked for, in bytes.
@@ -23,6 +25,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Number of cameras, each a stream of its own.
     pub cameras: u32,
+    /// Number of shops, among which the cameras are dealt out in turn.
+    pub shops: u32,
     /// Alerts per second over all cameras. 0 sends on command only, infinity as fast as the socket takes them.
     pub rate: f64,
     /// Alerts sent at once per tick; the ticks are spread so that `rate` holds.
@@ -74,6 +78,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             cameras: 4,
+            shops: 1,
             rate: 1.0,
             burst: 1,
             limit: None,
@@ -117,6 +122,7 @@ impl Options {
             })
         };
         range("cameras", self.cameras, 1, MAX_CAMERAS)?;
+        range("shops", self.shops, 1, MAX_SHOPS)?;
         range("burst", self.burst, 1, 100_000)?;
         range("scenes", self.scenes, 1, 256)?;
         range("persons", self.persons, 1, MAX_PERSONS)?;

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn report(backend: &Backend, data: &Value) -> Option<String> {
     let shop_id = Uuid::try_parse(data.get("shop_id")?.as_str()?)
         .ok()
-        .filter(|id| *id == backend.shop_id)?;
+        .filter(|id| backend.shops.contains(id))?;
     let picture = picture(data.get("frame_data")?.as_str()?)?;
     let detections = data
         .get("detections")
@@ -37,6 +37,7 @@ pub(crate) fn report(backend: &Backend, data: &Value) -> Option<String> {
     let confidence = |seen: &Value| seen.get("confidence").and_then(Value::as_f64);
     backend.state().rows.insert(Row {
         id: seen.anomaly_id,
+        shop_id,
         timestamp: now,
         location: seen.location.clone(),
         severity: if seen.detections.is_empty() {
@@ -79,7 +80,7 @@ pub(crate) fn seen(backend: &Backend, persons: u32) -> Result<String, Error> {
     let detection = json!({ "bbox": { "x": 10, "y": 10, "w": 50, "h": 100 }, "confidence": 0.9 });
     let detections = vec![detection; usize::try_from(persons).unwrap_or_default()];
     let data = json!({
-        "shop_id": backend.shop_id,
+        "shop_id": backend.shops[0],
         "frame_data": format!("data:image/jpeg;base64,{picture}"),
         "location": "Back door",
         "detections": detections,

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    CloseMode, Error, SentAlert,
+    CloseMode, Error, Faults, SentAlert,
     account::uuid_from,
     backend::{Backend, Outgoing, SendMode},
     clock,
@@ -41,6 +41,8 @@ const IDS_PER_MILLISECOND: i128 = 1_000;
 /// Alerts asked for, and where to report that they are made.
 pub(crate) struct Job {
     pub(crate) count: u64,
+    /// Of this camera, or of all in turn.
+    pub(crate) camera: Option<usize>,
     pub(crate) done: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -108,9 +110,9 @@ impl Producer {
             tokio::select! {
                 biased;
                 job = jobs.recv() => {
-                    let Some(Job { count, done }) = job else { return };
+                    let Some(Job { count, camera, done }) = job else { return };
                     // Nobody waiting for the answer is no fault.
-                    let _ = done.send(self.make(count).await);
+                    let _ = done.send(self.make(count, camera).await);
                     continue;
                 }
                 () = self.wait_for_turn(due), if timed => {}
@@ -124,7 +126,7 @@ impl Producer {
             due = due.checked_add(tick).unwrap_or(now + Duration::from_secs(3600));
             let count = left.min(u64::from(options.burst));
             left -= count;
-            if let Err(error) = self.make(count).await {
+            if let Err(error) = self.make(count, None).await {
                 tracing::error!(%error, "no alerts any more");
                 left = 0;
             }
@@ -150,12 +152,12 @@ impl Producer {
         }
     }
 
-    /// Makes so many alerts, one picture after the other, cameras in turn.
-    async fn make(&mut self, count: u64) -> Result<(), Error> {
+    /// Makes so many alerts, one picture after the other, of one camera or of all in turn.
+    async fn make(&mut self, count: u64, camera: Option<usize>) -> Result<(), Error> {
         let mut left = count;
         while left > 0 {
             let persons = left.min(u64::from(self.backend.options.persons)) as u32;
-            let shot = self.shoot(persons, count)?;
+            let shot = self.shoot(persons, count, camera)?;
             for index in 0..shot.persons.len() {
                 self.report(&shot, index).await;
             }
@@ -164,11 +166,11 @@ impl Producer {
         Ok(())
     }
 
-    fn shoot(&mut self, persons: u32, at_once: u64) -> Result<Shot, Error> {
+    fn shoot(&mut self, persons: u32, at_once: u64, camera: Option<usize>) -> Result<Shot, Error> {
         let backend = self.backend.clone();
         let options = &backend.options;
-        let index = self.turn % self.streams.len();
-        self.turn += 1;
+        let index = camera.unwrap_or(self.turn) % self.streams.len();
+        self.turn += usize::from(camera.is_none());
         let stream = &mut self.streams[index];
         let sequence_id = stream.pictures;
         stream.pictures += 1;
@@ -210,8 +212,8 @@ impl Producer {
     /// Sends one alert, then records it, then sends its notification: the backend's order.
     async fn report(&mut self, shot: &Shot, index: usize) {
         let backend = self.backend.clone();
-        let faults = &backend.options.faults;
         backend.thawed().await;
+        let faults = &backend.state().faults.clone();
         self.seq += 1;
         let seq = self.seq;
         let finding = self.finding(shot, index);
@@ -245,10 +247,15 @@ impl Producer {
             backend.state().ledger.stats.unsent += 1;
         }
         let now = backend.now();
+        if backend.state().database_down {
+            // Neither a row nor a notification, which names one.
+            backend.state().ledger.unrecorded(seq);
+            return self.faults_after(faults).await;
+        }
         self.record(&finding, anomaly_id, shot, now);
         if let (Some(outbox), true) = (outbox, delivered && backend.options.notifications) {
             let location = location(finding.stream_id);
-            let text = wire::camera_notification(&finding, anomaly_id, backend.shop_id, &location, now);
+            let text = wire::camera_notification(&finding, anomaly_id, &location, now);
             // Their luck is their own, so that that of the other faults stays what it was.
             let mute = self.notes.f64() < faults.mute;
             let tardy = self.notes.f64() < faults.tardy;
@@ -262,13 +269,14 @@ impl Producer {
                 let _ = outbox.send(Outgoing::Notification(text.into())).await;
             }
         }
-        self.faults_after().await;
+        self.faults_after(faults).await;
     }
 
     fn finding(&mut self, shot: &Shot, index: usize) -> Finding {
         let camera = shot.camera;
         let frame_number = (shot.sequence_id + 1) * FRAMES_PER_ALERT;
-        let infinite = self.chance(self.backend.options.faults.infinity);
+        let chance = self.backend.state().faults.infinity;
+        let infinite = self.chance(chance);
         // The backend's scores are 32-bit numbers widened to 64 bits.
         let score = if infinite {
             f64::NEG_INFINITY
@@ -281,6 +289,7 @@ impl Producer {
         Finding {
             user_id: self.backend.user_id(),
             stream_id: self.backend.cameras[camera as usize].stream_id,
+            shop_id: self.backend.cameras[camera as usize].shop_id,
             sequence_id: shot.sequence_id,
             person_id: shot.persons[index],
             start_frame: frame_number - FRAMES_PER_ALERT + 1,
@@ -293,9 +302,8 @@ impl Producer {
     }
 
     fn message(&mut self, finding: &Finding, shot: &Shot, id: Option<u64>) -> String {
-        let bad = self
-            .chance(self.backend.options.faults.badframe)
-            .then(|| self.rng.u8(..4));
+        let chance = self.backend.state().faults.badframe;
+        let bad = self.chance(chance).then(|| self.rng.u8(..4));
         let pose = self.poses.as_ref().map(|poses| (poses, shot.persons.as_slice()));
         let half = &shot.picture[..shot.picture.len() / 2];
         let frame = match bad {
@@ -318,6 +326,7 @@ impl Producer {
             picture_crc32c: shot.crc32c,
             sent_at_ms: None,
             acknowledged_at_ms: None,
+            recorded: true,
         });
     }
 
@@ -325,6 +334,7 @@ impl Producer {
         let person = finding.person_id;
         let row = Row {
             id: anomaly_id,
+            shop_id: finding.shop_id,
             timestamp: now,
             location: location(finding.stream_id),
             severity: Severity::Low,
@@ -344,9 +354,8 @@ impl Producer {
     }
 
     /// Faults that strike after an alert.
-    async fn faults_after(&mut self) {
+    async fn faults_after(&mut self, faults: &Faults) {
         let backend = self.backend.clone();
-        let faults = &backend.options.faults;
         if self.chance(faults.cut) {
             backend.end_sockets(CloseMode::Reset);
         }

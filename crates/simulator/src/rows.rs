@@ -77,6 +77,7 @@ pub(crate) enum Picture {
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) id: Uuid,
+    pub(crate) shop_id: Uuid,
     pub(crate) timestamp: OffsetDateTime,
     pub(crate) location: String,
     pub(crate) severity: Severity,
@@ -157,7 +158,8 @@ pub(crate) struct RowView<'a> {
 }
 
 impl Row {
-    pub(crate) fn view(&self, shop_id: Uuid) -> RowView<'_> {
+    pub(crate) fn view(&self) -> RowView<'_> {
+        let shop_id = self.shop_id;
         RowView {
             id: self.id,
             shop_id,
@@ -179,9 +181,10 @@ impl Row {
     }
 }
 
-/// Which rows to list. The simulator has one shop, so the shop filter is all or nothing.
+/// Which rows to list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
+    pub(crate) shop: Option<Uuid>,
     pub(crate) status: Option<Status>,
     pub(crate) severity: Option<Severity>,
 }
@@ -237,7 +240,9 @@ impl Rows {
     /// One page, newest first, and the count of all rows that pass the filter.
     pub(crate) fn page(&self, filter: &Filter, offset: usize, limit: usize) -> (usize, Vec<&Row>) {
         let passes = |row: &&Row| {
-            filter.status.is_none_or(|s| s == row.status) && filter.severity.is_none_or(|s| s == row.severity)
+            filter.shop.is_none_or(|shop| shop == row.shop_id)
+                && filter.status.is_none_or(|s| s == row.status)
+                && filter.severity.is_none_or(|s| s == row.severity)
         };
         let total = self.rows.iter().filter(passes).count();
         (
@@ -274,12 +279,22 @@ impl Rows {
         Some(row)
     }
 
-    pub(crate) fn summary(&self, now: OffsetDateTime) -> Summary {
-        let mut summary = Summary {
-            total: self.rows.len(),
-            ..Summary::default()
-        };
-        for row in &self.rows {
+    /// A person judges the newest pending rows, so many.
+    pub(crate) fn judge(&mut self, rows: usize, status: Status, by: Uuid, now: OffsetDateTime) {
+        let newest = self.rows.iter().rev();
+        let pending = newest.filter(|row| row.status == Status::Pending).take(rows);
+        let ids: Vec<Uuid> = pending.map(|row| row.id).collect();
+        for id in ids {
+            self.change(id, status, None, by, now);
+        }
+    }
+
+    /// Counts those of one shop, or all.
+    pub(crate) fn summary(&self, shop: Option<Uuid>, now: OffsetDateTime) -> Summary {
+        let mut summary = Summary::default();
+        let of_shop = |row: &&Row| shop.is_none_or(|shop| shop == row.shop_id);
+        for row in self.rows.iter().filter(of_shop) {
+            summary.total += 1;
             summary.recent_24h += usize::from(row.timestamp >= now - Duration::hours(24));
             *match row.status {
                 Status::Pending => &mut summary.by_status.pending,

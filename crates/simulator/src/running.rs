@@ -70,14 +70,25 @@ impl Running {
         self.handle.backend().user_id()
     }
 
-    /// The shop of all anomalies.
+    /// The first shop, which is that of all anomalies unless there are several.
     pub fn shop_id(&self) -> Uuid {
-        self.handle.backend().shop_id
+        self.handle.backend().shops[0]
     }
 
     /// How to log in.
     pub fn account(&self) -> Account {
         self.handle.backend().account()
+    }
+
+    /// How another user logs in, who sees the same shops and to whom no alert is sent.
+    pub fn second_account(&self) -> Account {
+        self.handle.backend().second().clone()
+    }
+
+    /// A token of that one, as a login would give it.
+    pub fn second_token(&self) -> Result<String, Error> {
+        let backend = self.handle.backend();
+        backend.token(backend.second())
     }
 
     /// The streams, in the order of the cameras.
@@ -92,7 +103,8 @@ impl Running {
 
     /// A token that is good now, as a login would give it.
     pub fn token(&self) -> Result<String, Error> {
-        self.handle.backend().token()
+        let backend = self.handle.backend();
+        backend.token(&backend.account())
     }
 
     /// A well-signed token for any subject that ends after `life` seconds, which may be negative.
@@ -105,17 +117,14 @@ impl Running {
         let exp = backend.now().unix_timestamp() + life_seconds;
         let Account { email, role, .. } = backend.account();
         let sub = subject.to_owned();
-        backend
-            .tokens
-            .sign(&Claims {
-                sub,
-                email,
-                role,
-                exp,
-                iat,
-                kind: None,
-            })
-            .map_err(Error::Token)
+        backend.sign(&Claims {
+            sub,
+            email,
+            role,
+            exp,
+            iat,
+            kind: None,
+        })
     }
 
     /// Gives a command and waits until it is carried out.
@@ -125,7 +134,7 @@ impl Running {
 
     /// Makes alerts now: see [`Command::Send`].
     pub async fn send(&self, count: u64) -> Result<(), Error> {
-        self.order(Command::Send { count }).await
+        self.order(Command::Send { count, camera: None }).await
     }
 
     /// The counters.

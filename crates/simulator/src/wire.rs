@@ -26,6 +26,8 @@ pub(crate) struct Bbox {
 pub(crate) struct Finding {
     pub(crate) user_id: Uuid,
     pub(crate) stream_id: Uuid,
+    /// Where the camera hangs.
+    pub(crate) shop_id: Uuid,
     pub(crate) sequence_id: u64,
     pub(crate) person_id: u32,
     pub(crate) start_frame: u64,
@@ -157,12 +159,14 @@ struct CameraMetadata {
 pub(crate) fn camera_notification(
     finding: &Finding,
     anomaly_id: Uuid,
-    shop_id: Uuid,
     location: &str,
     now: OffsetDateTime,
 ) -> String {
     let Finding {
-        stream_id, person_id, ..
+        stream_id,
+        shop_id,
+        person_id,
+        ..
     } = *finding;
     notification(Notification {
         notification_id: anomaly_id.to_string(),

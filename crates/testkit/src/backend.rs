@@ -55,7 +55,8 @@ impl Backend {
         &self.ready.url
     }
 
-    /// A field of the line it printed when it was ready: `user_id`, `token`, `email` or `password`.
+    /// A field of the line it printed when it was ready: `user_id`, `token`, `email` or `password`, and the same with
+    /// `second_` for the user who opens no stream.
     pub fn ready(&self, field: &str) -> Result<&str> {
         let value = self.ready.fields.get(field).and_then(Value::as_str);
         value.with_context(|| format!("the simulator's ready line has no `{field}`"))
@@ -93,7 +94,7 @@ impl Backend {
     /// A row of its list of anomalies, as `GET /api/anomalies/{id}` shows it.
     pub fn row(&self, anomaly_id: &str) -> Result<Value> {
         let path = format!("/api/anomalies/{anomaly_id}");
-        let token = format!("Bearer {}", self.ready("token")?);
+        let token = format!("Bearer {}", self.token()?);
         let answer = self
             .agent
             .get(self.at(&path))
@@ -105,13 +106,25 @@ impl Backend {
     /// Sets the state of a row, such as `false_positive`, as a person does in the backend.
     pub fn set_status(&self, anomaly_id: &str, status: &str) -> Result<()> {
         let path = format!("/api/anomalies/{anomaly_id}");
-        let token = format!("Bearer {}", self.ready("token")?);
+        let token = format!("Bearer {}", self.token()?);
         let answer = self
             .agent
             .patch(self.at(&path))
             .header("Authorization", token)
             .send_json(serde_json::json!({ "status": status }));
         read(answer.with_context(|| format!("PATCH {path}"))?, &path).map(drop)
+    }
+
+    /// What it says of its accounts and shops.
+    pub fn about(&self) -> Result<Value> {
+        self.get("/simulator/about")
+    }
+
+    /// A token that is good now, unlike that of the ready line.
+    fn token(&self) -> Result<String> {
+        let about = self.about()?;
+        let token = about["token"].as_str().context("the simulator gives no token")?;
+        Ok(token.to_owned())
     }
 
     /// The very bytes of the picture that an alert carried.

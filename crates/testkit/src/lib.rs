@@ -10,6 +10,7 @@ mod c_plugins;
 mod gpio_machine;
 mod http_server;
 mod hub;
+mod line;
 mod mosquitto;
 mod nginx;
 mod process;
@@ -29,6 +30,7 @@ pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, pani
 pub use gpio_machine::GpioMachine;
 pub use http_server::{Behavior, HttpAnswer, HttpPart, HttpRequest, HttpServer};
 pub use hub::{Hub, HubSetup, count, deliveries, own_memory_kib};
+pub use line::Line;
 pub use mosquitto::{Mosquitto, Published, Subscriber};
 pub use nginx::Nginx;
 pub use process::{Process, Signal};

@@ -68,17 +68,11 @@ async fn list(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
         Err(text) => return errors::detail(StatusCode::BAD_REQUEST, &text),
     };
     let state = backend.state();
-    if query.shop_id.is_some_and(|shop| shop != backend.shop_id) {
-        return HttpResponse::Ok().json(List {
-            total: 0,
-            anomalies: Vec::new(),
-        });
-    }
     let (total, rows) = state.rows.page(&filter, query.offset, query.limit);
     if backend.options.faithful && rows.iter().any(|row| row.confidence_score.is_infinite()) {
         return super::end_after(&req, errors::uncaught());
     }
-    let anomalies = rows.into_iter().map(|row| row.view(backend.shop_id)).collect();
+    let anomalies = rows.into_iter().map(|row| row.view()).collect();
     HttpResponse::Ok().json(List { total, anomalies })
 }
 
@@ -97,7 +91,11 @@ fn filter(query: &Query) -> Result<Filter, String> {
                 query.severity.as_deref().unwrap_or_default()
             )
         })?;
-    Ok(Filter { status, severity })
+    Ok(Filter {
+        shop: query.shop_id,
+        status,
+        severity,
+    })
 }
 
 async fn one(backend: web::Data<Backend>, req: HttpRequest, id: web::Path<String>) -> HttpResponse {
@@ -114,7 +112,7 @@ async fn one(backend: web::Data<Backend>, req: HttpRequest, id: web::Path<String
         Some(row) if backend.options.faithful && row.confidence_score.is_infinite() => {
             super::end_after(&req, errors::uncaught())
         }
-        Some(row) => HttpResponse::Ok().json(row.view(backend.shop_id)),
+        Some(row) => HttpResponse::Ok().json(row.view()),
     }
 }
 
@@ -152,7 +150,8 @@ async fn change(
         return errors::detail(StatusCode::BAD_REQUEST, &format!("Invalid status: {wanted}"));
     };
     let notes = received.get("notes").and_then(Value::as_str).map(str::to_owned);
-    let (by, now) = (backend.user_id(), backend.now());
+    let by = auth::user(&backend, &req).map_or_else(|| backend.user_id(), |user| user.user_id);
+    let now = backend.now();
     let mut state = backend.state();
     match state.rows.change(id, status, notes, by, now) {
         None => errors::not_found(&req),
@@ -160,7 +159,7 @@ async fn change(
         Some(row) if backend.options.faithful && row.confidence_score.is_infinite() => {
             super::end_after(&req, errors::uncaught())
         }
-        Some(row) => HttpResponse::Ok().json(row.view(backend.shop_id)),
+        Some(row) => HttpResponse::Ok().json(row.view()),
     }
 }
 
@@ -178,7 +177,12 @@ async fn summary(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse 
     if let Some(refusal) = auth::refusal(&backend, &req) {
         return refusal;
     }
-    HttpResponse::Ok().json(backend.state().rows.summary(backend.now()))
+    let query = match Query::read(&req) {
+        Ok(query) => query,
+        Err(details) => return errors::unprocessable(details, Value::Null),
+    };
+    let now = backend.now();
+    HttpResponse::Ok().json(backend.state().rows.summary(query.shop_id, now))
 }
 
 async fn picture(
@@ -196,12 +200,12 @@ async fn picture(
         PictureMode::Gone => return errors::not_found(&req),
     }
     let (shop, name) = path.into_inner();
-    let known = Uuid::try_parse(&shop).is_ok_and(|shop| shop == backend.shop_id);
+    let shop = Uuid::try_parse(&shop).ok();
     let found = backend
         .state()
         .rows
         .by_picture(&name)
-        .filter(|_| known)
+        .filter(|row| shop == Some(row.shop_id))
         .map(|row| row.picture.clone());
     let bytes = match found {
         None => return errors::not_found(&req),

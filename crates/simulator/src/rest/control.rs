@@ -39,22 +39,32 @@ struct About<'a> {
     email: &'a str,
     password: &'a str,
     token: String,
+    second_user_id: Uuid,
+    second_email: &'a str,
+    second_password: &'a str,
+    second_token: String,
     shop_id: Uuid,
+    shops: &'a [Uuid],
     streams: Vec<Uuid>,
 }
 
 async fn about(backend: web::Data<Backend>) -> HttpResponse {
-    let account = backend.account();
-    match backend.token() {
-        Ok(token) => HttpResponse::Ok().json(About {
+    let (account, second) = (backend.account(), backend.second());
+    match (backend.token(&account), backend.token(second)) {
+        (Ok(token), Ok(second_token)) => HttpResponse::Ok().json(About {
             user_id: account.user_id,
             email: &account.email,
             password: &account.password,
             token,
-            shop_id: backend.shop_id,
+            second_user_id: second.user_id,
+            second_email: &second.email,
+            second_password: &second.password,
+            second_token,
+            shop_id: backend.shops[0],
+            shops: &backend.shops,
             streams: backend.cameras.iter().map(|camera| camera.stream_id).collect(),
         }),
-        Err(e) => HttpResponse::InternalServerError().body(e.to_string()),
+        (Err(e), _) | (_, Err(e)) => HttpResponse::InternalServerError().body(e.to_string()),
     }
 }
 

@@ -8,13 +8,16 @@ mod errors;
 mod monitor;
 mod query;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse, Resource,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     web,
 };
@@ -25,6 +28,8 @@ use crate::{Outcome, backend::Backend, tcp::Tcp};
 const CONTROL_PREFIX: &str = "/simulator/";
 /// Where alert sockets are asked for; the user's id follows.
 const ALERTS_PREFIX: &str = "/ws/alerts/";
+/// What cannot be answered without the database.
+const NEED_DATABASE: [&str; 3] = ["/api/anomalies", "/auth", "/shops"];
 /// Longest body of a request.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Time an answer has to reach the client before a connection is ended under it.
@@ -42,25 +47,55 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(nothing_here));
 }
 
-/// Keeps requests waiting while the server is frozen or hangs, and counts those of the backend's own interface.
+/// Keeps requests waiting while the server is frozen or hangs, counts those of the backend's own interface, and answers
+/// some in another way than the backend.
 pub(crate) async fn gate(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if !request.path().starts_with(CONTROL_PREFIX)
-        && let Some(backend) = request.app_data::<web::Data<Backend>>().cloned()
-    {
-        let (mut frozen, mut hanging) = (backend.frozen.subscribe(), backend.hanging.subscribe());
-        match request.path().strip_prefix(ALERTS_PREFIX) {
-            Some(user) if *frozen.borrow() || *hanging.borrow() => backend.attempt(user, Outcome::Unanswered),
-            Some(_) => {}
-            None => backend.state().ledger.stats.rest_requests += 1,
-        }
-        // The senders live as long as the backend, so neither can fail.
-        let _ = hanging.wait_for(|hanging| !hanging).await;
-        let _ = frozen.wait_for(|frozen| !frozen).await;
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let backend = request.app_data::<web::Data<Backend>>().cloned();
+    let Some(backend) = backend.filter(|_| !request.path().starts_with(CONTROL_PREFIX)) else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
+    let (mut frozen, mut hanging) = (backend.frozen.subscribe(), backend.hanging.subscribe());
+    match request.path().strip_prefix(ALERTS_PREFIX) {
+        Some(user) if *frozen.borrow() || *hanging.borrow() => backend.attempt(user, Outcome::Unanswered),
+        Some(_) => {}
+        None => backend.state().ledger.stats.rest_requests += 1,
     }
-    next.call(request).await
+    // The senders live as long as the backend, so neither can fail.
+    let _ = hanging.wait_for(|hanging| !hanging).await;
+    let _ = frozen.wait_for(|frozen| !frozen).await;
+    let mut answer = match instead(&backend, &request) {
+        Some(answer) => request.into_response(answer).map_into_right_body(),
+        None => next.call(request).await?.map_into_left_body(),
+    };
+    let date = header::HttpDate::from(SystemTime::from(backend.now()));
+    if let Ok(date) = header::HeaderValue::from_str(&date.to_string()) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    Ok(answer)
+}
+
+/// What is answered to a request in place of what the backend says, if that is so.
+fn instead(backend: &Backend, request: &ServiceRequest) -> Option<HttpResponse> {
+    let asked = format!("{} {}", request.method(), request.uri());
+    let (instead, database_down) = {
+        let mut state = backend.state();
+        (state.answers.take(&asked), state.database_down)
+    };
+    if let Some(instead) = instead {
+        let status = StatusCode::from_u16(instead.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = HttpResponse::build(status);
+        if let Some(location) = instead.location {
+            answer.insert_header((header::LOCATION, location));
+        }
+        let json = instead.body.starts_with(['{', '[']);
+        let kind = if json { "application/json" } else { "text/html" };
+        return Some(answer.content_type(kind).body(instead.body));
+    }
+    let reads = NEED_DATABASE.iter().any(|path| request.path().starts_with(path));
+    (database_down && reads).then(errors::caught)
 }
 
 /// A resource that answers a wrong method as the backend does.

@@ -43,7 +43,7 @@ async fn api_health() -> HttpResponse {
 struct Shop {
     id: Uuid,
     owner_id: Uuid,
-    name: &'static str,
+    name: String,
     address: Option<&'static str>,
     cameras: Vec<String>,
     telegram_chat_id: Option<String>,
@@ -57,17 +57,23 @@ async fn shops(backend: web::Data<Backend>, req: HttpRequest) -> HttpResponse {
         return refusal;
     }
     let since = clock::naive_utc(backend.started_at);
-    HttpResponse::Ok().json([Shop {
-        id: backend.shop_id,
+    let shown = backend.state().shown_shops;
+    let shop = |(index, id): (usize, &Uuid)| Shop {
+        id: *id,
         owner_id: backend.user_id(),
-        name: "Simulated Shop",
+        name: match index {
+            0 => "Simulated Shop".to_owned(),
+            more => format!("Simulated Shop {}", more + 1),
+        },
         address: None,
         cameras: Vec::new(),
         telegram_chat_id: None,
         managers: Vec::new(),
         created_at: since.clone(),
-        updated_at: since,
-    }])
+        updated_at: since.clone(),
+    };
+    let shops: Vec<_> = backend.shops.iter().take(shown).enumerate().map(shop).collect();
+    HttpResponse::Ok().json(shops)
 }
 
 #[derive(Serialize)]
