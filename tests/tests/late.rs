@@ -1,12 +1,14 @@
 //! What comes late, all at once, is one message.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, Need, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer, count, eventually,
-    skip_without, toml,
+    Backend, HttpAnswer, HttpServer, Hub, HubSetup, Need, PATIENCE, SMTP_PASSWORD, SMTP_USER, SmtpServer,
+    count, eventually, skip_without, toml,
 };
 
 /// Alerts of the flood.
@@ -99,6 +101,12 @@ fn five_thousand_late_alerts_are_one_mail() -> Result<()> {
     let subject = subject[1].as_str().unwrap_or_default().to_owned();
     assert!(subject.contains("5,000 alerts between "), "{subject}");
     assert!(subject.contains("while the connection was away"), "{subject}");
+    let parts = mails[0]["parts"].as_array().context("parts")?;
+    let pictures = parts.iter().filter(|part| part["type"] == "image/jpeg").count();
+    assert!(
+        pictures > 0,
+        "the picture of the worst is fetched before all others"
+    );
     // Each says why there is no mail of its own.
     let alert = hub
         .alerts()?
@@ -161,5 +169,81 @@ fn a_message_that_was_due_while_the_hub_was_away_is_sent_once_with_the_picture_o
     backend.order(&json!({"do": "send", "count": 1}))?;
     hub.until("delivered by itself", PATIENCE, |status| delivered(status) == 2)?;
     assert_eq!(digests()?.len(), 1);
+    Ok(())
+}
+
+/// A sink of each kind, without a word about what comes late, and the file that is there once something has sounded.
+fn of_each_kind(setup: HubSetup, server: &HttpServer) -> Result<(HubSetup, PathBuf)> {
+    let home = setup.dir().join("home");
+    fs::create_dir(&home)?;
+    let (sounded, archive) = (home.join("out.raw"), setup.dir().join("archive"));
+    let output = "type file slave.pcm null format raw file";
+    let card = format!("pcm.shop {{ {output} \"{}\" }}", sounded.display());
+    fs::write(home.join(".asoundrc"), card)?;
+    let (home, archive) = (home.display().to_string(), archive.display().to_string());
+    let (url, port) = (server.url(), server.address().port());
+    let setup = setup
+        .environment(vec![("HOME".to_owned(), home.clone())])
+        .sink("archive", "archive", toml! { dir = archive })
+        .with(toml! {
+            [[sink]]
+            name = "hook"
+            plugin = "webhook"
+            events = false
+            retry = { initial = "100ms", max = "300ms" }
+            sandbox = { connect = [port] }
+            config = { url = url }
+            [[sink]]
+            name = "siren"
+            plugin = "sound"
+            sandbox = { read = ["/usr/share/alsa"], write = [home] }
+            config = { device = "shop", tone = "beep" }
+        });
+    Ok((setup, sounded))
+}
+
+fn sink<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let sinks = status["sinks"].as_array().into_iter().flatten();
+    let mut named = sinks.filter(|sink| sink["name"] == name);
+    named.next().map_or(&Value::Null, |sink| &sink["deliveries"])
+}
+
+#[test]
+fn of_what_is_late_messages_get_one_sirens_nothing_and_the_archive_all_and_a_server_that_is_down_gets_it_later()
+-> Result<()> {
+    const LATE: u64 = 40;
+    let (backend, server) = (
+        Backend::start(&["--rate", "0", "--frame", "160x90"])?,
+        HttpServer::start()?,
+    );
+    let (setup, sounded) = of_each_kind(setup(&backend)?, &server)?;
+    server.script(|_| HttpAnswer::status(503));
+    let mut hub = setup.start()?;
+    miss(&hub, &backend, LATE)?;
+    hub.until("the message cannot be sent", PATIENCE * 2, |status| {
+        count(sink(status, "hook"), "pending") == 1 && count(sink(status, "archive"), "delivered") == LATE
+    })?;
+    // What was to be sent is, also after the hub was killed meanwhile.
+    hub.kill()?;
+    server.script(|_| HttpAnswer::status(204));
+    hub.restart()?;
+    let status = hub.until("the message", PATIENCE, |status| {
+        count(sink(status, "hook"), "delivered") == 1
+    })?;
+    assert_eq!(count(sink(&status, "siren"), "delivered"), 0, "{status:#}");
+    assert!(!sounded.exists(), "something has sounded");
+    let taken: Vec<_> = server.requests();
+    let message = taken.last().context("a request")?.json()?;
+    let title = message["title"].as_str().unwrap_or_default();
+    assert!(
+        title.starts_with("40 alerts between ") || title.starts_with("40 alerts at "),
+        "{message}"
+    );
+    assert_eq!(message["pictures"][0]["type"], "image/jpeg", "{title}");
+    let ids: std::collections::BTreeSet<_> = taken
+        .iter()
+        .map(|request| request.header("idempotency-key"))
+        .collect();
+    assert_eq!(ids.len(), 1, "nothing else was asked for");
     Ok(())
 }

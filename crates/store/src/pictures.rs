@@ -23,15 +23,27 @@ pub struct PictureDue {
     pub attempts: u32,
 }
 
-/// Notes that the picture of a new alert is to be fetched, if it is.
+/// From when on a picture is to be fetched: at once, and that of a message about many before those of the many.
+const AT_ONCE: i64 = 0;
+
+/// See [`AT_ONCE`].
+const BEFORE_ALL: i64 = -1;
+
+/// Notes that the picture of a new alert is to be fetched, if it is. That of a digest is its worst alert's, which the
+/// connection of that one can fetch.
 pub(crate) fn queue(tx: &Transaction<'_>, connection: i64, alert: &Alert) -> rusqlite::Result<()> {
     let Picture::Pending { from } = &alert.picture else {
         return Ok(());
     };
+    let (of, due_at) = match &alert.digest {
+        Some(digest) => (key(digest.worst), BEFORE_ALL),
+        None => (key(alert.id), AT_ONCE),
+    };
     tx.prepare_cached(
-        "INSERT INTO picture (alert, connection, source, attempts, due_at) VALUES (?1, ?2, ?3, 0, 0)",
+        "INSERT INTO picture (alert, connection, source, attempts, due_at)
+         VALUES (?1, coalesce((SELECT connection FROM alert WHERE id = ?2), ?3), ?4, 0, ?5)",
     )?
-    .execute(params![key(alert.id), connection, from])
+    .execute(params![key(alert.id), of, connection, from, due_at])
     .map(drop)
 }
 

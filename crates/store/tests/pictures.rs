@@ -3,7 +3,9 @@
 
 mod common;
 
-use watchpost_core::{AlertId, DeliveryState, Effects, Picture, RoutingEvent, RoutingState, UnixMillis};
+use watchpost_core::{
+    AlertId, AlertKind, DeliveryState, Digest, Effects, Picture, RoutingEvent, RoutingState, UnixMillis,
+};
 use watchpost_store::{
     Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, Retention, Store, StoreOptions,
 };
@@ -170,4 +172,29 @@ fn retention_counts_a_late_picture_where_it_lies_and_forgets_what_it_waited_for(
     let counts = store.reader().unwrap().counts().unwrap();
     assert_eq!((counts.alerts, counts.frame_bytes), (1, 0));
     assert_eq!(wanted(&store, at(1_000)), [(id(2), 0)]);
+}
+
+#[test]
+fn the_picture_of_a_message_about_many_is_asked_for_before_theirs_and_by_the_connection_that_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let many = vec![pending(id(0)), pending(id(1)), pending(id(2))];
+    store.commit(&arrivals(many), &waiting).unwrap();
+    let mut message = arrival(id(3), &["mail"]);
+    message.frame = None;
+    message.alert.connection = "hub".to_owned();
+    message.alert.kind = AlertKind::Digest;
+    message.alert.digest = Some(Digest {
+        count: 3,
+        from: at(0),
+        to: at(2),
+        ids: vec![id(0), id(1), id(2)],
+        worst: id(1),
+        sink: "mail".to_owned(),
+    });
+    store.commit(&arrivals(vec![message]), &waiting).unwrap();
+    assert_eq!(wanted(&store, at(1))[0], (id(3), 0));
+    commit(&mut store, vec![came(id(3), 9_000)]);
+    let stored = store.reader().unwrap().get(id(3)).unwrap().unwrap();
+    assert_eq!(stored.alert.picture, jpeg(9_000));
 }

@@ -176,10 +176,18 @@ impl DigestWindow {
             grouped(self.count),
             Vec::from_iter(self.connections.iter().cloned()),
         );
+        // All of them may be of one minute.
+        let (when, exactly) = match from == to {
+            true => (format!("at {}", short(from)), format!("at {from}")),
+            false => (
+                format!("between {} and {}", short(from), short(to)),
+                format!("between {from} and {to}"),
+            ),
+        };
         (
-            format!("{count} alerts between {} and {} {why}", short(from), short(to)),
+            format!("{count} alerts {when} {why}"),
             format!(
-                "{count} alerts of {} happened between {from} and {to}, and came late, all at once. The worst of them: {worst}. \
+                "{count} alerts of {} happened {exactly}, and came late, all at once. The worst of them: {worst}. \
                  `watchpost alerts list --since \"{from}\"` lists them.",
                 names.join(", ")
             ),
