@@ -76,6 +76,24 @@ pub enum HubEvent {
         /// How long it was down, in whole seconds.
         seconds: u64,
     },
+    /// The backend's list has not been readable for longer than is usual, while the connection is open.
+    ListLost {
+        /// The connection.
+        connection: String,
+        /// Why it cannot be read.
+        why: String,
+        /// For how long, in whole seconds.
+        seconds: u64,
+        /// Whether the connection's alerts come through it only.
+        only: bool,
+    },
+    /// A list of which that was reported can be read again.
+    ListBack {
+        /// The connection.
+        connection: String,
+        /// How long it could not, in whole seconds.
+        seconds: u64,
+    },
     /// A connection looked well but got no alerts. It is reconnected.
     SubscriptionLost {
         /// The connection.
@@ -163,18 +181,8 @@ impl HubEvent {
 
     fn describe(self) -> Description {
         match self {
-            Self::SinkFailed { sink, why } => (
-                "sink_failed",
-                Severity::High,
-                format!("Sink {sink} has failed"),
-                format!("{why}. Its alerts are kept, and it is tried again about once a minute."),
-            ),
-            Self::SinkRecovered { sink } => (
-                "sink_recovered",
-                Severity::Low,
-                format!("Sink {sink} delivers again"),
-                "What waited for it is being delivered.".to_owned(),
-            ),
+            Self::SinkFailed { sink, why } => sink_failed(&sink, &why),
+            Self::SinkRecovered { sink } => sink_recovered(&sink),
             Self::SinkOverdue { sink, seconds, why } => sink_overdue(&sink, seconds, why.as_deref()),
             Self::SinkCaughtUp { sink, seconds } => (
                 "sink_caught_up",
@@ -218,6 +226,13 @@ impl HubEvent {
                 seconds,
             } => link_lost(&connection, &why, seconds),
             Self::LinkBack { connection, seconds } => link_back(&connection, seconds),
+            Self::ListLost {
+                connection,
+                why,
+                seconds,
+                only,
+            } => list_lost(&connection, &why, seconds, only),
+            Self::ListBack { connection, seconds } => list_back(&connection, seconds),
             Self::SubscriptionLost { connection, why } => subscription_lost(&connection, why),
             Self::LoginRefused {
                 connection,
@@ -230,6 +245,24 @@ impl HubEvent {
             Self::ClockDiffers { connection, ahead_ms } => clock_differs(&connection, ahead_ms),
         }
     }
+}
+
+fn sink_failed(sink: &str, why: &str) -> Description {
+    (
+        "sink_failed",
+        Severity::High,
+        format!("Sink {sink} has failed"),
+        format!("{why}. Its alerts are kept, and it is tried again about once a minute."),
+    )
+}
+
+fn sink_recovered(sink: &str) -> Description {
+    (
+        "sink_recovered",
+        Severity::Low,
+        format!("Sink {sink} delivers again"),
+        "What waited for it is being delivered.".to_owned(),
+    )
 }
 
 fn sink_overdue(sink: &str, seconds: u64, why: Option<&str>) -> Description {
@@ -271,6 +304,34 @@ fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option
         Severity::Low,
         format!("Silence {id} is over{by}: it {held_back}"),
         text,
+    )
+}
+
+fn list_lost(connection: &str, why: &str, seconds: u64, only: bool) -> Description {
+    let (severity, means) = match only {
+        true => (
+            Severity::High,
+            "Its alerts come through that list only, because live they go to another user: none comes until it can be read",
+        ),
+        false => (
+            Severity::Medium,
+            "Alerts come live as ever; one that is missed cannot be fetched until it can be read",
+        ),
+    };
+    (
+        "list_lost",
+        severity,
+        format!("The list of connection {connection} cannot be read for {seconds} s"),
+        format!("{why}. {means}. The hub keeps trying."),
+    )
+}
+
+fn list_back(connection: &str, seconds: u64) -> Description {
+    (
+        "list_back",
+        Severity::Low,
+        format!("The list of connection {connection} can be read again after {seconds} s"),
+        "What was missed meanwhile is being fetched.".to_owned(),
     )
 }
 

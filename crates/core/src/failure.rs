@@ -100,6 +100,10 @@ pub enum FailureKind {
     Forbidden,
     /// HTTP redirects elsewhere, which would carry the token along.
     Redirected,
+    /// An answer that is not the backend's, such as the page of a proxy before it.
+    Foreign(u16),
+    /// The account sees no shop.
+    NoShop,
     /// Any other answer than a WebSocket, where one was asked for.
     NoWebSocket(u16),
     /// Any other answer than what was asked for.
@@ -154,6 +158,12 @@ impl FailureKind {
             Self::NoWebSocket(_) => {
                 "Check that `url` points to the backend and that a proxy before it passes WebSockets."
             }
+            Self::Foreign(_) => {
+                "Something answers in the backend's place, such as a proxy or a login page before it: see that it lets the hub through, and that the backend runs."
+            }
+            Self::NoShop => {
+                "Give the account a shop in the backend, or log in as the user who opens the cameras' streams."
+            }
             Self::Http(404 | 405) => "Check the path in `url`, for instance behind a proxy.",
             Self::Http(400 | 422) => "Check what is configured for this connection, such as `shop_ids`.",
             Self::Http(500..=599) => {
@@ -182,6 +192,8 @@ impl fmt::Display for FailureKind {
             Self::WrongPath => f.write_str("not found at this path"),
             Self::Forbidden => f.write_str("HTTP 403 Forbidden"),
             Self::Redirected => f.write_str("redirected"),
+            Self::Foreign(status) => write!(f, "HTTP {status}, and not from the backend"),
+            Self::NoShop => f.write_str("no shop"),
             Self::NoWebSocket(status) | Self::Http(status) => write!(f, "HTTP {status}"),
         }
     }

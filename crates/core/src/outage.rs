@@ -20,6 +20,14 @@ impl OutageTracker {
         }
     }
 
+    /// A link that is up.
+    pub const fn up() -> Self {
+        Self {
+            since: None,
+            reported: false,
+        }
+    }
+
     /// The link is down, or still is.
     pub fn lost(&mut self, now: MonotonicTime) {
         self.since.get_or_insert(now);

@@ -17,6 +17,9 @@ const TIGHT_FOR: Duration = Duration::from_secs(90);
 /// By how much more often.
 const TIGHT_FACTOR: u32 = 4;
 
+/// A server that does not know the question is asked this often whether it does: a proxy answers for it at times.
+const UNKNOWABLE_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Bad news is looked at once more after this long before it is believed.
 const CONFIRM_AFTER: Duration = Duration::from_millis(250);
 
@@ -71,7 +74,7 @@ pub enum SlotVerdict {
     SubscriptionLost(SubscriptionLoss),
     /// The slot was left to another client, which has gone.
     Vacant,
-    /// The server cannot say: do not ask again.
+    /// The server cannot say, which is news. It is asked again much later.
     Off,
 }
 
@@ -137,7 +140,7 @@ impl SlotWatch {
     /// When to look next; `None` while there is nothing to look after.
     pub fn deadline(&self) -> Option<MonotonicTime> {
         let open = self.open.as_ref().map(|open| open.next);
-        open.or(self.yielding).filter(|_| !self.off)
+        open.or(self.yielding)
     }
 
     /// Whether the last look found our socket, and no later one has cast doubt on it.
@@ -160,14 +163,19 @@ impl SlotWatch {
         open.next = now + if tight { interval / TIGHT_FACTOR } else { interval };
         let loss = match sight {
             SlotStatus::Unknowable => {
-                self.off = true;
-                return SlotVerdict::Off;
+                open.verified = false;
+                open.next = now + UNKNOWABLE_INTERVAL.max(interval);
+                return match std::mem::replace(&mut self.off, true) {
+                    true => SlotVerdict::Open,
+                    false => SlotVerdict::Off,
+                };
             }
             SlotStatus::Unclear => {
                 open.verified = false;
                 return SlotVerdict::Open;
             }
             SlotStatus::Held { connected_at, age } => {
+                self.off = false;
                 let younger = age.is_some_and(|age| age + AGE_TOLERANCE < asked.since(open.since));
                 let other = match &open.ours {
                     Some(ours) => connected_at.as_ref() != Some(ours),
@@ -181,7 +189,10 @@ impl SlotWatch {
                 }
                 SubscriptionLoss::TakenOver
             }
-            SlotStatus::Free => SubscriptionLoss::Forgotten,
+            SlotStatus::Free => {
+                self.off = false;
+                SubscriptionLoss::Forgotten
+            }
         };
         open.verified = false;
         if !open.doubted {
@@ -392,15 +403,24 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_cannot_tell_is_not_asked_again() {
+    fn a_backend_that_cannot_tell_is_asked_again_much_later() {
         let mut watch = SlotWatch::new(INTERVAL);
         watch.opened(at(0));
         assert_eq!(
             watch.seen(at(1_000), at(1_000), SlotStatus::Unknowable),
             SlotVerdict::Off
         );
-        assert_eq!(watch.deadline(), None);
-        watch.opened(at(5_000));
-        assert_eq!(watch.deadline(), None);
+        assert!(watch.is_off());
+        assert_eq!(watch.deadline(), Some(at(601_000)));
+        let again = watch.seen(at(601_000), at(601_000), SlotStatus::Unknowable);
+        assert_eq!(again, SlotVerdict::Open, "said once");
+        // It was a proxy that answered, or it is another backend by now.
+        watch.closed();
+        opened(&mut watch, 700_000, "a");
+        assert!(!watch.is_off());
+        assert_eq!(
+            twice(&mut watch, 790_000, &SlotStatus::Free),
+            SlotVerdict::SubscriptionLost(SubscriptionLoss::Forgotten)
+        );
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 use watchpost_config::{Settings, WatchdogSettings};
 use watchpost_core::{
-    ClockLook, ClockStep, ClockWatch, HubEvent, LowDiskAlarm, MonotonicTime, SinkState, UnixMillis,
+    ClockLook, ClockStep, ClockWatch, Feed, HubEvent, LowDiskAlarm, MonotonicTime, SinkState, UnixMillis,
 };
 
 use crate::clock::Clock;
@@ -197,7 +197,19 @@ fn problem(reports: &Reports) -> Option<String> {
             SinkState::Down | SinkState::Failed | SinkState::Stopped
         )
     });
+    let deaf = reports.connections.iter().find(|connection| {
+        let link = connection.link.as_ref();
+        link.is_some_and(|link| link.feed == Feed::List && link.list_failure.is_some())
+    });
     connection
         .map(|connection| format!("connection {} is not open", connection.name))
+        .or_else(|| {
+            deaf.map(|connection| {
+                format!(
+                    "the list cannot be read that the alerts of connection {} come through",
+                    connection.name
+                )
+            })
+        })
         .or_else(|| sink.map(|sink| format!("sink {} does not deliver", sink.name)))
 }

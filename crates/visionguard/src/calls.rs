@@ -48,6 +48,9 @@ impl<T> Call<T> {
     /// # Errors
     /// When the backend refuses, or answers something else than what was asked for.
     pub fn read(&self, status: u16, body: &[u8]) -> Result<T, ConnectFailure> {
+        if let Some(failure) = foreign(status, body) {
+            return Err(failure);
+        }
         (self.read)(Reply { status, body })
     }
 
@@ -173,6 +176,20 @@ pub fn cannot_be_shown(failure: &ConnectFailure) -> bool {
     failure.kind == FailureKind::Http(500)
 }
 
+/// The failure that it is when something before the backend has answered, such as a proxy or a login page: the backend speaks
+/// JSON, gives pictures, and has no page. Nothing of the answer is shown, as it may repeat what was asked.
+pub fn foreign(status: u16, body: &[u8]) -> Option<ConnectFailure> {
+    let body = body.trim_ascii_start();
+    let is_foreign = match status {
+        // Where it leads says more.
+        300..=399 => false,
+        // A proxy that knows no such backend, or does not reach it, has words of its own.
+        404 | 502..=504 => !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err(),
+        _ => body.starts_with(b"<"),
+    };
+    is_foreign.then(|| failure(FailureKind::Foreign(status), "the answer is a page or a text"))
+}
+
 impl Reply<'_> {
     fn ok(self) -> Result<(), ConnectFailure> {
         if (200..300).contains(&self.status) {
@@ -208,5 +225,69 @@ pub(crate) fn failure(kind: FailureKind, detail: impl std::fmt::Display) -> Conn
     ConnectFailure {
         kind,
         detail: detail.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NGINX: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body></html>";
+    const OWN: &str = r#"{"error":"Not Found","message":"The requested endpoint does not exist"}"#;
+
+    fn kind<T>(read: Result<T, ConnectFailure>) -> Option<FailureKind> {
+        read.err().map(|failure| failure.kind)
+    }
+
+    #[test]
+    fn what_something_else_says_in_the_backends_place_is_no_word_of_the_backends() {
+        let backend = Backend::parse("http://127.0.0.1:9").unwrap();
+        let picture = picture(&backend, "/api/anomalies/frames/s/a.jpg").unwrap();
+        let login = login(&backend, "o@example.com", &Secret::new("p"));
+        let list = anomalies(&backend, "s", 5, 0);
+        let change = acknowledge(&backend, "a");
+        let foreign = |status| Some(FailureKind::Foreign(status));
+        // The page of a portal, and a proxy without its backend: gone, or refused, is what the backend alone can say.
+        for status in [200, 401, 403, 404, 500, 502, 503] {
+            let page = NGINX.as_bytes();
+            assert_eq!(kind(picture.read(status, page)), foreign(status));
+            assert_eq!(kind(login.read(status, page)), foreign(status));
+            assert_eq!(kind(list.read(status, page)), foreign(status));
+            assert_eq!(kind(change.read(status, page)), foreign(status));
+        }
+        assert_eq!(kind(list.read(404, b"404 page not found\n")), foreign(404));
+        assert_eq!(kind(list.read(503, b"no available server")), foreign(503));
+        // These are the backend's own, or say nothing.
+        for (status, body) in [(404, OWN), (404, ""), (500, "Internal Server Error"), (503, "{}")] {
+            let expected = Some(FailureKind::Http(status));
+            assert_eq!(
+                kind(picture.read(status, body.as_bytes())),
+                expected,
+                "{status} {body}"
+            );
+        }
+        assert_eq!(kind(picture.read(200, b"\xff\xd8\xff")), None);
+        let said = list.read(502, NGINX.as_bytes()).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "HTTP 502, and not from the backend: the answer is a page or a text"
+        );
+    }
+
+    #[test]
+    fn whose_the_alerts_are_is_not_known_from_a_proxys_page() {
+        let backend = Backend::parse("http://127.0.0.1:9").unwrap();
+        let socket = socket_of(&backend, "u").unwrap();
+        assert_eq!(socket.read(404, OWN.as_bytes()).unwrap(), None);
+        assert_eq!(
+            kind(socket.read(404, NGINX.as_bytes())),
+            Some(FailureKind::Foreign(404))
+        );
+        let tells = tells_sockets(&backend);
+        assert!(!tells.read(404, OWN.as_bytes()).unwrap());
+        assert_eq!(
+            kind(tells.read(404, NGINX.as_bytes())),
+            Some(FailureKind::Foreign(404))
+        );
     }
 }

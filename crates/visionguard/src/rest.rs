@@ -1,12 +1,13 @@
 //! The shapes behind the backend's REST addresses. It makes no request.
 //!
-//! Only what identifies a thing is required: a field that a later backend leaves out costs its value and
-//! not the reply. Timestamps stay text; [`Timestamp::parse`](crate::Timestamp::parse) reads them.
+//! Only what identifies a thing is required: a field that a later backend leaves out, or fills with something else, costs its
+//! value and not the reply; and a row that cannot be read at all costs no other. Timestamps stay text; [`Timestamp::parse`](crate::Timestamp::parse) reads them.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -29,10 +30,10 @@ pub struct TokenResponse {
     pub access_token: Secret,
     /// There is no address to refresh at, but the backend accepts it wherever it accepts the other, for 7
     /// days.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub refresh_token: Option<Secret>,
     /// `bearer`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub token_type: String,
     /// Whose it is.
     pub user: User,
@@ -51,13 +52,13 @@ pub struct User {
     /// UUID, to stand in the alert socket's address letter for letter.
     pub id: String,
     /// What they are called.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// With the domain in lower case.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub email: String,
     /// `OWNER` or `MANAGER`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub role: String,
 }
 
@@ -67,7 +68,7 @@ pub struct Shop {
     /// UUID.
     pub id: String,
     /// What it is called.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
 }
 
@@ -92,19 +93,19 @@ pub struct Connection {
     /// Whose it is.
     pub user_id: String,
     /// True in every reply.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub connected: bool,
     /// Tells one socket from the next.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub connected_at: Option<String>,
     /// Its age in seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub uptime_seconds: Option<f64>,
     /// When the last JSON ping or pong arrived there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub last_heartbeat: Option<String>,
     /// How long ago that was, in seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub seconds_since_heartbeat: Option<f64>,
 }
 
@@ -119,10 +120,11 @@ impl Connection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyPage {
     /// How many there are on all pages.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total: u64,
-    /// Those on this page.
-    pub anomalies: Vec<Anomaly>,
+    /// Those on this page; `None` for a row that cannot be read.
+    #[serde(deserialize_with = "rows")]
+    pub anomalies: Vec<Option<Anomaly>>,
 }
 
 /// A row of the backend's database. Times are UTC.
@@ -130,41 +132,43 @@ pub struct AnomalyPage {
 #[allow(missing_docs, reason = "documented where the name does not say it")]
 pub struct Anomaly {
     /// UUID.
+    #[serde(deserialize_with = "text")]
     pub id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub shop_id: Option<String>,
     /// When it happened.
+    #[serde(default, deserialize_with = "or_default")]
     pub timestamp: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub location: Option<String>,
     /// `low`, `medium`, `high` or `critical`; always `low` for cameras.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub severity: Option<String>,
     /// `pending`, `acknowledged`, `resolved` or `false_positive`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub description: Option<String>,
     /// Path of the picture on the backend; it needs the Bearer header, and is not the alert's file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub image_url: Option<String>,
     /// `suspicious_behavior` or `owl_eye_intrusion`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub anomaly_type: Option<String>,
     /// The score without its sign, so not within 0 to 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub confidence_score: Option<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub resolved_by: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub resolved_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub notes: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub extra_data: Option<ExtraData>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub created_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub updated_at: Option<String>,
 }
 
@@ -255,14 +259,49 @@ impl Anomaly {
 #[serde(default)]
 #[allow(missing_docs, reason = "the same as in the alert")]
 pub struct ExtraData {
+    #[serde(deserialize_with = "or_default")]
     pub stream_id: Option<String>,
     /// A number; the tracker's own form of it is text.
+    #[serde(deserialize_with = "or_default")]
     pub person_id: Option<Value>,
+    #[serde(deserialize_with = "or_default")]
     pub start_frame: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
     pub end_frame: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
     pub frame_number: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
     pub bbox: Option<BoundingBox>,
+    #[serde(deserialize_with = "or_default")]
     pub classification: Option<String>,
+}
+
+/// A value, or the default where something else stands in its place.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// An id, which may be a number.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) if !text.is_empty() => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(de::Error::custom("expected a name")),
+    }
+}
+
+/// The rows of a page.
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<Anomaly>>, D::Error> {
+    let rows = Vec::<Value>::deserialize(deserializer)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| serde_json::from_value(row).ok())
+        .collect())
 }
 
 /// The body of a refusal, in any of the backend's three forms. A 422 repeats the request, password included,
@@ -326,5 +365,31 @@ impl fmt::Display for ErrorBody {
         }
         let shown: String = parts.join("; ").chars().take(MAX_SHOWN_CHARS).collect();
         f.write_str(&shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_another_type_costs_its_value_and_a_broken_row_no_other() {
+        let page = r#"{"total":"many","anomalies":[
+            {"id":"a","timestamp":"2026-11-23T01:16:30","confidence_score":"Infinity","notes":{"by":"me"},
+             "extra_data":{"stream_id":"s","person_id":"7","frame_number":12.5,"start_frame":3,"bbox":"none"}},
+            {"id":18446744073709551615,"timestamp":null,"extra_data":[1]},
+            {"timestamp":"2026-11-23T01:16:30"}, null]}"#;
+        let page: AnomalyPage = serde_json::from_str(page).unwrap();
+        let [Some(first), Some(second), None, None] = &page.anomalies[..] else {
+            panic!("{page:?}")
+        };
+        assert_eq!(page.total, 0);
+        assert_eq!((first.stream_id(), first.person_id()), (Some("s"), Some(7)));
+        assert_eq!((first.frame_number(), first.start_frame()), (None, Some(3)));
+        assert_eq!((first.score(), first.happened().is_some()), (None, true));
+        assert_eq!(second.id, "18446744073709551615");
+        assert!(second.happened().is_none());
+        let user: User = serde_json::from_str(r#"{"id":"u","name":null,"role":5}"#).unwrap();
+        assert_eq!((user.id.as_str(), user.name.as_str()), ("u", ""));
     }
 }

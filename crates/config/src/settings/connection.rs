@@ -136,9 +136,9 @@ pub struct BackfillSettings {
     /// The shops whose anomalies are wanted. Empty, those that the backend lists for the user.
     #[schemars(with = "Vec<forms::Text>")]
     pub shop_ids: Vec<String>,
-    /// How often the backend's list is compared with what came. `"auto"`: every 5 minutes while alerts come as they
-    /// happen, and every 4 seconds while they come through the list only, as for an account that does not open the
-    /// cameras' streams itself.
+    /// How often the backend's list is compared with what came. `"auto"`: every 15 seconds while alerts come as they
+    /// happen, and every 4 seconds while some come through the list only, as for an account that does not open all the
+    /// cameras' streams itself. Each time it is a few kilobytes where little happens.
     pub interval: Pace,
 }
 

@@ -84,7 +84,7 @@ impl Outage {
     }
 
     /// How long an outage may last before it is reported.
-    fn grace(&self) -> Duration {
+    pub(crate) fn grace(&self) -> Duration {
         self.settings.get().hub.link_grace.into()
     }
 

@@ -46,6 +46,9 @@ pub struct LinkReport {
     /// Pictures of stored alerts that are still to be fetched.
     #[serde(default)]
     pub pictures_missing: u64,
+    /// Why one of them could not be fetched the last time, while that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_failure: Option<LastFailure>,
     /// By how many milliseconds this machine's clock is ahead of the backend's, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ahead_ms: Option<i64>,
@@ -152,6 +155,14 @@ impl LastFailure {
         Self {
             at,
             what: format!("the list of anomalies could not be read: {failure}"),
+            hint: Some(failure.kind.hint().to_owned()),
+        }
+    }
+
+    pub(crate) fn fetching_picture(failure: &ConnectFailure, at: UnixMillis) -> Self {
+        Self {
+            at,
+            what: format!("a picture could not be fetched: {failure}"),
             hint: Some(failure.kind.hint().to_owned()),
         }
     }

@@ -146,17 +146,11 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
     }
     if let Some(failure) = &link.list_failure {
         out::line(format_args!("  {} {}", zone.show(failure.at.0), failure.what))?;
+        if let Some(hint) = &failure.hint {
+            out::line(format_args!("  {hint}"))?;
+        }
     }
-    if link.feed == Feed::List {
-        let every = duration(link.list_interval_ms.unwrap_or(0));
-        out::line(format_args!(
-            "  live alerts go to another user; fetched from the backend's list every {every}"
-        ))?;
-    }
-    if link.pictures_missing > 0 {
-        let pictures = out::count(link.pictures_missing, "picture");
-        out::line(format_args!("  {pictures} still to be fetched"))?;
-    }
+    show_feed(&link, zone)?;
     if let Some(ahead) = link
         .clock_ahead_ms
         .filter(|ahead| ahead.unsigned_abs() >= CLOCKS_DIFFER_MS)
@@ -180,6 +174,29 @@ fn show_connection(connection: &ConnectionReport, zone: &TimeZone) -> anyhow::Re
     if happened.subscription_lost > 0 {
         let times = out::count(happened.subscription_lost, "time");
         out::line(format_args!("  its alerts went to another client {times}"))?;
+    }
+    Ok(())
+}
+
+/// How the alerts come, where that is not as they happen, and what is still to be fetched.
+fn show_feed(link: &LinkReport, zone: &TimeZone) -> anyhow::Result<()> {
+    let every = duration(link.list_interval_ms.unwrap_or(0));
+    let which = match link.feed {
+        Feed::Unknown | Feed::Live => None,
+        Feed::List => Some("live alerts go to another user"),
+        Feed::Mixed => Some("live alerts of some streams go to another user, who opened them"),
+    };
+    if let Some(which) = which {
+        out::line(format_args!(
+            "  {which}; fetched from the backend's list every {every}"
+        ))?;
+    }
+    if link.pictures_missing > 0 {
+        let pictures = out::count(link.pictures_missing, "picture");
+        out::line(format_args!("  {pictures} still to be fetched"))?;
+    }
+    if let Some(failure) = &link.picture_failure {
+        out::line(format_args!("  {} {}", zone.show(failure.at.0), failure.what))?;
     }
     Ok(())
 }

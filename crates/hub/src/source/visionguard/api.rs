@@ -165,8 +165,8 @@ impl Api {
     ///
     /// # Errors
     /// When the backend does not answer with a list.
-    pub async fn shops(&self, token: &Secret) -> Result<Vec<Shop>, ConnectFailure> {
-        self.value(calls::shops(self.backend()), Some(token)).await
+    pub async fn shops(&self, token: &Secret) -> Result<Answered<Vec<Shop>>, ConnectFailure> {
+        self.ask(calls::shops(self.backend()), Some(token)).await
     }
 
     /// A page of a shop's anomalies, newest first; `limit` may be 1 to 500.
@@ -296,6 +296,9 @@ impl Answer {
 
     /// Reads it. Whatever went wrong, none of these secrets is in the words for it: refusals repeat requests.
     fn read<T>(&self, call: &Call<T>, secrets: &[&Secret]) -> Result<T, ConnectFailure> {
+        if let Some(failure) = calls::foreign(self.status, &self.body) {
+            return Err(failure);
+        }
         let body = match self.status {
             200..300 => Cow::Borrowed(&self.body[..]),
             _ => Cow::Owned(wire::without_secrets(&self.body, secrets)),

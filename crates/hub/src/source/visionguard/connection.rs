@@ -168,7 +168,8 @@ impl Connection {
             ctx.spawn(pass.into_actor(self).map(|ended, this, ctx| {
                 let open = this.open_for().is_some();
                 let heard = open && this.slot.is_trusted();
-                let user_id = this.catch_up.finish(ended, open, heard, &this.context);
+                let grace = this.outage.grace();
+                let user_id = this.catch_up.finish(ended, open, heard, grace, &this.context);
                 if user_id.is_some_and(|user_id| user_id != this.slot.user_id()) {
                     this.step(LinkEvent::Close(CloseReason::AnotherUser), ctx);
                 }

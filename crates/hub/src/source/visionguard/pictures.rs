@@ -11,12 +11,13 @@ use watchpost_core::{
 use watchpost_store::{PictureDue, PictureOutcome, PictureResult};
 use watchpost_visionguard::{JpegFrame, PictureLimits};
 
+use super::super::LastFailure;
 use super::context::ConnectionContext;
 use super::credentials::Session;
 use crate::clock::Clock;
 
-/// Pictures that are looked up in the store at once.
-const MAX_AT_ONCE: u32 = 64;
+/// Pictures that are looked up in the store at once. One that is more urgent waits for so many.
+const MAX_AT_ONCE: u32 = 8;
 
 /// The shortest wait for what is due.
 const MIN_WAIT: Duration = Duration::from_secs(2);
@@ -31,12 +32,14 @@ pub(super) struct Pictures {
     /// Passes in a row that had to be broken off.
     pauses: u32,
     log: FailureLog,
+    /// Why one could not be fetched the last time, until one could.
+    failure: Option<LastFailure>,
 }
 
 /// How a pass ended.
 pub(super) enum PicturesEnded {
-    /// Nothing is due before that.
-    Next(Option<UnixMillis>),
+    /// Nothing is due before that. With what went wrong last, if the last one could not be fetched.
+    Next(Option<UnixMillis>, Option<ConnectFailure>),
     /// No picture can be fetched now.
     Paused(Duration, ConnectFailure),
 }
@@ -50,6 +53,7 @@ impl Pictures {
             schedule,
             pauses: 0,
             log: FailureLog::default(),
+            failure: None,
         }
     }
 
@@ -87,9 +91,9 @@ impl Pictures {
     pub(super) fn finish(&mut self, ended: PicturesEnded, connection: &str, clock: Clock) {
         self.schedule.finish();
         match ended {
-            PicturesEnded::Next(next) => {
+            PicturesEnded::Next(next, failure) => {
                 self.pauses = 0;
-                self.log.clear();
+                self.failed(failure.as_ref(), connection, clock);
                 if let Some(at) = next {
                     self.schedule
                         .request(clock.now(), clock.unix().until(at).max(MIN_WAIT));
@@ -97,12 +101,27 @@ impl Pictures {
             }
             PicturesEnded::Paused(wait, failure) => {
                 self.pauses = self.pauses.saturating_add(1);
-                if self.log.is_new(failure.kind) {
-                    info!(%connection, "pictures of alerts cannot be fetched and are asked for again: {failure}");
-                }
+                self.failed(Some(&failure), connection, clock);
                 self.schedule.request(clock.now(), wait);
             }
         }
+    }
+
+    /// Notes what went wrong last. Where nothing is to be fetched any more, nothing is wrong.
+    fn failed(&mut self, failure: Option<&ConnectFailure>, connection: &str, clock: Clock) {
+        self.failure = failure.map(|failure| LastFailure::fetching_picture(failure, clock.unix()));
+        match failure {
+            None => self.log.clear(),
+            Some(failure) if self.log.is_new(failure.kind) => {
+                info!(%connection, "pictures of alerts cannot be fetched and are asked for again: {failure}");
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Why a picture could not be fetched the last time, while some are still to be.
+    pub(super) fn failure(&self) -> Option<&LastFailure> {
+        self.failure.as_ref()
     }
 
     /// There will be no pass any more.
@@ -114,6 +133,7 @@ impl Pictures {
 /// Fetches what is due, one picture after the other: each is on disk before the next one takes up memory.
 async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> PicturesEnded {
     let mut session: Option<Session> = None;
+    let mut failed = None;
     loop {
         let (name, now) = (context.name().to_owned(), context.clock.unix());
         let due = context
@@ -132,11 +152,16 @@ async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> Pictur
                 session = context.session(open).await;
             }
             let Some(current) = session.clone() else {
-                return PicturesEnded::Next(Some(now + SESSION_WAIT));
+                return PicturesEnded::Next(Some(now + SESSION_WAIT), failed);
             };
-            let (outcome, paused) = fetch(&context, &current, &wanted, pauses).await;
-            if let Some((_, failure)) = &paused
-                && failure.kind.ends_session()
+            let Fetched {
+                outcome,
+                failure,
+                pause,
+            } = fetch(&context, &current, &wanted, pauses).await;
+            if failure
+                .as_ref()
+                .is_some_and(|failure| failure.kind.ends_session())
             {
                 context.credentials.forget(&current);
             }
@@ -146,43 +171,62 @@ async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> Pictur
             };
             // Fails only when the writer has ended.
             let _ = context.store.picture(result).await;
-            if let Some((wait, failure)) = paused {
-                return PicturesEnded::Paused(wait, failure);
+            match (pause, failure) {
+                (Some(wait), Some(failure)) => return PicturesEnded::Paused(wait, failure),
+                (_, failure) => failed = failure,
             }
         }
     }
     let name = context.name().to_owned();
     let next = context.readers.read(move |reader| reader.next_picture(&name));
-    PicturesEnded::Next(next.await.unwrap_or_else(|e| {
+    let next = next.await.unwrap_or_else(|e| {
         context.store.suspect_read(&e);
         Some(context.clock.unix())
-    }))
+    });
+    // What is gone is not asked for again, and so nothing is wrong once none is left.
+    PicturesEnded::Next(next, failed.filter(|_| next.is_some()))
 }
 
-/// One attempt: what became of it, and how long no other is to be made, if it failed so.
-async fn fetch(
-    context: &ConnectionContext,
-    session: &Session,
-    wanted: &PictureDue,
-    pauses: u32,
-) -> (PictureOutcome, Option<(Duration, ConnectFailure)>) {
+/// What became of an attempt.
+struct Fetched {
+    outcome: PictureOutcome,
+    /// Why it failed, if it is to be made again.
+    failure: Option<ConnectFailure>,
+    /// How long no other is to be made, if it failed so.
+    pause: Option<Duration>,
+}
+
+/// One attempt.
+async fn fetch(context: &ConnectionContext, session: &Session, wanted: &PictureDue, pauses: u32) -> Fetched {
     let failure = match context.api.picture(&session.token, &wanted.source).await {
-        Ok(bytes) => return (checked(bytes.to_vec(), context.limits), None),
+        Ok(bytes) => return ended(checked(bytes.to_vec(), context.limits)),
         Err(failure) => failure,
     };
     debug!(connection = %context.name(), alert = %wanted.alert, "a picture could not be fetched: {failure}");
-    let later = |wait| PictureOutcome::Later(context.clock.unix() + wait);
-    match PictureRetry::after(failure.kind, wanted.attempts, pauses) {
-        PictureRetry::Gone => (
-            PictureOutcome::Gone(format!("the backend did not give it: {failure}")),
-            None,
-        ),
-        PictureRetry::After(wait) => (later(wait), None),
-        // A token that has expired is no fault of the picture's.
-        PictureRetry::Pause(_) if failure.kind.ends_session() && pauses == 0 => {
-            (later(Duration::ZERO), Some((Duration::ZERO, failure)))
+    let (wait, pauses) = match PictureRetry::after(failure.kind, wanted.attempts, pauses) {
+        PictureRetry::Gone => {
+            return ended(PictureOutcome::Gone(format!(
+                "the backend did not give it: {failure}"
+            )));
         }
-        PictureRetry::Pause(wait) => (later(wait), Some((wait, failure))),
+        PictureRetry::After(wait) => (wait, false),
+        // A token that has expired is no fault of the picture's.
+        PictureRetry::Pause(_) if failure.kind.ends_session() && pauses == 0 => (Duration::ZERO, true),
+        PictureRetry::Pause(wait) => (wait, true),
+    };
+    Fetched {
+        outcome: PictureOutcome::Later(context.clock.unix() + wait),
+        failure: Some(failure),
+        pause: pauses.then_some(wait),
+    }
+}
+
+/// It needs no further attempt.
+fn ended(outcome: PictureOutcome) -> Fetched {
+    Fetched {
+        outcome,
+        failure: None,
+        pause: None,
     }
 }
 

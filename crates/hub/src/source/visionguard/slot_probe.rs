@@ -109,7 +109,7 @@ impl SlotProbe {
         if verdict == SlotVerdict::Off {
             info!(
                 connection = %context.name(),
-                "this backend cannot tell to whom it sends alerts: it is not asked again"
+                "this backend cannot tell to whom it sends alerts: it is asked again every ten minutes"
             );
         }
         Some(verdict)

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use watchpost_config::ConnectionSettings;
-use watchpost_core::{ConnectFailure, FailureKind, Feed, Secret, UnixMillis};
+use watchpost_core::{ConnectFailure, FailureKind, Secret, UnixMillis};
 use watchpost_hub::visionguard::{Api, Slot, diagnose};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery, ConnectionReport, ConnectionState, HubStatus, dial};
 use watchpost_visionguard::calls::cannot_be_shown;
 use watchpost_visionguard::{Backend, Claims};
 
+use super::running_connection::of_the_running;
 use super::{OLDER_CONFIGURATION, Report, Running};
 use crate::client::HubClient;
 
@@ -21,7 +22,10 @@ const MAX_SKEW_MS: u64 = 5_000;
 /// A socket that the backend says is younger or older than ours by more is another one.
 const MAX_AGE_DIFFERENCE: Duration = Duration::from_secs(5);
 
-/// The newest record must have come over by then: the hub looks for what is missing every five minutes.
+/// By how much a clock is set when summer time begins or ends.
+const SUMMER_TIME: Duration = Duration::from_secs(3_600);
+
+/// The newest record must have come over by then: the hub looks for what is missing every quarter of a minute, or as is configured.
 const MAX_RECORD_AGE_MS: i64 = 6 * 60 * 1_000;
 
 /// Who the hub is.
@@ -300,7 +304,7 @@ async fn slot(
                     .and_then(|link| link.open_for_ms)
                     .unwrap_or(0),
             );
-            if age.is_none_or(|age| age.abs_diff(open) < MAX_AGE_DIFFERENCE) {
+            if age.is_none_or(|age| is_age_of(age, open)) {
                 report.pass("alerts go to", "the running hub");
             } else {
                 report.fail("alerts go to", "another client of the same user", one_client);
@@ -310,43 +314,11 @@ async fn slot(
     }
 }
 
-fn of_the_running(report: &mut Report, running: &ConnectionReport) {
-    if running.state == ConnectionState::Connected {
-        feed(report, running);
-        let rtt = running
-            .link
-            .as_ref()
-            .and_then(|link| link.round_trip_ms)
-            .map(|ms| format!(", ping {ms:.1} ms"));
-        return report.pass(
-            "WebSocket",
-            format!("open in the running hub{}", rtt.unwrap_or_default()),
-        );
-    }
-    let (what, hint) = match &running.last_failure {
-        Some(failure) => (failure.what.clone(), failure.hint.clone()),
-        None => ("it is not open yet".to_owned(), None),
-    };
-    report.fail(
-        "WebSocket",
-        format!("not open in the running hub: {what}"),
-        hint.unwrap_or_else(|| "Look again in a moment.".to_owned()),
-    );
-}
-
-/// Whether alerts come as they happen.
-fn feed(report: &mut Report, running: &ConnectionReport) {
-    let Some(link) = &running.link else { return };
-    let every = link.list_interval_ms.map_or(0, |millis| millis / 1_000);
-    match link.feed {
-        Feed::Live => report.pass("live alerts", "come as they happen"),
-        Feed::Unknown => report.skip("live alerts", "none has come yet"),
-        Feed::List => report.warn(
-            "live alerts",
-            format!("go to another user: the hub fetches them from the list every {every} s"),
-            "To hear them at once, log the hub in as the user who opens the cameras' streams.",
-        ),
-    }
+/// Whether this may be the age of our socket, which has been open for so long. The backend reckons with its local time, which is
+/// set by an hour twice a year.
+fn is_age_of(age: Duration, open: Duration) -> bool {
+    let difference = age.abs_diff(open);
+    difference < MAX_AGE_DIFFERENCE || difference.abs_diff(SUMMER_TIME) < MAX_AGE_DIFFERENCE
 }
 
 async fn handshake(report: &mut Report, api: &Api, identity: &Identity) {
@@ -377,7 +349,7 @@ async fn list(
 ) {
     let shops = if settings.backfill.shop_ids.is_empty() {
         match api.shops(&identity.token).await {
-            Ok(shops) => shops.into_iter().map(|shop| shop.id).collect(),
+            Ok(shops) => shops.value.into_iter().map(|shop| shop.id).collect(),
             Err(e) => return report.skip("anomalies", format!("the backend does not list its shops: {e}")),
         }
     } else {
@@ -404,7 +376,12 @@ async fn list(
     };
     for shop in shops {
         match api.anomalies(&identity.token, &shop, 1, 0).await {
-            Ok(page) => newest(report, &shop, page.value.anomalies.first(), known.as_deref()),
+            Ok(page) => newest(
+                report,
+                &shop,
+                page.value.anomalies.iter().flatten().next(),
+                known.as_deref(),
+            ),
             Err(e) if cannot_be_shown(&e) => report.warn(
                 "anomalies",
                 format!("shop {shop}: the backend cannot show the newest one, whose score is infinite"),
@@ -448,5 +425,17 @@ fn newest(
         );
     } else {
         report.pass("anomalies", format!("shop {shop}: the newest is of {at}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_socket_may_be_an_hour_off_for_summer_time() {
+        let is_age = |age, open| is_age_of(Duration::from_secs(age), Duration::from_secs(open));
+        assert!(is_age(7_200, 7_203) && is_age(3_600, 7_202) && is_age(10_801, 7_200));
+        assert!(!is_age(100, 7_200) && !is_age(7_200, 100));
     }
 }

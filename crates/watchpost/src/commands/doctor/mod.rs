@@ -4,6 +4,7 @@
 mod connection;
 mod machine;
 mod queues;
+mod running_connection;
 mod sinks;
 
 use actix_rt::System;

@@ -23,6 +23,9 @@ use crate::store::ReadError;
 /// Rows on a page; the backend allows 500.
 const PAGE_ROWS: u16 = 100;
 
+/// Rows that are looked at first: where little happens, the last one of them is old, and no more is read.
+const FIRST_ROWS: u16 = 5;
+
 /// Rows by which a page overlaps the one before it, in case rows were removed meanwhile.
 const OVERLAP_ROWS: u64 = 5;
 
@@ -142,7 +145,8 @@ impl ShopList for BackendList<'_> {
     }
 }
 
-/// Reads a shop's rows since the checkpoint; without one, no more than it takes to learn the backend's time.
+/// Reads a shop's rows since the checkpoint; without one, no more than it takes to learn the backend's time. `thorough` reads
+/// more than it takes.
 ///
 /// # Errors
 /// When the backend does not answer, or cannot show anything at all, or the store cannot be read.
@@ -150,6 +154,7 @@ pub(super) async fn list(
     shop: &impl ShopList,
     shop_id: &str,
     checkpoint: Option<Checkpoint>,
+    thorough: bool,
 ) -> Result<Listing, PassError> {
     let mut reading = 1;
     loop {
@@ -164,7 +169,14 @@ pub(super) async fn list(
             page_bytes: 0,
             judged: Vec::new(),
         };
-        let raw = pages.read(checkpoint).await?;
+        let mut raw = None;
+        if !thorough {
+            raw = pages.read_newest(checkpoint).await?;
+        }
+        let raw = match raw {
+            Some(raw) => raw,
+            None => pages.read(checkpoint).await?,
+        };
         // Places are certain only in a list that stands still.
         if !pages.shifted || raw.iter().all(Option::is_some) || reading == MAX_READINGS {
             let known_to = raw.iter().flatten().find_map(Shown::at).filter(|_| pages.dropped);
@@ -253,6 +265,38 @@ impl Kept {
 }
 
 impl<L: ShopList> Pages<'_, L> {
+    /// The newest rows, if they reach back to the checkpoint.
+    async fn read_newest(
+        &mut self,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Option<Vec<Option<Shown>>>, PassError> {
+        let mut page = self.page(0, FIRST_ROWS).await?;
+        let since = self.since(checkpoint);
+        let is_old = |row: &Option<Anomaly>| {
+            let at = row.as_ref().and_then(happened);
+            at.is_some_and(|at| at < since)
+        };
+        match page.iter().position(is_old) {
+            Some(first) => page.truncate(first + 1),
+            None if page.len() < usize::from(FIRST_ROWS) => {}
+            None => return Ok(None),
+        }
+        let mut seen = HashSet::new();
+        let mut rows = self.without_stored(page, since).await?;
+        rows.retain(|row| {
+            row.as_ref()
+                .is_none_or(|shown| seen.insert(shown.record().to_owned()))
+        });
+        Ok(Some(rows))
+    }
+
+    /// From when rows are of interest.
+    fn since(&self, checkpoint: Option<Checkpoint>) -> UnixMillis {
+        checkpoint.map_or(UnixMillis(i64::MAX), |checkpoint| {
+            checkpoint.since(self.server_time.unwrap_or(checkpoint.0))
+        })
+    }
+
     /// Rows from the newest to the first one before the checkpoint, that one included; `None` for one that is not shown.
     async fn read(&mut self, checkpoint: Option<Checkpoint>) -> Result<Vec<Option<Shown>>, PassError> {
         let mut kept = Kept::default();
@@ -263,9 +307,7 @@ impl<L: ShopList> Pages<'_, L> {
         let mut offset = 0_u64;
         loop {
             let page = self.page(offset, PAGE_ROWS).await?;
-            let since = checkpoint.map_or(UnixMillis(i64::MAX), |checkpoint| {
-                checkpoint.since(self.server_time.unwrap_or(checkpoint.0))
-            });
+            let since = self.since(checkpoint);
             let last = page.len() < usize::from(PAGE_ROWS);
             let row_bytes = self.page_bytes / page.len().max(1);
             rows_seen += page.len();
@@ -343,11 +385,12 @@ impl<L: ShopList> Pages<'_, L> {
                     self.shifted |= self.total.is_some_and(|total| total != page.total);
                     self.total = Some(page.total);
                     let whole = page.anomalies.len() >= usize::from(limit);
-                    let judged = page.anomalies.iter().filter(|anomaly| anomaly.is_judged());
+                    let readable = page.anomalies.iter().flatten();
+                    let judged = readable.filter(|anomaly| anomaly.is_judged());
                     let room = MAX_ROWS.saturating_sub(self.judged.len());
                     self.judged
                         .extend(judged.take(room).map(|anomaly| anomaly.id.clone()));
-                    rows.extend(page.anomalies.into_iter().map(Some));
+                    rows.extend(page.anomalies);
                     if !whole {
                         break;
                     }

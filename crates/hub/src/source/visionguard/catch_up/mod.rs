@@ -19,7 +19,8 @@ use tracing::{debug, info, warn};
 use watchpost_config::BackfillSettings;
 use watchpost_core::{
     Alert, AlertId, ConnectFailure, Correlation, Correlator, FailureKind, FailureLog, Feed, FeedTracker,
-    HubEvent, MonotonicTime, PassSchedule, Picture, SETTLE, SHOPS_INTERVAL, SkewAlarm, UNKNOWN, Via,
+    HubEvent, MonotonicTime, OutageTracker, PassSchedule, Picture, SETTLE, SHOPS_INTERVAL, SkewAlarm,
+    UNKNOWN, Via,
 };
 use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
@@ -32,6 +33,12 @@ use super::notification;
 
 /// Between passes while the socket is not open: what happens meanwhile comes this late.
 const AWAY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A backend that has never shown a list may have none: it is asked this often whether it has.
+const NO_LIST_INTERVAL: Duration = Duration::from_secs(300);
+
+/// How often more than the newest rows are read, to see what a person has judged among them.
+const THOROUGH_INTERVAL: Duration = Duration::from_secs(300);
 
 /// After a token was refused, the next pass logs in again.
 const NEW_SESSION_WAIT: Duration = Duration::from_secs(1);
@@ -48,8 +55,14 @@ pub(super) struct CatchUp {
     feed: FeedTracker,
     unstored: Unstored,
     shops: Option<(Vec<String>, MonotonicTime)>,
+    /// When more than the newest rows were read the last time.
+    thorough: Option<MonotonicTime>,
     /// Why the list could not be read the last time.
     failure: Option<LastFailure>,
+    /// How long it has not been readable while the socket is open.
+    outage: OutageTracker,
+    /// Whether the backend has a list, as far as is known.
+    has_list: Option<bool>,
     skew: SkewAlarm,
     log: FailureLog,
     /// Unreadable rows of the pass before.
@@ -85,7 +98,10 @@ impl CatchUp {
             feed: FeedTracker::default(),
             unstored: Unstored::default(),
             shops: None,
+            thorough: None,
             failure: None,
+            outage: OutageTracker::up(),
+            has_list: None,
             skew: SkewAlarm::default(),
             log: FailureLog::default(),
             unreadable: HashSet::new(),
@@ -107,7 +123,9 @@ impl CatchUp {
 
     /// An alert came over the socket and goes to the store.
     pub(super) fn came(&mut self, alert: &Alert, now: MonotonicTime) {
-        self.feed.came(now);
+        if let Some(camera) = &alert.camera {
+            self.feed.came(&camera.id, now);
+        }
         self.unstored.add(alert);
         let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
         self.correlator.alert(alert.id, alert.camera_id(), person_id);
@@ -189,6 +207,11 @@ impl CatchUp {
         {
             self.shops = None;
         }
+        let due = |last: MonotonicTime| now.since(last) >= THOROUGH_INTERVAL;
+        let thorough = self.thorough.is_none_or(due);
+        if thorough {
+            self.thorough = Some(now);
+        }
         let user_id = user_id.to_owned();
         let unstored = self.unstored.clone();
         let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
@@ -205,6 +228,7 @@ impl CatchUp {
                 open_for,
                 settle,
                 shops,
+                thorough,
                 unstored,
                 unreadable,
                 to,
@@ -218,13 +242,15 @@ impl CatchUp {
     }
 
     /// A pass has ended: says when the next one is due.
-    /// `heard` says whether the socket is open and the backend knows it, so that alerts should come over it.
+    /// `heard` says whether the socket is open and the backend knows it, so that alerts should come over it; `grace` how long the
+    /// list may be unreadable before that is reported.
     /// Returns whose the login is by now, if that is not the user that the socket was opened as.
     pub(super) fn finish(
         &mut self,
         ended: CaughtUp,
         open: bool,
         heard: bool,
+        grace: Duration,
         context: &ConnectionContext,
     ) -> Option<String> {
         let now = context.clock.now();
@@ -235,6 +261,7 @@ impl CatchUp {
             Ended::Made(Ok(report)) => (self.made(report, heard, context), None),
             Ended::Made(Err(e)) => (self.failed(e, context), None),
         };
+        self.report_outage(open, grace, context);
         let regular = if open { self.feed().1 } else { AWAY_INTERVAL };
         self.schedule.finish();
         self.schedule.request(now, wait.unwrap_or(regular));
@@ -259,13 +286,18 @@ impl CatchUp {
         if self.failure.is_none() {
             self.log.clear();
         }
+        self.has_list = Some(true);
         self.unreadable = report.unreadable;
         if self.shops.is_none() {
             self.shops = Some((report.shops, now));
         }
-        if heard && report.missed_live > 0 && self.feed.missed(now) {
+        let streams = report.missed_live.iter().map(String::as_str);
+        if heard && self.feed.missed(streams, now) {
             let every = self.feed().1.as_secs();
-            info!(%connection, "alerts of this account's shops go to another user: they are fetched every {every} s");
+            info!(
+                %connection,
+                "alerts of this account's shops go to the user who opened their streams: they are fetched every {every} s"
+            );
         }
         if report.missed > 0 {
             let missed = report.missed;
@@ -292,13 +324,16 @@ impl CatchUp {
             }
             PassError::Backend(e) => e,
         };
-        if failure.kind == FailureKind::Http(404) {
-            info!(%connection, "this backend has no list of anomalies: what is missed cannot be fetched");
-            self.schedule.disable();
-            return None;
-        }
-        self.failure = Some(LastFailure::listing(&failure, context.clock.unix()));
         let first = self.log.is_new(failure.kind);
+        self.failure = Some(LastFailure::listing(&failure, context.clock.unix()));
+        // So does a proxy whose backend is being started again answer, whatever the backend has.
+        if failure.kind == FailureKind::Http(404) && self.has_list != Some(true) {
+            self.has_list = Some(false);
+            if first {
+                info!(%connection, "this backend shows no list of anomalies: what is missed cannot be fetched. Looking again every {} s.", NO_LIST_INTERVAL.as_secs());
+            }
+            return Some(NO_LIST_INTERVAL);
+        }
         if first {
             warn!(%connection, "cannot fetch what was missed: {failure}. {} Trying again.", failure.kind.hint());
         } else {
@@ -308,6 +343,33 @@ impl CatchUp {
             return Some(NEW_SESSION_WAIT);
         }
         Some(self.interval.unwrap_or(AWAY_INTERVAL).min(AWAY_INTERVAL))
+    }
+
+    /// Raises an event when the list has not been readable for long, and when it is again. While the socket is away, it is that
+    /// which is reported.
+    fn report_outage(&mut self, open: bool, grace: Duration, context: &ConnectionContext) {
+        let (connection, now) = (context.name().to_owned(), context.clock.now());
+        let Some(failure) = &self.failure else {
+            if let Some(outage) = self.outage.back(now) {
+                let seconds = outage.as_secs();
+                context.store.raise(HubEvent::ListBack { connection, seconds });
+            }
+            return;
+        };
+        if !open || self.has_list == Some(false) {
+            return;
+        }
+        self.outage.lost(now);
+        if let Some(outage) = self.outage.overdue(grace, now) {
+            let (why, seconds) = (failure.what.clone(), outage.as_secs());
+            let only = self.feed.feed() == Feed::List;
+            context.store.raise(HubEvent::ListLost {
+                connection,
+                why,
+                seconds,
+                only,
+            });
+        }
     }
 
     /// Fetches the record of an Owl Eye detection, and makes do with the notification where that fails.

@@ -1,15 +1,15 @@
 //! One pass: reads the list of each shop, has it compared with the store, and stores what was missed.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Recipient;
 use tokio::time::sleep;
 use watchpost_core::{
-    AlertId, Bounds, Checkpoint, ClockSkew, ConnectFailure, ListedRow, Reconciled, Reconciliation, SETTLE,
-    UnixMillis, Unmatched, Via,
+    AlertId, Bounds, Checkpoint, ClockSkew, ConnectFailure, FailureKind, ListedRow, Reconciled,
+    Reconciliation, SETTLE, UnixMillis, Unmatched, Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreError};
 
@@ -24,6 +24,9 @@ use crate::store::ReadError;
 /// While the connection's budget is spent, it is asked this often whether there is room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(200);
 
+/// In the place of a shop: up to when it is known that the account sees none.
+const NO_SHOP: &str = "";
+
 /// What a pass works with.
 pub(super) struct Pass {
     pub(super) context: Rc<ConnectionContext>,
@@ -34,6 +37,8 @@ pub(super) struct Pass {
     pub(super) settle: Duration,
     /// The user's shops, where they are known.
     pub(super) shops: Option<Vec<String>>,
+    /// More than the newest rows are read, for what a person has judged among them.
+    pub(super) thorough: bool,
     pub(super) unstored: Unstored,
     pub(super) unreadable: HashSet<String>,
     pub(super) to: Recipient<Missed>,
@@ -46,8 +51,8 @@ pub(super) struct PassReport {
     pub(super) shops: Vec<String>,
     /// Alerts that were fetched.
     pub(super) missed: usize,
-    /// Those of them that happened while the socket was open.
-    pub(super) missed_live: usize,
+    /// The streams of those of them that happened while the socket was open.
+    pub(super) missed_live: BTreeSet<String>,
     /// Something was too young to be judged.
     pub(super) needs_recheck: bool,
     /// Why the list of a shop could not be read, while others could.
@@ -76,7 +81,7 @@ impl Pass {
             .read(move |reader| reader.checkpoints(&name))
             .await?;
         let mut report = PassReport {
-            shops: self.shops().await?,
+            shops: self.shops(&checkpoints).await?,
             ..PassReport::default()
         };
         let (mut failed, several) = (0, report.shops.len() > 1);
@@ -117,7 +122,7 @@ impl Pass {
             token: &token,
             shop_id: shop,
         };
-        let mut listing = list(&at_backend, shop, checkpoint).await?;
+        let mut listing = list(&at_backend, shop, checkpoint, self.thorough).await?;
         let server_time = listing.server_time.unwrap_or(asked);
         let skew = ClockSkew::between(asked, server_time);
         self.context.skew.set(listing.server_time.and(Some(skew)));
@@ -137,17 +142,12 @@ impl Pass {
                 return Ok(());
             }
         }
-        if let Some(Checkpoint(at)) = Checkpoint::after(checkpoint, known_to, server_time) {
-            self.context.store.checkpoint(ShopCheckpoint {
-                connection: self.context.name().to_owned(),
-                shop: shop.to_owned(),
-                at,
-            });
-        }
+        self.set_checkpoint(shop, Checkpoint::after(checkpoint, known_to, server_time));
         Ok(())
     }
 
-    async fn shops(&self) -> Result<Vec<String>, PassError> {
+    /// The shops whose lists are to be read.
+    async fn shops(&self, checkpoints: &BTreeMap<String, UnixMillis>) -> Result<Vec<String>, PassError> {
         let configured = &self.context.settings.backfill.shop_ids;
         if !configured.is_empty() {
             return Ok(configured.clone());
@@ -156,8 +156,30 @@ impl Pass {
             return Ok(shops.clone());
         }
         let token = self.session.borrow().token.clone();
-        let shops = self.context.api.shops(&token).await?;
-        Ok(shops.into_iter().map(|shop| shop.id).collect())
+        let asked = self.context.clock.unix();
+        let answer = self.context.api.shops(&token).await?;
+        if answer.value.is_empty() {
+            // What happens in a shop that is made later counts from here on.
+            let previous = checkpoints.get(NO_SHOP).map(|at| Checkpoint(*at));
+            let now = answer.server_time.unwrap_or(asked);
+            self.set_checkpoint(NO_SHOP, Checkpoint::after(previous, now, now));
+            return Err(ConnectFailure {
+                kind: FailureKind::NoShop,
+                detail: "the account sees none, so that nothing can be fetched".to_owned(),
+            }
+            .into());
+        }
+        Ok(answer.value.into_iter().map(|shop| shop.id).collect())
+    }
+
+    fn set_checkpoint(&self, shop: &str, checkpoint: Option<Checkpoint>) {
+        if let Some(Checkpoint(at)) = checkpoint {
+            self.context.store.checkpoint(ShopCheckpoint {
+                connection: self.context.name().to_owned(),
+                shop: shop.to_owned(),
+                at,
+            });
+        }
     }
 
     /// Compares a list with the store, annotates the alerts that came, and stores those that did not. Returns whether there are
@@ -218,8 +240,10 @@ impl Pass {
         report.missed += outcome.missed.len();
         if let Some(opened) = opened {
             // What happened around the opening may have been sent before it.
-            let live = |row: &&usize| listed[**row].readable && listed[**row].at > opened + SETTLE;
-            report.missed_live += outcome.missed.iter().filter(live).count();
+            let missed = outcome.missed.iter().map(|row| &listed[*row]);
+            let live = missed.filter(|row| row.readable && row.at > opened + SETTLE);
+            let streams = live.filter_map(|row| Some(row.key.as_ref()?.stream_id.clone()));
+            report.missed_live.extend(streams);
         }
         report.needs_recheck |= outcome.needs_recheck;
         let unsettled = !outcome.unreadable.is_empty();

@@ -108,6 +108,7 @@ impl Handler<ReportSource> for Connection {
         let (feed, interval) = self.catch_up.feed();
         link.feed = feed;
         link.clock_ahead_ms = self.context.skew.get().map(ClockSkew::ahead_ms);
+        link.picture_failure = self.pictures.failure().cloned();
         link.list_failure = self.catch_up.failure().cloned();
         link.list_interval_ms = self.context.settings.backfill.enabled.then(|| millis(interval));
         let pulse = self

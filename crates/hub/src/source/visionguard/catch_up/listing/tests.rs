@@ -135,7 +135,7 @@ impl ShopList for Made {
             let at = time::OffsetDateTime::from_unix_timestamp(at).unwrap();
             let at = UnixMillis::from(at).to_string();
             let json = serde_json::json!({ "id": number.to_string(), "timestamp": at.trim_end_matches('Z') });
-            serde_json::from_value(json).unwrap()
+            Some(serde_json::from_value(json).unwrap())
         };
         Ok(Answered {
             value: AnomalyPage {
@@ -179,7 +179,7 @@ async fn of_a_list_that_is_too_long_the_oldest_rows_come_first_and_none_is_skipp
     let shop = Made::of(45_000);
     let (mut from, mut seen) = (0, std::collections::BTreeSet::new());
     for passes in 1.. {
-        let listing = list(&shop, "shop", since(from)).await.unwrap();
+        let listing = list(&shop, "shop", since(from), true).await.unwrap();
         let found = numbers(&listing);
         assert!(found.len() <= MAX_ROWS);
         seen.extend(found.iter().copied());
@@ -204,7 +204,7 @@ async fn more_rows_in_a_minute_than_a_pass_takes_are_read_in_several() {
     };
     let (mut from, mut seen) = (since(0), std::collections::BTreeSet::new());
     for _ in 0..4 {
-        let listing = list(&shop, "shop", from).await.unwrap();
+        let listing = list(&shop, "shop", from, true).await.unwrap();
         seen.extend(numbers(&listing));
         let server_time = listing.server_time.unwrap();
         let known_to = listing.known_to.unwrap_or(server_time);
@@ -220,7 +220,7 @@ async fn rows_that_cannot_be_shown_hide_no_other() {
         hidden,
         ..Made::of(200)
     };
-    let listing = list(&shop, "shop", since(0)).await.unwrap();
+    let listing = list(&shop, "shop", since(0), true).await.unwrap();
     let expected: Vec<u64> = (0..200).rev().filter(|&number| !hidden(number)).collect();
     assert_eq!(numbers(&listing), expected);
     let places: Vec<&str> = listing
@@ -249,7 +249,7 @@ async fn a_list_that_grows_while_it_is_read_hides_no_row_that_was_there() {
         growth: 3,
         ..Made::of(1_000)
     };
-    let listing = list(&shop, "shop", since(0)).await.unwrap();
+    let listing = list(&shop, "shop", since(0), true).await.unwrap();
     let seen: std::collections::BTreeSet<u64> = numbers(&listing).into_iter().collect();
     assert!((0..1_000).all(|number| seen.contains(&number)));
     assert_eq!(seen.len(), listing.rows.len(), "each row once");
@@ -258,7 +258,7 @@ async fn a_list_that_grows_while_it_is_read_hides_no_row_that_was_there() {
 #[actix::test]
 async fn it_stops_at_the_first_row_that_is_known_and_without_a_database_at_once() {
     let shop = Made::of(10_000);
-    let listing = list(&shop, "shop", since(9_990)).await.unwrap();
+    let listing = list(&shop, "shop", since(9_990), true).await.unwrap();
     assert_eq!(shop.pages.get(), 2, "as far as the clocks may differ");
     assert_eq!(
         numbers(&listing)[..10],
@@ -270,7 +270,7 @@ async fn it_stops_at_the_first_row_that_is_known_and_without_a_database_at_once(
         database: false,
         ..Made::of(10_000)
     };
-    assert!(list(&down, "shop", since(0)).await.is_err());
+    assert!(list(&down, "shop", since(0), true).await.is_err());
     assert!(down.pages.get() < 10, "{} pages", down.pages.get());
 }
 
@@ -294,8 +294,8 @@ async fn of_rows_that_are_stored_no_more_than_the_name_and_the_time_is_kept() {
         stored: |number| !matches!(number, 1 | 119 | 150),
         ..Made::of(200)
     };
-    let whole = list(&all_whole, "shop", since(0)).await.unwrap();
-    let listing = list(&some_stored, "shop", since(0)).await.unwrap();
+    let whole = list(&all_whole, "shop", since(0), true).await.unwrap();
+    let listing = list(&some_stored, "shop", since(0), true).await.unwrap();
     assert_eq!(seen(&listing), seen(&whole), "what is compared is the same");
     for row in &listing.rows {
         match row {
@@ -314,6 +314,39 @@ async fn rows_that_are_not_compared_are_not_looked_up() {
         stored: |_| unreachable!("it happened before anything is compared"),
         ..Made::of(50)
     };
-    let listing = list(&shop, "shop", None).await.unwrap();
+    let listing = list(&shop, "shop", None, true).await.unwrap();
     assert_eq!(numbers(&listing), [49]);
+}
+
+#[actix::test]
+async fn where_little_happens_a_few_rows_tell_the_same_as_many() {
+    let hidden = [|_| false, |number| matches!(number, 199 | 195 | 194)];
+    for (from, hidden, least_pages) in [
+        (197, hidden[0], 1),
+        (196, hidden[0], 1),
+        (197, hidden[1], 1),
+        (100, hidden[0], 2),
+        (100, hidden[1], 2),
+    ] {
+        let shop = || Made {
+            quiet: 600,
+            hidden,
+            ..Made::of(200)
+        };
+        let (few, many) = (shop(), shop());
+        let [quick, thorough] = [
+            list(&few, "shop", since(from), false).await.unwrap(),
+            list(&many, "shop", since(from), true).await.unwrap(),
+        ];
+        let listed = |listing: &Listing| -> Vec<ListedRow> {
+            let rows = listing.rows.iter();
+            rows.map(|row| row.listed(UnixMillis(0))).collect()
+        };
+        assert_eq!(listed(&quick), listed(&thorough), "from {from}");
+        assert_eq!(quick.server_time, thorough.server_time);
+        assert!(few.pages.get() >= least_pages);
+    }
+    let short = Made::of(3);
+    let listing = list(&short, "shop", since(0), false).await.unwrap();
+    assert_eq!((numbers(&listing), short.pages.get()), (vec![2, 1, 0], 1));
 }
