@@ -7,8 +7,7 @@ use tokio::time::{Instant, timeout};
 use crate::backend::Status;
 use crate::backend::producer::Sighting;
 use crate::run::World;
-use crate::scenario::Act;
-use crate::sinks::{Mood, SINKS};
+use crate::scenario::{Act, Mood, SINKS};
 
 /// What ends by itself.
 #[derive(Clone, Copy, Debug)]

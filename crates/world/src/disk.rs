@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -20,17 +19,7 @@ use watchpost_store::{
     StorePolicy,
 };
 
-/// Where in a commit the hub's process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Point {
-    /// Before anything is written.
-    Before,
-    /// When its pictures are written and its rows are not.
-    Within,
-    /// When it is on disk, and no one else knows of it.
-    After,
-}
+use crate::scenario::Point;
 
 /// The disk. Clones are the same one.
 #[derive(Clone)]

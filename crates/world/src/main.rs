@@ -18,7 +18,6 @@ mod oracle;
 mod play;
 mod process;
 mod run;
-mod scenario;
 mod shrink;
 mod sinks;
 mod story;
@@ -31,6 +30,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use watchpost_world::scenario;
 
 use crate::play::play;
 use crate::scenario::Scenario;

@@ -9,7 +9,8 @@ use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
 use crate::backend::{Backend, Key};
 use crate::process::CONNECTION;
-use crate::sinks::{SINKS, Sinks};
+use crate::scenario::SINKS;
+use crate::sinks::Sinks;
 
 /// Most alerts that are read at once.
 const PAGE: u32 = 1_000;

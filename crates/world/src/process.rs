@@ -22,8 +22,8 @@ use watchpost_store::Store;
 
 use crate::disk::Disk;
 use crate::net::Network;
-use crate::scenario::Setup;
-use crate::sinks::{SINKS, Sinks};
+use crate::scenario::{SINKS, Setup};
+use crate::sinks::Sinks;
 
 /// Name of the hub's connection.
 pub const CONNECTION: &str = "shop";

@@ -18,8 +18,8 @@ use crate::disk::Disk;
 use crate::net::Network;
 use crate::oracle::{self, Stored};
 use crate::process::{CONNECTION, Ground, Process};
-use crate::scenario::{Act, Scenario};
-use crate::sinks::{SINKS, Sinks};
+use crate::scenario::{Act, SINKS, Scenario};
+use crate::sinks::Sinks;
 use crate::story::Story;
 
 /// So long it takes until both sides have noticed that a connection was forgotten on the way.

@@ -5,9 +5,6 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Point;
-use crate::sinks::{Mood, SINKS};
-
 /// Faults come in so many spells of the hour; each is followed by a time in which all is well, and looked over.
 const SPELLS: u32 = 4;
 
@@ -17,6 +14,36 @@ const SPELL: Duration = Duration::from_secs(14 * 60);
 /// Alerts in a spell, and faults.
 const ALERTS: std::ops::RangeInclusive<u32> = 34..=90;
 const FAULTS: std::ops::RangeInclusive<u32> = 4..=8;
+
+/// The names of the sinks: what makes noise, and what writes.
+pub const SINKS: [&str; 2] = ["siren", "mail"];
+
+/// How a sink is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mood {
+    #[default]
+    Well,
+    /// What it delivers to is down.
+    Down,
+    Slow,
+    /// It takes calls and ends none.
+    Hangs,
+    /// It crashes over each call.
+    Crashes,
+}
+
+/// Where in a commit the hub's process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Point {
+    /// Before anything is written.
+    Before,
+    /// When its pictures are written and its rows are not.
+    Within,
+    /// When it is on disk, and no one else knows of it.
+    After,
+}
 
 /// How a world is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,35 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use watchpost_hub::{Child, Launched, Launcher};
 use watchpost_sinkhost_client::{Event, Exit, ExitKind, Job, NotQueued, Note, Outcome};
 
+use crate::scenario::Mood;
 use crate::story::Story;
 
 /// What a delivery takes when all is well.
 const USUAL: Duration = Duration::from_millis(40);
-
-/// The names of the sinks: what makes noise, and what writes.
-pub const SINKS: [&str; 2] = ["siren", "mail"];
-
-/// How a sink is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mood {
-    #[default]
-    Well,
-    /// What it delivers to is down.
-    Down,
-    Slow,
-    /// It takes calls and ends none.
-    Hangs,
-    /// It crashes over each call.
-    Crashes,
-}
 
 /// A delivery that took effect.
 #[derive(Clone, Debug)]

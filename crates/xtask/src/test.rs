@@ -17,11 +17,12 @@ const LACKING: &str = "WATCHPOST_LACKING";
 const SKIPPED: &str = "WATCHPOST_SKIPPED";
 
 /// How much more a long run does, where its caller does not say it.
-const LONG_RUN: [(&str, &str); 4] = [
+const LONG_RUN: [(&str, &str); 5] = [
     ("WATCHPOST_KILLS", "500"),
     ("WATCHPOST_POWER_CUTS", "100"),
     ("WATCHPOST_RECONNECTS", "1000"),
     ("WATCHPOST_WORLD_SEEDS", "0..1000"),
+    ("WATCHPOST_LONG_RUN_MINUTES", "5"),
 ];
 
 /// Without a filter every check runs; with one only the tests whose name contains it.

@@ -46,7 +46,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watchpost-testkit", &[]),
     (
         "watchpost-tests",
-        &["watchpost-core", "watchpost-store", "watchpost-testkit"],
+        &[
+            "watchpost-core",
+            "watchpost-store",
+            "watchpost-testkit",
+            // For what happens in an hour of a seed.
+            "watchpost-world",
+        ],
     ),
     ("watchpost-units", &[]),
     // For the one type that hides passwords and tokens.
