@@ -38,6 +38,7 @@ mod log_filter;
 mod mask;
 mod names;
 mod plugin;
+mod privileges;
 mod rules;
 mod schema;
 mod source;
@@ -52,14 +53,15 @@ pub use loaded::Loaded;
 pub use location::Location;
 pub use nearest::{nearest, not_there};
 pub use pace::Pace;
+pub use privileges::missing_privileges;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
     AnyPort, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
     HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
     RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings, SeveritySettings,
-    SinkSettings, SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings,
-    WebSettings, WhenFull, camera_book,
+    SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings,
+    WatchdogSettings, WebSettings, WhenFull, camera_book,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -365,6 +365,15 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
         || format!("cannot be {memory}"),
         || format!("expected {LEAST_MEMORY} or more: the plugin's process needs some to start"),
     );
+    rules.require(
+        sink.sandbox.groups.is_empty() || sink.sandbox.user.is_some(),
+        &format!("{at}/sandbox/groups"),
+        || "is given without `user`".to_owned(),
+        || {
+            "they are groups of a user that the sink runs as: add `user = \"dynamic\"`, or leave them out"
+                .to_owned()
+        },
+    );
     rules.not_below(
         &format!("{at}/retry"),
         ("max", sink.retry.max),

@@ -16,6 +16,7 @@ use watchpost_store::{OpenReport, Store, StoreError};
 use crate::blueprint::{BadAddress, Blueprint};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
+use crate::directories::{NoDirectory, make_directories};
 use crate::guard::Deaths;
 use crate::handle::{HubHandle, HubParts};
 use crate::live::MAX_LAG_EVENTS;
@@ -27,7 +28,7 @@ use crate::stamp::Stamp;
 use crate::store::{AlertStore, Readers, StoreHandle, WriterParts};
 use crate::supervisor::{Apply, Supervisor};
 use crate::watchdog::{Watch, WatchdogState};
-use crate::wiring::{NoDirectory, Wiring, make_directories};
+use crate::wiring::Wiring;
 
 /// Alerts whose cameras are known from the start. Those of older ones are learnt again when they are seen.
 const MAX_SEEN_ALERTS: u32 = 10_000;
@@ -38,7 +39,7 @@ pub enum StartError {
     /// A connection's address cannot be used.
     #[error(transparent)]
     Address(#[from] BadAddress),
-    /// A directory could not be made.
+    /// A directory could not be made, or used.
     #[error(transparent)]
     Directory(#[from] NoDirectory),
     /// The store could not be opened.

@@ -15,6 +15,7 @@ mod crew;
 mod current;
 mod deliveries;
 mod dial;
+mod directories;
 mod dry_run;
 mod explain;
 mod guard;

@@ -1,24 +1,27 @@
 //! What a site grants a sink, in the words of the process that it binds; and what a plugin says it needs, held
 //! against it. Puts nothing in force, and grants nothing because a plugin says that it needs it.
 
+mod dynamic;
 mod needs;
 mod user;
 
 use std::path::Path;
 
-use watchpost_config::{Ports, SandboxSettings};
-use watchpost_sinkhost_client::sandbox;
+use watchpost_config::{Ports, SandboxSettings, SinkUser};
+use watchpost_sinkhost_client::{MAX_TASKS, sandbox};
 
 pub use needs::{Access, Need, needs};
+pub(crate) use user::UserOfSink;
 
 /// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down. The hub's own
-/// port is in no grant.
+/// port is in no grant. `user` is whom `settings` say it runs as.
 pub(crate) fn grants(
     settings: &SandboxSettings,
     plugin: &Path,
     state_dir: &Path,
     own_port: Option<u16>,
-) -> Result<sandbox::Grants, String> {
+    user: Option<sandbox::RunAs>,
+) -> sandbox::Grants {
     let SandboxSettings {
         read,
         write,
@@ -31,13 +34,14 @@ pub(crate) fn grants(
         // Measured, for no limit of the kernel's counts it.
         state_quota: _,
         open_files,
-        user,
+        user: named,
+        groups: _,
         require,
     } = settings;
     let mut grants = sandbox::Grants::for_sink(plugin, state_dir);
     grants.read.extend_from_slice(read);
     grants.write.extend_from_slice(write);
-    Ok(sandbox::Grants {
+    sandbox::Grants {
         connect_tcp: ports(connect),
         bind_tcp: ports(listen),
         closed_tcp: own_port.into_iter().collect(),
@@ -46,10 +50,12 @@ pub(crate) fn grants(
         acknowledge: *acknowledge,
         memory_bytes: Some(memory.0),
         open_files: Some(*open_files),
-        user: user.as_deref().map(user::look_up).transpose()?,
+        // The kernel counts those of a user, whoever has started them.
+        processes: (*named == Some(SinkUser::Dynamic)).then_some(MAX_TASKS),
+        user,
         require: *require,
         ..grants
-    })
+    }
 }
 
 fn ports(ports: &Ports) -> sandbox::Ports {
@@ -68,7 +74,7 @@ mod tests {
     fn without_settings_a_sink_gets_the_default_grants() {
         let (plugin, state) = (Path::new("/p.so"), Path::new("/state"));
         assert_eq!(
-            grants(&SandboxSettings::default(), plugin, state, None).unwrap(),
+            grants(&SandboxSettings::default(), plugin, state, None, None),
             sandbox::Grants::for_sink(plugin, state)
         );
     }
@@ -80,7 +86,13 @@ mod tests {
             connect: Ports::ANY,
             ..SandboxSettings::default()
         };
-        let granted = grants(&settings, Path::new("/p.so"), Path::new("/state"), Some(8787)).unwrap();
+        let granted = grants(
+            &settings,
+            Path::new("/p.so"),
+            Path::new("/state"),
+            Some(8787),
+            None,
+        );
         assert_eq!(granted.write, [Path::new("/state"), Path::new("/srv")]);
         assert_eq!(granted.connect_tcp, sandbox::Ports::Any);
         assert!(granted.bind_tcp.is_none());

@@ -1,21 +1,18 @@
 //! What the parts of the hub are made from, and how each is put together: all the wiring on one screen.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use watchpost_config::Settings;
 use watchpost_core::AlertIds;
 use watchpost_sinkhost_client::Cgroups;
 
-use crate::blueprint::{Blueprint, ConnectionPlan, SinkPlan};
+use crate::blueprint::{ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::guard::Deaths;
 use crate::notifier::SinkNotifiers;
 use crate::platform::Platform;
+use crate::sandbox::UserOfSink;
 use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
 use crate::source::inbound::{Inbound, InboundHandle, InboundHandles, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
@@ -38,14 +35,6 @@ pub(crate) struct Wiring {
     pub(crate) cgroups: Cgroups,
     /// By which the supervisor learns that an actor has died.
     pub(crate) deaths: Deaths,
-}
-
-/// A directory could not be made.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot make the directory {}: {source}. It must be writable for the hub's user.", path.display())]
-pub struct NoDirectory {
-    path: PathBuf,
-    source: io::Error,
 }
 
 impl Wiring {
@@ -106,36 +95,7 @@ impl Wiring {
             cgroups: self.cgroups.clone(),
             state_dir: Arc::new(plan.state_dir.clone()),
             own_port: plan.own_port,
+            user: UserOfSink::default(),
         }
     }
-}
-
-/// Makes the directories that the hub and its sinks keep their files in.
-pub(crate) fn make_directories(blueprint: &Blueprint) -> Result<(), NoDirectory> {
-    make_directory(&blueprint.settings.hub.data_dir)?;
-    for sink in &blueprint.sinks {
-        make_directory(&sink.state_dir)?;
-    }
-    make_granted(&blueprint.settings);
-    Ok(())
-}
-
-/// Makes the directories that sinks are granted within the hub's own; elsewhere a missing one may be a disk that is not
-/// there, and must not be made in its place.
-fn make_granted(settings: &Settings) {
-    let granted = settings.sink.iter().flat_map(|sink| &sink.sandbox.write);
-    let ours = |path: &&PathBuf| path.starts_with(&settings.hub.data_dir) && !path.exists();
-    for path in granted.filter(ours) {
-        // What cannot be made keeps the sink from starting, which says so.
-        let _ = make_directory(path);
-    }
-}
-
-fn make_directory(path: &Path) -> Result<(), NoDirectory> {
-    // Pictures of people are in there.
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| NoDirectory {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -51,7 +51,7 @@ mod start;
 mod text;
 mod violation;
 
-pub use cgroup::Cgroups;
+pub use cgroup::{Cgroups, MAX_TASKS};
 pub use error::Error;
 pub use event::{Event, Exit, ExitKind};
 pub use family::is_of_a_sink;

@@ -7,6 +7,7 @@ mod folders;
 mod pem;
 mod reader;
 mod secrets;
+mod users;
 
 use std::path::Path;
 
@@ -36,7 +37,7 @@ impl Loaded {
         inspection.certificates();
         inspection.folders();
         inspection.files_of_plugins();
-        inspection.users();
+        users::users(&mut inspection);
         inspection.found
     }
 }
@@ -182,30 +183,6 @@ impl Inspection<'_> {
             {
                 let help = "write https:// or wss:// in `url`, or remove `ca_file`";
                 self.warning(&pointer, "is not used: `url` is not encrypted", help);
-            }
-        }
-    }
-
-    /// Users that plugins run as.
-    fn users(&mut self) {
-        for (i, sink) in self.loaded.settings.sink.iter().enumerate() {
-            let Some(user) = &sink.sandbox.user else { continue };
-            let pointer = format!("/sink/{i}/sandbox/user");
-            if user.parse::<u32>().is_err() && !reader::exists(user) {
-                let help = match nearest(user, reader::users().iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => {
-                        "create the user, or give the number of one that /etc/passwd does not have".to_owned()
-                    }
-                };
-                self.error(&pointer, format!("is `{user}`, and there is no such user"), help);
-            } else if !rustix::process::geteuid().is_root() {
-                let help = "run this check as the hub's user; if that is not root, remove `user`";
-                self.warning(
-                    &pointer,
-                    "takes a hub that runs as root, and this check does not",
-                    help,
-                );
             }
         }
     }

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::settings::SinkUser;
+
+/// Owner of nothing: the kernel has no such user.
+const NO_OWNER: u32 = u32::MAX;
 
 /// A user, by what decides which files it can read.
 pub(super) struct Reader {
@@ -24,6 +29,18 @@ pub(super) fn hub_user(data_dir: &Path) -> Option<Reader> {
     (rustix::process::geteuid().is_root() && owner.uid() != 0).then(|| Reader::new(owner.uid(), owner.gid()))
 }
 
+/// The first folder on the way into the hub's own that is closed to this user. The hub opens its own, unless that is open in
+/// part.
+pub(super) fn closed_to(reader: &Reader, data_dir: &Path) -> Option<PathBuf> {
+    let mode = fs::metadata(data_dir).map(|about| about.mode());
+    let opens_itself = mode.is_ok_and(|mode| mode & 0o077 == 0);
+    let there = data_dir.ancestors().skip(usize::from(opens_itself));
+    let mut there: Vec<&Path> = there.filter(|folder| folder.is_dir()).collect();
+    there.reverse();
+    let closed = there.into_iter().find(|folder| !reader.may(folder, 1));
+    closed.map(Path::to_owned)
+}
+
 impl Reader {
     fn new(uid: u32, gid: u32) -> Self {
         let name = name_of(uid);
@@ -40,8 +57,31 @@ impl Reader {
         Self { name, uid, groups }
     }
 
+    /// Whom a sink runs as that has this `user`, in these groups too.
+    pub(super) fn of_sink(user: &SinkUser, groups: Vec<u32>) -> Option<Self> {
+        let SinkUser::Named(user) = user else {
+            let (name, uid) = ("a user of its own".to_owned(), NO_OWNER);
+            return Some(Self { name, uid, groups });
+        };
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let ids = passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
+            (name == user || uid == user).then_some((uid.parse().ok()?, gid.parse().ok()?))
+        });
+        let (uid, gid) = ids.or_else(|| user.parse().ok().map(|id| (id, id)))?;
+        let mut reader = Self::new(uid, gid);
+        reader.groups.extend(groups);
+        Some(reader)
+    }
+
     /// Whether the modes of a file and of the folders around it let this user read it.
     pub(super) fn can_read(&self, path: &Path) -> bool {
+        self.may(path, 4)
+    }
+
+    /// The same for these bits of its mode. All is allowed to root.
+    pub(super) fn may(&self, path: &Path, bits: u32) -> bool {
         let may = |path: &Path, bits: u32| {
             fs::metadata(path).is_ok_and(|file| {
                 let shift = if file.uid() == self.uid {
@@ -51,10 +91,10 @@ impl Reader {
                 } else {
                     0
                 };
-                file.mode() >> shift & bits != 0
+                file.mode() >> shift & bits == bits
             })
         };
-        may(path, 4)
+        may(path, bits)
             && path
                 .ancestors()
                 .skip(1)
@@ -76,9 +116,20 @@ pub(super) fn users() -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Whether there is a user of this name.
-pub(super) fn exists(user: &str) -> bool {
-    users().iter().any(|name| name == user)
+/// The names of all groups of this machine.
+pub(super) fn groups() -> Vec<String> {
+    let group = fs::read_to_string("/etc/group").unwrap_or_default();
+    let names = group.lines().filter_map(|line| line.split(':').next());
+    names.map(str::to_owned).collect()
+}
+
+/// The number of the group of this name.
+pub(super) fn group(name: &str) -> Option<u32> {
+    let group = fs::read_to_string("/etc/group").unwrap_or_default();
+    group.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
+    })
 }
 
 /// The name of a user, or its number.

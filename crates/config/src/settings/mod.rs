@@ -25,7 +25,7 @@ pub use self::connection::{
     ReconnectSettings, SlotSettings,
 };
 pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
-pub use self::sandbox::{AnyPort, Ports, SandboxSettings};
+pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
 pub use self::schedule::ScheduleSettings;
 pub use self::sink::{RetrySettings, SinkSettings, WhenFull};
 pub use self::visionguard::{SeveritySettings, VisionGuardSettings};

@@ -1,5 +1,6 @@
 //! `[sink.sandbox]`: what a sink's plugin may do.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -41,14 +42,32 @@ pub struct SandboxSettings {
     /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
     #[schemars(range(min = 64, max = 65536))]
     pub open_files: u64,
-    /// The user that it runs as, by name or number; only a hub that runs as root can do that. This user must be able
-    /// to reach the plugin, `data_dir` and what is granted.
+    /// The user that it runs as, by name or number, or `"dynamic"` for one that no one else is: an id without a name, which
+    /// may be another after each start. Its own directory is always this user's. Only a hub that runs as root can do that,
+    /// and this user must be able to reach the plugin and what is granted.
     #[schemars(with = "Option<forms::Text>")]
-    pub user: Option<String>,
+    pub user: Option<SinkUser>,
+    /// Groups of this machine that `user` is in besides its own, by name or number: those that what is granted belongs to,
+    /// such as `["gpio"]`.
+    #[schemars(with = "Vec<forms::Text>")]
+    pub groups: Vec<String>,
     /// Whether the sink does not start where a part of the sandbox is missing: the kernel is too old for it, or with `exec`
     /// the service has no cgroups. Otherwise `watchpost status` shows what is missing.
     pub require: bool,
 }
+
+/// Whom a sink runs as.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum SinkUser {
+    /// `"dynamic"`: an id of its own.
+    Dynamic,
+    /// A user of the machine, by name or number.
+    Named(String),
+}
+
+/// What [`SinkUser::Dynamic`] is called.
+const DYNAMIC: &str = "dynamic";
 
 /// TCP ports: `[587, 8883]` or `"any"`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -79,6 +98,25 @@ impl Default for Ports {
     }
 }
 
+impl From<String> for SinkUser {
+    fn from(word: String) -> Self {
+        if word == DYNAMIC {
+            Self::Dynamic
+        } else {
+            Self::Named(word)
+        }
+    }
+}
+
+impl fmt::Display for SinkUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dynamic => f.write_str(DYNAMIC),
+            Self::Named(user) => f.write_str(user),
+        }
+    }
+}
+
 impl Default for SandboxSettings {
     fn default() -> Self {
         Self {
@@ -93,6 +131,7 @@ impl Default for SandboxSettings {
             state_quota: ByteSize(256 << 20),
             open_files: 512,
             user: None,
+            groups: Vec::new(),
             require: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use expect_test::expect;
-use watchpost_config::{ByteSize, Ports};
+use watchpost_config::{ByteSize, Ports, SinkUser};
 
 use crate::site::{CONNECTION, Site};
 
@@ -15,7 +15,7 @@ fn site(sandbox: &str) -> Site {
 #[test]
 fn grants_are_read() {
     let loaded = site(
-        "read = [\"/etc/mail\"]\nconnect = [587, 8883]\nlisten = \"any\"\nmemory = \"64MiB\"\nuser = \"mail\"\n",
+        "read = [\"/etc/mail\"]\nconnect = [587, 8883]\nlisten = \"any\"\nmemory = \"64MiB\"\nuser = \"mail\"\ngroups = [\"gpio\"]\n",
     )
     .loaded();
     let sandbox = &loaded.settings.sink[0].sandbox;
@@ -23,7 +23,10 @@ fn grants_are_read() {
     assert_eq!(sandbox.connect, Ports::Only(vec![587, 8883]));
     assert_eq!(sandbox.listen, Ports::ANY);
     assert_eq!(sandbox.memory, ByteSize(64 << 20));
-    assert_eq!(sandbox.user.as_deref(), Some("mail"));
+    assert_eq!(sandbox.user, Some(SinkUser::Named("mail".to_owned())));
+    assert_eq!(sandbox.groups, ["gpio"]);
+    let dynamic = site("user = \"dynamic\"\n").loaded();
+    assert_eq!(dynamic.settings.sink[0].sandbox.user, Some(SinkUser::Dynamic));
     assert!(!sandbox.exec && !sandbox.unix_sockets && !sandbox.acknowledge && !sandbox.require);
 }
 
@@ -143,4 +146,21 @@ fn too_little_memory_is_refused() {
           help: expected 16MiB or more: the plugin's process needs some to start
     "#]]
     .assert_eq(&site("memory = \"1MiB\"\n").errors());
+}
+
+#[test]
+fn groups_are_those_of_a_user() {
+    let errors = site("groups = [\"gpio\"]\n").errors();
+    expect![[r#"
+        watchpost.toml:10:10
+          × `groups` in [sink.sandbox] of `mail` is given without `user`
+            ╭─[watchpost.toml:10:10]
+          9 │ [sink.sandbox]
+         10 │ groups = ["gpio"]
+            ·          ────┬───
+            ·              ╰── here
+            ╰────
+          help: they are groups of a user that the sink runs as: add `user = "dynamic"`, or leave them out
+    "#]]
+    .assert_eq(&errors);
 }

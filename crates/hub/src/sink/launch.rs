@@ -1,21 +1,23 @@
 //! Starts `watchpost-sinkhost` for a sink, and translates how a call ended.
 
-use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::ResponseFuture;
-use tracing::warn;
+use rustix::process::{getegid, geteuid};
+use tracing::{info, warn};
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
+use watchpost_sinkhost_client::sandbox::RunAs;
 use watchpost_sinkhost_client::{Cgroups, Host, Launch, Note};
 
 use super::child::{Launched, Launcher};
 use super::granted::GrantedFiles;
-use super::quota;
+use super::state_dir::HandedOver;
+use super::{quota, state_dir};
 use crate::plugins::find_plugin;
-use crate::sandbox::grants;
+use crate::sandbox::{UserOfSink, grants};
 
 /// How long a plugin may take to be created. A mail server that is down must not matter here, but a card
 /// reader may have to be found.
@@ -33,19 +35,27 @@ pub(crate) struct PluginLauncher {
     pub(crate) state_dir: Arc<PathBuf>,
     /// The port that the hub serves, which no plugin may reach.
     pub(crate) own_port: Option<u16>,
+    /// What is kept of whom it runs as.
+    pub(crate) user: UserOfSink,
     /// Where its processes are limited together.
     pub(crate) cgroups: Cgroups,
 }
 
 impl Launcher for PluginLauncher {
     fn launch(&self) -> ResponseFuture<Result<Launched, String>> {
-        let (parts, measured) = (self.clone(), self.clone());
+        let (parts, name) = (self.clone(), self.settings.name.clone());
         Box::pin(async move {
-            let measure = tokio::task::spawn_blocking(move || measured.over_quota(None));
-            match measure.await.map_err(|panic| panic.to_string())? {
-                Some(why) => Err(format!("the plugin is not started because {why}")),
-                None => launch(parts).await,
+            let prepared = tokio::task::spawn_blocking(move || parts.prepare());
+            let (launch, granted) = prepared.await.map_err(|panic| panic.to_string())??;
+            let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
+            if !host.enforced().is_complete() {
+                warn!(sink = %name, "{}", host.enforced());
             }
+            Ok(Launched {
+                child: Box::new(host),
+                events: Box::pin(events),
+                granted,
+            })
         })
     }
 
@@ -54,43 +64,56 @@ impl Launcher for PluginLauncher {
     }
 }
 
-async fn launch(parts: PluginLauncher) -> Result<Launched, String> {
-    let PluginLauncher {
-        settings,
-        plugin_dirs,
-        host_binary,
-        state_dir,
-        own_port,
-        cgroups,
-    } = parts;
-    let plugin = find_plugin(&settings.plugin, &plugin_dirs()).map_err(|e| e.to_string())?;
-    let grants = grants(&settings.sandbox, &plugin, &state_dir, own_port)?;
-    if let Some(user) = &grants.user {
-        let given = chown(state_dir.as_path(), Some(user.uid), Some(user.gid));
-        given.map_err(|e| format!("cannot give {} to its user: {e}", state_dir.display()))?;
+impl PluginLauncher {
+    /// All that has to be so before the process starts. It blocks.
+    fn prepare(&self) -> Result<(Launch, GrantedFiles), String> {
+        if let Some(why) = self.over_quota(None) {
+            return Err(format!("the plugin is not started because {why}"));
+        }
+        let (settings, state_dir) = (&self.settings, self.state_dir.as_path());
+        let plugin = find_plugin(&settings.plugin, &(self.plugin_dirs)()).map_err(|e| e.to_string())?;
+        let user = self.user.find(&settings.name, &settings.sandbox, state_dir)?;
+        self.hand_over(user.as_ref())?;
+        let grants = grants(&settings.sandbox, &plugin, state_dir, self.own_port, user);
+        // Before it starts: what is replaced meanwhile may be another than it was granted.
+        let granted = GrantedFiles::now(&grants, &plugin);
+        let launch = Launch {
+            host_binary: self.host_binary.to_path_buf(),
+            plugin,
+            instance: settings.name.clone(),
+            state_dir: state_dir.to_path_buf(),
+            config_json: settings.config.to_string(),
+            hub_version: env!("CARGO_PKG_VERSION").to_owned(),
+            grants,
+            create_timeout: CREATE_TIMEOUT,
+            cgroups: self.cgroups.clone(),
+        };
+        Ok((launch, granted))
     }
-    // Before it starts: what is replaced meanwhile may be another than it was granted.
-    let granted = GrantedFiles::now(&grants, &plugin);
-    let launch = Launch {
-        host_binary: host_binary.to_path_buf(),
-        plugin,
-        instance: settings.name.clone(),
-        state_dir: state_dir.to_path_buf(),
-        config_json: settings.config.to_string(),
-        hub_version: env!("CARGO_PKG_VERSION").to_owned(),
-        grants,
-        create_timeout: CREATE_TIMEOUT,
-        cgroups,
-    };
-    let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
-    if !host.enforced().is_complete() {
-        warn!(sink = %settings.name, "{}", host.enforced());
+
+    /// Gives the sink's directory to whom it runs as, also back to the hub's own user.
+    fn hand_over(&self, user: Option<&RunAs>) -> Result<(), String> {
+        let sink = &self.settings.name;
+        let own = RunAs {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+            groups: Vec::new(),
+        };
+        match state_dir::hand_over(&self.state_dir, user.unwrap_or(&own)) {
+            Ok(HandedOver { given: 0, shared: 0 }) => {}
+            Ok(HandedOver { given, shared: 0 }) => {
+                info!(%sink, "{given} of its files were another user's, and are its own again");
+            }
+            Ok(HandedOver { shared, .. }) => {
+                let dir = self.state_dir.display();
+                warn!(%sink, "{shared} files in {dir} are another user's and stay so, for they have more than one name");
+            }
+            Err(error) if user.is_some() => return Err(error.to_string()),
+            // A hub that is not root can give nothing back.
+            Err(error) => warn!(%sink, "{error}"),
+        }
+        Ok(())
     }
-    Ok(Launched {
-        child: Box::new(host),
-        events: Box::pin(events),
-        granted,
-    })
 }
 
 /// The end of a call, in the words of the domain.

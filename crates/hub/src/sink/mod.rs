@@ -16,6 +16,7 @@ mod messages;
 mod probe;
 mod quota;
 mod running;
+mod state_dir;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,7 @@ use watchpost_sinkhost_client::{Cgroups, Event};
 
 use super::child::{Launched, Launcher as _};
 use super::{LEAVE_GRACE, PluginLauncher, launch};
+use crate::sandbox::UserOfSink;
 
 /// The only call that is made.
 const CALL: u64 = 1;
@@ -45,6 +46,7 @@ pub async fn probe_sink(
         state_dir: Arc::new(state_dir.to_owned()),
         // The hub does not run.
         own_port: None,
+        user: UserOfSink::default(),
         cgroups: Cgroups::none("only the hub has any"),
     };
     let Launched {

@@ -1,20 +1,19 @@
-//! How much a sink keeps in its directory. A plugin puts there what it likes, so nothing in it is followed or believed: the
-//! walk goes by descriptors, over no link, no deeper and no further than a sink has use for.
+//! How much a sink keeps in its directory.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::fd::BorrowedFd;
+use rustix::fs::Stat;
 use watchpost_config::ByteSize;
 
-/// Files and directories that a sink may keep.
-const MAX_FILES: u64 = 10_000;
-/// How deep its directories may be.
-const MAX_DEPTH: usize = 32;
+use super::state_dir;
+
 /// The unit of `st_blocks`, whatever the file system's own is.
 const BLOCK_BYTES: u64 = 512;
 
@@ -22,7 +21,6 @@ const BLOCK_BYTES: u64 = 512;
 #[derive(Debug, Default)]
 struct Usage {
     bytes: u64,
-    files: u64,
     /// Files that were counted, by number: one of several names takes its room once.
     counted: HashSet<u64>,
 }
@@ -31,17 +29,19 @@ struct Usage {
 /// memory, and that have no name any more.
 pub(super) fn exceeded(state_dir: &Path, process: Option<u32>, quota: ByteSize) -> Option<String> {
     let mut usage = Usage::default();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut add = |_: BorrowedFd<'_>, _: &CStr, about: &Stat| {
+        usage.add(about);
+        Ok(true)
+    };
     // One that cannot be read holds nothing that a plugin without special rights could have put there.
-    let opened = openat(CWD, state_dir, flags, Mode::empty());
-    let too_much = opened.ok().and_then(|dir| walk(dir, &mut usage, 0).err());
+    let opened = state_dir::open(state_dir).ok();
+    let too_much = opened.and_then(|dir| state_dir::walk::<Infallible>(dir, &mut add).err());
     if let Some(process) = process {
         let device = fs::symlink_metadata(state_dir).map_or(0, |about| about.dev());
         nameless(process, device, &mut usage);
     }
     let found = match too_much {
-        Some(TooMuch::Deep) => format!("directories more than {MAX_DEPTH} deep"),
-        Some(TooMuch::Many) => format!("more than {MAX_FILES} files"),
+        Some(stopped) => stopped.to_string(),
         None if usage.bytes > quota.0 => format!("{}, and may keep {quota}", ByteSize(usage.bytes)),
         None => return None,
     };
@@ -49,42 +49,6 @@ pub(super) fn exceeded(state_dir: &Path, process: Option<u32>, quota: ByteSize) 
     Some(format!(
         "it keeps {found} in {dir}; empty that, or raise `state_quota` in its [sink.sandbox]"
     ))
-}
-
-/// Why a walk has ended early.
-#[derive(Clone, Copy, Debug)]
-enum TooMuch {
-    Deep,
-    Many,
-}
-
-fn walk(dir: OwnedFd, usage: &mut Usage, depth: usize) -> Result<(), TooMuch> {
-    if depth > MAX_DEPTH {
-        return Err(TooMuch::Deep);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(entries) = Dir::read_from(&dir) else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            continue;
-        }
-        // It may be gone by now.
-        let Ok(about) = statat(dir.as_fd(), entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
-            continue;
-        };
-        usage.add(&about);
-        if usage.files > MAX_FILES {
-            return Err(TooMuch::Many);
-        }
-        if FileType::from_raw_mode(about.st_mode) == FileType::Directory
-            && let Ok(below) = openat(dir.as_fd(), entry.file_name(), flags, Mode::empty())
-        {
-            walk(below, usage, depth + 1)?;
-        }
-    }
-    Ok(())
 }
 
 /// Files of this device that a process holds and that have no name. What cannot be looked at holds none.
@@ -132,7 +96,6 @@ fn deleted(maps: &str, device: u64) -> Vec<(u64, u64)> {
 
 impl Usage {
     fn add(&mut self, about: &Stat) {
-        self.files += 1;
         let blocks = u64::try_from(about.st_blocks).unwrap_or(0);
         self.count(about.st_ino, blocks.saturating_mul(BLOCK_BYTES));
     }
@@ -206,19 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn many_files_and_deep_directories_are_too_much() {
+    fn more_than_a_sink_has_use_for_is_too_much() {
         let dir = tempfile::tempdir().unwrap();
         let mut deep = dir.path().to_owned();
-        for _ in 0..=MAX_DEPTH {
+        for _ in 0..=state_dir::MAX_DEPTH {
             deep.push("d");
-            fs::create_dir(&deep).unwrap();
         }
-        assert!(said(dir.path(), u64::MAX).contains("more than 32 deep"));
-
-        let dir = tempfile::tempdir().unwrap();
-        for number in 0..=MAX_FILES {
-            fs::File::create(dir.path().join(number.to_string())).unwrap();
-        }
-        assert!(said(dir.path(), u64::MAX).contains("more than 10000 files"));
+        fs::create_dir_all(&deep).unwrap();
+        assert!(said(dir.path(), u64::MAX).contains("it keeps directories more than 32 deep in "));
     }
 }

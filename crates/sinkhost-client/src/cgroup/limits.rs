@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Most processes and threads of a child, those it has started with it. A plugin that encodes video with one thread a
 /// processor and a pool for its network has a few dozen.
-pub(super) const MAX_TASKS: u64 = 128;
+pub const MAX_TASKS: u64 = 128;
 
 /// Memory beyond the limit that the site has set, which is one of allocations: what the kernel keeps for the child (page
 /// tables, stacks, sockets, its programs' pages) counts in a cgroup too. An allocation that is too much is to fail, and

@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claim::Claimed;
 pub(crate) use group::Group;
 use limits::Controller;
+pub use limits::MAX_TASKS;
 
 /// A file of a cgroup that could not be read or written.
 #[derive(Debug, thiserror::Error)]

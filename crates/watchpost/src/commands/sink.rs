@@ -127,11 +127,15 @@ fn rest(text: &mut String, granted: &SandboxSettings) {
     };
     let require = granted.require;
     keep("memory", quoted(granted.memory), granted.memory != usual.memory);
+    let quota = granted.state_quota;
+    keep("state_quota", quoted(quota), quota != usual.state_quota);
     let files = granted.open_files;
     keep("open_files", files.to_string(), files != usual.open_files);
     if let Some(user) = &granted.user {
         keep("user", quoted(user), true);
     }
+    let groups: Vec<String> = granted.groups.iter().map(quoted).collect();
+    keep("groups", format!("[{}]", groups.join(", ")), !groups.is_empty());
     keep("require", require.to_string(), require != usual.require);
 }
 
@@ -190,6 +194,7 @@ fn path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use watchpost_config::{ByteSize, SinkUser};
 
     use super::*;
 
@@ -233,6 +238,23 @@ mod tests {
             exec = true  # granted already
         "#]]
         .assert_eq(&table(&granted, &needs));
+    }
+
+    #[test]
+    fn what_no_plugin_asks_for_is_kept() {
+        let granted = SandboxSettings {
+            state_quota: ByteSize(1 << 30),
+            user: Some(SinkUser::Dynamic),
+            groups: vec!["gpio".into()],
+            ..SandboxSettings::default()
+        };
+        expect![[r#"
+            [sink.sandbox]
+            state_quota = "1GiB"  # granted already
+            user = "dynamic"  # granted already
+            groups = ["gpio"]  # granted already
+        "#]]
+        .assert_eq(&table(&granted, &[]));
     }
 
     #[test]

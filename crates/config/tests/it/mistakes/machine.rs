@@ -429,6 +429,37 @@ fn routes_and_users() {
     );
 }
 
+/// What is found depends on who looks: only root learns more than that it takes root.
+#[test]
+fn sinks_with_a_user_of_their_own() {
+    let found = |sandbox: &str| {
+        let sink = "[[sink]]\nname = \"mail\"\nplugin = \"mail\"\n[sink.sandbox]\nuser = \"dynamic\"\n";
+        let site = site(
+            &format!("{CONNECTION}{sink}{sandbox}"),
+            &[("token", b"x"), ("password", b"x")],
+        );
+        let secret = site.path("password").display().to_string();
+        let text = fs::read_to_string(site.path("watchpost.toml")).unwrap();
+        fs::write(site.path("watchpost.toml"), text.replace("PASSWORD", &secret)).unwrap();
+        site.brief(&site.inspected())
+    };
+    let unknown = found("groups = [\"rooot\"]\n");
+    let expected = "`groups` in [sink.sandbox] of `mail` names `rooot`, and there is no such group";
+    assert!(
+        unknown.contains(expected) && unknown.contains("did you mean \"root\"?"),
+        "{unknown}"
+    );
+    for closed in ["read = [\"PASSWORD\"]\n", "write = [\"PASSWORD\"]\n"] {
+        let found = found(closed);
+        let expected = if rustix::process::geteuid().is_root() {
+            "which a user of its own cannot "
+        } else {
+            "takes a hub that runs as root, and this user lacks CAP_CHOWN"
+        };
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
 #[test]
 fn files_of_plugins() {
     let dir = tempfile::tempdir().unwrap();

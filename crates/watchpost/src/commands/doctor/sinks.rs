@@ -94,8 +94,10 @@ async fn probe(report: &mut Report, settings: &Settings, sink: &SinkSettings, ho
         let why = "the hub has not run with this sink yet, so its folders may be missing";
         return report.skip("delivery", why);
     }
-    let found = match tempfile::tempdir() {
-        Ok(state) => probe_sink(sink, &hub.plugin_dirs, host_binary, state.path()).await,
+    // Without the links on the way there, for a sink's directory must not be one.
+    let state = tempfile::tempdir().and_then(|dir| Ok((dir.path().canonicalize()?, dir)));
+    let found = match state {
+        Ok((path, _dir)) => probe_sink(sink, &hub.plugin_dirs, host_binary, &path).await,
         Err(e) => {
             return report.skip(
                 "delivery",
