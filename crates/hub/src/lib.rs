@@ -56,7 +56,7 @@ pub use plugins::{
 };
 pub use runtime::runtime;
 pub use sandbox::{Access, Need, needs};
-pub use sink::{Child, Events, Launched, Launcher, Probe, probe_sink};
+pub use sink::{Child, Events, Launched, Launcher, Probe, Processes, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };

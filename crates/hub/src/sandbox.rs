@@ -13,6 +13,9 @@ use watchpost_sinkhost_client::{MAX_TASKS, sandbox};
 pub use needs::{Access, Need, needs};
 pub(crate) use user::UserOfSink;
 
+/// Bytes that a file of a sink may have at least: its longer messages to the hub travel in files of memory.
+const LEAST_FILE_BYTES: u64 = 16 << 20;
+
 /// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down. The hub's own
 /// port is in no grant. `user` is whom `settings` say it runs as.
 pub(crate) fn grants(
@@ -31,8 +34,7 @@ pub(crate) fn grants(
         exec,
         acknowledge,
         memory,
-        // Measured, for no limit of the kernel's counts it.
-        state_quota: _,
+        state_quota,
         open_files,
         user: named,
         groups: _,
@@ -50,6 +52,8 @@ pub(crate) fn grants(
         acknowledge: *acknowledge,
         memory_bytes: Some(memory.0),
         open_files: Some(*open_files),
+        // All together is measured, for no limit of the kernel's counts it. What is granted besides is no part of it.
+        file_bytes: write.is_empty().then_some(state_quota.0.max(LEAST_FILE_BYTES)),
         // The kernel counts those of a user, whoever has started them.
         processes: (*named == Some(SinkUser::Dynamic)).then_some(MAX_TASKS),
         user,
@@ -75,7 +79,10 @@ mod tests {
         let (plugin, state) = (Path::new("/p.so"), Path::new("/state"));
         assert_eq!(
             grants(&SandboxSettings::default(), plugin, state, None, None),
-            sandbox::Grants::for_sink(plugin, state)
+            sandbox::Grants {
+                file_bytes: Some(256 << 20),
+                ..sandbox::Grants::for_sink(plugin, state)
+            }
         );
     }
 
@@ -96,6 +103,7 @@ mod tests {
         assert_eq!(granted.write, [Path::new("/state"), Path::new("/srv")]);
         assert_eq!(granted.connect_tcp, sandbox::Ports::Any);
         assert!(granted.bind_tcp.is_none());
+        assert_eq!(granted.file_bytes, None, "elsewhere a file may be larger");
         assert_eq!(granted.closed_tcp, [8787]);
     }
 }

@@ -49,6 +49,7 @@ pub struct Host {
     info: PluginInfo,
     enforced: Box<Enforced>,
     pid: u32,
+    child_socket: u64,
     /// The mark of what the child has started, if it may start any.
     starts_others: Option<Mark>,
 }
@@ -82,6 +83,7 @@ impl Host {
             info,
             enforced,
             pid,
+            child_socket,
             commands,
             queued,
             events,
@@ -96,6 +98,7 @@ impl Host {
                 info,
                 enforced: Box::new(enforced),
                 pid,
+                child_socket,
                 starts_others,
             },
             EventStream(events),
@@ -147,6 +150,11 @@ impl Host {
     /// Process number of the child.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// The number of the child's end of its socket, over which it gets its pictures: what `fstat` and `/proc/PID/fd` show.
+    pub fn child_socket(&self) -> u64 {
+        self.child_socket
     }
 
     /// Numbers of the processes that the child has started, wherever they have gone, if it may start any.

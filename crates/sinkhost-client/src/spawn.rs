@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::fs::fstat;
 use rustix::io::ioctl_fionbio;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Pid;
@@ -33,6 +34,8 @@ const PASSED_ENVIRONMENT: [&str; 10] = [
 pub(crate) struct Spawned {
     pub(crate) process: Process,
     pub(crate) socket: AsyncFd<OwnedFd>,
+    /// The number by which the child's end of the socket is known.
+    pub(crate) child_socket: u64,
     pub(crate) stdout: AsyncFd<OwnedFd>,
     pub(crate) stderr: AsyncFd<OwnedFd>,
 }
@@ -47,6 +50,7 @@ pub(crate) fn spawn(host_binary: &Path, instance: &str, family: Family) -> io::R
         SocketFlags::CLOEXEC,
         None,
     )?;
+    let child_socket = fstat(&theirs)?.st_ino;
     let mut command = Command::new(host_binary);
     command
         .arg(instance)
@@ -71,6 +75,7 @@ pub(crate) fn spawn(host_binary: &Path, instance: &str, family: Family) -> io::R
     };
     Ok(Spawned {
         process,
+        child_socket,
         socket: nonblocking(ours, Interest::READABLE | Interest::WRITABLE)?,
         stdout: nonblocking(stdout.into(), Interest::READABLE)?,
         stderr: nonblocking(stderr.into(), Interest::READABLE)?,

@@ -31,6 +31,7 @@ pub(crate) struct Started {
     pub(crate) description: Option<String>,
     pub(crate) enforced: Enforced,
     pub(crate) pid: u32,
+    pub(crate) child_socket: u64,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) queued: Queued,
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
@@ -64,7 +65,7 @@ pub(crate) async fn start(
     // Without the grant it cannot start any, and so none is looked for.
     let starts_others = grants.exec.then_some(mark);
     let (child, gap) = begin(host_binary, plugin, label, &grants, mark, cgroups)?;
-    let pid = child.process.id();
+    let (pid, child_socket) = (child.process.id(), child.child_socket);
     let (commands, received) = mpsc::unbounded_channel();
     let (emitted, events) = mpsc::unbounded_channel();
     let (asked, answer) = oneshot::channel();
@@ -79,7 +80,7 @@ pub(crate) async fn start(
     let driver = Driver::new(child, parent, received);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
-        grants,
+        grants: Box::new(grants),
         mark: Some(mark.number()),
         task,
     };
@@ -96,6 +97,7 @@ pub(crate) async fn start(
                 description,
                 enforced,
                 pid,
+                child_socket,
                 commands,
                 queued,
                 events,

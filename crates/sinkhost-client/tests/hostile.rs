@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{Running, frame, host_binary, job, launch, lines};
 use watchpost_sinkhost_client::{AlertDoc, CANCEL_GRACE, Event, ExitKind, Host, Launch, Outcome, inspect};
-use watchpost_testkit::{hostile_plugin, hostile_plugin_ids, panicking_plugin};
+use watchpost_testkit::{hostile_plugin, hostile_plugin_ids, panicking_plugin, skip_because};
 
 fn hostile(id: &str) -> Launch {
     launch(&hostile_plugin(id).unwrap())
@@ -102,6 +102,70 @@ async fn a_death_is_told_with_its_cause() {
         running.deliver(1, "an alert");
         let exit = running.exit().await;
         assert_eq!((exit.how, exit.blamed), (how, Some(1)), "{id}");
+    }
+}
+
+/// A cgroup of the older kind whose processes are frozen: signals do not wake them, as they do not wake what waits for a disk.
+struct Freezer(PathBuf);
+
+impl Freezer {
+    fn new() -> std::io::Result<Self> {
+        let path = PathBuf::from(format!("/sys/fs/cgroup/freezer/watchpost-{}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    async fn set(&self, state: &str) {
+        fs::write(self.0.join("freezer.state"), state).unwrap();
+        while fs::read_to_string(self.0.join("freezer.state")).unwrap().trim() != state {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("freezer.state"), "THAWED");
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_die_is_left_behind() {
+    let freezer = match Freezer::new() {
+        Ok(freezer) => freezer,
+        Err(error) => {
+            let why = format!("it needs root and the older cgroups' freezer: {error}");
+            assert!(skip_because(&why));
+            return;
+        }
+    };
+    let (launch, _) = recording("recorder");
+    let mut running = start(launch).await;
+    let pid = running.host.pid();
+    fs::write(freezer.0.join("cgroup.procs"), pid.to_string()).unwrap();
+    freezer.set("FROZEN").await;
+    running.deliver(1, "an alert");
+    running.host.kill("the test wants it".into());
+    let exit = running.exit().await;
+    assert_eq!((exit.how, exit.unfinished), (ExitKind::Unkillable, vec![1]));
+    assert!(
+        fs::exists(format!("/proc/{pid}")).unwrap(),
+        "it was not left behind"
+    );
+    let (launch, file) = recording("recorder");
+    let mut next = start(launch).await;
+    next.deliver(1, "an alert");
+    assert_eq!(next.done().await.1, Outcome::Ok);
+    assert_eq!(record(&file).len(), 1);
+    assert_eq!(next.stop().await.0, ExitKind::Stopped);
+
+    // It dies once it can, and is reaped when the next one is started.
+    freezer.set("THAWED").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fs::exists(format!("/proc/{pid}")).unwrap() {
+        assert!(Instant::now() < deadline, "it lives");
+        start(recording("recorder").0).await.stop().await;
     }
 }
 

@@ -13,7 +13,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CALLS: usize = 60;
 /// What a lie may cost the parent at its peak, in KiB.
 const MAX_COST_KIB: u64 = 16 << 10;
+
+/// Files that the kernel lets one packet have.
+const MAX_FILES: usize = 253;
 
 /// What the liar does once the parent believes that it runs, or instead of that; and the words its end is told with.
 const LIES: &[(&str, &str)] = &[
@@ -65,13 +68,20 @@ const LIES: &[(&str, &str)] = &[
     ("acknowledge-ungranted", "does not let it"),
     ("acknowledge-other", "call 2, which it does not have"),
     ("acknowledge-twice", "twice"),
+    ("acknowledge-done", "call 1, which it does not have"),
     ("pong-unasked", "a ping that was not sent"),
     ("files", "1 open files"),
+    ("files-with-begun", "1 open files"),
+    ("nine-files", "9 open files"),
+    ("many-files", "a packet did not fit"),
+    ("files-beside-message", "8 open files"),
     ("endless-file", "no sealed memory"),
     ("silent-pipe", "no sealed memory"),
     ("unsealed-memory", "no sealed memory"),
     ("garbage", "the fingerprint of its protocol"),
     ("empty-kind", "unknown kind"),
+    ("tiny-flood", "ends within its header"),
+    ("empty-packet", "closed the socket"),
     ("close-socket", "closed the socket"),
 ];
 
@@ -93,6 +103,12 @@ fn main() {
     trials.push(trial("begins-one-a-second", || {
         block_on(beginning_again_gains_no_time())
     }));
+    trials.push(trial("late-spill", || block_on(what_comes_late_costs_no_more())));
+    trials.push(trial("half-closed", || block_on(a_half_closed_socket_is_found())));
+    trials.push(trial("talks-while-ending", || {
+        block_on(what_is_said_while_it_ends_is_checked())
+    }));
+    trials.push(trial("heir", || block_on(an_heir_is_not_listened_to_for_long())));
     trials.push(trial("honest", || block_on(an_honest_child_is_believed())));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -219,6 +235,39 @@ async fn beginning_again_gains_no_time() {
     assert!((2..CALLS).contains(&begun), "{begun} of {CALLS} begun");
 }
 
+/// Once it was asked to return, or was about to be killed.
+async fn what_comes_late_costs_no_more() {
+    let before = peak_kib();
+    let (how, _) = end_of("late-spill", Duration::from_millis(100)).await;
+    assert!(how.contains("a message is too large"), "{how}");
+    let cost = peak_kib() - before;
+    assert!(cost < MAX_COST_KIB, "it cost {cost} KiB");
+}
+
+/// Nothing can be sent to it any more, and it is silent.
+async fn a_half_closed_socket_is_found() {
+    let (how, _) = end_of("half-closed", Duration::from_secs(3600)).await;
+    assert!(
+        how.contains("sign of life") || how.contains("did not begin call 1"),
+        "{how}"
+    );
+}
+
+async fn what_is_said_while_it_ends_is_checked() {
+    let (host, _events) = Host::start(launch("talks-while-ending")).await.unwrap();
+    let how = host.stop(PATIENCE).await.to_string();
+    assert!(how.contains("call 77, which it does not have"), "{how}");
+}
+
+/// A process that a child has left behind has its socket, and goes on in its name.
+async fn an_heir_is_not_listened_to_for_long() {
+    let (how, events) = end_of("heir", PATIENCE).await;
+    assert_eq!(how, ExitKind::Code(0).to_string());
+    let lines = events.iter().filter(|event| matches!(event, Event::Log { .. }));
+    let lines = lines.count();
+    assert!(lines < 2_000, "{lines} lines");
+}
+
 async fn an_honest_child_is_believed() {
     let (host, mut events) = Host::start(launch("honest")).await.unwrap();
     for call_id in 1..=30 {
@@ -331,10 +380,14 @@ impl Liar {
 
     /// A packet of this kind with a file that should be the message.
     fn send_file(&self, kind: u8, message: &[u8], file: impl AsFd) {
-        let files = [file.as_fd()];
-        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        self.send_files(kind, message, &[file.as_fd()]);
+    }
+
+    /// The same with so many files.
+    fn send_files(&self, kind: u8, message: &[u8], files: &[BorrowedFd<'_>]) {
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(control.push(SendAncillaryMessage::ScmRights(&files)));
+        assert!(control.push(SendAncillaryMessage::ScmRights(files)));
         let kind = [kind];
         let parts = [io::IoSlice::new(&kind), io::IoSlice::new(message)];
         let _ = sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL);
@@ -356,6 +409,30 @@ impl Liar {
             }
             "never-begin" => drop(self.deliveries(1)),
             "begin-slowly" => self.begin_slowly(),
+            "late-spill" => {
+                self.deliveries(2);
+                self.begin(1);
+                while !matches!(self.receive(), ToChild::Cancel { call_id: 1 }) {}
+                self.lie("huge-log");
+            }
+            "half-closed" => {
+                rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read).unwrap();
+                std::thread::park_timeout(PATIENCE);
+            }
+            "talks-while-ending" => {
+                while self.receive() != ToChild::Stop {}
+                self.begin(77);
+                std::thread::park_timeout(PATIENCE);
+            }
+            "heir" => {
+                self.deliveries(2);
+                // SAFETY: this process has one thread, and the new one goes on with a copy of all that is its own.
+                if unsafe { libc::fork() } != 0 {
+                    std::process::exit(0);
+                }
+                self.lie("log-flood");
+                std::process::exit(0);
+            }
             "close-socket" => {
                 let null = File::open("/dev/null").unwrap();
                 rustix::stdio::dup2_stdin(&null).unwrap();
@@ -424,6 +501,11 @@ impl Liar {
             "flush-of-nothing" => self.begin(FIRST_OWN_CALL + 1),
             "pong-unasked" => self.send(&ToParent::Pong),
             "garbage" => self.send_bytes(vec![7; 100]),
+            "tiny-flood" => (0..100_000).for_each(|_| self.send_bytes(Vec::new())),
+            "empty-packet" => {
+                let _ = rustix::net::send(&self.socket, &[], SendFlags::NOSIGNAL);
+                std::thread::park_timeout(PATIENCE);
+            }
             "empty-kind" => drop(rustix::net::send(&self.socket, &[9, 9], SendFlags::NOSIGNAL)),
             _ => self.lie_about_files(lie),
         }
@@ -431,7 +513,24 @@ impl Liar {
 
     fn lie_about_files(&mut self, lie: &str) {
         let log = encode_to_parent(&ToParent::Log(LogLevel::Info, "x".into()));
+        let null = File::open("/dev/null").unwrap();
+        let of = |count: usize| vec![null.as_fd(); count];
         match lie {
+            "files-with-begun" => {
+                let calls = self.deliveries(1);
+                let begun = encode_to_parent(&ToParent::Begun { call_id: calls[0] });
+                self.send_files(0, &begun, &of(1));
+            }
+            "nine-files" => self.send_files(0, &log, &of(9)),
+            "many-files" => self.send_files(0, &log, &of(MAX_FILES)),
+            "files-beside-message" => {
+                let memory = memfd_create("m", MemfdFlags::ALLOW_SEALING).unwrap();
+                rustix::io::write(&memory, &log).unwrap();
+                fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK).unwrap();
+                let mut files = of(8);
+                files.insert(0, memory.as_fd());
+                self.send_files(1, &[], &files);
+            }
             "files" => self.send_file(0, &log, File::open("/dev/null").unwrap()),
             "endless-file" => self.send_file(1, &[], File::open("/dev/zero").unwrap()),
             "silent-pipe" => {
@@ -481,6 +580,10 @@ impl Liar {
                 self.begin(1);
                 match lie {
                     "acknowledge-other" => acknowledge(2),
+                    "acknowledge-done" => {
+                        done(&[1]);
+                        acknowledge(1);
+                    }
                     "acknowledge-ungranted" => acknowledge(1),
                     "acknowledge-twice" => [1, 1].into_iter().for_each(acknowledge),
                     _ => panic!("no lie is called {lie}"),

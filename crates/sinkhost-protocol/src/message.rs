@@ -37,7 +37,7 @@ pub enum ToChild<'a> {
         /// Path of the library.
         plugin: String,
         /// What the process may do from then on.
-        grants: Grants,
+        grants: Box<Grants>,
         /// What it and the processes it starts can be known by, if it may start any.
         mark: Option<u32>,
         /// What to do with it.

@@ -12,7 +12,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
-use watchpost_hub::{Child, Launched, Launcher};
+use watchpost_hub::{Child, Launched, Launcher, Processes};
 use watchpost_sinkhost_client::{Event, Exit, ExitKind, Job, NotQueued, Note, Outcome};
 
 use crate::scenario::Mood;
@@ -157,7 +157,7 @@ impl Launcher for Starter {
         })
     }
 
-    fn over_quota(&self, _: Option<u32>) -> Option<String> {
+    fn over_quota(&self, _: &Processes) -> Option<String> {
         None
     }
 }

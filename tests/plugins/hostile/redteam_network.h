@@ -113,6 +113,18 @@ static int odd_pairs(void) {
     int pair[2];
     return errno_of(socketpair(AF_INET, SOCK_STREAM, 0, pair));
 }
+/* A datagram needs no connection: from one of a pair it goes to whoever listens for any. */
+static int send_from_pair(int type) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int pair[2];
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", in_victim("datagrams"));
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) != 0) return errno;
+    int answer = errno_of(sendto(pair[0], "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof address));
+    close(pair[0]), close(pair[1]);
+    return answer;
+}
+static int send_datagram(void) { return send_from_pair(SOCK_DGRAM); }
+static int send_raw_datagram(void) { return send_from_pair(SOCK_RAW); }
 static int connect_local(const struct sockaddr_un *address, size_t length) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return errno;
@@ -147,7 +159,7 @@ static const struct deed network_deeds[] = {
     D(bind_port_of_hub), D(raw_socket), D(ping_socket),
     D(lite_socket), D(smc_socket), D(packet_socket), D(audit_socket), D(sockets_of_others), D(firewall_socket),
     D(device_socket), D(crypto_socket), D(virtual_socket), D(bluetooth_socket), D(key_socket), D(can_socket),
-    D(xdp_socket), D(cluster_socket), D(reliable_socket), D(odd_sockets), D(odd_pairs), D(connect_abstract),
+    D(xdp_socket), D(cluster_socket), D(reliable_socket), D(odd_sockets), D(odd_pairs), D(send_datagram), D(send_raw_datagram), D(connect_abstract),
     D(command_hub),
 };
 

@@ -45,6 +45,19 @@ static int new_network_namespace(void) { return new_namespace(CLONE_NEWNET); }
 DEED(unshare_users, SYS_unshare, CLONE_NEWUSER)
 DEED(unshare_mounts, SYS_unshare, CLONE_NEWNS)
 DEED(unshare_files, SYS_unshare, CLONE_FILES)
+/* Open files that no other thread has: those of the process are measured. */
+DEED(own_open_files, SYS_close_range, 1000, 1000, 2 /* CLOSE_RANGE_UNSHARE */)
+static int end_at_once(void *unused) {
+    (void)unused;
+    return 0;
+}
+static int thread_with_own_files(void) {
+    static char stack[16384] __attribute__((aligned(16)));
+    int flags = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    int answer = errno_of(clone(end_at_once, stack + sizeof stack, flags, NULL));
+    usleep(1000);
+    return answer;
+}
 DEED(enter_namespace, SYS_setns, -1, 0)
 
 DEED(trace_hub, SYS_ptrace, 0x4206 /* PTRACE_SEIZE */, hub, 0, 0)
@@ -152,7 +165,8 @@ DEED(other_personality, SYS_personality, 0x0040000)
 static const struct deed process_deeds[] = {
     D(start_process), D(start_by_clone), D(start_sibling), D(start_traced), D(start_by_clone3), D(run_program),
     D(become_program), D(become_open_program), D(use_library), D(new_user_namespace), D(new_process_namespace),
-    D(new_network_namespace), D(unshare_users), D(unshare_mounts), D(unshare_files), D(enter_namespace),
+    D(new_network_namespace), D(unshare_users), D(unshare_mounts), D(unshare_files), D(own_open_files),
+    D(thread_with_own_files), D(enter_namespace),
     D(trace_hub), D(be_traced), D(read_memory_of_hub), D(write_memory_of_hub), D(advise_memory_of_hub),
     D(reap_memory_of_hub), D(take_file_of_hub), D(compare_with_hub), D(hold_hub), D(signal_by_handle), D(signal_by_peer_handle), D(namespace_of_peer),
     D(home_of_memory), D(signal_hub),

@@ -69,6 +69,14 @@ DEED(remap_pages, SYS_remap_file_pages, 0, 0, 0, 0, 0)
 DEED(gift_pages, SYS_vmsplice, 1, NULL, 0, 0)
 DEED(widen_pipe, SYS_fcntl, 1, F_SETPIPE_SZ, 1 << 20)
 DEED(flush_for_disks, SYS_prctl, 57 /* PR_SET_IO_FLUSHER */, 1, 0, 0, 0)
+/* All that waits for the disk, that of the hub too. */
+static int flush_own_disk(void) {
+    int fd = own_fd();
+    if (fd < 0) return errno;
+    int answer = CALL(SYS_syncfs, fd);
+    close(fd);
+    return answer;
+}
 DEED(system_parameters, SYS__sysctl, NULL)
 DEED(newer_call, 600, NOTHING)
 #ifdef __x86_64__
@@ -86,7 +94,8 @@ static const struct deed system_deeds[] = {
     D(load_module), D(load_module_file), D(remove_module), D(load_kernel), D(load_kernel_file), D(restart_machine),
     D(name_machine), D(name_domain), D(set_time), D(set_clock), D(adjust_clock), D(adjust_time), D(kernel_log),
     D(account_processes), D(add_swap), D(remove_swap), D(hang_up_terminal), D(use_ports), D(use_some_ports),
-    D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(flush_for_disks), D(system_parameters),
+    D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(flush_for_disks), D(flush_own_disk),
+    D(system_parameters),
     D(newer_call), D(other_numbers),
 };
 

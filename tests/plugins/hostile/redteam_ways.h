@@ -79,12 +79,17 @@ static int send_files(int socket, int file) {
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
 }
 
+/* What a way does once for each process, and then has done its work: it is found while it is idle. */
+static int first_time(void) {
+    static int times;
+    return times++ == 0;
+}
+
 /* What is on its way counts for the user, who is the hub's: as much as its kernel lets it have. */
 static void keep_files_on_their_way(void) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0)
+    if (first_time() && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0)
         for (int i = 0; i < 20; i++) send_files(pair[0], 0);
-    hang();
 }
 
 static void send_files_to_host(void) {
@@ -150,6 +155,61 @@ static void fill_disk(void) {
             if (write(fd, block, sizeof block) < 0) break;
     }
     hang();
+}
+
+/* Writes into a file, which is to have no name any more when it is full. */
+static int fill_nameless(const char *name, int megabytes) {
+    static char block[1 << 20];
+    memset(block, 1, sizeof block);
+    int fd = open(in_state(name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    unlink(in_state(name));
+    for (int i = 0; fd >= 0 && i < megabytes; i++)
+        if (write(fd, block, sizeof block) < 0) break;
+    return fd;
+}
+
+/* Fills the disk with a file that no process has: it is on its way from this one to itself. The kernel lets one user have
+ * some on their way, and others of this user may have them all. */
+static void *hide_as_thread(void *unused) {
+    int pair[2];
+    (void)unused;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return NULL;
+    int fd = fill_nameless("on-the-way", 4);
+    for (int i = 0; i < LIFE_SECONDS * 10 && send_files(pair[0], fd) != 0; i++) usleep(100000);
+    close(fd);
+    return NULL;
+}
+static void hide_on_the_way(void) {
+    pthread_t thread;
+    if (first_time()) pthread_create(&thread, NULL, hide_as_thread, NULL);
+}
+
+/* With a file of which its memory has one page. */
+static void hide_in_memory(void) {
+    if (!first_time()) return;
+    int fd = fill_nameless("in-memory", 15);
+    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    fd = fill_nameless("in-memory-too", 15);
+    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+}
+
+/* With a file that another process has. */
+static void hide_in_program(void) {
+    if (first_time() && fork() == 0) fill_nameless("in-program", 32), hang(), _exit(0);
+}
+
+/* With what lies in a folder that no one may look into. */
+static void hide_in_closed_folder(void) {
+    if (!first_time()) return;
+    mkdir(in_state("closed"), 0700);
+    int fd = open(in_state("closed/file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    static char block[1 << 20];
+    for (int i = 0; fd >= 0 && i < 32; i++)
+        if (write(fd, block, sizeof block) < 0) break;
+    close(fd);
+    chmod(in_state("closed"), 0);
 }
 
 /* Leaves in its own folder what a careless reader falls into. */
@@ -243,7 +303,7 @@ struct way {
 static const struct way ways[] = {
     W(hang), W(hang_deaf), W(stop_itself), W(close_all), W(talk_nonsense), W(talk_at_length),
     W(keep_files_on_their_way), W(send_files_to_host), W(make_threads), W(spin), W(open_files), W(take_memory),
-    W(fill_disk),
+    W(fill_disk), W(hide_on_the_way), W(hide_in_memory), W(hide_in_program), W(hide_in_closed_folder),
     W(leave_traps), W(log_forgeries), W(acknowledge_all), W(leave_orphans), W(call_in_32_bits),
     W(fork_bomb), W(share_memory),
 };

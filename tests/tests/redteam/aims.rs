@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -29,6 +29,8 @@ pub(crate) struct Aims {
     other: TcpListener,
     hub_port: u16,
     local: UnixListener,
+    /// Who gets what no one is to send.
+    datagrams: UnixDatagram,
     name: String,
     before: OnceLock<State>,
 }
@@ -59,6 +61,8 @@ impl Aims {
         // Free, and of the ports that the kernel hands out it was the last one: the hub is to get it.
         let hub_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let local = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+        let datagrams = UnixDatagram::bind(victim.join("datagrams"))?;
+        datagrams.set_nonblocking(true)?;
         listener.set_nonblocking(true)?;
         local.set_nonblocking(true)?;
         Ok(Self {
@@ -68,6 +72,7 @@ impl Aims {
             other,
             hub_port,
             local,
+            datagrams,
             name,
             before: OnceLock::new(),
         })
@@ -148,6 +153,10 @@ impl Aims {
             self.listener.accept().is_err(),
             "a port was reached that nothing grants"
         );
+        // One sink is granted local sockets.
+        let datagrams = std::iter::repeat_with(|| self.datagrams.recv(&mut [0]).ok());
+        let datagrams = datagrams.take_while(Option::is_some).count();
+        ensure!(datagrams <= 1, "{datagrams} datagrams came");
         ensure!(
             self.local.accept().is_err(),
             "a local socket was reached that nothing grants"

@@ -22,13 +22,16 @@ const OPENED: &[(&str, &[&str])] = &[
             "become_open_program",
             // To hold another process is not to signal it.
             "hold_hub",
+            // Of programs all tasks are measured.
+            "own_open_files",
+            "thread_with_own_files",
             "shared_memory",
         ],
     ),
     ("connect", &[]),
     ("listen", &["listen_anywhere"]),
     ("any", &["listen_anywhere", "bind_some_port"]),
-    ("unix_sockets", &[]),
+    ("unix_sockets", &["send_datagram"]),
     // It owns nothing but what the sink has made.
     ("user", &["chmod_open_file", "touch_open_file", "fsetxattr_own"]),
 ];

@@ -45,6 +45,10 @@ const WAYS: &[(&str, &str)] = &[
     ("open_files", ""),
     ("take_memory", ""),
     ("fill_disk", "state_quota = \"16MiB\""),
+    ("hide_on_the_way", "state_quota = \"16MiB\""),
+    ("hide_in_memory", "state_quota = \"16MiB\""),
+    ("hide_in_program", "state_quota = \"16MiB\"\nexec = true"),
+    ("hide_in_closed_folder", "state_quota = \"16MiB\"\nexec = true"),
     ("leave_traps", ""),
     ("log_forgeries", ""),
     ("acknowledge_all", "acknowledge = true"),
@@ -308,6 +312,16 @@ fn check_ways(hub: &Hub) -> Result<()> {
         ("send_files_to_host", &["violated the protocol", "deadline"]),
         ("call_in_32_bits", &["SIGSYS", "SIGABRT"]),
         ("fill_disk", &["raise `state_quota`"]),
+        ("hide_on_the_way", &["open files in a socket"]),
+        (
+            "hide_in_memory",
+            &["and may keep 16MiB", "which only its memory has"],
+        ),
+        ("hide_in_program", &["and may keep 16MiB"]),
+        (
+            "hide_in_closed_folder",
+            &["and may keep 16MiB", "closed to the hub"],
+        ),
         ("leave_traps", &["directories more than 32 deep"]),
     ];
     for (name, words) in said {
@@ -356,8 +370,15 @@ fn end(hub: &mut Hub, user: As) -> Result<()> {
     let before = hub.process().log();
     if user == As::Plain {
         hub.kill()?;
-        let may_start_none =
-            |command: &str| !command.contains(" leave_orphans") && !command.contains(" programs");
+        let may_start_none = |command: &str| {
+            let may = [
+                " leave_orphans",
+                " programs",
+                " hide_in_program",
+                " hide_in_closed_folder",
+            ];
+            !may.iter().any(|name| command.contains(name))
+        };
         eventually("no sink without its hub", PATIENCE, || {
             none_of(&processes(&place, may_start_none))
         })?;

@@ -21,6 +21,13 @@ pub trait Child {
     fn sandbox_gaps(&self) -> Vec<String>;
     /// The memory that it holds, in bytes; `None` when that cannot be known.
     fn memory(&self) -> Option<u64>;
+    /// Its process and those that it has started.
+    fn processes(&self) -> Processes {
+        Processes {
+            ids: vec![self.pid()],
+            socket: 0,
+        }
+    }
     /// Queues a delivery, which ends with an event.
     fn deliver(&self, job: Job) -> Result<(), NotQueued>;
     /// Queues a probe, which ends with an event.
@@ -31,6 +38,15 @@ pub trait Child {
     fn cancel(&self, call: CallId);
     /// Has it begin no other call and end, and kills it after `grace`. Its last event is its exit.
     fn end(&self, grace: Duration);
+}
+
+/// The processes of a sink.
+#[derive(Clone, Debug, Default)]
+pub struct Processes {
+    /// Their numbers.
+    pub ids: Vec<u32>,
+    /// The number of the socket over which the first of them gets its pictures.
+    pub socket: u64,
 }
 
 /// What happens in a child, in order. The last is its exit, which always comes.
@@ -59,8 +75,8 @@ impl Launched {
 pub trait Launcher: Send + Sync {
     /// Starts one and waits until its plugin is ready. An error says why it is not.
     fn launch(&self) -> ResponseFuture<Result<Launched, String>>;
-    /// What the sink keeps on the disk that is too much, with files that only this process of its still has.
-    fn over_quota(&self, process: Option<u32>) -> Option<String>;
+    /// What the sink keeps on the disk that is too much, with files that only these processes of its still have.
+    fn over_quota(&self, processes: &Processes) -> Option<String>;
 }
 
 impl Child for Host {
@@ -78,6 +94,15 @@ impl Child for Host {
 
     fn memory(&self) -> Option<u64> {
         memory::held_by(Self::pid(self), self.starts_others(), &self.started())
+    }
+
+    fn processes(&self) -> Processes {
+        let mut ids = self.started();
+        ids.push(Self::pid(self));
+        Processes {
+            ids,
+            socket: self.child_socket(),
+        }
     }
 
     fn deliver(&self, job: Job) -> Result<(), NotQueued> {

@@ -15,7 +15,7 @@ use watchpost_core::{
 };
 use watchpost_sinkhost_client::{AlertDoc, Event, Exit, ExitKind, Job, NotQueued, Note, Outcome, Severity};
 
-use super::child::{Launched, Launcher};
+use super::child::{Launched, Launcher, Processes};
 use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
@@ -162,7 +162,7 @@ impl Launcher for Shared {
         })
     }
 
-    fn over_quota(&self, _: Option<u32>) -> Option<String> {
+    fn over_quota(&self, _: &Processes) -> Option<String> {
         self.lock().over_quota.clone()
     }
 }

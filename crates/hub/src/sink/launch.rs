@@ -12,7 +12,7 @@ use watchpost_core::Outcome;
 use watchpost_sinkhost_client::sandbox::RunAs;
 use watchpost_sinkhost_client::{Cgroups, Host, Launch, Note};
 
-use super::child::{Launched, Launcher};
+use super::child::{Launched, Launcher, Processes};
 use super::granted::GrantedFiles;
 use super::state_dir::HandedOver;
 use super::{quota, state_dir};
@@ -59,15 +59,15 @@ impl Launcher for PluginLauncher {
         })
     }
 
-    fn over_quota(&self, process: Option<u32>) -> Option<String> {
-        quota::exceeded(&self.state_dir, process, self.settings.sandbox.state_quota)
+    fn over_quota(&self, processes: &Processes) -> Option<String> {
+        quota::exceeded(&self.state_dir, processes, self.settings.sandbox.state_quota)
     }
 }
 
 impl PluginLauncher {
     /// All that has to be so before the process starts. It blocks.
     fn prepare(&self) -> Result<(Launch, GrantedFiles), String> {
-        if let Some(why) = self.over_quota(None) {
+        if let Some(why) = self.over_quota(&Processes::default()) {
             return Err(format!("the plugin is not started because {why}"));
         }
         let (settings, state_dir) = (&self.settings, self.state_dir.as_path());

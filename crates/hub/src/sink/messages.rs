@@ -92,7 +92,7 @@ impl Handler<RemindToMeasure> for Sink {
             self.step(SinkEvent::Memory(held), ctx);
         }
         if let Some(child) = &self.child {
-            self.measure_disk(child.pid(), ctx);
+            self.measure_disk(child.as_ref(), ctx);
         }
         ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
     }

@@ -35,7 +35,7 @@ use watchpost_core::{
 use watchpost_sinkhost_client::{CANCEL_GRACE, Job, NotQueued};
 
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
-pub use self::child::{Child, Events, Launched, Launcher};
+pub use self::child::{Child, Events, Launched, Launcher, Processes};
 pub(crate) use self::fetch::{Payload, copied};
 use self::granted::GrantedFiles;
 pub(crate) use self::launch::PluginLauncher;
@@ -291,9 +291,10 @@ impl Sink {
     }
 
     /// Looks how much the sink keeps on the disk, beside everything else.
-    fn measure_disk(&self, pid: u32, ctx: &mut Context<Self>) {
+    fn measure_disk(&self, child: &dyn Child, ctx: &mut Context<Self>) {
         let launcher = Arc::clone(&self.parts.launcher);
-        let measure = self.parts.threads.run(move || launcher.over_quota(Some(pid)));
+        let (pid, processes) = (child.pid(), child.processes());
+        let measure = self.parts.threads.run(move || launcher.over_quota(&processes));
         ctx.spawn(measure.into_actor(self).map(move |measured, this, _| {
             let child = this.child.as_ref().filter(|child| child.pid() == pid);
             if let (Ok(Some(why)), Some(child)) = (measured, child) {

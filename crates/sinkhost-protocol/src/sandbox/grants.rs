@@ -56,6 +56,8 @@ pub struct Grants {
     /// Most descriptors open at the same time (`RLIMIT_NOFILE`), pictures that wait for the plugin among them; more is
     /// `EMFILE`. `None`: no limit of its own.
     pub open_files: Option<u64>,
+    /// Most bytes of a file that it writes (`RLIMIT_FSIZE`); more is `EFBIG`. `None`: no limit.
+    pub file_bytes: Option<u64>,
     /// Most tasks, that is processes and threads, of the *user* (`RLIMIT_NPROC`). The kernel counts all that this user
     /// runs, the hub and other sinks with it, and does not count at all for root. So it only makes sense with a user
     /// of its own; without `exec` no process can be started anyway, and `memory_bytes` bounds the stacks of threads.
@@ -119,6 +121,7 @@ impl Default for Grants {
             acknowledge: false,
             memory_bytes: Some(DEFAULT_MEMORY_BYTES),
             open_files: Some(DEFAULT_OPEN_FILES),
+            file_bytes: None,
             processes: None,
             user: None,
             require: false,

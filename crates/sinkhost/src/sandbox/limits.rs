@@ -1,5 +1,7 @@
 //! What a process may use up. Knows the kernel's resource limits and nothing of the plugin.
 
+#![allow(unsafe_code, reason = "rustix leaves signals to others")]
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use watchpost_sinkhost_protocol::sandbox::Grants;
 
@@ -21,7 +23,17 @@ pub(super) fn set(grants: &Grants, mark: Option<u32>) -> Result<(), SandboxError
     limit(Resource::Msgqueue, "message queues in bytes", mark.map(u64::from))?;
     limit(Resource::Data, "memory in bytes", grants.memory_bytes)?;
     limit(Resource::Nofile, "open files", grants.open_files)?;
+    if grants.file_bytes.is_some() {
+        limit(Resource::Fsize, "a file in bytes", grants.file_bytes)?;
+        answer_for_files();
+    }
     limit(Resource::Nproc, "tasks of the user", grants.processes)
+}
+
+/// Has who writes too much get an error, and not a signal that ends it. Programs that it starts inherit that.
+fn answer_for_files() {
+    // SAFETY: no memory is passed, and a signal that is ignored interrupts nothing.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Offers this process to the kernel's out-of-memory killer. On refusal, says why.

@@ -64,6 +64,7 @@ fn perform(words: &[&str]) -> io::Result<Option<String>> {
         ["read", path] => fs::read(path).map(|_| None),
         ["list", path] => fs::read_dir(path).map(|_| None),
         ["write", path] => fs::write(path, "x").map(done),
+        ["write-much", path, bytes] => fs::write(path, vec![1; bytes.parse().unwrap()]).map(done),
         ["truncate", path] => truncate(path).map(done),
         ["delete", path] => fs::remove_file(path).map(done),
         ["rename", from, to] => fs::rename(from, to).map(done),

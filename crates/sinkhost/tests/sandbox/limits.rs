@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             pictures_do_not_count_as_memory,
         ),
         trial("limits::open_files_run_out", open_files_run_out),
+        trial("limits::a_file_grows_no_further", a_file_grows_no_further),
         trial("limits::tasks_run_out", tasks_run_out),
         trial("limits::nothing_is_dumped", nothing_is_dumped),
         trial("limits::a_limit_cannot_be_raised", a_limit_cannot_be_raised),
@@ -70,6 +71,21 @@ fn open_files_run_out() {
         ..Grants::default()
     };
     assert_eq!(deed(&grants, "open-many"), "ok: 29 and then EMFILE");
+}
+
+/// It is an error to who writes, and not its end.
+fn a_file_grows_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    let granted = Grants {
+        write: vec![dir.path().into()],
+        file_bytes: Some(MIB),
+        ..Grants::default()
+    };
+    let write = |bytes: u64| deed(&granted, &format!("write-much {} {bytes}", file.display()));
+    assert_eq!(write(MIB), "ok");
+    assert_eq!(write(MIB + 1), "File too large (os error 27)");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), MIB);
 }
 
 fn tasks_run_out() {

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
 
 pub(super) use owner::{HandedOver, hand_over};
 
@@ -28,6 +29,8 @@ pub(super) enum Stopped<E> {
     Deep,
     /// There are more than [`MAX_FILES`] files.
     Many,
+    /// One of its directories is closed to the hub.
+    Closed,
     /// Who looks wants to see no more.
     By(E),
 }
@@ -37,6 +40,7 @@ impl<E: fmt::Display> fmt::Display for Stopped<E> {
         match self {
             Self::Deep => write!(f, "directories more than {MAX_DEPTH} deep"),
             Self::Many => write!(f, "more than {MAX_FILES} files"),
+            Self::Closed => f.write_str("a directory that is closed to the hub"),
             Self::By(reason) => reason.fmt(f),
         }
     }
@@ -59,10 +63,10 @@ pub(super) fn open(state_dir: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Shows all that is below a directory: the directory that it is in, its name there, and what it is. `visit` says whether
-/// to look into it, where it is a directory. What cannot be read, or is gone by then, is passed over.
+/// to look into it, where it is a directory. What is gone by then is passed over.
 ///
 /// # Errors
-/// When there is more than a sink has use for, or `visit` has failed.
+/// When there is more than a sink has use for, a directory cannot be looked into, or `visit` has failed.
 pub(super) fn walk<E>(
     dir: OwnedFd,
     visit: &mut impl FnMut(BorrowedFd<'_>, &CStr, &Stat) -> Result<bool, E>,
@@ -87,19 +91,22 @@ fn walk_below<E>(
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let Ok(about) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else {
-            continue;
+        let about = match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(about) => about,
+            Err(Errno::ACCESS) => return Err(Stopped::Closed),
+            Err(_) => continue,
         };
         *files += 1;
         if *files > MAX_FILES {
             return Err(Stopped::Many);
         }
         let look_into = visit(dir.as_fd(), name, &about).map_err(Stopped::By)?;
-        if look_into
-            && FileType::from_raw_mode(about.st_mode) == FileType::Directory
-            && let Ok(below) = openat(&dir, name, DIRECTORY, Mode::empty())
-        {
-            walk_below(below, visit, files, depth + 1)?;
+        if look_into && FileType::from_raw_mode(about.st_mode) == FileType::Directory {
+            match openat(&dir, name, DIRECTORY, Mode::empty()) {
+                Ok(below) => walk_below(below, visit, files, depth + 1)?,
+                Err(Errno::ACCESS) => return Err(Stopped::Closed),
+                Err(_) => {}
+            }
         }
     }
     Ok(())

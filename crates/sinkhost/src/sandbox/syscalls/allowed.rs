@@ -11,7 +11,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "access",
     "chdir",
     "close",
-    "close_range",
     "copy_file_range",
     "creat",
     "dup",
@@ -66,7 +65,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "symlink",
     "symlinkat",
     "sync_file_range",
-    "syncfs",
     "tee",
     "truncate",
     "umask",
@@ -210,6 +208,7 @@ pub(super) const LISTENING: &[&str] = &["accept", "accept4", "listen"];
 /// Of a sink that may start programs: what shells and interpreters make besides. Landlock keeps signals within the
 /// sandbox, and the parent finds whatever leaves its group or session.
 pub(super) const PROGRAMS: &[&str] = &[
+    "close_range",
     "execve",
     "execveat",
     "fork",

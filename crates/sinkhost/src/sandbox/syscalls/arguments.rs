@@ -27,7 +27,10 @@ const CLONE_REFUSED: u64 = flags(&[
     libc::CLONE_PARENT,
     libc::CLONE_PTRACE,
 ]);
-const CLONE_THREAD: u64 = flags(&[libc::CLONE_THREAD]);
+/// Flags of `clone` that make a thread which has the same open files as all others: they are measured.
+const CLONE_THREAD: u64 = flags(&[libc::CLONE_THREAD, libc::CLONE_FILES]);
+/// Of `close_range`: it gives the thread open files of its own.
+const CLOSE_RANGE_UNSHARE: u64 = flags(&[libc::CLOSE_RANGE_UNSHARE as i32]);
 /// `fcntl` without owners, signals, leases and notices, by which a process disturbs others.
 const FCNTL: &[i32] = &[
     libc::F_DUPFD,
@@ -117,7 +120,7 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
     rules.insert("prctl", prctl()?);
     rules.insert("ioctl", ioctl(grants, here)?);
     rules.insert("personality", vec![rule([equal(0, PERSONALITY_ASK)])?]);
-    rules.insert("socketpair", vec![rule([equal(0, number(libc::AF_UNIX))])?]);
+    rules.insert("socketpair", pairs(grants)?);
     rules.insert("socket", sockets(grants)?);
     for (call, argument) in [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)] {
         rules.insert(call, vec![rule([without(argument, MSG_FASTOPEN)])?]);
@@ -136,6 +139,7 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
     if grants.exec {
         rules.insert("clone", vec![rule([without(0, CLONE_REFUSED)])?]);
     } else {
+        rules.insert("close_range", vec![rule([without(2, CLOSE_RANGE_UNSHARE)])?]);
         rules.insert(
             "clone",
             vec![rule([without(0, CLONE_REFUSED), with(0, CLONE_THREAD)])?],
@@ -179,6 +183,18 @@ fn private_or_of_a_file() -> Result<Vec<SeccompRule>, BackendError> {
             with(3, number(libc::MAP_PRIVATE)),
         ])?,
     ])
+}
+
+/// A pair is connected, but for one of datagrams, which takes an address with each: whoever listens for datagrams on this
+/// machine, such as the log, would be reached without a grant. Raw ones are datagrams to the kernel.
+fn pairs(grants: &Grants) -> Result<Vec<SeccompRule>, BackendError> {
+    let mut kinds = vec![libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
+    kinds.extend(grants.unix_sockets.then_some(libc::SOCK_DGRAM));
+    let of = |kind| {
+        let kind = condition(1, SeccompCmpOp::MaskedEq(SOCKET_TYPE), number(kind));
+        rule([equal(0, number(libc::AF_UNIX)), kind])
+    };
+    kinds.into_iter().map(of).collect()
 }
 
 /// A family, a type and a protocol: `MPTCP` and `SCTP` have rules of their own in no kernel's Landlock.

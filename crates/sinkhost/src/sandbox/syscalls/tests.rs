@@ -275,6 +275,7 @@ fn what_changes_files_others_or_the_machine_is_refused() {
         "capset",
         "seccomp",
         "sync",
+        "syncfs",
         "vmsplice",
         "vhangup",
         "personality",
@@ -443,7 +444,16 @@ fn sockets_are_of_the_granted_kinds() {
         check(&unix, "socket", &socket, local);
         check(&exec(), "socket", &socket, none);
     }
-    check(&Grants::default(), "socketpair", &[1, 1, 0], Done);
+    let unix = Grants {
+        unix_sockets: true,
+        ..Grants::default()
+    };
+    for (kind, without) in [(1, Done), (5, Done), (2, NotPermitted), (3, NotPermitted)] {
+        for grants in [Grants::default(), network(), exec(), own_user()] {
+            check(&grants, "socketpair", &[1, kind | CLOEXEC, 0], without);
+        }
+    }
+    check(&unix, "socketpair", &[1, 2, 0], Done);
     check(&Grants::default(), "socketpair", &[30, 1, 0], NotPermitted);
 }
 
@@ -470,9 +480,15 @@ fn nothing_is_sent_or_listened_past_the_rules_for_ports() {
 
 #[test]
 fn threads_are_not_processes_and_namespaces_are_neither() {
-    let thread = (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND) as u64;
+    let own_files = (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND) as u64;
+    let thread = own_files | libc::CLONE_FILES as u64;
     let process = libc::SIGCHLD as u64;
     check(&Grants::default(), "clone", &[thread], Done);
+    // What it has open is measured in one place.
+    check(&Grants::default(), "clone", &[own_files], NotPermitted);
+    check(&Grants::default(), "close_range", &[3, 4, 0], Done);
+    check(&Grants::default(), "close_range", &[3, 4, 2], NotPermitted);
+    check(&exec(), "close_range", &[3, 4, 2], Done);
     check(&Grants::default(), "clone", &[process], NotPermitted);
     check(&exec(), "clone", &[process], Done);
     for flag in [
