@@ -56,6 +56,10 @@ forms! {
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
+    /// The words of `watchpost_core::Mode`.
+    ModeWord = { "type": "string", "enum": ["home", "away", "night"] };
+    /// The words of `watchpost_core::ArmedWord`.
+    ArmedWordForm = { "type": "string", "enum": ["home", "away", "night", "disarmed"] };
     /// A window of a schedule.
     Window = { "type": "string", "format": "window" };
     /// A date, once or every year.
@@ -67,7 +71,7 @@ forms! {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use watchpost_core::{AlertKind, Severity};
+    use watchpost_core::{AlertKind, ArmedWord, Mode, Severity};
 
     use super::*;
 
@@ -82,6 +86,19 @@ mod tests {
         ];
         let words = SeverityWord::json_schema(&mut generator).to_value();
         assert_eq!(words["enum"], json!(severities));
+        assert_eq!(
+            ModeWord::json_schema(&mut generator).to_value()["enum"],
+            json!(Mode::ALL)
+        );
+        assert_eq!(
+            ArmedWordForm::json_schema(&mut generator).to_value()["enum"],
+            json!([
+                ArmedWord::Home,
+                ArmedWord::Away,
+                ArmedWord::Night,
+                ArmedWord::Disarmed
+            ])
+        );
         assert_eq!(
             KindWord::json_schema(&mut generator).to_value()["enum"],
             json!([

@@ -57,7 +57,7 @@ pub use privileges::missing_privileges;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
-    AnyPort, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
+    AnyPort, AreaSettings, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
     HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
     RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings, SeveritySettings,
     SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings,

@@ -15,6 +15,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     unique("route", json, tree, sources, errors);
     let schedules = unique("schedule", json, tree, sources, errors);
     let cameras = unique("camera", json, tree, sources, errors);
+    let armed = unique("area", json, tree, sources, errors);
     for (i, camera) in elements(&json["camera"]).iter().enumerate() {
         let connection = &camera["match"]["connection"];
         let pointer = format!("/camera/{i}/match/connection");
@@ -30,12 +31,19 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let known = Known {
         connections,
         cameras,
-        areas: areas(json),
+        areas: areas(json, armed),
         schedules,
         open: elements(&json["connection"])
             .iter()
             .any(|connection| connection["kind"] == "inbound"),
     };
+    for (i, area) in elements(&json["area"]).iter().enumerate() {
+        for key in ["camera", "delayed"].into_iter().filter(|_| !known.open) {
+            let pointer = format!("/area/{i}/{key}");
+            let known = ("camera", known.cameras.as_slice());
+            references(&pointer, &area[key], known, tree, sources, errors);
+        }
+    }
     for (i, route) in elements(&json["route"]).iter().enumerate() {
         let (pointer, names) = (format!("/route/{i}/sinks"), &route["sinks"]);
         if names.as_array().is_some_and(Vec::is_empty) {
@@ -92,10 +100,11 @@ impl Known<'_> {
     }
 }
 
-/// The areas that cameras watch.
-fn areas(json: &Json) -> Vec<&str> {
+/// The areas that cameras watch, and those that are armed.
+fn areas<'a>(json: &'a Json, armed: Vec<&'a str>) -> Vec<&'a str> {
     let areas = elements(&json["camera"]).iter();
-    let mut areas: Vec<&str> = areas.filter_map(|camera| camera["area"].as_str()).collect();
+    let areas = areas.filter_map(|camera| camera["area"].as_str());
+    let mut areas: Vec<&str> = areas.chain(armed).collect();
     areas.sort_unstable();
     areas.dedup();
     areas

@@ -1,6 +1,7 @@
 //! Rules between values: waits do not shrink, sizes fit into each other, a connection has an identity. What one value
 //! alone must be, `check` has seen to.
 
+mod areas;
 mod routes;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
     }
     one_client_an_account(&settings.connection, &mut rules);
     cameras(&settings.camera, &mut rules);
+    areas::areas(settings, &mut rules);
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
         own_port(

@@ -3,7 +3,7 @@
 
 use wildmatch::WildMatch;
 
-use crate::Alert;
+use crate::{Alert, name_matches};
 
 /// What a `[[camera]]` says.
 #[derive(Clone, Debug)]
@@ -20,6 +20,34 @@ pub struct CameraEntry {
     pub shops: Vec<String>,
     /// Patterns of what the source says the place is; any when empty.
     pub locations: Vec<String>,
+}
+
+/// The cameras that areas name.
+#[derive(Clone, Debug, Default)]
+pub struct AreaBook(Vec<(String, Vec<String>)>);
+
+impl AreaBook {
+    /// Of names of areas, each with the names of its cameras, which may have `*` and `?`.
+    pub fn new(entries: Vec<(String, Vec<String>)>) -> Self {
+        Self(entries)
+    }
+
+    /// The first area that names this camera.
+    pub fn find(&self, camera: &str) -> Option<&str> {
+        let names = |cameras: &[String]| cameras.iter().any(|name| name_matches(name, camera));
+        let found = self.0.iter().find(|(_, cameras)| names(cameras));
+        found.map(|(area, _)| area.as_str())
+    }
+
+    /// Gives the camera of an alert its area, if it has a name and no area.
+    pub fn place(&self, alert: &mut Alert) {
+        if let Some(camera) = &mut alert.camera
+            && camera.area.is_none()
+            && let Some(name) = &camera.name
+        {
+            camera.area = self.find(name).map(str::to_owned);
+        }
+    }
 }
 
 /// What a source says of the camera of an alert.

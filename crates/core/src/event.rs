@@ -1,8 +1,8 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
 use crate::{
-    Actor, Alert, AlertId, AlertKind, Details, HeldBack, Picture, Severity, SilenceId, SubscriptionLoss,
-    UnixMillis,
+    Actor, Alert, AlertId, AlertKind, AreaEvent, Details, HeldBack, Picture, Severity, SilenceId,
+    SubscriptionLoss, UnixMillis,
 };
 
 /// Name that stands for the connection of an internal event.
@@ -152,6 +152,8 @@ pub enum HubEvent {
         /// What it has held back.
         held: Option<HeldBack>,
     },
+    /// Something has become of an area.
+    Area(AreaEvent),
     /// The store was damaged. It was quarantined and recreated.
     StoreReplaced {
         /// What was wrong, and where the old one is.
@@ -165,8 +167,13 @@ type Description = (&'static str, Severity, String, String);
 impl HubEvent {
     /// The alert that reports it.
     pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
+        let area = match &self {
+            Self::Area(event) => Some(event.note()),
+            _ => None,
+        };
         let (word, severity, title, text) = self.describe();
         Alert {
+            area,
             severity,
             title,
             text,
@@ -220,6 +227,7 @@ impl HubEvent {
                 ended_by,
                 held,
             } => silence_over(id, &why, ended_by.as_ref(), held.as_ref()),
+            Self::Area(event) => event.describe(),
             Self::LinkLost {
                 connection,
                 why,

@@ -46,7 +46,7 @@ pub use alert::{
 };
 pub use backlog_alarm::BacklogAlarm;
 pub use backoff::{Backoff, BackoffPolicy};
-pub use camera_book::{CameraBook, CameraEntry, Sighting};
+pub use camera_book::{AreaBook, CameraBook, CameraEntry, Sighting};
 pub use camera_ids::CameraIds;
 pub use circuit_breaker::CircuitBreaker;
 pub use clock_watch::{ClockLook, ClockStep, ClockSteps, ClockWatch};
@@ -71,11 +71,13 @@ pub use reconciliation::{
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
-    Actor, AlertAct, AlertCommand, Calendar, CancelReason, Cancellation, CancelledAlerts, DigestWindow,
-    Effects, HeldBack, Holiday, LatePolicy, MAX_FROM_MEMORY, MAX_SILENCE, MAX_SILENCES, Match,
-    MatchCondition, MemoryRelay, ParseScheduleError, PlannedDelivery, Route, RouteReason, Router,
-    RoutingEvent, RoutingState, Schedule, SeverityTable, Silence, SilenceCommand, SilenceId, SilenceMatch,
-    SilenceRefused, Silences, Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
+    Actor, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas,
+    ArmedWord, ArmingCommand, ArmingRefused, Blocker, Calendar, CancelReason, Cancellation, CancelledAlerts,
+    Cause, CommandRefused, DigestWindow, Effects, HeldBack, Holiday, Hush, LatePolicy, MAX_AREAS,
+    MAX_FROM_MEMORY, MAX_SILENCE, MAX_SILENCES, Match, MatchCondition, MemoryRelay, Mode, ParseScheduleError,
+    PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent, RoutingState, SIREN_WINDOW,
+    Schedule, SeverityTable, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Silences,
+    Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

@@ -19,6 +19,7 @@ use crate::current::CurrentSettings;
 use crate::directories::{NoDirectory, make_directories};
 use crate::guard::Deaths;
 use crate::handle::{HubHandle, HubParts};
+use crate::health::Health;
 use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::platform::{Machine, Platform};
@@ -129,13 +130,12 @@ fn open(
     platform: Arc<dyn Platform>,
 ) -> Result<HubHandle, StartError> {
     let (clock, threads) = (Clock::on(platform.wall_clock()), platform.threads());
-    let cgroups = claim_cgroups();
+    let (cgroups, health) = (claim_cgroups(), Health::default());
     let settings = CurrentSettings::new(Arc::clone(&blueprint.settings));
-    let (store, opened) = Store::open(blueprint.store_options())?;
-    log_opened(&opened);
+    let (store, opened) = open_store(blueprint)?;
     let ids = Arc::new(AlertIds::after(opened.last_id));
     let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
-    let notifiers = SinkNotifiers::default();
+    let (notifiers, inbound) = (SinkNotifiers::default(), InboundHandles::default());
     let readers = Readers::new(store.reader_factory(), threads);
     let parts = WriterParts {
         // Until it is given a policy, which comes before anything that it could route.
@@ -143,15 +143,14 @@ fn open(
         stamp: stamp(&store)?,
         notifiers: notifiers.clone(),
         live: live.clone(),
+        health: health.clone(),
         write_backs: WriteBackNotifier::new(),
         ids: Arc::clone(&ids),
         clock,
     };
-    let batch = blueprint.settings.store.group_commit;
-    let storage = platform.storage(store);
+    let (batch, storage) = (blueprint.settings.store.group_commit, platform.storage(store));
     let (alert_store, store, store_state) = AlertStore::new(storage, readers.clone(), batch, threads, parts);
     alert_store.start();
-    let inbound = InboundHandles::default();
     let supervisor = Supervisor::new(Wiring {
         clock,
         settings: settings.clone(),
@@ -163,6 +162,7 @@ fn open(
         platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
         cgroups: cgroups.clone(),
+        health: health.clone(),
         deaths: Deaths::default(),
     })
     .start();
@@ -188,10 +188,17 @@ fn open(
         opened: opened.summary(),
         cgroups,
         clock,
+        health,
         started_at: clock.unix(),
         inbound,
         live,
     }))
+}
+
+fn open_store(blueprint: &Blueprint) -> Result<(Store, OpenReport), StoreError> {
+    let (store, opened) = Store::open(blueprint.store_options())?;
+    log_opened(&opened);
+    Ok((store, opened))
 }
 
 fn watch_sinks(

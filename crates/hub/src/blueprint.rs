@@ -126,6 +126,7 @@ impl SinkPlan {
         (settings.max_age, settings.cancel_on_acknowledge) = (None, None);
         (settings.events, settings.when_full) = (None, None);
         (settings.wait_picture, settings.late) = (None, None);
+        settings.only_armed = None;
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
         let files = plugin.iter().chain(read).map(KnownFile::now).collect();
@@ -174,6 +175,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         wait_picture: sink.wait_picture().into(),
         late: sink.late(),
         keeps_record: sink.keeps_record(),
+        only_armed: settings.only_armed(sink),
     };
     let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
         name: route
@@ -189,6 +191,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         settings.sink.iter().map(target).collect(),
         settings.route.iter().enumerate().map(route).collect(),
     )
+    .with_areas(settings.area_policies())
 }
 
 #[cfg(test)]
@@ -264,6 +267,7 @@ mod tests {
             (|c| set(&mut c["sink"][0], "when_full", "deliver"), ""),
             (|c| set(&mut c["sink"][0], "wait_picture", "1m"), ""),
             (|c| set(&mut c["sink"][0], "late", "each"), ""),
+            (|c| set(&mut c["sink"][0], "only_armed", true), ""),
             (|c| drop(c.insert("route".into(), routes())), ""),
             (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
             // What one part is made of.

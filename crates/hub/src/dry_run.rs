@@ -3,16 +3,19 @@
 
 use serde::{Deserialize, Serialize};
 use watchpost_config::Settings;
-use watchpost_core::{Alert, Effects, RouteReason, Router, RoutingEvent, RoutingState, UnixMillis};
+use watchpost_core::{
+    Alert, AreaPolicy, Areas, Effects, Mode, RouteReason, Router, RoutingEvent, RoutingState, UnixMillis,
+};
 
 use crate::blueprint;
 use crate::stamp::{Stamp, StampPolicy};
 
-/// Decides about alerts as a hub with this configuration would that has just been started.
+/// Decides about alerts as a hub with this configuration would that remembers nothing but what is armed.
 #[derive(Debug)]
 pub struct DryRun {
     stamp: Stamp,
     router: Router,
+    areas: Vec<AreaPolicy>,
 }
 
 /// What was decided about an alert.
@@ -53,24 +56,28 @@ impl DryRun {
         Self {
             stamp,
             router: blueprint::router(settings),
+            areas: settings.area_policies(),
         }
     }
 
-    /// Decides about an alert at the time of its receipt. A camera that has a name keeps it.
-    pub fn decide(&self, mut alert: Alert) -> Decision {
+    /// Decides about an alert at the time of its receipt, with all areas of this mode armed and no other. A camera that has a
+    /// name keeps it.
+    pub fn decide(&self, mut alert: Alert, armed: Option<Mode>) -> Decision {
         let named = alert.camera.clone().filter(|camera| camera.name.is_some());
         self.stamp.apply(&mut alert);
         if named.is_some() {
             alert.camera = named;
         }
         let event = RoutingEvent::Alert(&alert);
+        let state = RoutingState {
+            areas: Areas::armed_in(armed, &self.areas),
+            ..RoutingState::default()
+        };
         let Effects {
             deliveries,
             suppressions,
             ..
-        } = self
-            .router
-            .step(alert.received_at, &RoutingState::default(), event);
+        } = self.router.step(alert.received_at, &state, event);
         let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
         let decided = |sink, reason: RouteReason, due_at, expires_at| SinkDecision {
             sink,

@@ -9,17 +9,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_config::Settings;
 use watchpost_core::{
-    Actor, Alert, AlertId, DeliveryState, Silence, SilenceCommand, SilenceRefused, UnixMillis,
+    Actor, Alert, AlertId, ArmingCommand, CommandRefused, DeliveryState, Silence, SilenceCommand, UnixMillis,
 };
 use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
+use crate::areas::{self, AreaReport};
 use crate::cameras::{self, SeenCameraReport};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 use crate::explain::{self, Explanation};
+use crate::health::Health;
 use crate::live::LiveEvent;
 use crate::silences;
 use crate::source::inbound::{InboundHandle, InboundHandles};
@@ -38,6 +40,7 @@ pub(crate) struct HubParts {
     pub(crate) store_state: StoreState,
     pub(crate) watchdog_state: WatchdogState,
     pub(crate) clock: Clock,
+    pub(crate) health: Health,
     pub(crate) readers: Readers,
     pub(crate) settings: CurrentSettings,
     pub(crate) opened: Option<String>,
@@ -58,7 +61,7 @@ pub enum AskError {
     Gone,
     /// It is not done.
     #[error(transparent)]
-    Refused(#[from] SilenceRefused),
+    Refused(#[from] CommandRefused),
     /// What is named does not exist.
     #[error("{0}")]
     NotThere(String),
@@ -160,7 +163,7 @@ impl HubHandle {
     pub async fn status(&self) -> Result<HubStatus, AskError> {
         let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
         let counts = self.read(|reader| reader.counts()).await?;
-        let silences = self.silences().await?;
+        let (silences, areas) = (self.silences().await?, self.areas().await?);
         let mut sinks = reports.sinks;
         let queues = QueueReport::without_sink(&counts, &sinks);
         for sink in &mut sinks {
@@ -190,6 +193,7 @@ impl HubHandle {
             queues,
             cgroup_gaps: self.0.cgroups.gaps(),
             silences,
+            areas,
         })
     }
 
@@ -351,6 +355,34 @@ impl HubHandle {
             silences::check(matches, &self.settings()).map_err(AskError::NotThere)?;
         }
         recording(self.0.store.silence(command).await)
+    }
+
+    /// Where every `[[area]]` stands, in the order of the configuration.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn areas(&self) -> Result<Vec<AreaReport>, AskError> {
+        let areas = self.read(|reader| reader.areas()).await?;
+        let (now, troubles) = (self.0.clock.unix(), self.0.health.troubles());
+        Ok(areas::report(&self.settings(), &areas, now, &troubles))
+    }
+
+    /// Arms or disarms areas. What makes noise for those that are disarmed stops at once, also while the store cannot be
+    /// written.
+    ///
+    /// # Errors
+    /// When it is refused, or cannot be recorded.
+    pub async fn arming(&self, command: ArmingCommand) -> Result<Recording<u64>, AskError> {
+        let hush = areas::hush(&self.settings(), &command);
+        let sounding = match hush.clone() {
+            // A store that cannot be read is no reason to let a siren sound: what it does not know is stopped when it can.
+            Some(hush) => self
+                .read(move |reader| reader.noise(&hush))
+                .await
+                .unwrap_or_default(),
+            None => BTreeSet::new(),
+        };
+        recording(self.0.store.arming(command, hush, sounding).await)
     }
 
     /// The connections of `kind = "inbound"` there are now.

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod app;
+mod areas;
 mod blueprint;
 mod cameras;
 mod clock;
@@ -20,6 +21,7 @@ mod dry_run;
 mod explain;
 mod guard;
 mod handle;
+mod health;
 mod live;
 mod notifier;
 mod platform;
@@ -40,6 +42,7 @@ mod wiring;
 
 pub use alerts::{AlertPage, AlertQuery};
 pub use app::{Applied, Hub, StartError};
+pub use areas::AreaReport;
 pub use cameras::SeenCameraReport;
 pub use clock::{TokioClock, WallClock};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};

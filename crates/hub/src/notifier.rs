@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{Notify, watch};
-use watchpost_core::{Alert, AlertId, DeliveryState};
+use watchpost_core::{Alert, AlertId, DeliveryState, Hush};
 use watchpost_sinkhost_client::FrameFd;
-use watchpost_store::Selection;
+use watchpost_store::{Hushed, Selection};
 
 /// Stop requests of one sink that are kept one by one. While there are more, all its deliveries are stopped: one too
 /// many is made again once the store has recorded them.
@@ -25,6 +25,8 @@ pub(crate) enum StopRequest {
     Cleared,
     /// The operator drops these deliveries.
     Dropped(Selection),
+    /// These are to make no noise any more: their area is disarmed, or its alarm is over.
+    Hushed(Hushed),
 }
 
 impl StopRequest {
@@ -35,6 +37,9 @@ impl StopRequest {
             Self::Acknowledged(acknowledged) => cancel_on_acknowledge && *acknowledged == alert,
             Self::Cleared => cancel_on_acknowledge,
             Self::Dropped(selection) => selection.matches(alert, sink, DeliveryState::Pending),
+            Self::Hushed(hushed) => {
+                hushed.alerts.contains(&alert) && hushed.sinks.iter().any(|name| name == sink)
+            }
         }
     }
 }
@@ -53,8 +58,16 @@ pub(crate) struct MemoryDelivery {
 pub(crate) struct SinkNotifier {
     notify: Notify,
     stops: Mutex<Stops>,
+    offered: Mutex<Offered>,
+}
+
+/// What was offered to a sink while the store could take nothing.
+#[derive(Debug, Default)]
+struct Offered {
     /// What the sink has not taken yet; the writer bounds it.
-    offered: Mutex<VecDeque<MemoryDelivery>>,
+    waiting: VecDeque<MemoryDelivery>,
+    /// The alerts that it has taken, without their pictures.
+    taken: Vec<Alert>,
 }
 
 /// The stop requests of one sink.
@@ -132,21 +145,35 @@ impl SinkNotifier {
 
     /// Has the sink make this delivery, which the store cannot take now.
     pub(crate) fn offer(&self, delivery: MemoryDelivery) {
-        self.offered().push_back(delivery);
+        self.offered().waiting.push_back(delivery);
         self.notify();
     }
 
     /// The oldest delivery that was offered and not taken.
     pub(crate) fn take_offered(&self) -> Option<MemoryDelivery> {
-        self.offered().pop_front()
+        let mut offered = self.offered();
+        let delivery = offered.waiting.pop_front()?;
+        offered.taken.push(delivery.alert.clone());
+        Some(delivery)
+    }
+
+    /// Of what was offered while the store could take nothing, the alerts that this noise is about.
+    fn offered_noise(&self, hush: &Hush) -> Vec<AlertId> {
+        let (sink, offered) = (self.lock().sink.clone(), self.offered());
+        let waiting = offered.waiting.iter().map(|delivery| &delivery.alert);
+        let alerts = offered.taken.iter().chain(waiting);
+        alerts
+            .filter(|alert| hush.covers(alert, &sink))
+            .map(|alert| alert.id)
+            .collect()
     }
 
     /// The store can take what was offered and not taken: the sink finds it there.
     pub(crate) fn withdraw_offered(&self) {
-        self.offered().clear();
+        *self.offered() = Offered::default();
     }
 
-    fn offered(&self) -> MutexGuard<'_, VecDeque<MemoryDelivery>> {
+    fn offered(&self) -> MutexGuard<'_, Offered> {
         self.offered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -215,6 +242,20 @@ impl SinkNotifiers {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The store has dropped what makes noise: stops what of that is in flight.
+    pub(crate) fn hush(&self, hushed: &Hushed) {
+        drop(self.stop(&StopRequest::Hushed(hushed.clone()), None));
+    }
+
+    /// Of what was offered while the store could take nothing, the alerts that this noise is about.
+    pub(crate) fn offered_noise(&self, hush: &Hush) -> Vec<AlertId> {
+        let notifiers = self.read();
+        let noise = notifiers
+            .values()
+            .flat_map(|notifier| notifier.offered_noise(hush));
+        noise.collect()
+    }
+
     /// The store can take what was offered to the sinks.
     pub(crate) fn withdraw_offered(&self) {
         self.read()
@@ -229,6 +270,7 @@ impl SinkNotifiers {
         let concerned = notifiers.iter().filter(|(sink, _)| {
             let named = match request {
                 StopRequest::Dropped(selection) => selection.sink.as_ref().is_none_or(|named| named == *sink),
+                StopRequest::Hushed(hushed) => hushed.sinks.contains(sink),
                 StopRequest::Acknowledged(_) | StopRequest::Cleared => true,
             };
             named && except != Some(sink.as_str())

@@ -10,10 +10,9 @@ use watchpost_core::{SilenceMatch, name_matches};
 pub(crate) fn check(matches: &SilenceMatch, settings: &Settings) -> Result<(), String> {
     let connections: Vec<&str> = settings.connection.iter().map(|one| one.name.as_str()).collect();
     let cameras: Vec<&str> = settings.camera.iter().map(|one| one.name.as_str()).collect();
-    let areas: Vec<&str> = settings
-        .camera
-        .iter()
-        .filter_map(|one| one.area.as_deref())
+    let watched = settings.camera.iter().filter_map(|one| one.area.as_deref());
+    let areas: Vec<&str> = watched
+        .chain(settings.area.iter().map(|one| one.name.as_str()))
         .collect();
     let sinks: Vec<&str> = settings.sink.iter().map(|one| one.name.as_str()).collect();
     // Other programs may post alerts of cameras that no `[[camera]]` names.

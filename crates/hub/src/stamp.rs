@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchpost_config::{Settings, TimeZone, camera_book};
-use watchpost_core::{Alert, AlertId, CameraBook, CameraIds, DigestWindow, SeverityTable, UnixMillis};
+use watchpost_core::{
+    Alert, AlertId, AreaBook, CameraBook, CameraIds, DigestWindow, SeverityTable, UnixMillis,
+};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,7 @@ pub(crate) struct StampPolicy {
     site: Option<String>,
     late_after: Duration,
     cameras: CameraBook,
+    areas: AreaBook,
     severity: SeverityTable,
     zone: Option<TimeZone>,
 }
@@ -30,6 +33,7 @@ impl StampPolicy {
             site: settings.hub.site.clone(),
             late_after: settings.hub.late_after.into(),
             cameras: camera_book(&settings.camera),
+            areas: settings.area_book(),
             severity: settings.visionguard.severity.table(),
             zone: Some(settings.hub.time_zone()),
         }
@@ -71,6 +75,7 @@ impl Stamp {
         alert.site.clone_from(&self.policy.site);
         alert.mark_late(self.policy.late_after);
         self.policy.cameras.name(alert);
+        self.policy.areas.place(alert);
         self.policy.severity.apply(alert);
         self.tell_apart(alert);
     }

@@ -7,6 +7,7 @@ use watchpost_config::SinkSettings;
 use watchpost_core::{DeliveryState, Silence, SinkState, UnixMillis};
 use watchpost_store::{Counts, Held};
 
+use crate::areas::AreaReport;
 use crate::source::ConnectionReport;
 
 /// The state of the whole hub. Fields are only ever added.
@@ -42,6 +43,9 @@ pub struct HubStatus {
     /// What persons do not want to hear of for a while.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silences: Vec<Silence>,
+    /// Every `[[area]]`, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<AreaReport>,
 }
 
 /// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops

@@ -10,6 +10,7 @@ use crate::blueprint::{ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::guard::Deaths;
+use crate::health::Health;
 use crate::notifier::SinkNotifiers;
 use crate::platform::Platform;
 use crate::sandbox::UserOfSink;
@@ -33,6 +34,8 @@ pub(crate) struct Wiring {
     pub(crate) host_binary: Arc<PathBuf>,
     /// What sinks are limited by together with all that they start.
     pub(crate) cgroups: Cgroups,
+    /// How all parts are.
+    pub(crate) health: Health,
     /// By which the supervisor learns that an actor has died.
     pub(crate) deaths: Deaths,
 }
@@ -48,6 +51,7 @@ impl Wiring {
             readers: self.readers.clone(),
             ids: Arc::clone(&self.ids),
             platform: Arc::clone(&self.platform),
+            health: self.health.clone(),
             deaths: self.deaths.clone(),
         };
         let Some(backend) = backend else {
@@ -82,6 +86,7 @@ impl Wiring {
             launcher,
             settings: plan.settings,
             threads,
+            health: self.health.clone(),
             deaths: self.deaths.clone(),
         })
     }

@@ -20,8 +20,9 @@ pub struct Batch {
     pub late_after: Option<Duration>,
     /// The wall clock was set; done after the updates.
     pub clock_step: Option<ClockStep>,
-    /// Something is due of what the routing step remembers; done before the arrivals, which are what it said of that.
-    pub due: bool,
+    /// Something is due of what the routing step remembers, at this time; done before the arrivals, which are what it said of
+    /// that.
+    pub due: Option<UnixMillis>,
     /// How far the backend's records are known; done after the arrivals.
     pub checkpoints: Vec<ShopCheckpoint>,
     /// What became of attempts to fetch pictures; done after the arrivals.
@@ -125,6 +126,17 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
     /// Names of the sinks that have something more to do: new alerts, or pictures that deliveries waited for.
     pub sinks: BTreeSet<String>,
+    /// What is to make no noise any more.
+    pub hushed: Option<Hushed>,
+}
+
+/// Deliveries that were dropped so that they make no noise any more. What of them is in flight is to be stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hushed {
+    /// Their alerts.
+    pub alerts: BTreeSet<AlertId>,
+    /// Their sinks.
+    pub sinks: Vec<String>,
 }
 
 /// What became of an arrival.
@@ -144,7 +156,7 @@ impl Batch {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.arrivals.is_empty()
-            && !self.due
+            && self.due.is_none()
             && self.updates.is_empty()
             && self.release.is_empty()
             && self.clock_step.is_none()

@@ -56,27 +56,17 @@ pub(crate) fn write(
         write_back::record(tx, result)?;
     }
     let (mut counts, mut sinks) = (CountDelta::default(), BTreeSet::new());
-    if batch.due {
-        routing.ask(RoutingEvent::Due);
+    let mut hushed = None;
+    if let Some(now) = batch.due {
+        let hush = routing.ask(RoutingEvent::Due).hush;
+        hushed = hush.map(|hush| routing::hush(tx, &hush, now)).transpose()?;
     }
     for New { alert, .. } in &new {
         let effects = routing.ask(RoutingEvent::Alert(alert));
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
     }
-    for (arrival, receipt) in batch.arrivals.iter().zip(&receipts) {
-        let Receipt::Duplicate { of } = receipt else {
-            continue;
-        };
-        let Arrival { alert, frame } = arrival;
-        if *of != alert.id {
-            twins::seen_again(tx, *of, alert)?;
-        }
-        // It may bring the picture that the stored one lacks.
-        if frame.is_some() {
-            pictures::settle(tx, frames, *of, &alert.picture, frame.as_deref(), &mut sinks)?;
-        }
-    }
+    note_duplicates(tx, frames, batch, &receipts, &mut sinks)?;
     for result in &batch.pictures {
         pictures::record(tx, frames, result, &mut sinks)?;
     }
@@ -92,7 +82,38 @@ pub(crate) fn write(
         deliveries::release(tx, &names.sinks, sink)?;
     }
     counts.write(tx)?;
-    Ok((Committed { receipts, sinks }, marks))
+    Ok((
+        Committed {
+            receipts,
+            sinks,
+            hushed,
+        },
+        marks,
+    ))
+}
+
+/// Notes what alerts that were stored before have brought.
+fn note_duplicates(
+    tx: &Transaction<'_>,
+    frames: &mut FrameLog,
+    batch: &Batch,
+    receipts: &[Receipt],
+    sinks: &mut BTreeSet<String>,
+) -> Result<(), Failed> {
+    for (arrival, receipt) in batch.arrivals.iter().zip(receipts) {
+        let Receipt::Duplicate { of } = receipt else {
+            continue;
+        };
+        let Arrival { alert, frame } = arrival;
+        if *of != alert.id {
+            twins::seen_again(tx, *of, alert)?;
+        }
+        // It may bring the picture that the stored one lacks.
+        if frame.is_some() {
+            pictures::settle(tx, frames, *of, &alert.picture, frame.as_deref(), sinks)?;
+        }
+    }
+    Ok(())
 }
 
 /// An alert that is new.

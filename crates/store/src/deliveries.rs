@@ -247,8 +247,28 @@ pub(crate) fn drop_muted(
     reason: &str,
     now: UnixMillis,
 ) -> rusqlite::Result<Vec<Alert>> {
+    let (found, mut muted) = find_muted(tx, mutes)?;
+    drop_found(tx, &found, reason, now)?;
+    muted.reverse();
+    Ok(muted)
+}
+
+/// Ids of the newest alerts with pending deliveries that are muted. It looks at [`MAX_CHANGED_ROWS`] deliveries.
+pub(crate) fn muted(
+    db: &Connection,
+    mutes: impl Fn(&Alert, &str) -> bool,
+) -> rusqlite::Result<BTreeSet<AlertId>> {
+    let (_, muted) = find_muted(db, mutes)?;
+    Ok(muted.into_iter().map(|alert| alert.id).collect())
+}
+
+/// The pending deliveries that are muted, and their alerts, newest first.
+fn find_muted(
+    db: &Connection,
+    mutes: impl Fn(&Alert, &str) -> bool,
+) -> rusqlite::Result<(Vec<Found>, Vec<Alert>)> {
     let (mut found, mut muted) = (Vec::new(), Vec::<Alert>::new());
-    let mut pending = tx.prepare_cached(
+    let mut pending = db.prepare_cached(
         "SELECT q.alert, q.sink, q.due_at, s.name, a.body FROM queue q
          JOIN sink s ON s.id = q.sink JOIN alert a ON a.id = q.alert ORDER BY q.alert DESC LIMIT ?1",
     )?;
@@ -268,9 +288,7 @@ pub(crate) fn drop_muted(
             muted.push(alert);
         }
     }
-    drop_found(tx, &found, reason, now)?;
-    muted.reverse();
-    Ok(muted)
+    Ok((found, muted))
 }
 
 fn drop_found(tx: &Transaction<'_>, found: &[Found], reason: &str, now: UnixMillis) -> rusqlite::Result<u64> {

@@ -43,7 +43,7 @@ mod twins;
 mod write_back;
 
 pub use batch::{
-    Annotation, Arrival, Batch, Committed, DeliveryUpdate, PictureOutcome, PictureResult, Receipt,
+    Annotation, Arrival, Batch, Committed, DeliveryUpdate, Hushed, PictureOutcome, PictureResult, Receipt,
     ShopCheckpoint, WriteBackResult,
 };
 pub use deliveries::MAX_CHANGED_ROWS;

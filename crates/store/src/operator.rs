@@ -2,15 +2,15 @@
 
 use rusqlite::Transaction;
 use watchpost_core::{
-    Actor, Alert, AlertAct, AlertCommand, AlertId, Cancellation, RouteReason, RoutingEvent, SilenceCommand,
-    SilenceRefused, UnixMillis,
+    Actor, Alert, AlertAct, AlertCommand, AlertId, ArmingCommand, Cancellation, CommandRefused, RouteReason,
+    RoutingEvent, SilenceCommand, UnixMillis,
 };
 
 use crate::codec::id;
 use crate::commit::Watermarks;
 use crate::deliveries::{Dropping, MAX_CHANGED_ROWS, drop_muted, drop_pending, retry};
 use crate::routing::{self, Routing};
-use crate::{Selection, alerts, write_back};
+use crate::{Hushed, Selection, alerts, write_back};
 
 /// Why a delivery was dropped by an operator.
 const DROPPED: &str = "dropped by the operator";
@@ -43,6 +43,8 @@ pub enum OperatorAct {
     Drop(Selection),
     /// Begin, extend or end a silence. What is pending and is not to be heard of is dropped when one begins.
     Silence(SilenceCommand),
+    /// Arm or disarm areas. What makes noise for those that are disarmed is dropped.
+    Arming(ArmingCommand),
 }
 
 /// What an act has changed.
@@ -52,8 +54,10 @@ pub struct Performed {
     pub changed: u64,
     /// What is left to do, as an act of its own: no more than [`MAX_CHANGED_ROWS`] are changed at a time.
     pub rest: Option<OperatorAct>,
+    /// What is to make no noise any more.
+    pub hushed: Option<Hushed>,
     /// Why nothing was done.
-    pub refused: Option<SilenceRefused>,
+    pub refused: Option<CommandRefused>,
 }
 
 /// Performs an act. `write_back` names the connections whose backend learns of acknowledgements.
@@ -92,6 +96,7 @@ pub(crate) fn perform(
             Ok(performed(drop_pending(tx, &which, DROPPED, now)?, act))
         }
         OperatorAct::Silence(command) => silence(tx, command, routing, now),
+        OperatorAct::Arming(command) => arming(tx, command, routing, now),
     }
 }
 
@@ -101,7 +106,7 @@ fn performed(changed: u64, act: &OperatorAct) -> Performed {
     Performed {
         changed,
         rest,
-        refused: None,
+        ..Performed::default()
     }
 }
 
@@ -155,6 +160,23 @@ fn silence(
     })
 }
 
+/// Carries out what a person wants of areas.
+fn arming(
+    tx: &Transaction<'_>,
+    command: &ArmingCommand,
+    routing: &mut Routing<'_>,
+    now: UnixMillis,
+) -> rusqlite::Result<Performed> {
+    let effects = routing.ask(RoutingEvent::Arming(command));
+    let hush = effects.hush.as_ref();
+    Ok(Performed {
+        changed: u64::from(effects.refused.is_none()),
+        hushed: hush.map(|hush| routing::hush(tx, hush, now)).transpose()?,
+        refused: effects.refused,
+        rest: None,
+    })
+}
+
 /// Cancels what is cancelled by an act that has changed so many alerts.
 fn cancel(
     tx: &Transaction<'_>,
@@ -185,6 +207,6 @@ fn cancel_some(
     Ok(Performed {
         changed,
         rest,
-        refused: None,
+        ..Performed::default()
     })
 }

@@ -4,13 +4,14 @@ mod cameras;
 mod due;
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use watchpost_core::{
-    Actor, Alert, AlertId, ClockSteps, DeliveryState, RouteReason, Silence, Suppression, UnixMillis,
+    Actor, Alert, AlertId, Areas, ClockSteps, DeliveryState, Hush, RouteReason, Silence, Suppression,
+    UnixMillis,
 };
 
 pub use self::cameras::SeenCamera;
@@ -18,8 +19,8 @@ use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
 use crate::{
-    PictureDue, Selection, StoreError, Unmatched, WriteBack, clock, pictures, records, routing, schema,
-    write_back,
+    PictureDue, Selection, StoreError, Unmatched, WriteBack, clock, deliveries, pictures, records, routing,
+    schema, write_back,
 };
 
 /// Opens readers.
@@ -317,6 +318,24 @@ impl Reader {
     /// When the database cannot be read.
     pub fn silences(&mut self) -> Result<Vec<Silence>, StoreError> {
         let outcome = routing::load(&self.db).map(|state| state.silences.active().to_vec());
+        self.outcome(outcome)
+    }
+
+    /// Where the areas stand that are armed and disarmed.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn areas(&mut self) -> Result<Areas, StoreError> {
+        let outcome = routing::load(&self.db).map(|state| state.areas);
+        self.outcome(outcome)
+    }
+
+    /// The newest alerts with pending deliveries that make this noise.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn noise(&mut self, hush: &Hush) -> Result<BTreeSet<AlertId>, StoreError> {
+        let outcome = deliveries::muted(&self.db, |alert, sink| hush.covers(alert, sink));
         self.outcome(outcome)
     }
 

@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, Transaction, params};
 use watchpost_core::{
-    AlertId, Cancellation, CancelledAlerts, Effects, RoutingEvent, RoutingState, Suppression, UnixMillis,
+    AlertId, Cancellation, CancelledAlerts, Effects, Hush, RoutingEvent, RoutingState, Suppression,
+    UnixMillis,
 };
 
-use crate::Selection;
 use crate::codec::{json_column, key, to_json};
-use crate::deliveries::{self, CountDelta, Dropping, drop_pending};
+use crate::deliveries::{self, CountDelta, Dropping, drop_muted, drop_pending};
 use crate::error::Failed;
 use crate::names::NameTable;
+use crate::{Hushed, Selection};
 
 /// The routing step: what follows from an event, given what was before. It is asked about new alerts only, and may be
 /// asked again about an event whose transaction failed.
@@ -111,6 +112,16 @@ pub(crate) fn cancel(
         through,
     };
     drop_pending(tx, &which, &reason.to_string(), now)
+}
+
+/// Drops the deliveries that are to make no noise any more.
+pub(crate) fn hush(tx: &Transaction<'_>, hush: &Hush, now: UnixMillis) -> rusqlite::Result<Hushed> {
+    let covers = |alert: &watchpost_core::Alert, sink: &str| hush.covers(alert, sink);
+    let alerts = drop_muted(tx, covers, &hush.reason.to_string(), now)?;
+    Ok(Hushed {
+        alerts: alerts.into_iter().map(|alert| alert.id).collect(),
+        sinks: hush.sinks.clone(),
+    })
 }
 
 /// Who did not get an alert, each with the reason.

@@ -302,11 +302,14 @@ fn a_silence_that_begins_drops_what_waits_and_is_remembered() {
     let performed = store
         .perform(&OperatorAct::Silence(unknown), at(22), &silencing)
         .unwrap();
-    assert_eq!(performed.refused, Some(SilenceRefused::Unknown(SilenceId(7))));
+    assert_eq!(
+        performed.refused,
+        Some(SilenceRefused::Unknown(SilenceId(7)).into())
+    );
     assert_eq!(held(&mut reader).len(), 2);
     // What is due is done with the commit that says so.
     let batch = Batch {
-        due: true,
+        due: Some(at(3_600_000)),
         ..Batch::default()
     };
     let over =

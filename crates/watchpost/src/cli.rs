@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::alerts::AlertsArgs;
+use crate::commands::areas::{AreasArgs, ArmArgs, DisarmArgs};
 use crate::commands::cameras::CamerasArgs;
 use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
@@ -50,6 +51,12 @@ pub(crate) enum Command {
     Routes(RoutesArgs),
     /// Do not hear of some alerts for a while: `--match camera=Back* --for 2h --why "painters"`. List, extend and end silences.
     Silence(SilenceArgs),
+    /// Arm areas, so that what their cameras see is an alarm: `arm night`, or `arm --area Yard`. People have `exit_delay` to leave.
+    Arm(ArmArgs),
+    /// Disarm areas. What sounds is silenced, what was about to sound does not, and who got the alarm hears that it is cancelled.
+    Disarm(DisarmArgs),
+    /// List the areas: how they are armed, by whom, what keeps them from being ready, and which alarms are in memory.
+    Areas(AreasArgs),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -76,6 +83,9 @@ impl Command {
             | Self::Cameras(_)
             | Self::Doctor(_)
             | Self::Silence(_)
+            | Self::Arm(_)
+            | Self::Disarm(_)
+            | Self::Areas(_)
             | Self::Deliveries(_) => Needs::Hub,
             Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Deserialize;
 use watchpost_config::{CameraSettings, ConnectionKind, Settings, TimeZone, not_there};
 use watchpost_core::{
-    Alert, AlertId, AlertKind, Camera, Confidence, Details, HUB, Severity, UNKNOWN, UnixMillis, Via,
-    VisionGuard,
+    Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Severity, UNKNOWN,
+    UnixMillis, Via, VisionGuard,
 };
 
 use crate::values;
@@ -45,9 +45,24 @@ pub(crate) struct Sample {
     /// When it happens, by the site's clocks: `2026-12-24 23:10`. Without it, now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// How the areas are armed then: home, away, night or disarmed. Without it, disarmed.
+    #[arg(long, value_name = "MODE", value_parser = values::word::<ArmedWord>)]
+    armed: Option<ArmedWord>,
 }
 
 impl Sample {
+    /// How the areas are armed.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn armed(&self, settings: &Settings) -> Result<Option<Mode>, String> {
+        let Some(armed) = self.armed else { return Ok(None) };
+        if settings.area.is_empty() {
+            return Err("`armed` says how areas are armed, and there is no [[area]]".to_owned());
+        }
+        Ok(armed.mode())
+    }
+
     /// The alert, if the configuration has what it names.
     ///
     /// # Errors
@@ -64,7 +79,7 @@ impl Sample {
             .connection
             .iter()
             .any(|known| known.name == connection && known.kind == ConnectionKind::Inbound);
-        let camera = self.camera_of(named, kind);
+        let camera = self.camera_of(named, kind, settings);
         let title = match (&camera, kind) {
             (Some(camera), _) => format!("Anomaly at {}", camera.label()),
             (None, kind) => format!("An alert of kind {kind}"),
@@ -137,14 +152,25 @@ impl Sample {
         }
     }
 
-    fn camera_of(&self, named: Option<&CameraSettings>, kind: AlertKind) -> Option<Camera> {
+    fn camera_of(
+        &self,
+        named: Option<&CameraSettings>,
+        kind: AlertKind,
+        settings: &Settings,
+    ) -> Option<Camera> {
         if self.camera.is_none() && self.stream.is_none() && kind == AlertKind::Hub {
             return None;
         }
         Some(Camera {
             id: self.stream.clone().unwrap_or_else(|| UNKNOWN.to_owned()),
             name: self.camera.clone(),
-            area: named.and_then(|camera| camera.area.clone()),
+            area: match named {
+                Some(camera) => settings.area_of(camera),
+                None => self
+                    .camera
+                    .as_deref()
+                    .and_then(|name| settings.area_book().find(name).map(str::to_owned)),
+            },
         })
     }
 }

@@ -18,9 +18,13 @@
 //! | `POST /v1/silences` | begins one, which a [`crate::BeginSilence`] describes; [`crate::SilenceAnswer`] |
 //! | `POST /v1/silences/{id}/extend` | has it last so long from now on: [`crate::ExtendSilence`] |
 //! | `POST /v1/silences/{id}/end` | ends it |
+//! | `GET /v1/areas` | where every area stands, each a [`watchpost_hub::AreaReport`] |
+//! | `POST /v1/areas/arm` | arms areas, as a [`crate::ArmAreas`] says; [`crate::AreasAnswer`], or 409 with what keeps them from being ready |
+//! | `POST /v1/areas/disarm` | disarms those that a [`crate::NamedAreas`] names, or all |
+//! | `POST /v1/areas/seen` | what has triggered them is seen, and not remembered any more |
 //! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |
 //!
-//! Acknowledge, dismiss, clear and drop stop at once what is in flight, also while the store cannot be written. Then the
+//! Acknowledge, dismiss, clear, drop and disarm stop at once what is in flight, also while the store cannot be written. Then the
 //! answer is 202 with [`Deferred`], or a [`watchpost_hub::Changed`] that says so.
 //! Errors are [`Problem`] documents.
 //!
@@ -43,7 +47,7 @@ use serde::{Deserialize, Serialize};
 use watchpost_core::AlertId;
 use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED, is_of_a_sink};
 
-use crate::{Problem, Program, Status, silences};
+use crate::{Problem, Program, Status, areas, silences};
 
 /// Name of the socket in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -153,6 +157,7 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .route("/v1/deliveries/drop", web::post().to(drop_deliveries))
         .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
         .configure(silences::configure)
+        .configure(areas::configure)
         .route("/v1/reload", web::post().to(reload))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("there is no such route"))

@@ -5,12 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod areas;
 mod control;
 mod inbound;
 mod problem;
 mod program;
 mod silences;
 
+pub use areas::{AreasAnswer, ArmAreas, NamedAreas};
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{InboundServer, ListenError, Prepared};
 pub use problem::Problem;

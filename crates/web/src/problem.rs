@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
-use watchpost_core::SilenceRefused;
+use watchpost_core::{ArmingRefused, CommandRefused, SilenceRefused};
 use watchpost_hub::AskError;
 
 use crate::NotReloaded;
@@ -78,7 +78,11 @@ impl From<AskError> for Problem {
         let (status, title) = match &error {
             AskError::Store(_) => (500, "The store failed"),
             AskError::Gone => (503, "The hub is stopping"),
-            AskError::Refused(SilenceRefused::Unknown(_)) => (404, "Not found"),
+            AskError::Refused(
+                CommandRefused::Silence(SilenceRefused::Unknown(_))
+                | CommandRefused::Arming(ArmingRefused::Unknown { .. }),
+            ) => (404, "Not found"),
+            AskError::Refused(CommandRefused::Arming(ArmingRefused::NotReady(_))) => (409, "Not ready"),
             AskError::NotThere(_) | AskError::Refused(_) => (422, "Not done"),
             AskError::Busy => (503, "The store cannot be written"),
         };

@@ -1,6 +1,7 @@
 //! The settings as the hub uses them. What stands in the doc comments here is the reference page. A key is
 //! added only together with what it does: nothing that is accepted is ignored.
 
+mod area;
 mod camera;
 mod connection;
 mod restart;
@@ -14,11 +15,13 @@ mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watchpost_core::Holiday;
+use watchpost_core::{Calendar, Holiday, Schedule};
 
+pub use self::area::AreaSettings;
 pub use self::camera::{CameraMatch, CameraSettings, camera_book};
 pub use self::connection::{
     BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
@@ -47,6 +50,10 @@ pub struct Settings {
     /// A name for a camera, which alerts show instead of a part of its id.
     #[serde(default)]
     pub camera: Vec<CameraSettings>,
+    /// What is armed and disarmed, by `watchpost arm` and `watchpost disarm`: some cameras. With one area at least, what makes
+    /// noise (`only_armed` of `[[sink]]`) sounds only for cameras whose area is armed, and for those that are of no area.
+    #[serde(default)]
+    pub area: Vec<AreaSettings>,
     /// What holds of VisionGuard backends, whichever connection they are at.
     #[serde(default)]
     pub visionguard: VisionGuardSettings,
@@ -152,6 +159,21 @@ impl Settings {
         let mut connections = self.connection.iter();
         let inbound = connections.any(|connection| connection.kind == ConnectionKind::Inbound);
         inbound.then_some(self.web.listen)
+    }
+
+    /// All schedules, by the clocks and holidays of the site.
+    pub fn schedules(&self) -> Vec<Arc<Schedule>> {
+        let calendar = Calendar::new(self.hub.time_zone().jiff(), self.hub.holidays.clone());
+        let calendar = Arc::new(calendar);
+        let schedules = self.schedule.iter().map(|settings| {
+            let calendar = Arc::clone(&calendar);
+            Arc::new(Schedule::new(
+                settings.name.clone(),
+                settings.open.clone(),
+                calendar,
+            ))
+        });
+        schedules.collect()
     }
 
     /// The TCP port that the hub serves, if it serves one that is known: 0 is any that is free. Sinks never reach it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{AlertKind, Match, Schedule, Severity, name_matches};
+use watchpost_core::{AlertKind, ArmedWord, Match, Schedule, Severity, name_matches};
 
 use crate::{TimeSpan, forms};
 
@@ -67,6 +67,10 @@ pub struct RouteMatch {
     /// `not = { schedule = "opening-hours" }`.
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub schedule: Vec<String>,
+    /// How its area was armed when it happened, or several: `home`, `away`, `night` or `disarmed`. What is of no `[[area]]` is
+    /// armed in every mode.
+    #[schemars(with = "Vec<forms::ArmedWordForm>", extend("x-one" = true))]
+    pub armed: Vec<ArmedWord>,
     /// What only VisionGuard says.
     pub visionguard: VisionGuardMatch,
     /// Alternatives, such as `[{ area = "Till" }, { severity = "high" }]`: it meets one of them at least. The keys of each are
@@ -138,6 +142,7 @@ impl RouteMatch {
             persons: self.visionguard.person.clone(),
             severity: self.severity,
             schedules: schedules.iter().filter(is_named).cloned().collect(),
+            armed: self.armed.clone(),
             any: all(&self.any),
             not: all(&self.not),
         }

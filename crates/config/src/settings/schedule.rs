@@ -1,12 +1,9 @@
 //! `[[schedule]]`: when rules hold.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{Calendar, Schedule, Window};
+use watchpost_core::Window;
 
-use super::Settings;
 use crate::forms;
 
 /// `[[schedule]]`
@@ -23,21 +20,4 @@ pub struct ScheduleSettings {
     /// that they show twice is meant the first time.
     #[schemars(with = "Vec<forms::Window>", extend("x-one" = true))]
     pub open: Vec<Window>,
-}
-
-impl Settings {
-    /// All schedules, by the clocks and holidays of the site.
-    pub fn schedules(&self) -> Vec<Arc<Schedule>> {
-        let calendar = Calendar::new(self.hub.time_zone().jiff(), self.hub.holidays.clone());
-        let calendar = Arc::new(calendar);
-        let schedules = self.schedule.iter().map(|settings| {
-            let calendar = Arc::clone(&calendar);
-            Arc::new(Schedule::new(
-                settings.name.clone(),
-                settings.open.clone(),
-                calendar,
-            ))
-        });
-        schedules.collect()
-    }
 }

@@ -34,6 +34,10 @@ pub struct SinkSettings {
     /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
     /// `webhook`, else `false`: no siren sounds for a full disk. A route that names the kind sends them as well.
     pub events: Option<bool>,
+    /// Whether it sounds only while the area of an alert is armed, for as long as the alarm lasts, and never for what came late.
+    /// Without any `[[area]]` that makes no difference. Without it, `true` for `gpio` and `sound`; a chime that is to sound while
+    /// disarmed is a sink with `only_armed = false` and a route with `armed = "disarmed"`.
+    pub only_armed: Option<bool>,
     /// What becomes of alerts that come late, which are many when a connection is back: `each` is delivered, all that come
     /// together make one message (`digest`) with how many there are, of which time, and the picture of the worst, or they are
     /// not delivered (`drop`). Without it, `digest` for `email`, `exec`, `mqtt` and `webhook`, `drop` for `gpio` and `sound`,
@@ -147,6 +151,12 @@ impl SinkSettings {
         }
     }
 
+    /// Whether it sounds only while the area of an alert is armed, once there is one: as configured, or because it makes noise.
+    pub(crate) fn sounds_only_armed(&self) -> bool {
+        self.only_armed
+            .unwrap_or_else(|| NOISY.contains(&self.plugin_name()))
+    }
+
     /// Whether it keeps the record and is no message: silences spare it.
     pub fn keeps_record(&self) -> bool {
         self.plugin_name() == "archive"
@@ -186,6 +196,7 @@ impl fmt::Debug for SinkSettings {
             max_age,
             cancel_on_acknowledge,
             events,
+            only_armed,
             late,
             wait_picture,
             when_full,
@@ -202,6 +213,7 @@ impl fmt::Debug for SinkSettings {
             .field("max_age", max_age)
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("events", events)
+            .field("only_armed", only_armed)
             .field("late", late)
             .field("wait_picture", wait_picture)
             .field("when_full", when_full)
@@ -213,8 +225,8 @@ impl fmt::Debug for SinkSettings {
     }
 }
 
-/// Plugins that make noise, which an acknowledgement ends, and which does not wait for a full disk, unless the site says
-/// otherwise.
+/// Plugins that make noise, which an acknowledgement ends, which does not wait for a full disk, and which is for what is armed,
+/// unless the site says otherwise.
 const NOISY: [&str; 2] = ["gpio", "sound"];
 
 /// Plugins that write or tell, and so get internal events unless the site says otherwise.

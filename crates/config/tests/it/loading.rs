@@ -112,6 +112,7 @@ fn defaults() {
                 },
             ],
             camera: [],
+            area: [],
             visionguard: VisionGuardSettings {
                 severity: SeveritySettings {
                     medium_below: -2.0,

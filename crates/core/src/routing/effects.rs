@@ -1,7 +1,7 @@
 //! What follows from a routing step, as plain data.
 
-use super::{CancelReason, RouteReason, RoutingState, SilenceId, SilenceRefused};
-use crate::{AlertId, HubEvent, UnixMillis};
+use super::{ArmingRefused, CancelReason, RouteReason, RoutingState, SilenceId, SilenceRefused};
+use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
 /// What follows from one event. It is committed together with the event.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,8 +18,10 @@ pub struct Effects {
     pub silenced: Option<SilenceId>,
     /// Sinks that keep the record, which it spares.
     pub spared: Vec<String>,
+    /// Noise that is to stop.
+    pub hush: Option<Hush>,
     /// Why what a person wanted was not done.
-    pub refused: Option<SilenceRefused>,
+    pub refused: Option<CommandRefused>,
     /// What is remembered from now on; `None` where nothing changed.
     pub state: Option<RoutingState>,
 }
@@ -69,4 +71,34 @@ pub enum CancelledAlerts {
     One(AlertId),
     /// This one and all that are older.
     Through(AlertId),
+}
+
+/// Pending deliveries that make noise, of alerts of some areas: they are dropped, and stopped where they are in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hush {
+    /// Names of the areas.
+    pub areas: Vec<String>,
+    /// Names of the sinks that make noise.
+    pub sinks: Vec<String>,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+impl Hush {
+    /// Whether it is about this delivery.
+    pub fn covers(&self, alert: &Alert, sink: &str) -> bool {
+        let area = alert.camera.as_ref().and_then(|camera| camera.area.as_ref());
+        area.is_some_and(|area| self.areas.contains(area)) && self.sinks.iter().any(|name| name == sink)
+    }
+}
+
+/// Why what a person wants is not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandRefused {
+    /// Of silences.
+    #[error(transparent)]
+    Silence(#[from] SilenceRefused),
+    /// Of areas.
+    #[error(transparent)]
+    Arming(#[from] ArmingRefused),
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
+use super::arming::{ArmedWord, Protection};
 use super::{MatchCondition, Schedule};
 use crate::{Alert, AlertKind, Confidence, Severity};
 
@@ -40,6 +41,8 @@ pub struct Match {
     pub severity: Option<Severity>,
     /// Schedules, one of which was open when it happened.
     pub schedules: Vec<Arc<Schedule>>,
+    /// How its area was armed when it happened, one of these. What is of no area is armed in every mode.
+    pub armed: Vec<ArmedWord>,
     /// Alternatives, one of which it meets.
     pub any: Vec<Self>,
     /// Exceptions, none of which it meets.
@@ -64,6 +67,7 @@ pub(super) struct Matcher {
     severity: Option<Severity>,
     /// Any when empty; by their places among the schedules that all rules name.
     schedules: Vec<usize>,
+    armed: Vec<ArmedWord>,
     any: Vec<Self>,
     not: Vec<Self>,
 }
@@ -92,6 +96,7 @@ pub(super) struct Asked<'a> {
     alert: &'a Alert,
     schedules: &'a Schedules,
     open: Vec<Cell<Option<bool>>>,
+    protection: Protection,
 }
 
 impl Schedules {
@@ -110,7 +115,13 @@ impl<'a> Asked<'a> {
             alert,
             open: vec![Cell::new(None); schedules.0.len()],
             schedules,
+            protection: Protection::Always,
         }
+    }
+
+    /// The same, with what arming said of the alert when it happened.
+    pub(super) fn under(self, protection: Protection) -> Self {
+        Self { protection, ..self }
     }
 
     /// Whether the schedule at this place was open when the alert happened.
@@ -155,6 +166,7 @@ impl Matcher {
             persons: conditions.persons.clone(),
             severity: conditions.severity,
             schedules: named,
+            armed: conditions.armed.clone(),
             any: all(&conditions.any),
             not: all(&conditions.not),
         }
@@ -190,6 +202,8 @@ impl Matcher {
         self.refusal_of_degree(alert).or_else(|| {
             if !self.schedules.is_empty() && !self.schedules.iter().any(|&place| asked.was_open(place)) {
                 Some(MatchCondition::Schedule)
+            } else if !self.armed.is_empty() && !self.armed.iter().any(|word| word.holds(asked.protection)) {
+                Some(MatchCondition::Armed)
             } else if !self.any.is_empty() && !self.any.iter().any(|any| any.takes(asked)) {
                 Some(MatchCondition::Any)
             } else if self.not.iter().any(|not| not.takes(asked)) {

@@ -10,12 +10,15 @@
 //! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
 //!    which sinks it is for, and when;
 //! 2. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
-//! 3. how late it came (`digest.rs`): whether it is held for a message with others;
-//! 4. what sends it later: the delay of its route.
+//! 3. arming (`arming`), for what makes noise: whether its area is armed, and whether it waits for the entry delay;
+//! 4. how late it came (`digest.rs`): whether it is held for a message with others;
+//! 5. what sends it later: the delay of its route.
 
+mod arming;
 mod digest;
 mod effects;
 mod matcher;
+mod noise;
 mod reason;
 mod relay;
 mod router;
@@ -29,8 +32,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::arming::{
+    Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas, ArmedWord, ArmingCommand,
+    ArmingRefused, Blocker, Cause, MAX_AREAS, Mode, Protection, SIREN_WINDOW,
+};
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
-pub use self::effects::{Cancellation, CancelledAlerts, Effects, PlannedDelivery, Suppression};
+pub use self::effects::{
+    Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression,
+};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
@@ -41,7 +50,7 @@ pub use self::silence::{
     HeldBack, MAX_SILENCE, MAX_SILENCES, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
     Silences,
 };
-use crate::{Alert, AlertId, UnixMillis};
+use crate::{Alert, AlertId};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,13 +64,9 @@ pub struct RoutingState {
     pub digests: BTreeMap<String, DigestWindow>,
     /// What persons do not want to hear of for a while.
     pub silences: Silences,
-}
-
-impl RoutingState {
-    /// When [`RoutingEvent::Due`] is to happen next.
-    pub fn next_due(&self) -> Option<UnixMillis> {
-        self.silences.next_end()
-    }
+    /// Where the areas stand that are armed and disarmed.
+    #[serde(skip_serializing_if = "Areas::is_empty")]
+    pub areas: Areas,
 }
 
 /// What happened.
@@ -74,6 +79,8 @@ pub enum RoutingEvent<'a> {
     Command(&'a AlertCommand),
     /// A person wants something of silences.
     Silence(&'a SilenceCommand),
+    /// A person wants something of areas.
+    Arming(&'a ArmingCommand),
     /// A silence that has begun has held back this alert, which was waiting.
     HeldBack {
         /// Which.
@@ -81,7 +88,7 @@ pub enum RoutingEvent<'a> {
         /// The alert.
         alert: &'a Alert,
     },
-    /// The time has come that [`RoutingState::next_due`] named.
+    /// The time has come that [`Router::next_due`] named, or the configuration may be another one.
     Due,
     /// The clock was set by so many milliseconds, and goes on from there.
     ClockStepped(i64),

@@ -52,6 +52,31 @@ pub enum RouteReason {
     TooLate,
     /// Yes: it is the sum of what was held for the sink.
     Digest,
+    /// Yes, when the entry delay is over, unless the area is disarmed by then.
+    EntryDelay {
+        /// The area.
+        area: String,
+    },
+    /// Yes: it says how an alarm goes on, and the sink got that.
+    GotAlarm {
+        /// The area.
+        area: String,
+    },
+    /// No: the sink sounds only while the area is armed, and it was not, or is not any more.
+    NotArmed {
+        /// The area.
+        area: String,
+    },
+    /// No: the sink sounds only while the area is armed, and people are leaving it.
+    ExitDelay {
+        /// The area.
+        area: String,
+    },
+    /// No: the area was armed by force, and the camera is bypassed until it is disarmed.
+    Bypassed {
+        /// The area.
+        area: String,
+    },
 }
 
 /// A condition of a route.
@@ -70,6 +95,7 @@ pub enum MatchCondition {
     Person,
     Severity,
     Schedule,
+    Armed,
     Any,
     Not,
 }
@@ -83,6 +109,10 @@ pub enum CancelReason {
     Dismissed(Actor),
     /// The live list was cleared, which acknowledges all that is on it.
     Cleared(Actor),
+    /// Their area was disarmed.
+    Disarmed(Actor),
+    /// The time of the alarm in their area is over.
+    AlarmOver,
 }
 
 impl RouteReason {
@@ -90,7 +120,12 @@ impl RouteReason {
     pub fn delivers(&self) -> bool {
         matches!(
             self,
-            Self::NoRoutes | Self::Matched { .. } | Self::GetsEvents | Self::Digest
+            Self::NoRoutes
+                | Self::Matched { .. }
+                | Self::GetsEvents
+                | Self::Digest
+                | Self::EntryDelay { .. }
+                | Self::GotAlarm { .. }
         )
     }
 }
@@ -117,6 +152,25 @@ impl fmt::Display for RouteReason {
             ),
             Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
             Self::Digest => f.write_str("it is the sum of what came late for this sink"),
+            Self::EntryDelay { area } => write!(
+                f,
+                "area {area} is armed and has an entry delay: it sounds when that is over, unless it is disarmed before"
+            ),
+            Self::GotAlarm { area } => {
+                write!(f, "it got the alarm in area {area}, and hears how that goes on")
+            }
+            Self::NotArmed { area } => write!(
+                f,
+                "it sounds only while area {area} is armed, which it was not then or is not any more"
+            ),
+            Self::ExitDelay { area } => write!(
+                f,
+                "it sounds only while area {area} is armed, and people were leaving it (`exit_delay`)"
+            ),
+            Self::Bypassed { area } => write!(
+                f,
+                "area {area} was armed by force, and the camera is bypassed until it is disarmed"
+            ),
         }
     }
 }
@@ -136,6 +190,7 @@ impl fmt::Display for MatchCondition {
             Self::Person => "asks for another person",
             Self::Severity => "asks for a higher severity",
             Self::Schedule => "asks for another time",
+            Self::Armed => "asks for another state of its area (`armed`)",
             Self::Any => "has `any`, and none of that is met",
             Self::Not => "excludes it by `not`",
         })
@@ -148,6 +203,8 @@ impl fmt::Display for CancelReason {
             Self::Acknowledged(by) => write!(f, "its alert was acknowledged by {by}"),
             Self::Dismissed(by) => write!(f, "its alert was dismissed by {by}"),
             Self::Cleared(by) => write!(f, "the live list was cleared by {by}"),
+            Self::Disarmed(by) => write!(f, "its area was disarmed by {by}"),
+            Self::AlarmOver => f.write_str("the time of the alarm in its area is over"),
         }
     }
 }

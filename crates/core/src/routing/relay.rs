@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Effects, PlannedDelivery, Router, RoutingEvent, RoutingState};
+use super::{
+    ArmingCommand, Blocker, Effects, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState,
+};
 use crate::{Alert, AlertId, UnixMillis};
 
 /// Deliveries from memory to one sink until the store works again.
@@ -27,6 +29,10 @@ pub struct MemoryRelay {
     state: RoutingState,
     seen: HashSet<Identity>,
     relayed: BTreeMap<String, usize>,
+    /// What is to be made from memory at a time that has not come, with its alert.
+    held: BTreeMap<AlertId, (Alert, Vec<PlannedDelivery>)>,
+    /// How many commands about areas were obeyed.
+    obeyed: usize,
 }
 
 impl MemoryRelay {
@@ -59,6 +65,47 @@ impl MemoryRelay {
         !known
     }
 
+    /// Does what is due by now, and obeys commands about areas that wait for the store too, in their order: who disarms must not
+    /// hear the siren again because a disk is full. Those before are given each time as well.
+    pub fn advance<'c>(
+        &mut self,
+        now: UnixMillis,
+        troubles: &[Blocker],
+        commands: impl Iterator<Item = &'c ArmingCommand>,
+        router: &Router,
+    ) {
+        let step = |state: &mut RoutingState, event: RoutingEvent<'_>| {
+            let Effects {
+                state: after, hush, ..
+            } = router.step_amid(now, troubles, state, event);
+            *state = after.unwrap_or_else(|| std::mem::take(state));
+            hush
+        };
+        step(&mut self.state, RoutingEvent::Due);
+        for command in commands.skip(self.obeyed) {
+            self.obeyed += 1;
+            let hush = step(&mut self.state, RoutingEvent::Arming(command));
+            for (alert, planned) in self.held.values_mut() {
+                planned.retain(|planned| {
+                    !hush
+                        .as_ref()
+                        .is_some_and(|hush| hush.covers(alert, &planned.sink))
+                });
+            }
+        }
+    }
+
+    /// The deliveries of an alert whose time has come since it was looked at, such as that of a siren after the entry delay.
+    pub fn due(&mut self, now: UnixMillis, alert: AlertId) -> Vec<PlannedDelivery> {
+        let Some((_, planned)) = self.held.get_mut(&alert) else {
+            return Vec::new();
+        };
+        let is_due = |planned: &mut PlannedDelivery| planned.due_at.is_none_or(|due| due <= now);
+        let mut due: Vec<PlannedDelivery> = planned.extract_if(.., is_due).collect();
+        due.retain(|planned| planned.expires_at.is_none_or(|end| end > now));
+        due
+    }
+
     /// The deliveries of a new alert that are made from memory now.
     pub fn relay(&mut self, now: UnixMillis, alert: &Alert, router: &Router) -> Vec<PlannedDelivery> {
         let Effects {
@@ -70,7 +117,9 @@ impl MemoryRelay {
             self.state = state;
         }
         deliveries.retain(|planned| {
-            let wanted = planned.due_at.is_none()
+            let in_time =
+                planned.due_at.is_none() || matches!(planned.reason, RouteReason::EntryDelay { .. });
+            let wanted = in_time
                 && planned.expires_at.is_none_or(|end| end > now)
                 && router.delivers_when_full(&planned.sink);
             let relayed = self.relayed.entry(planned.sink.clone()).or_default();
@@ -78,15 +127,23 @@ impl MemoryRelay {
             *relayed += usize::from(relay);
             relay
         });
+        let later = |planned: &mut PlannedDelivery| planned.due_at.is_some_and(|due| due > now);
+        let held: Vec<PlannedDelivery> = deliveries.extract_if(.., later).collect();
+        if !held.is_empty() {
+            self.held.insert(alert.id, (alert.clone(), held));
+        }
         deliveries
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Match, Route, Target};
+    use std::time::Duration;
+
+    use super::super::{AreaPolicy, Areas, Match, Mode, Route, Target};
     use super::*;
     use crate::alert::sample;
+    use crate::{Actor, Camera};
 
     fn router(routes: Vec<Route>) -> Router {
         let target = |name: &str, deliver_when_full| Target {
@@ -179,5 +236,71 @@ mod tests {
         });
         relayed(&mut relay, &sample(1), &router(vec![nowhere]));
         assert_eq!(relay.state.unmatched, 5);
+    }
+
+    #[test]
+    fn an_area_that_is_disarmed_while_the_store_fails_makes_no_noise_and_an_entry_delay_ends() {
+        let areas = vec![AreaPolicy {
+            name: "Yard".into(),
+            modes: Mode::ALL.to_vec(),
+            delayed: vec!["Gate".into()],
+            exit_delay: Duration::ZERO,
+            entry_delay: Duration::from_secs(30),
+            trigger_time: Duration::from_secs(180),
+            connections: Vec::new(),
+        }];
+        let siren = Target {
+            name: "siren".into(),
+            deliver_when_full: true,
+            only_armed: true,
+            ..Target::default()
+        };
+        let router = Router::new(vec![siren], Vec::new()).with_areas(areas.clone());
+        let seen = |id: u64, camera: &str| Alert {
+            camera: Some(Camera {
+                name: Some(camera.into()),
+                area: Some("Yard".into()),
+                ..Camera::unnamed("a")
+            }),
+            ..sample(id * 1_000_000)
+        };
+        let mut relay = MemoryRelay::new(RoutingState {
+            areas: Areas::armed_in(Some(Mode::Away), &areas),
+            ..RoutingState::default()
+        });
+        let at = |seconds: i64| UnixMillis(seconds * 1_000);
+        assert_eq!(relay.relay(at(10), &seen(10, "Gate"), &router), []);
+        let due = |relay: &mut MemoryRelay, now| relay.due(at(now), AlertId(10_000_000)).len();
+        assert_eq!([39, 40, 41].map(|now| due(&mut relay, now)), [0, 1, 0]);
+        relay.advance(at(41), &[], std::iter::empty(), &router);
+        assert_eq!(
+            relay.relay(at(42), &seen(42, "Gate"), &router).len(),
+            1,
+            "it is triggered"
+        );
+        let disarm = ArmingCommand::Disarm {
+            areas: Vec::new(),
+            by: Actor::Operator,
+        };
+        let arm = ArmingCommand::Arm {
+            mode: Mode::Away,
+            areas: Vec::new(),
+            force: false,
+            by: Actor::Operator,
+        };
+        relay.advance(at(43), &[], [&disarm].into_iter(), &router);
+        assert_eq!(relay.relay(at(44), &seen(44, "Hall"), &router), []);
+        relay.advance(at(50), &[], [&disarm, &arm].into_iter(), &router);
+        assert_eq!(relay.relay(at(51), &seen(51, "Hall"), &router).len(), 1);
+        // What waits for the end of its entry delay is dropped with the area.
+        relay.advance(at(52), &[], [&disarm, &arm, &disarm, &arm].into_iter(), &router);
+        assert_eq!(relay.relay(at(53), &seen(53, "Gate"), &router), []);
+        relay.advance(
+            at(54),
+            &[],
+            [&disarm, &arm, &disarm, &arm, &disarm].into_iter(),
+            &router,
+        );
+        assert_eq!(relay.due(at(100), AlertId(53_000_000)), []);
     }
 }

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::arming::AlertMark;
 use super::matcher::{Asked, Matcher, Schedules};
+use super::noise::sounding;
 use super::{
-    AlertAct, AlertCommand, CancelReason, Cancellation, CancelledAlerts, Effects, LatePolicy, Match,
-    MatchCondition, PlannedDelivery, RouteReason, RoutingEvent, RoutingState, SilenceCommand, Silences,
-    Suppression,
+    AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Effects,
+    LatePolicy, Match, MatchCondition, PlannedDelivery, Protection, RouteReason, RoutingEvent, RoutingState,
+    SIREN_WINDOW, Silence, SilenceCommand, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -30,6 +32,8 @@ pub struct Target {
     pub late: LatePolicy,
     /// Whether it keeps the record, which is no message: a silence spares it unless it names it.
     pub keeps_record: bool,
+    /// Whether it sounds only while the area of an alert is armed, and then not late.
+    pub only_armed: bool,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -50,9 +54,11 @@ pub struct Route {
 /// The routes of a configuration. A plain value: another one can take its place between two events.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
-    targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
     routes: Vec<CompiledRoute>,
     schedules: Schedules,
+    /// `None` where nothing is known of areas: what is remembered of them stays as it is.
+    pub(super) areas: Option<Vec<AreaPolicy>>,
 }
 
 /// A [`Route`] in the form in which it is asked.
@@ -99,7 +105,26 @@ impl Router {
             targets,
             routes,
             schedules,
+            areas: None,
         }
+    }
+
+    /// The same, with all areas that there are.
+    #[must_use]
+    pub fn with_areas(self, areas: Vec<AreaPolicy>) -> Self {
+        let areas = Some(areas);
+        Self { areas, ..self }
+    }
+
+    /// The areas that there are, as far as is known.
+    pub(super) fn areas(&self) -> &[AreaPolicy] {
+        self.areas.as_deref().unwrap_or_default()
+    }
+
+    /// When [`RoutingEvent::Due`] is to happen next.
+    pub fn next_due(&self, state: &RoutingState) -> Option<UnixMillis> {
+        let areas = self.areas.as_ref().and_then(|_| state.areas.next_due());
+        state.silences.next_end().into_iter().chain(areas).min()
     }
 
     /// Whether deliveries to this sink are made from memory while the store can take nothing.
@@ -110,6 +135,17 @@ impl Router {
 
     /// What follows from an event. It depends on nothing but its arguments.
     pub fn step(&self, now: UnixMillis, state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
+        self.step_amid(now, &[], state, event)
+    }
+
+    /// The same while this is wrong on the site, which may keep areas from being ready to arm.
+    pub fn step_amid(
+        &self,
+        now: UnixMillis,
+        troubles: &[Blocker],
+        state: &RoutingState,
+        event: RoutingEvent<'_>,
+    ) -> Effects {
         match event {
             RoutingEvent::Alert(alert) => self.alert(now, state, alert),
             RoutingEvent::Command(command) => Effects {
@@ -117,11 +153,15 @@ impl Router {
                 ..Effects::default()
             },
             RoutingEvent::Silence(command) => self.silence(now, state, command),
+            RoutingEvent::Arming(command) => self.arming(now, troubles, state, command),
             RoutingEvent::HeldBack { silence, alert } => {
-                changed(state, |silences| silences.hold(silence, alert))
+                changed(state, |after| after.silences.hold(silence, alert))
             }
-            RoutingEvent::Due => due(now, state),
-            RoutingEvent::ClockStepped(millis) => changed(state, |silences| silences.shift(now, millis)),
+            RoutingEvent::Due => self.due(now, troubles, state),
+            RoutingEvent::ClockStepped(millis) => changed(state, |after| {
+                after.silences.shift(now, millis);
+                after.areas.shift(now, millis);
+            }),
         }
     }
 
@@ -131,25 +171,22 @@ impl Router {
         }
         let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
-        let (verdicts, matched) = self.verdicts(alert);
-        let silences = state.silences.about(now, alert);
-        for (target, verdict) in self.targets.iter().zip(verdicts) {
-            let mut reason = self.reason(target, alert, verdict);
-            if reason.delivers()
-                && let Some(silence) = silences
-                    .iter()
-                    .find(|silence| silence.mutes(&target.name, target.keeps_record))
-            {
-                after.to_mut().silences.hold(silence.id, alert);
-                reason = RouteReason::Silenced {
-                    silence: silence.id,
-                    why: silence.why.clone(),
-                };
-            }
+        let (verdicts, matched) = self.verdicts(alert, state.areas.protection(self.areas(), alert));
+        let reasons = self.reasons(now, alert, &verdicts, &mut after);
+        let mark = AlertMark {
+            alert,
+            qualifies: self.qualifies(alert, &reasons),
+        };
+        let judged = state.areas.judge(now, self.areas(), mark);
+        for ((target, verdict), reason) in self.targets.iter().zip(verdicts).zip(reasons) {
             let delay = match (verdict, &reason) {
                 (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
                 _ => Duration::ZERO,
             };
+            let (mut reason, mut sounds_at) = (reason, None);
+            if reason.delivers() && target.only_armed {
+                (reason, sounds_at) = sounding(reason, judged.as_ref());
+            }
             if reason.delivers() {
                 match target.late_policy(alert) {
                     LatePolicy::Each => {}
@@ -161,11 +198,15 @@ impl Router {
                 }
             }
             if reason.delivers() {
-                effects.deliveries.push(target.plan(now, alert, delay, reason));
+                let planned = target.plan(now, alert, (delay, sounds_at), reason);
+                effects.deliveries.push(planned);
             } else {
                 let sink = Some(target.name.clone());
                 effects.suppressions.push(Suppression { sink, reason });
             }
+        }
+        if let Some(judged) = judged {
+            self.settle(judged, &effects, &mut after);
         }
         if !matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
             effects.suppressions.push(Suppression {
@@ -181,6 +222,38 @@ impl Router {
         effects
     }
 
+    /// What routes and silences say about each target.
+    fn reasons(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        verdicts: &[Verdict<'_>],
+        after: &mut Cow<'_, RoutingState>,
+    ) -> Vec<RouteReason> {
+        let silences: Vec<Silence> = after.silences.about(now, alert).into_iter().cloned().collect();
+        let about = |(target, verdict): (&Target, &Verdict<'_>)| {
+            let reason = self.reason(target, alert, *verdict);
+            if !reason.delivers() {
+                return reason;
+            }
+            let mut silences = silences.iter();
+            let muting = silences.find(|silence| silence.mutes(&target.name, target.keeps_record));
+            match muting {
+                Some(silence) => {
+                    after.to_mut().silences.hold(silence.id, alert);
+                    RouteReason::Silenced {
+                        silence: silence.id,
+                        why: silence.why.clone(),
+                    }
+                }
+                // What is late is a message, and never a siren.
+                None if target.only_armed && alert.late => RouteReason::TooLate,
+                None => reason,
+            }
+        };
+        self.targets.iter().zip(verdicts).map(about).collect()
+    }
+
     /// Carries out what a person wants of silences.
     fn silence(&self, now: UnixMillis, state: &RoutingState, command: &SilenceCommand) -> Effects {
         let mut after = state.clone();
@@ -192,7 +265,7 @@ impl Router {
                 ..Effects::default()
             },
             Err(refused) => Effects {
-                refused: Some(refused),
+                refused: Some(refused.into()),
                 ..Effects::default()
             },
         }
@@ -221,18 +294,18 @@ impl Router {
         let mut after = state.clone();
         after.digests.remove(sink);
         Effects {
-            deliveries: vec![target.plan(now, alert, Duration::ZERO, RouteReason::Digest)],
+            deliveries: vec![target.plan(now, alert, (Duration::ZERO, None), RouteReason::Digest)],
             state: Some(after),
             ..Effects::default()
         }
     }
 
     /// What the routes say about each target, and whether any of them took the alert.
-    fn verdicts(&self, alert: &Alert) -> (Vec<Verdict<'_>>, bool) {
+    fn verdicts(&self, alert: &Alert, protection: Protection) -> (Vec<Verdict<'_>>, bool) {
         let mut verdicts = vec![Verdict::Unrouted; self.targets.len()];
         // The route that took it and stopped.
         let (mut matched, mut stopped): (bool, Option<&CompiledRoute>) = (false, None);
-        let asked = Asked::new(alert, &self.schedules);
+        let asked = Asked::new(alert, &self.schedules).under(protection);
         for route in &self.routes {
             let refusal = route.matcher.refusal(&asked);
             for &sink in &route.sinks {
@@ -249,6 +322,12 @@ impl Router {
     /// Why the sink gets the alert or does not. An internal event goes to a sink that gets those whatever routes say.
     fn reason(&self, target: &Target, alert: &Alert, verdict: Verdict<'_>) -> RouteReason {
         let internal = alert.kind == AlertKind::Hub;
+        if let Some(area) = &alert.area
+            && area.to.contains(&target.name)
+        {
+            let area = area.name.clone();
+            return RouteReason::GotAlarm { area };
+        }
         match verdict {
             _ if internal && target.events => RouteReason::GetsEvents,
             Verdict::Matched(route) => RouteReason::Matched {
@@ -272,13 +351,25 @@ impl Router {
 }
 
 impl Target {
-    fn plan(&self, now: UnixMillis, alert: &Alert, delay: Duration, reason: RouteReason) -> PlannedDelivery {
+    /// A delivery that is due after a delay, and not before a time.
+    fn plan(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        (delay, not_before): (Duration, Option<UnixMillis>),
+        reason: RouteReason,
+    ) -> PlannedDelivery {
         // The age of what is summed up is no reason to keep silent about it.
         let max_age = self.max_age.filter(|_| alert.digest.is_none());
-        let expires_at = max_age.map(|age| alert.happened_at() + age);
+        let mut expires_at = max_age.map(|age| alert.happened_at() + age);
+        let due_at = (!delay.is_zero()).then(|| now + delay).max(not_before);
+        if self.only_armed {
+            let ends = due_at.unwrap_or(now) + SIREN_WINDOW;
+            expires_at = Some(expires_at.map_or(ends, |end| end.min(ends)));
+        }
         PlannedDelivery {
             sink: self.name.clone(),
-            due_at: (!delay.is_zero()).then(|| now + delay),
+            due_at,
             picture_by: self.waits_for_picture(now, alert, delay, expires_at),
             expires_at,
             cancel_on_acknowledge: self.cancel_on_acknowledge,
@@ -324,22 +415,11 @@ impl<'a> Verdict<'a> {
 }
 
 /// Nothing but another state.
-fn changed(state: &RoutingState, change: impl FnOnce(&mut Silences)) -> Effects {
+fn changed(state: &RoutingState, change: impl FnOnce(&mut RoutingState)) -> Effects {
     let mut after = state.clone();
-    change(&mut after.silences);
+    change(&mut after);
     Effects {
         state: Some(after),
-        ..Effects::default()
-    }
-}
-
-/// Does what is due.
-fn due(now: UnixMillis, state: &RoutingState) -> Effects {
-    let mut after = state.clone();
-    let events = after.silences.end(now);
-    Effects {
-        state: (!events.is_empty()).then_some(after),
-        events,
         ..Effects::default()
     }
 }

@@ -20,6 +20,7 @@ use super::granted::GrantedFiles;
 use super::{Backlog, Child, Payload, Sink, SinkParts, Wanted};
 use crate::clock::Clock;
 use crate::guard::Deaths;
+use crate::health::Health;
 use crate::notifier::{MemoryDelivery, SinkNotifiers};
 use crate::platform::Threads;
 use crate::store::{Recorded, Released};
@@ -320,6 +321,7 @@ impl Bench {
             launcher: Arc::new(world.clone()),
             notifier: notifiers.of("siren"),
             threads: Threads::Own,
+            health: Health::default(),
             deaths: Deaths::default(),
         };
         Self {

@@ -30,7 +30,7 @@ use tracing::info;
 use watchpost_config::SinkSettings;
 use watchpost_core::{
     AlertId, BackoffPolicy, CallId, CrashPolicy, Fetched, MonotonicTime, RetryPolicy, SinkEffect, SinkEvent,
-    SinkMachine, SinkPolicy,
+    SinkMachine, SinkPolicy, SinkState,
 };
 use watchpost_sinkhost_client::{CANCEL_GRACE, Job, NotQueued};
 
@@ -44,6 +44,7 @@ pub use self::probe::{Probe, probe_sink};
 pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
 use crate::guard::Deaths;
+use crate::health::{Health, Part};
 use crate::notifier::SinkNotifier;
 use crate::platform::Threads;
 
@@ -88,6 +89,8 @@ pub(crate) struct SinkParts {
     pub(crate) notifier: Arc<SinkNotifier>,
     /// Where it does what may block.
     pub(crate) threads: Threads,
+    /// Learns how it is.
+    pub(crate) health: Health,
     /// Learns of its death.
     pub(crate) deaths: Deaths,
 }
@@ -105,6 +108,8 @@ pub(crate) struct Sink {
     granted: GrantedFiles,
     /// Whether its plugin's file is another by now.
     plugin_replaced: bool,
+    /// How it was when that was last reported.
+    reported: SinkState,
     timer: Option<SpawnHandle>,
     /// Used when everything is over.
     stopping: Vec<oneshot::Sender<()>>,
@@ -125,6 +130,7 @@ impl Sink {
             child: None,
             granted: GrantedFiles::default(),
             plugin_replaced: false,
+            reported: SinkState::Starting,
             timer: None,
             stopping: Vec::new(),
         }
@@ -142,6 +148,23 @@ impl Sink {
                 events.extend(self.perform(effect, ctx));
             }
         }
+        self.set_health();
+    }
+
+    /// Says whether it can deliver. What has just been started is not worth a word.
+    fn set_health(&mut self) {
+        let state = self.machine.state();
+        if std::mem::replace(&mut self.reported, state) == state {
+            return;
+        }
+        let why = match state {
+            SinkState::Down => Some("what it delivers to does not answer"),
+            SinkState::Failed => Some("its plugin cannot be run"),
+            SinkState::Stopped => Some("it has stopped"),
+            SinkState::Starting | SinkState::Running | SinkState::Stopping => None,
+        };
+        let part = Part::Sink(self.name().to_owned());
+        self.parts.health.set(part, why.map(str::to_owned));
     }
 
     /// Performs one effect. Returns what is known of it at once.

@@ -24,6 +24,7 @@ pub(crate) use self::running::{ReportSource, RunningSource, Source, StopSource};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::guard::Deaths;
+use crate::health::Health;
 use crate::platform::Platform;
 use crate::store::{Readers, StoreHandle};
 
@@ -37,6 +38,8 @@ pub(crate) struct SourceParts {
     pub(crate) readers: Readers,
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) platform: Arc<dyn Platform>,
+    /// Learns how it is.
+    pub(crate) health: Health,
     /// Learns of its death.
     pub(crate) deaths: Deaths,
 }

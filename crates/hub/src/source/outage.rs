@@ -8,6 +8,7 @@ use watchpost_core::{ConnectFailure, FailureLog, HubEvent, MonotonicTime, Outage
 
 use super::LastFailure;
 use crate::current::CurrentSettings;
+use crate::health::{Health, Part};
 use crate::store::StoreHandle;
 
 /// The failures of one source.
@@ -16,6 +17,7 @@ pub(crate) struct Outage {
     store: StoreHandle,
     tracker: OutageTracker,
     settings: CurrentSettings,
+    health: Health,
     log: FailureLog,
     last: Option<LastFailure>,
 }
@@ -25,14 +27,19 @@ impl Outage {
     pub(crate) fn new(
         source: String,
         store: StoreHandle,
-        settings: CurrentSettings,
+        (settings, health): (CurrentSettings, Health),
         now: MonotonicTime,
     ) -> Self {
+        health.set(
+            Part::Connection(source.clone()),
+            Some("it is not connected yet".to_owned()),
+        );
         Self {
             source,
             store,
             tracker: OutageTracker::new(now),
             settings,
+            health,
             log: FailureLog::default(),
             last: None,
         }
@@ -55,12 +62,20 @@ impl Outage {
             debug!(connection = %name, "still cannot connect: {failure}");
         }
         self.last = Some(LastFailure::connecting(failure, at));
+        self.set_health();
+    }
+
+    /// Says why it gets no alerts, if it does not.
+    fn set_health(&self) {
+        let why = self.last.as_ref().map(|failure| failure.what.clone());
+        self.health.set(Part::Connection(self.source.clone()), why);
     }
 
     /// It is connected.
     pub(crate) fn connected(&mut self, now: MonotonicTime) {
         self.log.clear();
         self.last = None;
+        self.set_health();
         if let Some(outage) = self.tracker.back(now) {
             let (connection, seconds) = (self.source.clone(), outage.as_secs());
             self.store.raise(HubEvent::LinkBack { connection, seconds });
@@ -70,6 +85,7 @@ impl Outage {
     /// It is connected no more, for this reason.
     pub(crate) fn disconnected(&mut self, failure: LastFailure, now: MonotonicTime) {
         self.last = Some(failure);
+        self.set_health();
         self.tracker.lost(now);
     }
 

@@ -6,7 +6,7 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, ClockStep, HubEvent, Router, SilenceRefused};
+use watchpost_core::{Alert, AlertId, ArmingCommand, ClockStep, CommandRefused, HubEvent, Router};
 use watchpost_store::{
     Annotation, DeliveryUpdate, OperatorAct, PictureResult, ShopCheckpoint, StoreError, StorePolicy,
     WriteBackResult,
@@ -167,10 +167,18 @@ pub(crate) enum Answer {
     /// Too many commands wait for a store that cannot be written.
     Refused,
     /// It is not done, for this reason.
-    NotDone(SilenceRefused),
+    NotDone(CommandRefused),
 }
 
 impl OperatorCommand {
+    /// The command about areas that it is, if it is one.
+    pub(crate) fn arming(&self) -> Option<&ArmingCommand> {
+        match &self.act {
+            OperatorAct::Arming(command) => Some(command),
+            _ => None,
+        }
+    }
+
     /// Answers, if nothing was answered yet.
     pub(crate) fn answer(&mut self, answer: Answer) {
         if let Some(done) = self.done.take() {

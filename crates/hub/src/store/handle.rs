@@ -1,12 +1,13 @@
 //! The handle to the writer thread, which the hot path uses directly. It stays valid when the thread is restarted.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot, watch};
-use watchpost_core::{Actor, AlertId, ClockStep, HubEvent, SilenceCommand};
+use watchpost_core::{Actor, AlertId, ArmingCommand, ClockStep, HubEvent, Hush, SilenceCommand};
 use watchpost_store::{
-    Annotation, OperatorAct, PictureResult, Selection, ShopCheckpoint, StoreError, WriteBackResult,
+    Annotation, Hushed, OperatorAct, PictureResult, Selection, ShopCheckpoint, StoreError, WriteBackResult,
 };
 
 use super::command::{
@@ -165,6 +166,24 @@ impl StoreHandle {
     /// Begins, extends or ends a silence. `None` when the writer has ended.
     pub(crate) async fn silence(&self, command: SilenceCommand) -> Option<Answer> {
         self.operate(OperatorAct::Silence(command), None).await.ok()
+    }
+
+    /// Arms or disarms areas, and stops at once the noise that `hush` is about. `sounding` are the alerts in the store that make
+    /// it. `None` when the writer has ended.
+    pub(crate) async fn arming(
+        &self,
+        command: ArmingCommand,
+        hush: Option<Hush>,
+        sounding: BTreeSet<AlertId>,
+    ) -> Option<Answer> {
+        let hold = hush.map(|hush| {
+            let mut alerts = sounding;
+            alerts.extend(self.notifiers.offered_noise(&hush));
+            let sinks = hush.sinks;
+            self.notifiers
+                .stop(&StopRequest::Hushed(Hushed { alerts, sinks }), None)
+        });
+        self.operate(OperatorAct::Arming(command), hold).await.ok()
     }
 
     /// Has the writer go by another policy, between two commits. What is handed over from now on is routed by it. There is

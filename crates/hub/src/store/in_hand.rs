@@ -109,7 +109,7 @@ impl InHand {
     /// What is due of what the routing step remembers, and the alerts that say so.
     pub(super) fn due(at: UnixMillis, stamp: &Stamp, alerts: impl Iterator<Item = Alert>) -> Self {
         let mut in_hand = Self::empty(at, stamp);
-        in_hand.batch.due = true;
+        in_hand.batch.due = Some(at);
         for alert in alerts {
             in_hand.arrival(alert, None, None, stamp);
         }
@@ -159,7 +159,14 @@ impl InHand {
             }
             notifiers.notify_all();
         }
-        let Committed { receipts, sinks } = committed;
+        let Committed {
+            receipts,
+            sinks,
+            hushed,
+        } = committed;
+        if let Some(hushed) = hushed {
+            notifiers.hush(hushed);
+        }
         for sink in sinks.iter().chain(&self.batch.release) {
             notifiers.notify(sink);
         }

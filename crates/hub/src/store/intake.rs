@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, HubEvent, MonotonicTime};
+use watchpost_core::{Alert, ArmingCommand, HubEvent, MonotonicTime};
 
 use super::command::{Command, Control, Join, OperatorCommand, PolicyChange};
 use super::queue::{BatchLimits, Readiness, Work, WriteQueue};
@@ -136,6 +136,11 @@ impl Intake {
     /// The alerts that wait, each with its picture, in their order. Internal events are not among them.
     pub(super) fn waiting_alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
         self.queue.waiting_alerts()
+    }
+
+    /// The commands about areas that wait, in their order.
+    pub(super) fn waiting_arming(&self) -> impl Iterator<Item = &ArmingCommand> {
+        self.queue.waiting_arming()
     }
 
     /// Notes whether the store can be written.

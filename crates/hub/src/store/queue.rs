@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use watchpost_core::Alert;
-use watchpost_store::PictureOutcome;
+use watchpost_core::{Alert, ArmingCommand};
+use watchpost_store::{OperatorAct, PictureOutcome};
 
 use super::command::{Answer, Join, OperatorCommand};
 
@@ -77,8 +77,10 @@ impl WriteQueue {
     pub(super) fn push_operator(&mut self, mut command: OperatorCommand) {
         if self.failing {
             let waiting = || self.operator_commands();
-            // To ask for the same once more changes nothing. Its stop goes with the one that waits.
-            if command.changed == 0 && waiting().any(|other| other.act == command.act) {
+            // To ask for the same once more changes nothing. Its stop goes with the one that waits. To arm and disarm once more
+            // does.
+            let repeats = !matches!(command.act, OperatorAct::Arming(_));
+            if repeats && command.changed == 0 && waiting().any(|other| other.act == command.act) {
                 return command.answer(Answer::Deferred);
             }
             if waiting().count() >= MAX_OPERATOR_COMMANDS {
@@ -160,6 +162,11 @@ impl WriteQueue {
             Waiting::Join(Join::Accept(accept)) => Some((&accept.alert, accept.frame.as_deref())),
             Waiting::Join(_) | Waiting::Operator(_) => None,
         })
+    }
+
+    /// The commands about areas that wait, in their order.
+    pub(super) fn waiting_arming(&self) -> impl Iterator<Item = &ArmingCommand> {
+        self.operator_commands().filter_map(OperatorCommand::arming)
     }
 
     fn operator_commands(&self) -> impl Iterator<Item = &OperatorCommand> {

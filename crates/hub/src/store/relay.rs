@@ -1,7 +1,7 @@
 //! Offers sinks from memory what the store cannot take, so that a siren does not wait for a full disk. What is offered is
 //! decided by [`MemoryRelay`]; the alerts wait for the store all the same, and their deliveries are recorded with them.
 
-use watchpost_core::{Alert, MemoryRelay, PlannedDelivery};
+use watchpost_core::{Alert, ArmingCommand, MemoryRelay, PlannedDelivery};
 
 use super::Storage;
 use super::writer::WriterParts;
@@ -15,18 +15,26 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Offers the sinks concerned those alerts, each with its picture, that were not looked at yet.
+    /// Offers the sinks concerned those alerts, each with its picture, that were not looked at yet, or whose time has come since.
+    /// `arming` are all commands about areas that wait.
     pub(super) fn offer<'b>(
         &mut self,
         parts: &WriterParts,
         storage: &dyn Storage,
+        arming: impl Iterator<Item = &'b ArmingCommand>,
         alerts: impl Iterator<Item = (&'b Alert, Option<&'b [u8]>)>,
     ) {
         let memory = self
             .memory
             .get_or_insert_with(|| MemoryRelay::new(storage.routing_state().clone()));
         let now = parts.clock.unix();
+        memory.advance(now, &parts.health.troubles(), arming, &parts.router);
         for (alert, frame) in alerts {
+            for planned in memory.due(now, alert.id) {
+                let mut alert = alert.clone();
+                parts.stamp.apply(&mut alert);
+                hand_over(parts, planned, &alert, frame);
+            }
             // A store that cannot answer is no reason to be silent.
             if !memory.is_new(alert) || storage.knows(alert).unwrap_or(false) {
                 continue;

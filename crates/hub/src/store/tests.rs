@@ -11,8 +11,8 @@ use actix::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{
-    Alert, AlertId, AlertIds, AlertKind, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route, Router,
-    RoutingState, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Target, UnixMillis,
+    Alert, AlertId, AlertIds, AlertKind, CommandRefused, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route,
+    Router, RoutingState, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Target, UnixMillis,
 };
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
@@ -21,6 +21,7 @@ use watchpost_store::{
 
 use super::*;
 use crate::clock::Clock;
+use crate::health::Health;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::platform::Threads;
 use crate::stamp::{Stamp, StampPolicy};
@@ -102,6 +103,7 @@ impl Storage for Switched {
                 OperatorAct::Retry(_) => "retry",
                 OperatorAct::Cancel(_) => "cancel",
                 OperatorAct::Silence(_) => "silence",
+                OperatorAct::Arming(_) => "arming",
             }
             .to_owned(),
         );
@@ -178,6 +180,7 @@ impl Rig {
             notifiers: notifiers.clone(),
             write_backs: WriteBackNotifier::new(),
             live: broadcast::channel(16).0,
+            health: Health::default(),
             ids: Arc::new(AlertIds::after(None)),
             clock: Clock::start(),
         };
@@ -526,7 +529,9 @@ async fn a_silence_that_is_over_is_said_in_the_commit_that_forgets_it_though_not
     .await;
     assert!(matches!(
         rig.store.silence(end()).await,
-        Some(Answer::NotDone(SilenceRefused::Unknown(SilenceId(1))))
+        Some(Answer::NotDone(CommandRefused::Silence(SilenceRefused::Unknown(
+            SilenceId(1)
+        ))))
     ));
     // This one ends by itself.
     assert!(matches!(

@@ -22,6 +22,7 @@ use super::queue::Work;
 use super::relay::Relay;
 use super::state::StoreState;
 use crate::clock::Clock;
+use crate::health::Health;
 use crate::live::LiveEvent;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::stamp::Stamp;
@@ -40,6 +41,8 @@ pub(crate) struct WriterParts {
     /// Wakes the connections that have something to report to their backend.
     pub(crate) write_backs: WriteBackNotifier,
     pub(crate) live: broadcast::Sender<LiveEvent>,
+    /// What is wrong on the site, which may keep areas from being armed.
+    pub(crate) health: Health,
     /// For internal events.
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) clock: Clock,
@@ -72,6 +75,8 @@ pub(super) struct Writer {
     relay: Relay,
     /// When retention is due.
     retain_at: MonotonicTime,
+    /// Whether what routing remembers is to be looked at by the policy, which is another one.
+    look_again: bool,
 }
 
 impl Writer {
@@ -84,6 +89,7 @@ impl Writer {
             intake,
             in_progress: None,
             relay: Relay::default(),
+            look_again: false,
         }
     }
 
@@ -160,6 +166,7 @@ impl Writer {
             self.intake.set_batch_alerts(batch_alerts);
             self.disk.set_policy(store);
             self.retain_at = self.parts.clock.now();
+            self.look_again = true;
         }
     }
 
@@ -167,7 +174,7 @@ impl Writer {
     fn wake_at(&self) -> MonotonicTime {
         let (clock, state) = (self.parts.clock, self.disk.routing_state());
         let now = clock.both();
-        let due = [state.next_digest(now.unix), state.next_due()];
+        let due = [state.next_digest(now.unix), self.parts.router.next_due(state)];
         // Looked at as often as retention at least, which is enough for a clock that is set.
         due.into_iter()
             .flatten()
@@ -188,10 +195,16 @@ impl Writer {
     }
 
     /// Begins what is due of what the routing step remembers, with what it says of that.
-    fn begin_due(&self) -> Option<InProgress> {
+    fn begin_due(&mut self) -> Option<InProgress> {
         let (now, state) = (self.parts.clock.unix(), self.disk.routing_state());
-        state.next_due().filter(|due| *due <= now)?;
-        let said = self.parts.router.step(now, state, RoutingEvent::Due).events;
+        let look_again = std::mem::take(&mut self.look_again);
+        let due = self.parts.router.next_due(state);
+        if !look_again && due.is_none_or(|due| due > now) {
+            return None;
+        }
+        let effects = self.parts.router.step(now, state, RoutingEvent::Due);
+        effects.state?;
+        let said = effects.events;
         let alerts = said.into_iter().map(|event| self.internal(event));
         let in_hand = InHand::due(now, &self.parts.stamp, alerts);
         Some(InProgress::Batch(Box::new(in_hand)))
@@ -235,15 +248,16 @@ impl Writer {
             return None;
         };
         let (parts, now) = (&self.parts, in_hand.at());
-        let (router, relay) = (&parts.router, &mut self.relay);
-        let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+        let (router, relay, troubles) = (&parts.router, &mut self.relay, parts.health.troubles());
+        let step =
+            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &troubles, state, event);
         let attempt = self.disk.attempt(
             &mut self.intake,
             |_| false,
             |storage| storage.commit(in_hand.batch(), &step),
             |storage, intake| {
                 let alerts = in_hand.alerts().chain(intake.waiting_alerts());
-                relay.offer(parts, storage, alerts);
+                relay.offer(parts, storage, intake.waiting_arming(), alerts);
             },
         );
         let committed = match attempt {
@@ -278,15 +292,17 @@ impl Writer {
             return None;
         };
         let (parts, now, act) = (&self.parts, self.parts.clock.unix(), command.act.clone());
-        let (router, relay) = (&parts.router, &mut self.relay);
-        let step = |state: &RoutingState, event: RoutingEvent<'_>| router.step(now, state, event);
+        let (router, relay, troubles) = (&parts.router, &mut self.relay, parts.health.troubles());
+        let step =
+            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &troubles, state, event);
         let attempt = self.disk.attempt(
             &mut self.intake,
             |error| !error.is_transient(),
             |storage| storage.perform(&act, now, &step),
             |storage, intake| {
                 command.answer(Answer::Deferred);
-                relay.offer(parts, storage, intake.waiting_alerts());
+                let arming = command.arming().into_iter().chain(intake.waiting_arming());
+                relay.offer(parts, storage, arming, intake.waiting_alerts());
             },
         );
         let performed = match attempt {
@@ -306,8 +322,16 @@ impl Writer {
                 refused: Some(refused),
                 ..
             })) => command.answer(Answer::NotDone(refused)),
-            Some(Ok(Performed { changed, rest, .. })) => {
+            Some(Ok(Performed {
+                changed,
+                rest,
+                hushed,
+                ..
+            })) => {
                 command.changed += changed;
+                if let Some(hushed) = hushed {
+                    self.parts.notifiers.hush(&hushed);
+                }
                 self.notify(&command.act);
                 match rest {
                     // In its turn, so that no alert waits for all of it.
@@ -337,7 +361,10 @@ impl Writer {
             OperatorAct::Acknowledge { .. } | OperatorAct::Dismiss { .. } | OperatorAct::Clear => {
                 self.parts.write_backs.notify();
             }
-            OperatorAct::Drop(_) | OperatorAct::Cancel(_) | OperatorAct::Silence(_) => {}
+            OperatorAct::Drop(_)
+            | OperatorAct::Cancel(_)
+            | OperatorAct::Silence(_)
+            | OperatorAct::Arming(_) => {}
         }
     }
 

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::crew::Running;
 use crate::current::CurrentSettings;
 use crate::guard::Deaths;
+use crate::health::Health;
 use crate::notifier::SinkNotifiers;
 use crate::platform::{Machine, Threads};
 use crate::sink::SinkParts;
@@ -55,6 +56,7 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         inbound: InboundHandles::default(),
         host_binary: Arc::new(PathBuf::from("/nowhere")),
         cgroups: Cgroups::none("a test"),
+        health: Health::default(),
         deaths: Deaths::default(),
     });
     (supervisor, commands)

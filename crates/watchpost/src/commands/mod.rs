@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod alerts;
+pub(crate) mod areas;
 pub(crate) mod cameras;
 pub(crate) mod check;
 pub(crate) mod deliveries;

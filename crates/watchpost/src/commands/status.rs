@@ -6,11 +6,13 @@ use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
 use watchpost_core::{DeliveryState, Feed};
-use watchpost_hub::{ConnectionReport, ConnectionState, LinkReport, QueueReport, SinkReport, SinkState};
+use watchpost_hub::{
+    ConnectionReport, ConnectionState, HubStatus, LinkReport, QueueReport, SinkReport, SinkState,
+};
 use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
 use crate::client::HubClient;
-use crate::commands::silence;
+use crate::commands::{areas, silence};
 use crate::out;
 use crate::target::{RunningHub, Target};
 
@@ -82,13 +84,25 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     for gap in &status.cgroup_gaps {
         out::line(format_args!("no cgroup limits {gap}"))?;
     }
+    show_persons_wishes(&status, &zone)?;
+    show_queues(&status.queues)
+}
+
+/// What is silenced, and what is armed.
+fn show_persons_wishes(status: &HubStatus, zone: &TimeZone) -> anyhow::Result<()> {
     for (i, silence) in status.silences.iter().enumerate() {
         if i == 0 {
             out::line("")?;
         }
-        silence::show(silence, &zone)?;
+        silence::show(silence, zone)?;
     }
-    show_queues(&status.queues)
+    for (i, area) in status.areas.iter().enumerate() {
+        if i == 0 {
+            out::line("")?;
+        }
+        areas::show(area, zone)?;
+    }
+    Ok(())
 }
 
 fn show_queues(queues: &[QueueReport]) -> anyhow::Result<()> {

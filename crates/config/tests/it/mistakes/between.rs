@@ -40,6 +40,132 @@ plugin = "mail"
 }
 
 #[test]
+fn areas_without_cameras_and_cameras_of_two_areas() {
+    let cameras = "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n[[camera]]\nname = \"Till\"\narea = \"Shop\"\nmatch = { stream = \"b\" }\n";
+    let cases = [
+        "[[area]]\nname = \"Shop\"\ncamera = \"Gate\"\n[[area]]\nname = \"Yard\"\ncamera = \"G*\"\n",
+        "[[area]]\nname = \"Yard\"\ncamera = \"Till\"\n[[area]]\nname = \"Shop\"\n",
+        "[[area]]\nname = \"Yard\"\n",
+        "[[area]]\nname = \"Yard\"\ncamera = \"Gaet\"\n",
+        "[[area]]\nname = \"Yard\"\ncamera = \"Gate\"\ndelayed = \"Till\"\ntrigger_time = \"0s\"\nmodes = []\n",
+        "[[area]]\nname = \"Yard\"\ncamera = \"Gate\"\nmodes = \"vacation\"\n",
+        // This is right.
+        "[[area]]\nname = \"Shop\"\ncamera = \"Gate\"\nmodes = \"night\"\ndelayed = \"*\"\n",
+    ];
+    let cases = cases.map(|areas| format!("{cameras}{areas}"));
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Shop"
+        > camera = "Gate"
+        > [[area]]
+        > name = "Yard"
+        > camera = "G*"
+        watchpost.toml:18:10: `camera` in [[area]] `Yard` has camera `Gate`, which belongs to area `Shop` already
+          | "G*" | here
+          a camera belongs to one area: name it in one of them
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Till"
+        > [[area]]
+        > name = "Shop"
+        watchpost.toml:16:1: `camera` in [[area]] `Shop` has camera `Till`, which belongs to area `Yard` already
+          | [[area]] | here
+          a camera belongs to one area: name it in one of them
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Yard"
+        watchpost.toml:13:1: [[area]] `Yard` has no camera, so there is nothing to arm
+          | [[area]] | here
+          give it a `camera`, or a [[camera]] this `area`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gaet"
+        watchpost.toml:15:10: there is no camera `Gaet`
+          | "Gaet" | no `[[camera]]` has this name
+          did you mean "Gate"?
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > delayed = "Till"
+        > trigger_time = "0s"
+        > modes = []
+        watchpost.toml:16:11: `delayed` in [[area]] `Yard` names camera `Till`, which does not belong to the area
+          | "Till" | here
+          name it in `camera` too
+        watchpost.toml:17:16: `trigger_time` in [[area]] `Yard` cannot be zero
+          | "0s" | here
+          expected some time, such as "1s"
+        watchpost.toml:18:9: `modes` in [[area]] `Yard` is empty, so it is never armed
+          | [] | here
+          name `home`, `away` or `night`, or leave the key out for all three
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > modes = "vacation"
+        watchpost.toml:16:9: `modes` in [[area]] `Yard` cannot be `vacation`
+          | "vacation" | not one of its words
+          expected `home`, `away` or `night`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[camera]]
+        > name = "Till"
+        > area = "Shop"
+        > match = { stream = "b" }
+        > [[area]]
+        > name = "Shop"
+        > camera = "Gate"
+        > modes = "night"
+        > delayed = "*"
+        NO ERROR
+    "#]],
+    );
+}
+
+#[test]
 fn routes_that_never_count_and_delays_that_outlast_an_alert() {
     let sinks = "[[sink]]\nname = \"siren\"\nplugin = \"gpio\"\nmax_age = \"1m\"\n";
     let cases = [

@@ -306,7 +306,7 @@ fn keys_of_another_table() {
             > dir = "/srv"
             watchpost.toml:9:1: unknown key `dir` in [[sink]] `a`
               | dir | not a key here
-              its keys are `cancel_on_acknowledge`, `config`, `events`, `in_flight`, `late`, `max_age`, `name`, `plugin`, `recycle_over`, `retry`, `sandbox`, `timeout`, `wait_picture` and `when_full`; a setting of the plugin belongs in [sink.config]
+              its keys are `cancel_on_acknowledge`, `config`, `events`, `in_flight`, `late`, `max_age`, `name`, `only_armed`, `plugin`, `recycle_over`, `retry`, `sandbox`, `timeout`, `wait_picture` and `when_full`; a setting of the plugin belongs in [sink.config]
             > [[sink]]
             > name = "a"
             > plugin = "x"
@@ -392,7 +392,7 @@ fn keys_of_another_table() {
             > level = "info"
             watchpost.toml:6:2: unknown table `logging` in the configuration
               | logging | not a table here
-              its tables are `camera`, `connection`, `hub`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
+              its tables are `area`, `camera`, `connection`, `hub`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
         "#]],
     );
 }
@@ -420,7 +420,7 @@ fn keys_before_their_tables_and_without_them() {
               `url` belongs in [[connection]]: write it below a line `[[connection]]`
             watchpost.toml:2:1: unknown key `name` in the configuration
               | name | not a key here
-              `name` belongs in [[camera]], [[connection]] or [[route]]
+              `name` belongs in [[area]], [[camera]] or [[connection]]
             > data_dir = "/srv"
             > [[connection]]
             > name = "a"

@@ -84,6 +84,7 @@ impl Connection {
             readers,
             ids,
             platform,
+            health,
             deaths: _,
         } = shared;
         let (name, now) = (settings.name.clone(), clock.now());
@@ -115,7 +116,7 @@ impl Connection {
             pictures: Pictures::new(now),
             read_back: ReadBack::new(settings.read_back, now),
             admission: Admission::new(name.clone(), settings.intake_buffer, store.clone()),
-            outage: Outage::new(name, store, current, now),
+            outage: Outage::new(name, store, (current, health), now),
             counters: LinkCounters::default(),
         }
     }

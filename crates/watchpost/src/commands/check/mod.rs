@@ -56,6 +56,7 @@ pub(crate) async fn check(loaded: &Loaded, host_binary: &Path) -> Report {
         report.say(finding);
     }
     addresses(loaded, &mut report);
+    areas(loaded, &mut report);
     sinks::check(loaded, host_binary, &mut report).await;
     report
 }
@@ -90,6 +91,22 @@ fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
+    }
+}
+
+/// Cameras that raise an alarm whatever is armed.
+fn areas(loaded: &Loaded, report: &mut Report) {
+    let settings = &loaded.settings;
+    for camera in settings.always_armed() {
+        let number = settings.camera.iter().position(|known| known.name == camera.name);
+        report.say(loaded.warning_at(
+            &format!("/camera/{}/name", number.unwrap_or_default()),
+            format!(
+                "camera `{}` is of no [[area]], and so is armed always",
+                camera.name
+            ),
+            "name it in the `camera` of an [[area]], unless that is meant",
+        ));
     }
 }
 

@@ -19,6 +19,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
 use crate::guard::Deaths;
+use crate::health::Health;
 use crate::platform::{Machine, Threads};
 use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
 use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
@@ -54,6 +55,7 @@ async fn connected(settings: &str) -> Rig {
             readers: Readers::new(Arc::new(|| panic!("nothing here reads the store")), Threads::Own),
             platform: Arc::new(Machine),
             ids: Arc::new(AlertIds::after(None)),
+            health: Health::default(),
             deaths: Deaths::default(),
         },
     };

@@ -1,0 +1,128 @@
+//! `[[area]]`: what is armed and disarmed.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchpost_core::{AreaBook, AreaPolicy, Mode, name_matches};
+
+use super::{ConnectionKind, Settings, SinkSettings};
+use crate::{CameraSettings, TimeSpan, forms};
+
+/// `[[area]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AreaSettings {
+    /// What people call it, such as `Yard`: unique.
+    #[schemars(with = "forms::Text")]
+    pub name: String,
+    /// The name of a camera that belongs to it, or several, with `*` for any characters and `?` for one. A `[[camera]]` whose
+    /// `area` is this name belongs to it too. A camera belongs to one area at most.
+    #[serde(default)]
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub camera: Vec<String>,
+    /// The modes in which it is armed: `home`, `away` and `night`. `watchpost arm night` arms all areas that name `night`, and
+    /// disarms the others. Without it, all three.
+    #[serde(default = "all_modes")]
+    #[schemars(with = "Vec<forms::ModeWord>", extend("x-one" = true))]
+    pub modes: Vec<Mode>,
+    /// The cameras on the way in and out, by name, with `*` and `?`: what they see while people leave is no alarm, and what they
+    /// see afterwards is one when `entry_delay` is over. All others are immediate.
+    #[serde(default)]
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub delayed: Vec<String>,
+    /// How long people have to leave after it was armed. To arm it once more meanwhile begins that time again, once.
+    #[serde(default = "exit_delay")]
+    pub exit_delay: TimeSpan,
+    /// How long people who are back have to disarm it, from what the first `delayed` camera has seen.
+    #[serde(default = "entry_delay")]
+    pub entry_delay: TimeSpan,
+    /// How long an alarm lasts. It is armed again then, whatever keeps it from being ready, and what sounds is silenced.
+    #[serde(default = "trigger_time")]
+    pub trigger_time: TimeSpan,
+}
+
+impl Settings {
+    /// The areas in the words of the domain.
+    pub fn area_policies(&self) -> Vec<AreaPolicy> {
+        let policy = |area: &AreaSettings| AreaPolicy {
+            name: area.name.clone(),
+            modes: area.modes.clone(),
+            delayed: area.delayed.clone(),
+            exit_delay: area.exit_delay.into(),
+            entry_delay: area.entry_delay.into(),
+            trigger_time: area.trigger_time.into(),
+            connections: self.connections_of(area),
+        };
+        self.area.iter().map(policy).collect()
+    }
+
+    /// The cameras that the areas name.
+    pub fn area_book(&self) -> AreaBook {
+        let areas = self.area.iter();
+        AreaBook::new(
+            areas
+                .map(|area| (area.name.clone(), area.camera.clone()))
+                .collect(),
+        )
+    }
+
+    /// The area of a `[[camera]]`, if it has one.
+    pub fn area_of(&self, camera: &CameraSettings) -> Option<String> {
+        let named = || self.area_book().find(&camera.name).map(str::to_owned);
+        camera.area.clone().or_else(named)
+    }
+
+    /// The cameras that are of no area which can be armed, though there are areas: they count as armed always.
+    pub fn always_armed(&self) -> impl Iterator<Item = &CameraSettings> {
+        let cameras = self.camera.iter().filter(|_| !self.area.is_empty());
+        cameras.filter(|camera| {
+            let area = self.area_of(camera);
+            !area.is_some_and(|area| self.area.iter().any(|known| known.name == area))
+        })
+    }
+
+    /// Whether a sink sounds only while the area of an alert is armed: as configured or because it makes noise, once there is
+    /// an area.
+    pub fn only_armed(&self, sink: &SinkSettings) -> bool {
+        !self.area.is_empty() && sink.sounds_only_armed()
+    }
+
+    /// The connections that the cameras of an area are seen over. One that does not say so may be seen over any.
+    fn connections_of(&self, area: &AreaSettings) -> Vec<String> {
+        let cameras = self
+            .camera
+            .iter()
+            .filter(|camera| self.area_of(camera).as_ref() == Some(&area.name));
+        let named: Vec<&CameraSettings> = cameras.collect();
+        let all = named.is_empty() || named.iter().any(|camera| camera.matches.connection.is_empty());
+        let is_seen_over = |name: &str| {
+            let mut connections = named.iter().flat_map(|camera| &camera.matches.connection);
+            all || connections.any(|pattern| name_matches(pattern, name))
+        };
+        let connections = self.connection.iter();
+        connections
+            .filter(|connection| {
+                connection.kind == ConnectionKind::VisionGuard && is_seen_over(&connection.name)
+            })
+            .map(|connection| connection.name.clone())
+            .collect()
+    }
+}
+
+fn all_modes() -> Vec<Mode> {
+    Mode::ALL.to_vec()
+}
+
+/// The usual time of ANSI/SIA CP-01.
+fn exit_delay() -> TimeSpan {
+    TimeSpan::from_secs(60)
+}
+
+/// The usual time of ANSI/SIA CP-01.
+fn entry_delay() -> TimeSpan {
+    TimeSpan::from_secs(30)
+}
+
+/// What a siren may sound for in most places.
+fn trigger_time() -> TimeSpan {
+    TimeSpan::from_secs(180)
+}

@@ -1,0 +1,440 @@
+//! One area, as a state machine. It knows no other area, and of the configuration what is said of it.
+
+use std::collections::VecDeque;
+
+use super::{Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Cause, Mode};
+use crate::routing::{Actor, RouteReason};
+use crate::{Alert, UnixMillis, name_matches};
+
+/// Alerts that are remembered as the cause of an alarm: the first ones.
+const MAX_CAUSES: usize = 20;
+
+/// Changes of what is protected that are remembered, for alerts that come after them. No alert that is older makes noise.
+const MAX_HISTORY: usize = 32;
+
+/// What of an alert matters to its area.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::routing) struct AlertMark<'a> {
+    pub(in crate::routing) alert: &'a Alert,
+    /// Whether it may raise an alarm: a route has it sound, and nothing before keeps it from that.
+    pub(in crate::routing) qualifies: bool,
+}
+
+/// Whether what makes noise does so for an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::routing) enum Sounding {
+    /// At once.
+    Now,
+    /// When the entry delay is over.
+    At(UnixMillis),
+    /// No.
+    No(RouteReason),
+}
+
+impl Area {
+    /// One that is disarmed, as no one has armed it yet.
+    pub(super) fn new(now: UnixMillis) -> Self {
+        Self {
+            since: now,
+            history: VecDeque::from([(now, None)]),
+            ..Self::default()
+        }
+    }
+
+    /// How its alerts are an alarm now, if they are.
+    pub fn protects(&self) -> Option<Mode> {
+        match self.state {
+            AreaState::Disarmed => None,
+            AreaState::Arming { from, .. } => from,
+            AreaState::Armed { mode } | AreaState::Pending { mode, .. } => Some(mode),
+            AreaState::Triggered { mode, .. } => mode,
+        }
+    }
+
+    /// How it was armed at a time. Of a time before all that is remembered the first is taken.
+    pub fn protected_at(&self, at: UnixMillis) -> Option<Mode> {
+        let known = self.history.iter().rev().find(|(from, _)| *from <= at);
+        known
+            .or_else(|| self.history.front())
+            .map_or_else(|| self.protects(), |(_, mode)| *mode)
+    }
+
+    /// When its state ends by itself.
+    pub fn until(&self) -> Option<UnixMillis> {
+        match self.state {
+            AreaState::Disarmed | AreaState::Armed { .. } => None,
+            AreaState::Arming { until, .. }
+            | AreaState::Pending { until, .. }
+            | AreaState::Triggered { until, .. } => Some(until),
+        }
+    }
+
+    /// Whether there is an alarm, or may be one soon.
+    pub(super) fn is_alarmed(&self) -> bool {
+        matches!(
+            self.state,
+            AreaState::Pending { .. } | AreaState::Triggered { .. }
+        )
+    }
+
+    fn go(&mut self, now: UnixMillis, state: AreaState) {
+        (self.state, self.since) = (state, now);
+        let protects = self.protects();
+        // What held for no time at all is not remembered.
+        if self.history.back().is_some_and(|(from, _)| *from == now) {
+            self.history.pop_back();
+        }
+        if self.history.back().is_none_or(|(_, mode)| *mode != protects) {
+            if self.history.len() == MAX_HISTORY {
+                self.history.pop_front();
+            }
+            self.history.push_back((now, protects));
+        }
+    }
+
+    /// What keeps it from being ready. `troubles` is what is wrong on the site, whatever it is of.
+    pub(super) fn blockers(
+        &self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        troubles: &[Blocker],
+    ) -> Vec<Blocker> {
+        let concerns = |trouble: &&Blocker| match trouble {
+            Blocker::Connection { name, .. } => policy.connections.contains(name),
+            Blocker::Sink { .. } | Blocker::Camera { .. } => true,
+        };
+        let seen = self.last.iter().filter(|last| last.at + CLEAR_BEFORE > now);
+        let seen = seen.map(|last| Blocker::Camera {
+            name: last.camera.clone(),
+        });
+        troubles.iter().filter(concerns).cloned().chain(seen).collect()
+    }
+
+    /// What keeps it from being armed now. That cameras see people while they leave is no matter.
+    pub(super) fn keeps_from(
+        &self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        troubles: &[Blocker],
+    ) -> Vec<Blocker> {
+        let mut blockers = self.blockers(now, policy, troubles);
+        let leaving = !policy.exit_delay.is_zero();
+        blockers.retain(|blocker| !(leaving && matches!(blocker, Blocker::Camera { .. })));
+        blockers
+    }
+
+    /// Arms it. `blockers` are bypassed. To arm what is pending or triggered does not end the alarm, but says how it is armed
+    /// afterwards.
+    pub(super) fn arm(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        (wanted, by): (Mode, &Actor),
+        blockers: Vec<Blocker>,
+    ) -> Option<AreaNews> {
+        let (mut from, mut again) = (self.protects(), false);
+        match &mut self.state {
+            AreaState::Armed { mode } if *mode == wanted => return None,
+            AreaState::Arming { mode, restarted, .. } if *mode == wanted => {
+                if std::mem::replace(restarted, true) {
+                    return None;
+                }
+                again = true;
+            }
+            AreaState::Pending { mode, .. } => {
+                *mode = wanted;
+                return self.rename_mode(now, by);
+            }
+            AreaState::Triggered { mode, .. } => {
+                *mode = Some(wanted);
+                return self.rename_mode(now, by);
+            }
+            AreaState::Disarmed => from = None,
+            AreaState::Arming { .. } | AreaState::Armed { .. } => {}
+        }
+        for blocker in blockers {
+            if !self.bypassed.iter().any(|known| known.is(&blocker)) {
+                self.bypassed.push(blocker);
+            }
+        }
+        self.by = Some(by.clone());
+        if policy.exit_delay.is_zero() {
+            return Some(self.armed(now, wanted));
+        }
+        let until = now + policy.exit_delay;
+        let (mode, restarted) = (wanted, again);
+        self.go(
+            now,
+            AreaState::Arming {
+                mode,
+                until,
+                from,
+                restarted,
+            },
+        );
+        None
+    }
+
+    /// The mode has changed under an alarm, which goes on.
+    fn rename_mode(&mut self, now: UnixMillis, by: &Actor) -> Option<AreaNews> {
+        self.by = Some(by.clone());
+        let (state, since) = (self.state.clone(), self.since);
+        self.go(now, state);
+        self.since = since;
+        None
+    }
+
+    /// It is armed from now on.
+    pub(super) fn set_armed(&mut self, now: UnixMillis, mode: Mode) {
+        self.go(now, AreaState::Armed { mode });
+    }
+
+    fn armed(&mut self, now: UnixMillis, mode: Mode) -> AreaNews {
+        self.set_armed(now, mode);
+        self.last = None;
+        AreaNews::Armed {
+            mode,
+            by: self.by.clone(),
+            bypassed: self.bypassed.clone(),
+        }
+    }
+
+    /// Disarms it, whatever it is at. Returns what is to be said of it.
+    pub(super) fn disarm(&mut self, now: UnixMillis, by: &Actor) -> Option<AreaNews> {
+        let (to, by) = (std::mem::take(&mut self.recipients), by.clone());
+        let news = match &self.state {
+            AreaState::Disarmed => return None,
+            AreaState::Arming { .. } | AreaState::Armed { .. } => AreaNews::Disarmed { by: by.clone() },
+            AreaState::Pending { cause, .. } => AreaNews::Cancelled {
+                by: by.clone(),
+                causes: vec![cause.clone()],
+                to,
+            },
+            AreaState::Triggered { causes, .. } => AreaNews::Cancelled {
+                by: by.clone(),
+                causes: causes.clone(),
+                to,
+            },
+        };
+        self.bypassed.clear();
+        self.last = None;
+        self.by = Some(by);
+        self.go(now, AreaState::Disarmed);
+        Some(news)
+    }
+
+    /// An alert of one of its cameras: whether what makes noise does so, and what is to be said.
+    pub(super) fn alert(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        mark: AlertMark<'_>,
+    ) -> (Sounding, Option<AreaNews>) {
+        let alert = mark.alert;
+        let area = || policy.name.clone();
+        let cause = Cause::of(alert);
+        let delayed = policy.delays(alert);
+        let no = |reason| (Sounding::No(reason), None);
+        let is_bypassed =
+            |blocker: &Blocker| matches!(blocker, Blocker::Camera { name } if *name == cause.camera);
+        if self.bypassed.iter().any(is_bypassed) {
+            return no(RouteReason::Bypassed { area: area() });
+        }
+        match &self.state {
+            AreaState::Disarmed => {
+                self.note_seen(delayed, cause);
+                return no(RouteReason::NotArmed { area: area() });
+            }
+            AreaState::Arming { from, .. } if delayed || from.is_none() => {
+                self.note_seen(delayed, cause);
+                return no(RouteReason::ExitDelay { area: area() });
+            }
+            _ if self.protected_at(alert.happened_at()).is_none() => {
+                return no(RouteReason::NotArmed { area: area() });
+            }
+            _ => {}
+        }
+        if !mark.qualifies {
+            return (Sounding::Now, None);
+        }
+        self.alarm(now, policy, cause, delayed)
+    }
+
+    /// An alert of a camera that is protected.
+    fn alarm(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        cause: Cause,
+        delayed: bool,
+    ) -> (Sounding, Option<AreaNews>) {
+        let delayed = delayed && !policy.entry_delay.is_zero();
+        let ends = now + policy.entry_delay;
+        match &mut self.state {
+            AreaState::Armed { mode } if delayed => {
+                let (mode, until) = (*mode, ends);
+                self.recipients.clear();
+                self.go(now, AreaState::Pending { mode, until, cause });
+                (Sounding::At(until), None)
+            }
+            AreaState::Pending { until, .. } if delayed => {
+                // Only ever earlier: a second camera on the way must not give a burglar time.
+                *until = ends.min(*until);
+                (Sounding::At(*until), None)
+            }
+            AreaState::Triggered { causes, .. } => {
+                if causes.len() < MAX_CAUSES {
+                    causes.push(cause.clone());
+                }
+                self.remember(cause);
+                (Sounding::Now, None)
+            }
+            AreaState::Pending { cause: first, .. } => {
+                let causes = vec![first.clone(), cause];
+                let news = self.trigger(now, now, policy, self.protects(), causes);
+                (Sounding::Now, Some(news))
+            }
+            AreaState::Armed { mode } | AreaState::Arming { mode, .. } => {
+                let mode = Some(*mode);
+                self.recipients.clear();
+                let news = self.trigger(now, now, policy, mode, vec![cause]);
+                (Sounding::Now, Some(news))
+            }
+            AreaState::Disarmed => (Sounding::Now, None),
+        }
+    }
+
+    /// Alarm, as of a time that may have passed while the hub was away.
+    fn trigger(
+        &mut self,
+        now: UnixMillis,
+        from: UnixMillis,
+        policy: &AreaPolicy,
+        mode: Option<Mode>,
+        causes: Vec<Cause>,
+    ) -> AreaNews {
+        for cause in &causes {
+            self.remember(cause.clone());
+        }
+        let news = AreaNews::Alarm {
+            causes: causes.clone(),
+            to: self.recipients.clone(),
+        };
+        let until = from + policy.trigger_time;
+        self.go(now, AreaState::Triggered { mode, until, causes });
+        news
+    }
+
+    fn remember(&mut self, cause: Cause) {
+        let known = self.memory.iter().any(|known| known.alert == cause.alert);
+        if !known && self.memory.len() < MAX_CAUSES {
+            self.memory.push(cause);
+        }
+    }
+
+    /// Notes what an immediate camera has seen, at most once a second: who arms then is not alone.
+    fn note_seen(&mut self, delayed: bool, cause: Cause) {
+        let newest = self
+            .last
+            .as_ref()
+            .map_or(i64::MIN, |last| last.at.0.saturating_add(999));
+        if !delayed && cause.at.0 > newest {
+            self.last = Some(cause);
+        }
+    }
+
+    /// Ends its state if the time for that has come. Returns what is to be said, and whether what makes noise is to stop. To
+    /// be called again until there is nothing.
+    pub(super) fn expire(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        troubles: &[Blocker],
+    ) -> Option<(AreaNews, bool)> {
+        self.rebase(now);
+        let until = self.until().filter(|until| *until <= now)?;
+        match self.state.clone() {
+            AreaState::Arming { mode, from, .. } => {
+                let mut blockers = self.blockers(now, policy, troubles);
+                blockers.retain(|blocker| !self.bypassed.iter().any(|known| known.is(blocker)));
+                if blockers.is_empty() {
+                    return Some((self.armed(now, mode), false));
+                }
+                self.last = None;
+                let before = from.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
+                self.go(now, before);
+                if from.is_none() {
+                    self.bypassed.clear();
+                }
+                let by = self.by.clone();
+                Some((AreaNews::NotArmed { mode, by, blockers }, false))
+            }
+            AreaState::Pending { mode, cause, .. } => {
+                Some((self.trigger(now, until, policy, Some(mode), vec![cause]), false))
+            }
+            AreaState::Triggered { mode, .. } => {
+                let after = mode.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
+                self.go(now, after);
+                let to = std::mem::take(&mut self.recipients);
+                Some((AreaNews::Over { mode, to }, true))
+            }
+            AreaState::Disarmed | AreaState::Armed { .. } => None,
+        }
+    }
+
+    /// The clock is behind the beginning of the state, as after a loss of power: its time begins again, and what is
+    /// protected was so all the time.
+    fn rebase(&mut self, now: UnixMillis) {
+        if now >= self.since {
+            return;
+        }
+        let protects = self.protects();
+        let since = std::mem::replace(&mut self.since, now);
+        if let AreaState::Arming { until, .. }
+        | AreaState::Pending { until, .. }
+        | AreaState::Triggered { until, .. } = &mut self.state
+        {
+            *until = now + since.until(*until);
+        }
+        self.history = VecDeque::from([(UnixMillis(0), protects)]);
+        self.last = None;
+    }
+
+    /// The clock was set, and is at `now` since: what is to come comes as late as it would have. A clock that stood before the
+    /// beginning of the state was wrong, and is right now.
+    pub(super) fn shift(&mut self, now: UnixMillis, millis: i64) {
+        let before = UnixMillis(now.0.saturating_sub(millis));
+        if self.since > before {
+            return;
+        }
+        let moved = |at: &mut UnixMillis| at.0 = at.0.saturating_add(millis);
+        moved(&mut self.since);
+        self.history.iter_mut().for_each(|(from, _)| moved(from));
+        self.last.iter_mut().for_each(|last| moved(&mut last.at));
+        if let AreaState::Arming { until, .. }
+        | AreaState::Pending { until, .. }
+        | AreaState::Triggered { until, .. } = &mut self.state
+        {
+            moved(until);
+        }
+    }
+}
+
+impl AreaPolicy {
+    /// Whether this alert is of a camera on the way in and out.
+    fn delays(&self, alert: &Alert) -> bool {
+        let name = alert.camera.as_ref().and_then(|camera| camera.name.as_deref());
+        name.is_some_and(|name| self.delayed.iter().any(|delayed| name_matches(delayed, name)))
+    }
+}
+
+impl Cause {
+    fn of(alert: &Alert) -> Self {
+        let camera = alert.camera.as_ref().map_or("", |camera| camera.label());
+        Self {
+            alert: alert.id,
+            at: alert.happened_at(),
+            camera: camera.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! All areas of a site: what persons want of them, which alert is of which, and what is due.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AlertMark, Area, AreaEvent, AreaPolicy, ArmingCommand, ArmingRefused, Blocker, Mode, Protection, Sounding,
+};
+use crate::routing::Actor;
+use crate::{Alert, AlertKind, UnixMillis};
+
+/// What is remembered of all areas.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Areas {
+    /// By their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    areas: BTreeMap<String, Area>,
+    /// What is still to be said of them, oldest first. It is committed with what has happened, and becomes alerts at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    news: Vec<AreaEvent>,
+}
+
+impl Areas {
+    /// The area of this name, if anything is known of it.
+    pub fn get(&self, name: &str) -> Option<&Area> {
+        self.areas.get(name)
+    }
+
+    /// All areas of this mode as if they had been armed long ago, and none of the others.
+    pub fn armed_in(mode: Option<Mode>, policies: &[AreaPolicy]) -> Self {
+        let area = |policy: &AreaPolicy| {
+            let mut area = Area::new(UnixMillis(0));
+            if let Some(mode) = mode.filter(|mode| policy.modes.contains(mode)) {
+                area.set_armed(UnixMillis(0), mode);
+            }
+            (policy.name.clone(), area)
+        };
+        Self {
+            areas: policies.iter().map(area).collect(),
+            news: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub fn is_empty(&self) -> bool {
+        self.areas.is_empty() && self.news.is_empty()
+    }
+
+    /// When the next thing is due.
+    pub(in crate::routing) fn next_due(&self) -> Option<UnixMillis> {
+        match self.news.is_empty() {
+            true => self.areas.values().filter_map(Area::until).min(),
+            false => Some(UnixMillis(0)),
+        }
+    }
+
+    /// Takes what is to be said.
+    pub(in crate::routing) fn take_news(&mut self) -> Vec<AreaEvent> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What was said of it when an alert happened.
+    pub(in crate::routing) fn protection(&self, policies: &[AreaPolicy], alert: &Alert) -> Protection {
+        let Some(policy) = policy_of(policies, alert) else {
+            return Protection::Always;
+        };
+        let area = self.areas.get(&policy.name);
+        let armed = area.and_then(|area| area.protected_at(alert.happened_at()));
+        armed.map_or(Protection::Disarmed, Protection::Armed)
+    }
+
+    /// Whether what makes noise does so for an alert; `None` where it is of no area. Returns the area as it is then, if it is
+    /// another one.
+    pub(in crate::routing) fn judge(
+        &self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        mark: AlertMark<'_>,
+    ) -> Option<Judged> {
+        let policy = policy_of(policies, mark.alert)?;
+        let before = self.areas.get(&policy.name);
+        let mut area = before.cloned().unwrap_or_else(|| Area::new(now));
+        let (sounding, news) = area.alert(now, policy, mark);
+        let event = news.map(|news| AreaEvent {
+            area: policy.name.clone(),
+            news,
+        });
+        Some(Judged {
+            name: policy.name.clone(),
+            changed: before != Some(&area),
+            area,
+            sounding,
+            event,
+        })
+    }
+
+    /// Remembers what an alert has changed. `recipients` are the sinks that get it.
+    pub(in crate::routing) fn settle<'a>(
+        &mut self,
+        judged: Judged,
+        recipients: impl Iterator<Item = &'a str>,
+    ) {
+        let Judged {
+            name,
+            mut area,
+            event,
+            ..
+        } = judged;
+        if area.is_alarmed() {
+            area.recipients.extend(recipients.map(str::to_owned));
+        }
+        self.areas.insert(name, area);
+        self.news.extend(event);
+    }
+
+    /// Carries out what a person wants. Returns the names of the areas that are disarmed by it.
+    pub(in crate::routing) fn carry_out(
+        &mut self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        troubles: &[Blocker],
+        command: &ArmingCommand,
+    ) -> Result<Vec<String>, ArmingRefused> {
+        match command {
+            ArmingCommand::Arm {
+                mode,
+                areas,
+                force,
+                by,
+            } => {
+                let wanted = to_arm(policies, *mode, areas)?;
+                self.arm(now, &wanted, troubles, (*mode, *force, by))?;
+                let others = policies.iter().filter(|policy| !policy.modes.contains(mode));
+                let others = others.filter(|policy| {
+                    let area = self.areas.get(&policy.name);
+                    areas.is_empty() && area.is_some_and(|area| !area.is_alarmed())
+                });
+                let others: Vec<&AreaPolicy> = others.collect();
+                Ok(self.disarm(now, &others, by))
+            }
+            ArmingCommand::Disarm { areas, by } => {
+                let named = named(policies, areas)?;
+                Ok(self.disarm(now, &named, by))
+            }
+            ArmingCommand::Seen { areas } => {
+                for policy in named(policies, areas)? {
+                    if let Some(area) = self.areas.get_mut(&policy.name) {
+                        area.memory.clear();
+                    }
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Arms all of these or none.
+    fn arm(
+        &mut self,
+        now: UnixMillis,
+        wanted: &[&AreaPolicy],
+        troubles: &[Blocker],
+        (mode, force, by): (Mode, bool, &Actor),
+    ) -> Result<(), ArmingRefused> {
+        let mut blocked: Vec<(&AreaPolicy, Vec<Blocker>)> = Vec::new();
+        for policy in wanted {
+            let area = self
+                .areas
+                .entry(policy.name.clone())
+                .or_insert_with(|| Area::new(now));
+            // What is armed already does not become less so by being armed again.
+            let blockers = match area.is_alarmed() {
+                true => Vec::new(),
+                false => area.keeps_from(now, policy, troubles),
+            };
+            blocked.push((policy, blockers));
+        }
+        let not_ready = blocked.iter().any(|(_, blockers)| !blockers.is_empty());
+        if not_ready && !force {
+            let mut all = Vec::new();
+            for (policy, blockers) in blocked.into_iter().filter(|(_, blockers)| !blockers.is_empty()) {
+                all.extend(
+                    blockers
+                        .iter()
+                        .map(|blocker| (policy.name.clone(), blocker.clone())),
+                );
+                let by = Some(by.clone());
+                let news = super::AreaNews::NotArmed { mode, by, blockers };
+                self.say(&policy.name, news);
+            }
+            return Err(ArmingRefused::NotReady(all));
+        }
+        for (policy, blockers) in blocked {
+            let area = self.areas.get_mut(&policy.name);
+            let news = area.and_then(|area| area.arm(now, policy, (mode, by), blockers));
+            news.into_iter().for_each(|news| self.say(&policy.name, news));
+        }
+        Ok(())
+    }
+
+    fn disarm(&mut self, now: UnixMillis, which: &[&AreaPolicy], by: &Actor) -> Vec<String> {
+        let mut disarmed = Vec::new();
+        for policy in which {
+            let area = self.areas.get_mut(&policy.name);
+            if let Some(news) = area.and_then(|area| area.disarm(now, by)) {
+                self.say(&policy.name, news);
+                disarmed.push(policy.name.clone());
+            }
+        }
+        disarmed
+    }
+
+    fn say(&mut self, area: &str, news: super::AreaNews) {
+        self.news.push(AreaEvent {
+            area: area.to_owned(),
+            news,
+        });
+    }
+
+    /// Does what is due, and forgets areas that are no longer configured. Returns the names of those whose noise is to stop.
+    pub(in crate::routing) fn advance(
+        &mut self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        troubles: &[Blocker],
+    ) -> Vec<String> {
+        let is_there = |name: &String| policies.iter().any(|policy| policy.name == *name);
+        self.areas.retain(|name, _| is_there(name));
+        let mut hushed = Vec::new();
+        for policy in policies {
+            let area = self
+                .areas
+                .entry(policy.name.clone())
+                .or_insert_with(|| Area::new(now));
+            while let Some((news, hush)) = area.expire(now, policy, troubles) {
+                self.news.push(AreaEvent {
+                    area: policy.name.clone(),
+                    news,
+                });
+                if hush {
+                    hushed.push(policy.name.clone());
+                }
+            }
+        }
+        hushed
+    }
+
+    /// The clock was set, and is at `now` since.
+    pub(in crate::routing) fn shift(&mut self, now: UnixMillis, millis: i64) {
+        self.areas.values_mut().for_each(|area| area.shift(now, millis));
+    }
+
+    /// What keeps an area from being ready to arm.
+    pub fn blockers(&self, now: UnixMillis, policy: &AreaPolicy, troubles: &[Blocker]) -> Vec<Blocker> {
+        let area = self.areas.get(&policy.name);
+        let unknown = Area::default();
+        area.unwrap_or(&unknown).keeps_from(now, policy, troubles)
+    }
+}
+
+/// What an alert means for its area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::routing) struct Judged {
+    name: String,
+    area: Area,
+    /// Whether the area is another one by that.
+    pub(in crate::routing) changed: bool,
+    /// Whether what makes noise does so.
+    pub(in crate::routing) sounding: Sounding,
+    event: Option<AreaEvent>,
+}
+
+impl Judged {
+    /// The name of the area.
+    pub(in crate::routing) fn area_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it belongs to an alarm.
+    pub(in crate::routing) fn is_alarm(&self) -> bool {
+        self.area.is_alarmed()
+    }
+}
+
+/// The area of an alert, if it has one that is armed and disarmed.
+fn policy_of<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPolicy> {
+    let area = alert.camera.as_ref()?.area.as_deref()?;
+    // What is no detection of a camera is heard whatever is armed.
+    if !AlertKind::OF_CAMERAS.contains(&alert.kind) {
+        return None;
+    }
+    policies.iter().find(|policy| policy.name == area)
+}
+
+fn named<'p>(policies: &'p [AreaPolicy], names: &[String]) -> Result<Vec<&'p AreaPolicy>, ArmingRefused> {
+    if policies.is_empty() {
+        return Err(ArmingRefused::NoAreas);
+    }
+    if names.is_empty() {
+        return Ok(policies.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = policies.iter().find(|policy| policy.name == *name);
+        found.ok_or_else(|| ArmingRefused::Unknown {
+            name: name.clone(),
+            there: policies.iter().map(|policy| policy.name.clone()).collect(),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The areas that are to be armed.
+fn to_arm<'p>(
+    policies: &'p [AreaPolicy],
+    mode: Mode,
+    names: &[String],
+) -> Result<Vec<&'p AreaPolicy>, ArmingRefused> {
+    let mut named = named(policies, names)?;
+    if names.is_empty() {
+        named.retain(|policy| policy.modes.contains(&mode));
+        return match named.is_empty() {
+            true => Err(ArmingRefused::NoneInMode(mode)),
+            false => Ok(named),
+        };
+    }
+    match named.iter().find(|policy| !policy.modes.contains(&mode)) {
+        Some(policy) => Err(ArmingRefused::NotInMode {
+            area: policy.name.clone(),
+            mode,
+            modes: policy.modes.clone(),
+        }),
+        None => Ok(named),
+    }
+}

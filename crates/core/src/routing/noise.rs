@@ -1,0 +1,111 @@
+//! What makes noise, and when it is to stop: arming as a part of the routing step. It does not know when an area is armed.
+
+use std::borrow::Cow;
+
+use super::arming::{Judged, Sounding};
+use super::{ArmingCommand, Blocker, CancelReason, Effects, Hush, RouteReason, Router, RoutingState, Target};
+use crate::{Alert, HubEvent, UnixMillis};
+
+impl Router {
+    /// Whether an alert may raise an alarm: it goes to what makes noise, or where there is no such sink to one that is not
+    /// only for the record.
+    pub(super) fn qualifies(&self, alert: &Alert, reasons: &[RouteReason]) -> bool {
+        let noise = self.targets.iter().any(|target| target.only_armed);
+        let counts = |target: &Target| {
+            if noise {
+                target.only_armed
+            } else {
+                !target.keeps_record
+            }
+        };
+        let mut decided = self.targets.iter().zip(reasons);
+        !alert.late && decided.any(|(target, reason)| counts(target) && reason.delivers())
+    }
+
+    /// Remembers what an alert means for its area.
+    pub(super) fn settle(&self, judged: Judged, effects: &Effects, after: &mut Cow<'_, RoutingState>) {
+        let recipients = effects.deliveries.iter().map(|planned| planned.sink.as_str());
+        let recipients = recipients.filter(|sink| {
+            let target = self.targets.iter().find(|target| target.name == *sink);
+            target.is_some_and(|target| !target.only_armed)
+        });
+        if judged.changed || judged.is_alarm() {
+            after.to_mut().areas.settle(judged, recipients);
+        }
+    }
+
+    /// Carries out what a person wants of areas.
+    pub(super) fn arming(
+        &self,
+        now: UnixMillis,
+        troubles: &[Blocker],
+        state: &RoutingState,
+        command: &ArmingCommand,
+    ) -> Effects {
+        let mut after = state.clone();
+        let outcome = after
+            .areas
+            .carry_out(now, self.areas(), &self.troubles(troubles), command);
+        let mut effects = Effects::default();
+        match (outcome, command) {
+            (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
+                effects.hush = self.hush(disarmed, CancelReason::Disarmed(by.clone()))
+            }
+            (Ok(_), ArmingCommand::Seen { .. }) => {}
+            (Err(refused), _) => effects.refused = Some(refused.into()),
+        }
+        effects.state = (after != *state).then_some(after);
+        effects
+    }
+
+    /// What of that keeps an area from being ready: of sinks only those that sound the alarm.
+    fn troubles(&self, troubles: &[Blocker]) -> Vec<Blocker> {
+        let concerns = |trouble: &&Blocker| match trouble {
+            Blocker::Sink { name, .. } => {
+                let mut sounding = self.targets.iter().filter(|target| target.only_armed);
+                sounding.any(|target| target.name == *name)
+            }
+            Blocker::Connection { .. } | Blocker::Camera { .. } => true,
+        };
+        troubles.iter().filter(concerns).cloned().collect()
+    }
+
+    fn hush(&self, areas: Vec<String>, reason: CancelReason) -> Option<Hush> {
+        let sinks = self.targets.iter().filter(|target| target.only_armed);
+        let sinks: Vec<String> = sinks.map(|target| target.name.clone()).collect();
+        (!areas.is_empty() && !sinks.is_empty()).then_some(Hush { areas, sinks, reason })
+    }
+
+    /// Does what is due. What is to be said of it is so the next time, or what is said would depend on what is wrong now.
+    pub(super) fn due(&self, now: UnixMillis, troubles: &[Blocker], state: &RoutingState) -> Effects {
+        let mut after = state.clone();
+        let news = match self.areas {
+            Some(_) => after.areas.take_news(),
+            None => Vec::new(),
+        };
+        let news = news.into_iter().map(HubEvent::Area);
+        let events: Vec<HubEvent> = news.chain(after.silences.end(now)).collect();
+        let over = match &self.areas {
+            Some(areas) => after.areas.advance(now, areas, &self.troubles(troubles)),
+            None => Vec::new(),
+        };
+        Effects {
+            state: (after != *state).then_some(after),
+            hush: self.hush(over, CancelReason::AlarmOver),
+            events,
+            ..Effects::default()
+        }
+    }
+}
+
+/// Whether what makes noise does so for an alert that its routes take, and from when.
+pub(super) fn sounding(reason: RouteReason, judged: Option<&Judged>) -> (RouteReason, Option<UnixMillis>) {
+    match judged.map(|judged| (&judged.sounding, judged.area_name())) {
+        None | Some((Sounding::Now, _)) => (reason, None),
+        Some((Sounding::At(at), area)) => {
+            let area = area.to_owned();
+            (RouteReason::EntryDelay { area }, Some(*at))
+        }
+        Some((Sounding::No(why), _)) => (why.clone(), None),
+    }
+}

@@ -1,0 +1,171 @@
+//! `watchpost arm`, `watchpost disarm` and `watchpost areas`: what is armed, and who wants that.
+
+use actix_rt::System;
+use clap::{Args, Subcommand};
+use watchpost_config::TimeZone;
+use watchpost_core::{AreaState, Cause, Mode};
+use watchpost_hub::AreaReport;
+use watchpost_web::{AreasAnswer, ArmAreas, NamedAreas};
+
+use crate::client::HubClient;
+use crate::target::{RunningHub, Target};
+use crate::{out, values};
+
+#[derive(Debug, Args)]
+pub(crate) struct ArmArgs {
+    /// How: home, away or night.
+    #[arg(default_value = "away", value_parser = values::word::<Mode>)]
+    mode: Mode,
+    /// The area that is armed, or several. Without any, all that are armed in this mode, and the others are disarmed.
+    #[arg(long = "area", value_name = "NAME")]
+    areas: Vec<String>,
+    /// Arm also what is not ready. What keeps it from that is listed, and bypassed until it is disarmed.
+    #[arg(long)]
+    force: bool,
+    /// Print JSON: one document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DisarmArgs {
+    /// The area that is disarmed, or several. Without any, all.
+    #[arg(long = "area", value_name = "NAME")]
+    areas: Vec<String>,
+    /// Print JSON: one document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AreasArgs {
+    #[command(subcommand)]
+    command: Option<AreasCommand>,
+    /// Print JSON: one document.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum AreasCommand {
+    /// List the areas, how they are armed and what keeps them from being ready. The same as without a command.
+    List,
+    /// Remember no more what has triggered them.
+    Seen {
+        /// The area, or several. Without any, all.
+        #[arg(long = "area", value_name = "NAME")]
+        areas: Vec<String>,
+    },
+}
+
+pub(crate) fn arm(target: &Target, args: &ArmArgs) -> anyhow::Result<()> {
+    let body = ArmAreas {
+        mode: args.mode,
+        areas: args.areas.clone(),
+        force: args.force,
+    };
+    ask(target, args.json, async |hub| {
+        hub.post_json("/v1/areas/arm", &body).await
+    })
+}
+
+pub(crate) fn disarm(target: &Target, args: &DisarmArgs) -> anyhow::Result<()> {
+    let areas = args.areas.clone();
+    let body = NamedAreas { areas };
+    ask(target, args.json, async |hub| {
+        hub.post_json("/v1/areas/disarm", &body).await
+    })
+}
+
+pub(crate) fn run(target: &Target, args: &AreasArgs) -> anyhow::Result<()> {
+    ask(target, args.json, async |hub| match &args.command {
+        Some(AreasCommand::Seen { areas }) => {
+            let areas = areas.clone();
+            hub.post_json("/v1/areas/seen", &NamedAreas { areas }).await
+        }
+        Some(AreasCommand::List) | None => Ok(AreasAnswer {
+            areas: hub.get("/v1/areas").await?,
+            deferred: None,
+        }),
+    })
+}
+
+fn ask(
+    target: &Target,
+    json: bool,
+    question: impl AsyncFnOnce(&HubClient) -> anyhow::Result<AreasAnswer>,
+) -> anyhow::Result<()> {
+    let RunningHub { data_dir, zone, .. } = target.running_hub()?;
+    let answer = System::new().block_on(async { question(&HubClient::new(&data_dir)).await })?;
+    if json {
+        return out::json(&answer);
+    }
+    if let Some(deferred) = &answer.deferred {
+        return Ok(out::line(deferred)?);
+    }
+    if answer.areas.is_empty() {
+        out::line("there is no area")?;
+    }
+    answer.areas.iter().try_for_each(|area| show(area, &zone))
+}
+
+pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
+    let AreaReport {
+        name,
+        area,
+        blockers,
+        modes,
+    } = report;
+    let modes: Vec<String> = modes.iter().map(Mode::to_string).collect();
+    let at = |at: watchpost_core::UnixMillis| zone.show(at.0);
+    let state = match &area.state {
+        AreaState::Disarmed => "disarmed".to_owned(),
+        AreaState::Arming {
+            mode,
+            until,
+            from: None,
+            ..
+        } => format!("arming, mode {mode} from {}", at(*until)),
+        AreaState::Arming {
+            mode,
+            until,
+            from: Some(from),
+            ..
+        } => format!("armed, mode {from}, and arming, mode {mode} from {}", at(*until)),
+        AreaState::Armed { mode } => format!("armed, mode {mode}"),
+        AreaState::Pending { mode, until, cause } => format!(
+            "armed, mode {mode}; entry delay until {}, because of {}",
+            at(*until),
+            cause.camera
+        ),
+        AreaState::Triggered { mode, until, .. } => {
+            let after = match mode {
+                Some(mode) => format!("armed again, mode {mode}"),
+                None => "disarmed".to_owned(),
+            };
+            format!("ALARM until {}, {after} then", at(*until))
+        }
+    };
+    out::line(format_args!("area {name} ({}): {state}", modes.join(", ")))?;
+    if let Some(by) = &area.by {
+        out::line(format_args!("  since {}, by {by}", at(area.since)))?;
+    }
+    for blocker in blockers {
+        out::line(format_args!("  not ready: {blocker}"))?;
+    }
+    for blocker in &area.bypassed {
+        out::line(format_args!("  bypassed: {blocker}"))?;
+    }
+    for Cause {
+        alert,
+        at: happened,
+        camera,
+    } in &area.memory
+    {
+        out::line(format_args!(
+            "  alarm in memory: {camera}, {}, alert {alert}",
+            at(*happened)
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! Areas are armed and disarmed: what makes noise sounds only while they are, whatever happens to the hub meanwhile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, count, eventually, toml};
+
+/// Says which process it is, and stays until it is ended: a siren that sounds.
+const SIREN: &str = r#"echo $$ >> "$DIR/pids"; exec sleep 1000"#;
+
+/// Writes down what it is told.
+const MESSAGE: &str = r#"echo "$WATCHPOST_TITLE" >> "$DIR/told""#;
+
+/// A yard with two cameras, each at a backend of its own: the gate is on the way in, the back door is not.
+struct Site {
+    gate: Backend,
+    back: Backend,
+    hub: Hub,
+    dir: PathBuf,
+}
+
+/// The times of the yard.
+struct Times {
+    exit: &'static str,
+    entry: &'static str,
+    trigger: &'static str,
+}
+
+const HOURS: Times = Times {
+    exit: "0s",
+    entry: "2h",
+    trigger: "3h",
+};
+
+impl Site {
+    fn start(times: &Times) -> Result<Self> {
+        let of = |seed| {
+            Backend::start(&[
+                "--rate",
+                "0",
+                "--cameras",
+                "1",
+                "--frame",
+                "160x90",
+                "--no-pose",
+                "--seed",
+                seed,
+            ])
+        };
+        let (gate, back) = (of("1")?, of("2")?);
+        let setup = HubSetup::new()?
+            .connection("gate", &gate)?
+            .connection("back", &back)?;
+        let dir = setup.dir().join("site");
+        fs::create_dir(&dir)?;
+        let path = dir.display().to_string();
+        let path = path.as_str();
+        let (exit, entry, trigger) = (times.exit, times.entry, times.trigger);
+        let hub = setup
+            .with(toml! {
+                [[camera]]
+                name = "Gate"
+                match = { connection = "gate" }
+                [[camera]]
+                name = "Back door"
+                area = "Yard"
+                match = { connection = "back" }
+                [[area]]
+                name = "Yard"
+                camera = "Gate"
+                delayed = "Gate"
+                modes = ["away", "night"]
+                exit_delay = exit
+                entry_delay = entry
+                trigger_time = trigger
+                [[sink]]
+                name = "siren"
+                plugin = "exec"
+                timeout = "10m"
+                only_armed = true
+                cancel_on_acknowledge = true
+                sandbox = { exec = true, write = [path] }
+                [sink.config]
+                command = ["/bin/sh", "-c", SIREN]
+                env = { DIR = path }
+                [[sink]]
+                name = "message"
+                plugin = "exec"
+                in_flight = 1
+                sandbox = { exec = true, write = [path] }
+                [sink.config]
+                command = ["/bin/sh", "-c", MESSAGE]
+                env = { DIR = path }
+            })
+            .start()?;
+        let site = Self { gate, back, hub, dir };
+        site.connected()?;
+        Ok(site)
+    }
+
+    fn connected(&self) -> Result<()> {
+        self.hub.until("both connected", PATIENCE, |status| {
+            (0..2).all(|number| status["connections"][number]["state"] == "connected")
+        })?;
+        Ok(())
+    }
+
+    /// The hub is killed without a word, and started again.
+    fn kill(&mut self) -> Result<()> {
+        self.hub.kill()?;
+        self.hub.restart()?;
+        self.connected()
+    }
+
+    fn see(backend: &Backend) -> Result<()> {
+        backend.order(&json!({"do": "send", "count": 1}))?;
+        Ok(())
+    }
+
+    /// The yard, as soon as it is in this state.
+    fn until(&self, state: &str) -> Result<Value> {
+        let status = self
+            .hub
+            .until(state, PATIENCE, |status| status["areas"][0]["state"] == state)?;
+        Ok(status["areas"][0].clone())
+    }
+
+    /// The processes that have sounded, and whether the last of them still does.
+    fn sirens(&self) -> (usize, bool) {
+        let text = fs::read_to_string(self.dir.join("pids")).unwrap_or_default();
+        let sounds = text.lines().last().is_some_and(lives);
+        (text.lines().count(), sounds)
+    }
+
+    fn until_sirens(&self, expected: (usize, bool)) -> Result<()> {
+        eventually("the siren", PATIENCE, || match self.sirens() {
+            sirens if sirens == expected => Ok(()),
+            sirens => Err(format!("{sirens:?}, expected {expected:?}")),
+        })
+    }
+
+    fn told(&self) -> Vec<String> {
+        lines(&self.dir.join("told"))
+    }
+
+    fn until_told(&self, expected: &str) -> Result<()> {
+        eventually(expected, PATIENCE, || match self.told() {
+            told if told.iter().any(|line| line == expected) => Ok(()),
+            told => Err(format!("{told:?}")),
+        })
+    }
+
+    /// The words of the internal events so far, oldest first.
+    fn events(&self) -> Result<Vec<String>> {
+        let all = self.hub.ask("alerts", &["--json", "list", "--all"])?;
+        let all = all
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<Value>, _>>()?;
+        let mut words: Vec<String> = all
+            .iter()
+            .filter(|alert| alert["area"].is_object())
+            .filter_map(|alert| alert["details"]["status"].as_str().map(str::to_owned))
+            .collect();
+        words.reverse();
+        Ok(words)
+    }
+}
+
+fn lines(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').map_or("Z", |(_, rest)| rest.trim_start());
+    !state.starts_with(['Z', 'X'])
+}
+
+#[test]
+fn a_hub_that_is_killed_in_any_state_goes_on_in_it() -> Result<()> {
+    let mut site = Site::start(&Times { exit: "1h", ..HOURS })?;
+    let said = site.hub.ask("arm", &["night"])?;
+    ensure!(
+        said.contains("area Yard (away, night): arming, mode night from "),
+        "{said}"
+    );
+    let before = site.until("arming")?;
+    site.kill()?;
+    assert_eq!(site.until("arming")?["until"], before["until"]);
+    assert_eq!(before["by"], "operator");
+    // What is seen while people leave makes no noise.
+    Site::see(&site.gate)?;
+    site.until_told("Anomaly at Gate")?;
+    let newest = site.hub.alerts()?[0]["id"].to_string();
+    let explained = site.hub.ask("explain", &[&newest])?;
+    ensure!(
+        explained.contains("people were leaving it (`exit_delay`)"),
+        "{explained}"
+    );
+
+    site.hub.ask("disarm", &[])?;
+    let mut config = site.hub.setup().config().clone();
+    config["area"][0]["exit_delay"] = "0s".into();
+    site.hub.rewrite(&config)?;
+    site.hub.ask("reload", &[])?;
+    site.hub.ask("arm", &["--force"])?;
+    site.until("armed")?;
+    site.kill()?;
+    site.until("armed")?;
+    Site::see(&site.gate)?;
+    let before = site.until("pending")?;
+    site.kill()?;
+    let after = site.until("pending")?;
+    assert_eq!(
+        (&after["until"], &after["cause"]),
+        (&before["until"], &before["cause"])
+    );
+    assert_eq!(site.sirens(), (0, false));
+
+    Site::see(&site.back)?;
+    site.until_sirens((1, true))?;
+    let before = site.until("triggered")?;
+    site.kill()?;
+    let after = site.until("triggered")?;
+    assert_eq!(
+        (&after["until"], &after["causes"]),
+        (&before["until"], &before["causes"])
+    );
+    // It was in the middle of its alarm, and goes on with that.
+    site.until_sirens((2, true))?;
+
+    let said = site.hub.ask("disarm", &["--area", "Yard"])?;
+    ensure!(said.contains("area Yard (away, night): disarmed"), "{said}");
+    ensure!(said.contains("alarm in memory: Back door"), "{said}");
+    site.until_sirens((2, false))?;
+    // It gets no events, but what becomes of the alarm that it got.
+    site.until_told("The alarm in Yard is cancelled by the operator")?;
+    let status = site.hub.until("what was to sound does not", PATIENCE, |status| {
+        count(&status["sinks"][0]["deliveries"], "pending") == 0
+    })?;
+    assert_eq!(
+        count(&status["sinks"][0]["deliveries"], "dropped"),
+        2,
+        "{status:#}"
+    );
+    site.kill()?;
+    site.until("disarmed")?;
+    assert_eq!(site.sirens(), (2, false));
+    ensure!(
+        !site
+            .told()
+            .iter()
+            .any(|told| told == "Yard is armed, mode away, by the operator")
+    );
+    let seen = site.hub.ask("areas", &["seen"])?;
+    ensure!(!seen.contains("memory"), "{seen}");
+    assert_eq!(
+        site.events()?,
+        ["disarmed", "armed", "alarm", "alarm_cancelled"],
+        "each is said once"
+    );
+    Ok(())
+}
+
+#[test]
+fn delays_run_out_and_an_alarm_ends_by_itself() -> Result<()> {
+    let site = Site::start(&Times {
+        exit: "1s",
+        entry: "1s",
+        trigger: "2s",
+    })?;
+    site.hub.ask("arm", &[])?;
+    site.until("armed")?;
+    Site::see(&site.gate)?;
+    site.until_sirens((1, true))?;
+    site.until("armed")?;
+    site.until_sirens((1, false))?;
+    site.until_told("The time of the alarm in Yard is over")?;
+    assert_eq!(site.events()?, ["armed", "alarm", "alarm_over"]);
+    let area = site.until("armed")?;
+    assert_eq!(area["memory"][0]["camera"], "Gate");
+    Ok(())
+}
+
+#[test]
+fn an_area_that_is_not_ready_says_why_and_is_armed_by_force() -> Result<()> {
+    let mut site = Site::start(&HOURS)?;
+    // Its backend is gone.
+    site.back.kill()?;
+    site.hub.until("disconnected", PATIENCE, |status| {
+        status["connections"][1]["state"] != "connected"
+    })?;
+    let refusal = site.hub.ask("arm", &[]).unwrap_err().to_string();
+    ensure!(
+        refusal.contains("not ready to arm: connection back gets no alerts"),
+        "{refusal}"
+    );
+    let listed = site.hub.ask("areas", &[])?;
+    ensure!(
+        listed.contains("not ready: connection back gets no alerts"),
+        "{listed}"
+    );
+    let said = site.hub.ask("arm", &["--force"])?;
+    ensure!(
+        said.contains("bypassed: connection back gets no alerts"),
+        "{said}"
+    );
+    for (args, expected) in [
+        (vec!["arm", "home"], "no area is armed in mode home"),
+        (
+            vec!["arm", "--area", "Yrad"],
+            "there is no area `Yrad`; there are Yard",
+        ),
+        (
+            vec!["disarm", "--area", "Yrad"],
+            "there is no area `Yrad`; there are Yard",
+        ),
+    ] {
+        let refusal = site.hub.ask(args[0], &args[1..]).unwrap_err().to_string();
+        ensure!(refusal.contains(expected), "{refusal}");
+    }
+    let status = site.hub.ask("status", &[])?;
+    ensure!(
+        status.contains("area Yard (away, night): armed, mode away"),
+        "{status}"
+    );
+    site.hub.ask("disarm", &[])?;
+    let listed = site.hub.ask("areas", &["--json"])?;
+    let listed: Value = serde_json::from_str(&listed)?;
+    assert_eq!(listed["areas"][0].get("bypassed"), None, "{listed:#}");
+    let told = site.events()?;
+    assert_eq!(told.first().context("an event")?, "failed_to_arm");
+    Ok(())
+}
