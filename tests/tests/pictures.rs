@@ -80,6 +80,21 @@ fn an_alert_does_not_wait_for_its_picture_which_is_fetched_also_after_a_restart(
     assert_eq!(status["connections"][0]["pictures_missing"], MISSED, "{status:#}");
     let text = hub.ask("status", &[])?;
     assert!(text.contains("4 pictures still to be fetched"), "{text}");
+    assert!(
+        text.contains("a picture could not be fetched: HTTP 500"),
+        "{text}"
+    );
+    let id = hub.alerts()?[0]["id"].to_string();
+    let shown = hub.ask("alerts", &["show", &id])?;
+    let explained = hub.ask("explain", &[&id])?;
+    assert!(shown.contains("still being fetched"), "{shown}");
+    assert!(
+        explained.contains("what waits for it goes as soon as it is there"),
+        "{explained}"
+    );
+    for text in [shown, explained] {
+        assert!(text.contains("from the backend's list, over shop, "), "{text}");
+    }
     let (letters, archive) = (
         hub.setup().dir().join("letter"),
         hub.setup().dir().join("archive"),

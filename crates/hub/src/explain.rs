@@ -2,7 +2,7 @@
 //! decided again, so that no change of the configuration changes what is said of the past.
 
 use serde::{Deserialize, Serialize};
-use watchpost_core::{Actor, AlertId, RouteReason, UnixMillis};
+use watchpost_core::{Actor, AlertId, RouteReason, UnixMillis, Via};
 use watchpost_store::{Acknowledgement, Delivery, DeliveryRow, Reader, StoreError};
 
 use crate::deliveries::DeliveryRecord;
@@ -17,6 +17,19 @@ pub struct Explanation {
     pub alert: AlertId,
     /// Its title.
     pub title: String,
+    /// The connection that it came over.
+    pub connection: String,
+    /// Further ones that it came over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_over: Vec<String>,
+    /// How it came.
+    pub via: Via,
+    /// When it happened.
+    pub happened_at: UnixMillis,
+    /// When it was received.
+    pub received_at: UnixMillis,
+    /// Whether its picture is still being fetched. A delivery that waits for it is made as soon as it is there.
+    pub picture_pending: bool,
     /// Whether there were routes and none of them took it.
     pub unmatched: bool,
     /// When it was acknowledged, if it was.
@@ -66,6 +79,12 @@ pub(crate) fn explain(reader: &mut Reader, id: AlertId) -> Result<Option<Explana
     let planned = stored.deliveries.into_iter().map(|row| planned(id, row));
     Ok(Some(Explanation {
         alert: id,
+        connection: stored.alert.connection.clone(),
+        also_over: stored.alert.also_over.clone(),
+        via: stored.alert.via,
+        happened_at: stored.alert.happened_at(),
+        received_at: stored.alert.received_at,
+        picture_pending: stored.alert.picture.is_pending(),
         title: stored.alert.title,
         unmatched,
         acknowledged_at,

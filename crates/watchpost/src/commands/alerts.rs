@@ -8,7 +8,7 @@ use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use watchpost_config::TimeZone;
-use watchpost_core::{Actor, Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis};
+use watchpost_core::{Actor, Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis, Via};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
 
 use crate::client::HubClient;
@@ -185,6 +185,28 @@ fn happened(alert: &Alert, zone: &TimeZone) -> String {
     }
 }
 
+/// How and over which connections it came: what was fetched, how long after it happened.
+pub(crate) fn came(
+    via: Via,
+    connection: &str,
+    also_over: &[String],
+    happened_at: UnixMillis,
+    received_at: UnixMillis,
+) -> String {
+    let how = match via {
+        Via::Live => format!("live over {connection}"),
+        Via::List => {
+            let seconds = happened_at.until(received_at).as_secs();
+            format!("from the backend's list, over {connection}, {seconds} s after it happened")
+        }
+        Via::Inbound => format!("posted to {connection}"),
+    };
+    match also_over {
+        [] => how,
+        others => format!("{how}; also over {}", others.join(" and ")),
+    }
+}
+
 /// When and by whom it was acknowledged.
 pub(crate) fn acknowledged(at: Option<UnixMillis>, by: Option<&Actor>, zone: &TimeZone) -> String {
     let Some(at) = at else { return "no".to_owned() };
@@ -232,7 +254,16 @@ async fn show(
     for (what, value) in [
         ("alert", alert.id.to_string()),
         ("happened", happened(alert, zone)),
-        ("connection", alert.connection.clone()),
+        (
+            "came",
+            came(
+                alert.via,
+                &alert.connection,
+                &alert.also_over,
+                alert.happened_at(),
+                alert.received_at,
+            ),
+        ),
         ("camera", camera(alert)),
         ("severity", alert.severity.to_string()),
         ("picture", picture),

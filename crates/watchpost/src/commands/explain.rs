@@ -8,7 +8,7 @@ use watchpost_core::{AlertId, UnixMillis};
 use watchpost_hub::{DeliveryRecord, DryRun, Explanation, SinkDecision, SinkExplanation};
 
 use crate::client::HubClient;
-use crate::commands::alerts::acknowledged;
+use crate::commands::alerts::{acknowledged, came};
 use crate::out;
 use crate::sample::Sample;
 use crate::target::{Needs, RunningHub, Target};
@@ -96,6 +96,19 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
 
 fn show(explanation: &Explanation, zone: &TimeZone) -> anyhow::Result<()> {
     out::line(&explanation.title)?;
+    out::line(format_args!(
+        "came {}",
+        came(
+            explanation.via,
+            &explanation.connection,
+            &explanation.also_over,
+            explanation.happened_at,
+            explanation.received_at
+        )
+    ))?;
+    if explanation.picture_pending {
+        out::line("its picture is still being fetched; what waits for it goes as soon as it is there")?;
+    }
     let by = explanation.acknowledged_by.as_ref();
     if explanation.acknowledged_at.is_some() {
         let taken = acknowledged(explanation.acknowledged_at, by, zone);
