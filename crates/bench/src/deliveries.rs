@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use watchpost_core::DeliveryState;
+use watchpost_core::{AlertKind, DeliveryState};
 use watchpost_store::{Filter, Store, StoreOptions};
 
 use crate::payload::sequence_of;
@@ -13,7 +13,7 @@ use crate::payload::sequence_of;
 const PAGE: u32 = 500;
 
 /// How long each alert took from the wire until this sink's outcome was known, in steps of a millisecond, which is what
-/// the store keeps. An alert that was not delivered is an error.
+/// the store keeps. An alert that was not delivered is an error. What the hub says of itself came over no wire.
 pub(crate) fn read(data_dir: &Path, sink: &str, sent_unix_ns: &[u64]) -> Result<Vec<Duration>> {
     let (store, _) = Store::open(StoreOptions::new(data_dir))?;
     let mut reader = store.reader_factory()()?;
@@ -26,7 +26,8 @@ pub(crate) fn read(data_dir: &Path, sink: &str, sent_unix_ns: &[u64]) -> Result<
         let page = reader.list(&filter)?;
         let Some(last) = page.last() else { return Ok(times) };
         filter.before = Some(last.alert.id);
-        for listed in page {
+        let received = page.iter().filter(|listed| listed.alert.kind != AlertKind::Hub);
+        for listed in received {
             let stored = reader
                 .get(listed.alert.id)?
                 .context("an alert vanished while it was read")?;

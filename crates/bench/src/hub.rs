@@ -34,6 +34,8 @@ pub(crate) enum Sink {
     Bundled(&'static str, String),
     /// A plugin that misbehaves, by its name. No one waits for it.
     Hostile(&'static str, PathBuf),
+    /// The plugin of the red team, in one of its ways. No one waits for it.
+    RedTeam(&'static str, PathBuf),
 }
 
 impl Sink {
@@ -42,7 +44,7 @@ impl Sink {
         match self {
             Self::Archive => "archive",
             Self::Plugin(_) => "stopwatch",
-            Self::Bundled(name, _) | Self::Hostile(name, _) => name,
+            Self::Bundled(name, _) | Self::Hostile(name, _) | Self::RedTeam(name, _) => name,
         }
     }
 }
@@ -116,6 +118,11 @@ impl Hub {
     /// its sinks are ready.
     pub(crate) fn start(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> Result<Self> {
         let config = dir.join("watchpost.toml");
+        for way in sinks.iter().filter(|sink| matches!(sink, Sink::RedTeam(..))) {
+            let state_dir = data_dir(dir).join("sinks").join(way.name());
+            std::fs::create_dir_all(&state_dir)?;
+            std::fs::write(state_dir.join("report"), "")?;
+        }
         // What a sink may write to has to be there.
         std::fs::create_dir_all(dir.join(ARCHIVE))?;
         std::fs::write(&config, configuration(lab, dir, firehose, sinks))?;
@@ -135,7 +142,7 @@ impl Hub {
             dir: dir.to_owned(),
             working: sinks
                 .iter()
-                .filter(|sink| !matches!(sink, Sink::Hostile(..)))
+                .filter(|sink| !matches!(sink, Sink::Hostile(..) | Sink::RedTeam(..)))
                 .map(Sink::name)
                 .collect(),
             start_to_connected,
@@ -256,6 +263,18 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
                     quoted(file),
                     // A fork bomb that may start processes is the worse one.
                     *name == "forkbomb"
+                )
+            }
+            Sink::RedTeam(way, file) => {
+                // It tries none of its deeds, for it finds a report that says that it has.
+                write!(
+                    toml,
+                    "\n[[sink]]\nname = \"{way}\"\nplugin = {}\ntimeout = \"1s\"\n\
+                     retry = {{ initial = \"100ms\", max = \"2s\" }}\n[sink.sandbox]\nmemory = \"64MiB\"\n\
+                     [sink.config]\nway = \"{way}\"\nvictim = {nowhere}\nconfig = {nowhere}\ndata = {nowhere}\n\
+                     local = \"none\"\nbystander = \"0\"\nport = \"0\"\nhub_port = \"0\"\n",
+                    quoted(file),
+                    nowhere = quoted(&dir.join("nowhere")),
                 )
             }
             Sink::Plugin(file) => {

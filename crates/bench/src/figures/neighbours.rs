@@ -1,4 +1,5 @@
-//! How much later a sink gets an alert when every sink beside it misbehaves.
+//! How much later a sink gets an alert when every sink beside it misbehaves, and how much later the archive has filed one
+//! when they mean to keep it from that.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::hub::{Hub, Sink};
 use crate::lab::Lab;
 use crate::report::Figure;
 use crate::statistics::quantile;
-use crate::{hub, stopwatch};
+use crate::{deliveries, hub, stopwatch};
 
 use super::ms;
 
@@ -27,7 +28,63 @@ const WAYS: [&str; 9] = [
 const MOST_TIMES: f64 = 2.0;
 const NOISE_MS: f64 = 15.0;
 
+/// The worst of what the red team does to others, by the names of its ways.
+const RED_TEAM: [&str; 8] = [
+    "log_forgeries",
+    "make_threads",
+    "open_files",
+    "send_files_to_host",
+    "spin",
+    "take_memory",
+    "talk_at_length",
+    "talk_nonsense",
+];
+
+/// Wanted of the archive beside them: so many percent of what it takes alone, in the same run and in turns.
+const MOST_OF_ALONE_PERCENT: f64 = 150.0;
+
 pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
+    let mut figures = deliveries_beside_all(lab)?;
+    figures.push(archive_beside_red_team(lab)?);
+    Ok(figures)
+}
+
+/// Alone and beside them in turns, so that what else the machine does falls on both.
+fn archive_beside_red_team(lab: &mut Lab) -> Result<Figure> {
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..lab.effort.rounds {
+        alone.extend(wire_to_archived(lab, &[])?);
+        beside.extend(wire_to_archived(lab, &RED_TEAM)?);
+    }
+    let [alone_p50, alone_p99] = [0.5, 0.99].map(|share| ms(quantile(&mut alone, share)));
+    let [beside_p50, beside_p99] = [0.5, 0.99].map(|share| ms(quantile(&mut beside, share)));
+    let percent = 100.0 * beside_p99 / alone_p99;
+    Ok(
+        Figure::at_most("archive_p99_beside_red_team", percent, "%", MOST_OF_ALONE_PERCENT)
+            .with("alone_p50_ms", alone_p50)
+            .with("alone_p99_ms", alone_p99)
+            .with("beside_p50_ms", beside_p50)
+            .with("beside_p99_ms", beside_p99),
+    )
+}
+
+/// From the wire to the recorded outcome of the archive.
+fn wire_to_archived(lab: &mut Lab, ways: &[&'static str]) -> Result<Vec<Duration>> {
+    let picture = lab.picture(KB)?;
+    let dir = lab.scratch()?;
+    let firehose = Firehose::start()?;
+    let mut sinks = vec![Sink::Archive];
+    for way in ways {
+        sinks.push(Sink::RedTeam(way, hostile_plugin("redteam")?));
+    }
+    let hub = Hub::start(lab, dir.path(), &firehose, &sinks)?;
+    let result = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
+    hub.wait_delivered(result.tally.sent)?;
+    hub.stop()?;
+    deliveries::read(&hub::data_dir(dir.path()), "archive", &result.sent_unix_ns)
+}
+
+fn deliveries_beside_all(lab: &mut Lab) -> Result<Vec<Figure>> {
     let mut alone = wire_to_call(lab, &[])?;
     let mut beside = wire_to_call(lab, &WAYS)?;
     let (alone, worst) = (ms(quantile(&mut alone, 0.99)), ms(quantile(&mut beside, 1.0)));
