@@ -58,10 +58,10 @@ pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
     AnyPort, AreaSettings, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind, ConnectionSettings,
-    HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports, ReconnectSettings,
-    RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings, SeveritySettings,
-    SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings,
-    WatchdogSettings, WebSettings, WhenFull, camera_book,
+    ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings, LogFormat, LoginSettings, Ports,
+    ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings,
+    SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch,
+    VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -13,6 +13,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let connections = unique("connection", json, tree, sources, errors);
     let sinks = unique("sink", json, tree, sources, errors);
     unique("route", json, tree, sources, errors);
+    unique("expect", json, tree, sources, errors);
     let schedules = unique("schedule", json, tree, sources, errors);
     let cameras = unique("camera", json, tree, sources, errors);
     let armed = unique("area", json, tree, sources, errors);
@@ -58,6 +59,10 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
         references(&pointer, names, ("sink", &sinks), tree, sources, errors);
         let pointer = format!("/route/{i}/match");
         known.conditions(&pointer, &route["match"], tree, sources, errors);
+    }
+    for (i, expect) in elements(&json["expect"]).iter().enumerate() {
+        let pointer = format!("/expect/{i}/match");
+        known.conditions(&pointer, &expect["match"], tree, sources, errors);
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
             || "expected such as \"mon-fri 22:00-06:00\", or remove the schedule".to_owned(),
         );
     }
+    routes::expectations(&settings.expect, &mut rules);
     routes::severity(&settings.visionguard.severity, &mut rules);
     rules.0
 }

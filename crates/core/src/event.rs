@@ -141,6 +141,22 @@ pub enum HubEvent {
         /// For how long, in whole seconds.
         seconds: u64,
     },
+    /// What is expected to raise an alert now and then has not for too long.
+    Quiet {
+        /// What people call it.
+        name: String,
+        /// For how long it has been quiet, or was waited for, in whole seconds.
+        seconds: u64,
+        /// Whether it was ever heard.
+        ever: bool,
+    },
+    /// What was quiet has raised an alert.
+    QuietOver {
+        /// What people call it.
+        name: String,
+        /// How long it was quiet, in whole seconds.
+        seconds: u64,
+    },
     /// A silence is over.
     SilenceOver {
         /// Which.
@@ -221,6 +237,13 @@ impl HubEvent {
                 "The store was damaged and a new one was created".to_owned(),
                 what,
             ),
+            Self::Quiet { name, seconds, ever } => quiet(&name, seconds, ever),
+            Self::QuietOver { name, seconds } => (
+                "quiet_over",
+                Severity::Low,
+                format!("{name} was quiet for {}", span(seconds)),
+                "It has raised an alert again.".to_owned(),
+            ),
             Self::SilenceOver {
                 id,
                 why,
@@ -290,6 +313,27 @@ fn dead_letters(sink: &str, count: u64, last: AlertId, why: &str) -> Description
         format!("Sink {sink} did not get {}", alerts(count)),
         format!("The last one is {last}: {why}. `watchpost deliveries retry` tries again."),
     )
+}
+
+fn quiet(name: &str, seconds: u64, ever: bool) -> Description {
+    let never = if ever { "" } else { "It has never raised one. " };
+    (
+        "quiet",
+        Severity::High,
+        format!("Nothing from {name} for {}", span(seconds)),
+        format!(
+            "{never}It is expected to raise an alert more often: look whether its camera sees, its analysis runs and its streams are open."
+        ),
+    )
+}
+
+/// A time in the unit that suits it.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
 }
 
 fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option<&HeldBack>) -> Description {

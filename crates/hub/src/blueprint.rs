@@ -192,6 +192,7 @@ pub(crate) fn router(settings: &Settings) -> Router {
         settings.route.iter().enumerate().map(route).collect(),
     )
     .with_areas(settings.area_policies())
+    .with_expectations(settings.expectations())
 }
 
 #[cfg(test)]

@@ -194,6 +194,7 @@ impl HubHandle {
             cgroup_gaps: self.0.cgroups.gaps(),
             silences,
             areas,
+            expected: self.read(|reader| reader.heard()).await?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
-use watchpost_core::{DeliveryState, Silence, SinkState, UnixMillis};
+use watchpost_core::{DeliveryState, Heard, Silence, SinkState, UnixMillis};
 use watchpost_store::{Counts, Held};
 
 use crate::areas::AreaReport;
@@ -46,6 +46,9 @@ pub struct HubStatus {
     /// Every `[[area]]`, in the order of the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub areas: Vec<AreaReport>,
+    /// When each `[[expect]]` last raised an alert, by its name.
+    #[serde(default, skip_serializing_if = "Heard::is_empty")]
+    pub expected: Heard,
 }
 
 /// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use watchpost_core::{
-    Actor, Alert, AlertId, Areas, ClockSteps, DeliveryState, Hush, RouteReason, Silence, Suppression,
+    Actor, Alert, AlertId, Areas, ClockSteps, DeliveryState, Heard, Hush, RouteReason, Silence, Suppression,
     UnixMillis,
 };
 
@@ -327,6 +327,15 @@ impl Reader {
     /// When the database cannot be read.
     pub fn areas(&mut self) -> Result<Areas, StoreError> {
         let outcome = routing::load(&self.db).map(|state| state.areas);
+        self.outcome(outcome)
+    }
+
+    /// When what is expected to raise alerts last did.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn heard(&mut self) -> Result<Heard, StoreError> {
+        let outcome = routing::load(&self.db).map(|state| state.heard);
         self.outcome(outcome)
     }
 

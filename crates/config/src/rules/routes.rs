@@ -3,7 +3,7 @@
 use watchpost_core::AlertKind;
 
 use super::Rules;
-use crate::{RouteMatch, RouteSettings, SeveritySettings, SinkSettings};
+use crate::{ExpectSettings, RouteMatch, RouteSettings, SeveritySettings, SinkSettings, TimeSpan};
 
 /// Each route has something to take, and what it delays is still worth something then.
 pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &mut Rules) {
@@ -44,6 +44,28 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
                 },
             );
         }
+    }
+}
+
+/// Shortest time for which something may be quiet: events in between would say nothing.
+const LEAST_QUIET: TimeSpan = TimeSpan::from_secs(60);
+
+/// What is expected can come, and in time.
+pub(super) fn expectations(expected: &[ExpectSettings], rules: &mut Rules) {
+    for (i, expect) in expected.iter().enumerate() {
+        conditions(&format!("/expect/{i}/match"), &expect.matches, None, rules);
+        rules.require(
+            !expect.matches.kind.contains(&AlertKind::Hub),
+            &format!("/expect/{i}/match/kind"),
+            || "names `hub`: what the hub says of itself shows nothing of a camera".to_owned(),
+            || "name `anomaly`, `owl_eye` or `notice`, or leave it out".to_owned(),
+        );
+        rules.require(
+            expect.every >= LEAST_QUIET,
+            &format!("/expect/{i}/every"),
+            || format!("({}) is shorter than a minute", expect.every),
+            || "expected for how long it may be quiet, such as \"24h\"".to_owned(),
+        );
     }
 }
 

@@ -4,6 +4,7 @@
 mod area;
 mod camera;
 mod connection;
+mod expect;
 mod restart;
 mod route;
 mod sandbox;
@@ -27,6 +28,7 @@ pub use self::connection::{
     BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
     ReconnectSettings, SlotSettings,
 };
+pub use self::expect::ExpectSettings;
 pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
 pub use self::schedule::ScheduleSettings;
@@ -72,6 +74,10 @@ pub struct Settings {
     /// When rules hold, by the clocks of `timezone` in `[hub]`.
     #[serde(default)]
     pub schedule: Vec<ScheduleSettings>,
+    /// What raises an alert now and then: a camera, a night watch, a whole connection. When it has not for too long the hub raises an
+    /// event (`quiet`), for it may be broken, and another one when it does again.
+    #[serde(default)]
+    pub expect: Vec<ExpectSettings>,
     /// Which alerts go to which sinks. Routes are asked in their order, and each that matches applies: an alert goes to every
     /// sink that one of them names, once. What none matches goes to no sink. Without any route, every sink gets every alert.
     #[serde(default)]

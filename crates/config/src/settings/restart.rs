@@ -32,6 +32,7 @@ impl Settings {
             sink,
             visionguard,
             schedule,
+            expect,
             route,
         } = self;
         let differ = [
@@ -45,6 +46,7 @@ impl Settings {
             ("[[sink]]", *sink != new.sink),
             ("[visionguard]", *visionguard != new.visionguard),
             ("[[schedule]]", *schedule != new.schedule),
+            ("[[expect]]", *expect != new.expect),
             ("[[route]]", *route != new.route),
         ];
         let changed = differ.into_iter().filter(|(_, differs)| *differs);

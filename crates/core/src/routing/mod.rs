@@ -17,6 +17,7 @@
 mod arming;
 mod digest;
 mod effects;
+mod expectation;
 mod matcher;
 mod noise;
 mod reason;
@@ -40,6 +41,7 @@ pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
     Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression,
 };
+pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
@@ -67,6 +69,9 @@ pub struct RoutingState {
     /// Where the areas stand that are armed and disarmed.
     #[serde(skip_serializing_if = "Areas::is_empty")]
     pub areas: Areas,
+    /// When what is expected to raise alerts last did.
+    #[serde(skip_serializing_if = "Heard::is_empty")]
+    pub heard: Heard,
 }
 
 /// What happened.

@@ -84,7 +84,8 @@ impl Router {
             None => Vec::new(),
         };
         let news = news.into_iter().map(HubEvent::Area);
-        let events: Vec<HubEvent> = news.chain(after.silences.end(now)).collect();
+        let quiet = self.expectations.look(now, &mut after.heard);
+        let events: Vec<HubEvent> = news.chain(after.silences.end(now)).chain(quiet).collect();
         let over = match &self.areas {
             Some(areas) => after.areas.advance(now, areas, &self.troubles(troubles)),
             None => Vec::new(),

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::arming::AlertMark;
+use super::expectation::Expectations;
 use super::matcher::{Asked, Matcher, Schedules};
 use super::noise::sounding;
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Effects,
-    LatePolicy, Match, MatchCondition, PlannedDelivery, Protection, RouteReason, RoutingEvent, RoutingState,
-    SIREN_WINDOW, Silence, SilenceCommand, Suppression,
+    Expectation, LatePolicy, Match, MatchCondition, PlannedDelivery, Protection, RouteReason, RoutingEvent,
+    RoutingState, SIREN_WINDOW, Silence, SilenceCommand, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -59,6 +60,7 @@ pub struct Router {
     schedules: Schedules,
     /// `None` where nothing is known of areas: what is remembered of them stays as it is.
     pub(super) areas: Option<Vec<AreaPolicy>>,
+    pub(super) expectations: Expectations,
 }
 
 /// A [`Route`] in the form in which it is asked.
@@ -106,7 +108,15 @@ impl Router {
             routes,
             schedules,
             areas: None,
+            expectations: Expectations::default(),
         }
+    }
+
+    /// The same, with what is expected to raise alerts.
+    #[must_use]
+    pub fn with_expectations(self, expected: Vec<Expectation>) -> Self {
+        let expectations = Expectations::new(expected);
+        Self { expectations, ..self }
     }
 
     /// The same, with all areas that there are.
@@ -124,7 +134,11 @@ impl Router {
     /// When [`RoutingEvent::Due`] is to happen next.
     pub fn next_due(&self, state: &RoutingState) -> Option<UnixMillis> {
         let areas = self.areas.as_ref().and_then(|_| state.areas.next_due());
-        state.silences.next_end().into_iter().chain(areas).min()
+        let look = self.expectations.next_look(&state.heard);
+        [state.silences.next_end(), areas, look]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether deliveries to this sink are made from memory while the store can take nothing.
@@ -161,6 +175,7 @@ impl Router {
             RoutingEvent::ClockStepped(millis) => changed(state, |after| {
                 after.silences.shift(now, millis);
                 after.areas.shift(now, millis);
+                after.heard.shift(now, millis);
             }),
         }
     }
@@ -215,6 +230,9 @@ impl Router {
             });
             let after = after.to_mut();
             after.unmatched = after.unmatched.saturating_add(1);
+        }
+        if let Some(heard) = self.expectations.hear(now, &after.heard, alert) {
+            after.to_mut().heard = heard;
         }
         if let Cow::Owned(after) = after {
             effects.state = Some(after);

@@ -11,8 +11,9 @@ use actix::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{
-    Alert, AlertId, AlertIds, AlertKind, CommandRefused, DeliveryState, HubEvent, MAX_FROM_MEMORY, Route,
-    Router, RoutingState, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Target, UnixMillis,
+    Alert, AlertId, AlertIds, AlertKind, CommandRefused, DeliveryState, Expectation, HubEvent,
+    MAX_FROM_MEMORY, Match, Route, Router, RoutingState, SilenceCommand, SilenceId, SilenceMatch,
+    SilenceRefused, Target, UnixMillis,
 };
 use watchpost_store::{
     Batch, Committed, Filter, OpenReport, OperatorAct, Performed, RetentionReport, RoutingStep, Selection,
@@ -210,10 +211,14 @@ impl Rig {
     fn accept(&self, id: u64) {
         let mut alert = HubEvent::SinkRecovered { sink: "x".into() }.into_alert(AlertId(id), UnixMillis(0));
         alert.title = format!("alert {id}");
+        self.take(alert);
+    }
+
+    fn take(&self, alert: Alert) {
         self.store.accept(Accept {
+            token: ReceiptToken::new(alert.id.0),
             alert,
             frame: None,
-            token: ReceiptToken::new(id),
             bytes: 1,
             reply: self.reply.clone(),
         });
@@ -552,9 +557,37 @@ async fn a_silence_that_is_over_is_said_in_the_commit_that_forgets_it_though_not
     assert_eq!(of("alert 1").deliveries.len(), 0);
 }
 
-/// Waits until this was committed.
+#[actix::test]
+async fn what_is_quiet_is_said_though_nothing_comes_in_and_so_is_its_end() {
+    let rig = Rig::new();
+    let mut policy = everything_to("mail");
+    policy.router = policy.router.with_expectations(vec![Expectation {
+        name: "Back door".into(),
+        matches: Match::default(),
+        every: Duration::from_secs(1),
+    }]);
+    rig.store.set_policy(policy).await.unwrap();
+    until(&rig, "Nothing from Back door for ").await;
+    let now = Clock::start().unix();
+    rig.take(Alert::new(AlertId(1), AlertKind::Anomaly, "shop", now));
+    until(&rig, "Back door was quiet for ").await;
+    let (dir, log, _) = rig.stop().await;
+    let reopened = Store::open(StoreOptions::new(dir.path())).unwrap().0;
+    let state = reopened.routing_state();
+    assert_eq!(
+        state
+            .heard
+            .iter()
+            .map(|(name, last)| (name, last.ever))
+            .collect::<Vec<_>>(),
+        [("Back door", true)],
+        "{log:?}"
+    );
+}
+
+/// Waits until something was committed that begins with this.
 async fn until(rig: &Rig, title: &str) {
-    while !rig.switch.log().iter().any(|batch| batch == title) {
+    while !rig.switch.log().iter().any(|batch| batch.starts_with(title)) {
         tokio::task::yield_now().await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
-use watchpost_core::{DeliveryState, Feed};
+use watchpost_core::{DeliveryState, Feed, Heard};
 use watchpost_hub::{
     ConnectionReport, ConnectionState, HubStatus, LinkReport, QueueReport, SinkReport, SinkState,
 };
@@ -101,6 +101,20 @@ fn show_persons_wishes(status: &HubStatus, zone: &TimeZone) -> anyhow::Result<()
             out::line("")?;
         }
         areas::show(area, zone)?;
+    }
+    show_quiet(&status.expected, zone)
+}
+
+/// What is expected to raise alerts and does not.
+fn show_quiet(expected: &Heard, zone: &TimeZone) -> anyhow::Result<()> {
+    for (name, last) in expected.iter() {
+        let Some(since) = last.quiet_since else { continue };
+        let since = zone.show(since.0);
+        out::line("")?;
+        match last.ever {
+            true => out::line(format_args!("nothing from {name} since {since}"))?,
+            false => out::line(format_args!("nothing from {name} at all, expected since {since}"))?,
+        }
     }
     Ok(())
 }
