@@ -84,12 +84,12 @@ pub(crate) fn run(target: &Target, args: &StatusArgs) -> anyhow::Result<()> {
     for gap in &status.cgroup_gaps {
         out::line(format_args!("no cgroup limits {gap}"))?;
     }
-    show_persons_wishes(&status, &zone)?;
+    show_rules(&status, &zone)?;
     show_queues(&status.queues)
 }
 
 /// What is silenced, and what is armed.
-fn show_persons_wishes(status: &HubStatus, zone: &TimeZone) -> anyhow::Result<()> {
+fn show_rules(status: &HubStatus, zone: &TimeZone) -> anyhow::Result<()> {
     for (i, silence) in status.silences.iter().enumerate() {
         if i == 0 {
             out::line("")?;
