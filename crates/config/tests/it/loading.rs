@@ -143,6 +143,7 @@ fn defaults() {
             },
             sink: [],
             schedule: [],
+            expect: [],
             route: [],
         }"#]]
     .assert_eq(&shown);
