@@ -238,12 +238,7 @@ impl HubEvent {
                 what,
             ),
             Self::Quiet { name, seconds, ever } => quiet(&name, seconds, ever),
-            Self::QuietOver { name, seconds } => (
-                "quiet_over",
-                Severity::Low,
-                format!("{name} was quiet for {}", span(seconds)),
-                "It has raised an alert again.".to_owned(),
-            ),
+            Self::QuietOver { name, seconds } => quiet_over(&name, seconds),
             Self::SilenceOver {
                 id,
                 why,
@@ -324,6 +319,15 @@ fn quiet(name: &str, seconds: u64, ever: bool) -> Description {
         format!(
             "{never}It is expected to raise an alert more often: look whether its camera sees, its analysis runs and its streams are open."
         ),
+    )
+}
+
+fn quiet_over(name: &str, seconds: u64) -> Description {
+    (
+        "quiet_over",
+        Severity::Low,
+        format!("{name} was quiet for {}", span(seconds)),
+        "It has raised an alert again.".to_owned(),
     )
 }
 

@@ -187,12 +187,14 @@ pub(crate) fn router(settings: &Settings) -> Router {
         delay: route.delay.map(Into::into),
         stop: route.stop,
     };
+    let expected = settings.expect.iter();
+    let expected = expected.map(|expect| expect.expectation(&schedules)).collect();
     Router::new(
         settings.sink.iter().map(target).collect(),
         settings.route.iter().enumerate().map(route).collect(),
     )
     .with_areas(settings.area_policies())
-    .with_expectations(settings.expectations())
+    .with_expectations(expected)
 }
 
 #[cfg(test)]

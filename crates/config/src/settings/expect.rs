@@ -1,10 +1,12 @@
 //! `[[expect]]`: what raises an alert now and then.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::Expectation;
+use watchpost_core::{Expectation, Schedule};
 
-use super::{RouteMatch, Settings};
+use super::RouteMatch;
 use crate::{TimeSpan, forms};
 
 /// `[[expect]]`
@@ -23,15 +25,13 @@ pub struct ExpectSettings {
     pub matches: RouteMatch,
 }
 
-impl Settings {
-    /// What raises an alert now and then, in the words of the domain.
-    pub fn expectations(&self) -> Vec<Expectation> {
-        let schedules = self.schedules();
-        let expected = self.expect.iter().map(|expect| Expectation {
-            name: expect.name.clone(),
-            matches: expect.matches.conditions(&schedules),
-            every: expect.every.into(),
-        });
-        expected.collect()
+impl ExpectSettings {
+    /// The same in the words of the domain. `schedules` are all that there are.
+    pub fn expectation(&self, schedules: &[Arc<Schedule>]) -> Expectation {
+        Expectation {
+            name: self.name.clone(),
+            matches: self.matches.conditions(schedules),
+            every: self.every.into(),
+        }
     }
 }
