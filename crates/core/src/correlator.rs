@@ -52,6 +52,16 @@ impl Correlator {
         }
     }
 
+    /// How many alerts wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The socket is gone: what it had not sent does not come any more.
     pub fn clear(&mut self) {
         self.waiting.clear();

@@ -139,16 +139,10 @@ impl<'a> Reconciliation<'a> {
     pub fn reconcile(self, unmatched: Vec<Unmatched>) -> Reconciled {
         let mut index = MatchIndex::new(unmatched, self.rows, &self.bounds);
         let mut outcome = Reconciled::default();
-        // First the rows that can be distinguished: what they leave without a score belongs to those that cannot.
-        let found: Vec<_> = self
-            .unknown
-            .iter()
-            .map(|row| index.take(&self.rows[*row]))
-            .collect();
-        for (number, found) in self.unknown.into_iter().zip(found) {
+        for number in self.unknown {
             let row = &self.rows[number];
             let alert = if row.readable {
-                found
+                index.take(row)
             } else {
                 index.take_unscored()
             };
@@ -175,7 +169,7 @@ impl<'a> Reconciliation<'a> {
 /// Alerts that came over the socket and whose records are looked for, oldest first.
 struct MatchIndex {
     keyed: HashMap<MatchKey, VecDeque<AlertId>>,
-    /// Those without a score, whose records the backend cannot show.
+    /// Those without a score whose records are known by name, and which the backend cannot show.
     unscored: VecDeque<AlertId>,
 }
 
@@ -188,12 +182,11 @@ impl MatchIndex {
             unscored: VecDeque::new(),
         };
         for alert in unmatched {
-            // Which record it has may be known from its notification; one that is shown is not a hidden one.
-            let hidden = alert
-                .record
-                .as_deref()
-                .is_none_or(|record| !shown.contains(record));
-            // An alert of another shop must not hide a row of this one: of the two errors, a placeholder too many is the lesser.
+            // Only its notification proves that an alert has a row: it is sent when that is written, and while the backend's
+            // database is down there is none. An alert without a row must not hide one that was missed, nor must one of
+            // another shop: of the two errors, a placeholder too many is the lesser.
+            let record = alert.record.as_deref();
+            let hidden = record.is_some_and(|record| !shown.contains(record));
             let of_shop = alert
                 .shop
                 .as_ref()
@@ -210,9 +203,7 @@ impl MatchIndex {
 
     /// The alert of a row that is shown.
     fn take(&mut self, row: &ListedRow) -> Option<AlertId> {
-        let alert = self.keyed.get_mut(row.key.as_ref()?)?.pop_front()?;
-        self.unscored.retain(|unscored| *unscored != alert);
-        Some(alert)
+        self.keyed.get_mut(row.key.as_ref()?)?.pop_front()
     }
 
     /// The alert of a row that cannot be shown.
@@ -365,15 +356,27 @@ mod tests {
         assert_eq!(outcome.missed, [0; 0]);
     }
 
+    /// One without a score, of whose record a notification has said the name.
+    fn named(id: u64, frame: i64, record: &str) -> Unmatched {
+        Unmatched {
+            record: Some(record.to_owned()),
+            ..came(id, frame, false)
+        }
+    }
+
     #[test]
-    fn a_hidden_row_belongs_to_an_alert_without_a_score_that_no_other_row_has() {
+    fn a_hidden_row_belongs_to_an_alert_without_a_score_whose_record_is_not_shown() {
         let rows = [row("shown", NOW - 20, 2), hidden("after:a:1", NOW - 30)];
-        let unscored = vec![came(1, 2, false), came(2, 3, false)];
+        let unscored = vec![came(1, 2, false), named(2, 3, "hidden")];
         let outcome = reconcile(&rows, bounds(), &[], unscored);
         assert_eq!(outcome.matched, [(1, AlertId(2)), (0, AlertId(1))]);
+        let outcome = reconcile(&rows[1..], bounds(), &[], vec![came(2, 3, false)]);
+        assert_eq!(outcome.matched, [], "it may have no row");
+        let shown = reconcile(&rows, bounds(), &["shown"], vec![named(2, 3, "shown")]);
+        assert_eq!(shown.matched, [], "its row is another one");
         let placed = Unmatched {
             placed: true,
-            ..came(2, 3, false)
+            ..named(2, 3, "hidden")
         };
         let outcome = reconcile(&rows[1..], bounds(), &[], vec![placed]);
         assert_eq!(outcome.matched, [], "it has its place already");
@@ -388,7 +391,7 @@ mod tests {
         };
         let of = |shop: Option<&str>| Unmatched {
             shop: shop.map(str::to_owned),
-            ..came(1, 2, false)
+            ..named(1, 2, "hidden")
         };
         for (bounds, shop, matched) in [
             (&several, Some("corner"), true),

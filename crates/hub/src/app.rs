@@ -24,6 +24,7 @@ use crate::live::MAX_LAG_EVENTS;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
 use crate::platform::{Machine, Platform};
 use crate::sink_watch::SinkWatch;
+use crate::source::Unstored;
 use crate::source::inbound::InboundHandles;
 use crate::stamp::Stamp;
 use crate::store::{AlertStore, Readers, StoreHandle, WriterParts};
@@ -130,11 +131,11 @@ fn open(
     platform: Arc<dyn Platform>,
 ) -> Result<HubHandle, StartError> {
     let (clock, threads) = (Clock::on(platform.wall_clock()), platform.threads());
-    let (cgroups, health) = (claim_cgroups(), Health::default());
+    let (cgroups, health, unstored) = (claim_cgroups(), Health::default(), Unstored::default());
     let settings = CurrentSettings::new(Arc::clone(&blueprint.settings));
     let (store, opened) = open_store(blueprint)?;
-    let ids = Arc::new(AlertIds::after(opened.last_id));
     let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
+    let ids = Arc::new(AlertIds::after(opened.last_id));
     let (notifiers, inbound) = (SinkNotifiers::default(), InboundHandles::default());
     let readers = Readers::new(store.reader_factory(), threads);
     let parts = WriterParts {
@@ -159,6 +160,7 @@ fn open(
         ids,
         notifiers,
         inbound: inbound.clone(),
+        unstored,
         platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
         cgroups: cgroups.clone(),
@@ -176,8 +178,7 @@ fn open(
         clock,
         platform,
     };
-    let watchdog_state = watch.watchdog_state.clone();
-    actix::spawn(watch.run());
+    let watchdog_state = watch.start();
     Ok(HubHandle::new(HubParts {
         supervisor,
         store,

@@ -65,8 +65,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Watches from now on. Returns where it says how calling the watchdog goes.
+    pub(crate) fn start(self) -> WatchdogState {
+        let state = self.watchdog_state.clone();
+        actix::spawn(self.run());
+        state
+    }
+
     /// Watches until the hub has stopped.
-    pub(crate) async fn run(self) {
+    async fn run(self) {
         let (mut water, mut wall) = (LowDiskAlarm::new(), WallClock::default());
         let mut due = self.clock.now();
         let mut logged = None;

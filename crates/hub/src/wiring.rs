@@ -17,7 +17,7 @@ use crate::sandbox::UserOfSink;
 use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
 use crate::source::inbound::{Inbound, InboundHandle, InboundHandles, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
-use crate::source::{Source, SourceParts};
+use crate::source::{Source, SourceParts, Unstored};
 use crate::store::{Readers, StoreHandle};
 
 /// What lives as long as the hub, whatever its configuration becomes.
@@ -29,6 +29,8 @@ pub(crate) struct Wiring {
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) notifiers: SinkNotifiers,
     pub(crate) inbound: InboundHandles,
+    /// What sources have given to the store, and is not on disk yet.
+    pub(crate) unstored: Unstored,
     pub(crate) platform: Arc<dyn Platform>,
     /// The program that runs plugins, `watchpost-sinkhost`.
     pub(crate) host_binary: Arc<PathBuf>,
@@ -52,6 +54,7 @@ impl Wiring {
             ids: Arc::clone(&self.ids),
             platform: Arc::clone(&self.platform),
             health: self.health.clone(),
+            unstored: self.unstored.clone(),
             deaths: self.deaths.clone(),
         };
         let Some(backend) = backend else {

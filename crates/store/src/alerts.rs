@@ -8,7 +8,7 @@ use watchpost_core::{Actor, Alert, AlertId, Picture, UnixMillis};
 use crate::codec::{frame, id, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
-use crate::records::{insert_record, scope, stored_record};
+use crate::records::{insert_record, stored_record};
 use crate::twins::Twins;
 use crate::{Arrival, Receipt, pictures, twins};
 
@@ -20,7 +20,7 @@ pub(crate) fn receipts(
     last_id: i64,
 ) -> rusqlite::Result<Vec<Receipt>> {
     let mut sources: HashMap<(i64, &str), AlertId> = HashMap::new();
-    let mut records: HashMap<(Option<i64>, &str), AlertId> = HashMap::new();
+    let mut records: HashMap<&str, AlertId> = HashMap::new();
     let mut twins = Twins::default();
     let mut newest = last_id;
     let mut ids: Vec<AlertId> = Vec::with_capacity(arrivals.len());
@@ -35,13 +35,11 @@ pub(crate) fn receipts(
             },
             None => None,
         };
-        let record = alert
-            .anomaly_id()
-            .map(|record| (scope(connection, record), record));
+        let record = alert.anomaly_id();
         if let (None, Some(record)) = (kept, record) {
             kept = match records.get(&record) {
                 Some(&kept) => Some(kept),
-                None => stored_record(tx, connection, record.1)?,
+                None => stored_record(tx, record)?,
             };
         }
         if kept.is_none() {
@@ -75,9 +73,8 @@ pub(crate) fn is_known(db: &Connection, connection: Option<i64>, alert: &Alert) 
     {
         return Ok(true);
     }
-    // Another connection may see the same records. One without an alert yet has no number.
     if let Some(record) = alert.anomaly_id()
-        && stored_record(db, connection.unwrap_or(0), record)?.is_some()
+        && stored_record(db, record)?.is_some()
     {
         return Ok(true);
     }

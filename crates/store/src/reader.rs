@@ -279,12 +279,8 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn unacknowledged(
-        &mut self,
-        connection: &str,
-        records: &[String],
-    ) -> Result<Vec<AlertId>, StoreError> {
-        let outcome = records::unacknowledged(&self.db, connection, records);
+    pub fn unacknowledged(&mut self, records: &[String]) -> Result<Vec<AlertId>, StoreError> {
+        let outcome = records::unacknowledged(&self.db, records);
         self.outcome(outcome)
     }
 
@@ -307,8 +303,8 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn of_anomaly(&mut self, connection: &str, anomaly_id: &str) -> Result<Option<AlertId>, StoreError> {
-        let outcome = records::of_record(&self.db, connection, anomaly_id);
+    pub fn of_anomaly(&mut self, anomaly_id: &str) -> Result<Option<AlertId>, StoreError> {
+        let outcome = records::stored_record(&self.db, anomaly_id);
         self.outcome(outcome)
     }
 

@@ -41,30 +41,15 @@ pub struct Unmatched {
     pub anomaly_id: Option<String>,
     /// The shop that its stream belongs to, where that is known.
     pub shop_id: Option<String>,
-    /// Whether it came over the connection that was asked about, and not over another one that sees the same shop.
-    pub own: bool,
 }
 
-/// The connection within which a record is known by its name; `None` where the name is a record's for all: two
-/// connections that see one shop see the same records.
-pub(crate) fn scope(connection: i64, record: &str) -> Option<i64> {
-    record.starts_with(PLACE_PREFIX).then_some(connection)
-}
-
-/// The alert of a record.
-pub(crate) fn stored_record(
-    db: &Connection,
-    connection: i64,
-    record: &str,
-) -> rusqlite::Result<Option<AlertId>> {
+/// The alert of a record. Two connections that see one shop see the same records, and the same places of those that the
+/// backend cannot show.
+pub(crate) fn stored_record(db: &Connection, record: &str) -> rusqlite::Result<Option<AlertId>> {
     db.prepare_cached(
-        "SELECT alert FROM anomaly
-         WHERE anomaly_id = ?2 AND connection IN (SELECT id FROM connection WHERE ?1 IS NULL OR id = ?1)
-         LIMIT 1",
+        "SELECT alert FROM anomaly WHERE anomaly_id = ?1 AND connection IN (SELECT id FROM connection) LIMIT 1",
     )?
-    .query_row(params![scope(connection, record), record], |row| {
-        row.get(0).map(id)
-    })
+    .query_row([record], |row| row.get(0).map(id))
     .optional()
 }
 
@@ -96,7 +81,7 @@ pub(crate) fn annotate(
     let Ok(mut alert) = serde_json::from_str::<Alert>(&body) else {
         return Ok(());
     };
-    if stored_record(tx, connection, &annotation.anomaly_id)?.is_some() {
+    if stored_record(tx, &annotation.anomaly_id)?.is_some() {
         return Ok(());
     }
     insert_record(tx, connection, &annotation.anomaly_id, annotation.alert)?;
@@ -143,18 +128,14 @@ pub(crate) fn checkpoints(
 }
 
 /// Of these records, the alerts that no person has acknowledged here.
-pub(crate) fn unacknowledged(
-    db: &Connection,
-    connection: &str,
-    records: &[String],
-) -> rusqlite::Result<Vec<AlertId>> {
+pub(crate) fn unacknowledged(db: &Connection, records: &[String]) -> rusqlite::Result<Vec<AlertId>> {
     let mut open = db.prepare_cached(
         "SELECT 1 FROM alert a CROSS JOIN live WHERE a.id = ?1 AND a.acknowledged_at IS NULL
            AND a.dismissed_at IS NULL AND a.id > cleared_through",
     )?;
     let mut alerts = Vec::new();
     for record in records {
-        if let Some(alert) = of_record(db, connection, record)?
+        if let Some(alert) = stored_record(db, record)?
             && open.exists([key(alert)])?
         {
             alerts.push(alert);
@@ -170,6 +151,10 @@ pub(crate) fn sounding(
     since: UnixMillis,
     limit: u32,
 ) -> rusqlite::Result<Vec<String>> {
+    // Most of the time nothing waits for any sink, and this is asked every few seconds.
+    if !db.prepare_cached("SELECT 1 FROM queue LIMIT 1")?.exists([])? {
+        return Ok(Vec::new());
+    }
     db.prepare_cached(
         "SELECT n.anomaly_id FROM alert a CROSS JOIN live JOIN anomaly n ON n.alert = a.id
          WHERE a.id > max(?2, cleared_through) AND a.connection = (SELECT id FROM connection WHERE name = ?1)
@@ -184,20 +169,6 @@ pub(crate) fn sounding(
         |row| row.get(0),
     )?
     .collect()
-}
-
-/// The alert of a record that this connection sees.
-pub(crate) fn of_record(
-    db: &Connection,
-    connection: &str,
-    record: &str,
-) -> rusqlite::Result<Option<AlertId>> {
-    let own: Option<i64> = db
-        .prepare_cached("SELECT id FROM connection WHERE name = ?1")?
-        .query_row([connection], |row| row.get(0))
-        .optional()?;
-    // One without an alert yet has no number.
-    stored_record(db, own.unwrap_or(0), record)
 }
 
 /// Whether a record that the backend cannot show has been found to be this alert.
@@ -250,7 +221,7 @@ pub(crate) fn unmatched(
 ) -> rusqlite::Result<Vec<Unmatched>> {
     let [from, to] = ids_received(db, from, to, now)?;
     db.prepare_cached(
-        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, own, shop FROM (
+        "SELECT id, stream, person, frame, score IS NOT NULL, anomaly, shop FROM (
            SELECT id, stream, connection IS (SELECT id FROM connection WHERE name = ?3) AS own,
              coalesce(json_extract(body, '$.visionguard.person_id'), 0) AS person,
              json_extract(body, '$.visionguard.frame_number') AS frame,
@@ -260,7 +231,7 @@ pub(crate) fn unmatched(
            FROM alert
            WHERE id BETWEEN ?1 AND ?2 AND json_extract(body, '$.kind') = 'anomaly'
              AND json_extract(body, '$.visionguard') IS NOT NULL)
-         WHERE anomaly IS NULL AND (own OR frame IS NOT NULL) OR own AND score IS NULL
+         WHERE (own OR frame IS NOT NULL) AND (anomaly IS NULL OR score IS NULL)
          ORDER BY id LIMIT ?4",
     )?
     .query_map(params![from, to, connection, MAX_COMPARED_ALERTS], |row| {
@@ -271,8 +242,7 @@ pub(crate) fn unmatched(
             frame_number: row.get(3)?,
             scored: row.get(4)?,
             anomaly_id: row.get(5)?,
-            own: row.get(6)?,
-            shop_id: row.get(7)?,
+            shop_id: row.get(6)?,
         })
     })?
     .collect()

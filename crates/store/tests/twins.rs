@@ -43,7 +43,7 @@ fn late_then_live_and_live_then_late_are_one_alert_also_after_a_restart() {
             let mut reader = store.reader().unwrap();
             let kept = reader.get(id(0)).unwrap().unwrap().alert;
             assert_eq!(kept.anomaly_id(), Some("r-1"), "it learns its record");
-            assert_eq!(reader.of_anomaly("shop", "r-1").unwrap(), Some(id(0)));
+            assert_eq!(reader.of_anomaly("r-1").unwrap(), Some(id(0)));
             let also: &[&str] = if connections[0] == connections[1] {
                 &[]
             } else {

@@ -152,7 +152,11 @@ impl<A> Admission<A> {
 
     /// What came and went.
     pub(crate) fn counters(&self) -> Counters {
-        self.counters.clone()
+        Counters {
+            unstored: self.in_flight.len() as u64,
+            unstored_bytes: self.budget.bytes() as u64,
+            ..self.counters.clone()
+        }
     }
 
     fn drop_one(&mut self) {

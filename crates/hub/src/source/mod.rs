@@ -28,6 +28,8 @@ use crate::health::Health;
 use crate::platform::Platform;
 use crate::store::{Readers, StoreHandle};
 
+pub(crate) use self::visionguard::Unstored;
+
 /// What every source needs from the rest of the hub.
 #[derive(Clone)]
 pub(crate) struct SourceParts {
@@ -40,6 +42,8 @@ pub(crate) struct SourceParts {
     pub(crate) platform: Arc<dyn Platform>,
     /// Learns how it is.
     pub(crate) health: Health,
+    /// What sources have given to the store, and is not on disk yet.
+    pub(crate) unstored: Unstored,
     /// Learns of its death.
     pub(crate) deaths: Deaths,
 }

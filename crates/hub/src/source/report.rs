@@ -49,6 +49,12 @@ pub struct LinkReport {
     /// Why one of them could not be fetched the last time, while that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture_failure: Option<LastFailure>,
+    /// Alerts that wait in memory for the notification which names their record; 4,096 at most.
+    #[serde(default)]
+    pub unnamed: u64,
+    /// Alerts that the list is compared with before they are on disk; as many as the store has in hand.
+    #[serde(default)]
+    pub compared_in_hand: u64,
     /// By how many milliseconds this machine's clock is ahead of the backend's, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ahead_ms: Option<i64>,
@@ -102,6 +108,12 @@ pub struct Counters {
     pub dropped: u64,
     /// Alerts whose picture was missing or unusable.
     pub without_picture: u64,
+    /// Alerts that the store has in hand now, and that are not on disk yet.
+    #[serde(default)]
+    pub unstored: u64,
+    /// Their size in bytes, which `intake_buffer` limits.
+    #[serde(default)]
+    pub unstored_bytes: u64,
     /// What happened on the link, for a kind that keeps one open.
     #[serde(flatten)]
     pub link: Option<LinkCounters>,

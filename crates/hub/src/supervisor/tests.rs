@@ -54,6 +54,7 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         ids: Arc::new(AlertIds::after(None)),
         notifiers: SinkNotifiers::default(),
         inbound: InboundHandles::default(),
+        unstored: crate::source::Unstored::default(),
         host_binary: Arc::new(PathBuf::from("/nowhere")),
         cgroups: Cgroups::none("a test"),
         health: Health::default(),

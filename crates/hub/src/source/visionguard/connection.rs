@@ -85,6 +85,7 @@ impl Connection {
             ids,
             platform,
             health,
+            unstored,
             deaths: _,
         } = shared;
         let (name, now) = (settings.name.clone(), clock.now());
@@ -111,7 +112,7 @@ impl Connection {
             socket: None,
             inbox: Inbox::new(&settings, limits, ids),
             slot: SlotProbe::new(&settings.slot),
-            catch_up: CatchUp::new(&settings.backfill),
+            catch_up: CatchUp::new(&name, &settings.backfill, unstored),
             write_back: WriteBack::new(settings.write_back, now),
             pictures: Pictures::new(now),
             read_back: ReadBack::new(settings.read_back, now),

@@ -46,10 +46,9 @@ impl ConnectionContext {
         if records.is_empty() {
             return Ok(());
         }
-        let name = self.name().to_owned();
         let alerts = self
             .readers
-            .read(move |reader| reader.unacknowledged(&name, &records))
+            .read(move |reader| reader.unacknowledged(&records))
             .await?;
         for alert in alerts {
             self.store.acknowledge_from(alert, self.name());

@@ -29,6 +29,7 @@ mod tls;
 mod transport;
 
 pub use self::api::{Answered, Api, Slot};
+pub(crate) use self::catch_up::Unstored;
 use self::connection::Connection;
 pub(crate) use self::connection::ConnectionParts;
 pub use self::diagnose::diagnose;

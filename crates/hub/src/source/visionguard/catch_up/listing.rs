@@ -129,13 +129,12 @@ impl ShopList for BackendList<'_> {
     }
 
     async fn stored(&self, records: Vec<String>) -> Result<HashSet<String>, ReadError> {
-        let name = self.context.name().to_owned();
         let readers = &self.context.readers;
         readers
             .read(move |reader| {
                 let mut stored = HashSet::new();
                 for record in records {
-                    if reader.of_anomaly(&name, &record)?.is_some() {
+                    if reader.of_anomaly(&record)?.is_some() {
                         stored.insert(record);
                     }
                 }

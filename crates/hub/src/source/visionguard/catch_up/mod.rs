@@ -26,7 +26,7 @@ use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
 
 use self::pass::{Pass, PassError, PassReport};
-use self::unstored::Unstored;
+pub(crate) use self::unstored::Unstored;
 use super::super::{IncomingAlert, LastFailure};
 use super::context::ConnectionContext;
 use super::notification;
@@ -49,6 +49,8 @@ const MAX_FETCHES: usize = 64;
 /// The catching up of one connection.
 #[derive(Debug)]
 pub(super) struct CatchUp {
+    /// Its name.
+    connection: String,
     schedule: PassSchedule,
     /// How often the list is read while the socket is open, where that is configured.
     interval: Option<Duration>,
@@ -91,12 +93,13 @@ enum Ended {
 }
 
 impl CatchUp {
-    pub(super) fn new(settings: &BackfillSettings) -> Self {
+    pub(super) fn new(connection: &str, settings: &BackfillSettings, unstored: Unstored) -> Self {
         Self {
+            connection: connection.to_owned(),
             schedule: PassSchedule::new(settings.enabled),
             interval: settings.interval.fixed().map(Into::into),
             feed: FeedTracker::default(),
-            unstored: Unstored::default(),
+            unstored,
             shops: None,
             thorough: None,
             failure: None,
@@ -148,7 +151,11 @@ impl CatchUp {
             .correlator
             .notification(stream_id, record.person_id.unwrap_or(0))
         {
-            Correlation::With(alert) => Some(notification::annotation(record, alert, |at| context.ours(at))),
+            Correlation::With(alert) => {
+                let annotation = notification::annotation(record, alert, |at| context.ours(at));
+                self.unstored.name(&annotation);
+                Some(annotation)
+            }
             Correlation::Unclear => {
                 // The backend's list has the number of the video frame too.
                 self.request_recheck(context.clock.now());
@@ -178,6 +185,12 @@ impl CatchUp {
             self.feed.feed(),
             self.interval.unwrap_or_else(|| self.feed.interval()),
         )
+    }
+
+    /// How many alerts wait for their notification, and how many the list is compared with before they are on disk.
+    pub(super) fn in_memory(&self) -> (u64, u64) {
+        let in_hand = self.unstored.len(&self.connection);
+        (self.correlator.len() as u64, in_hand as u64)
     }
 
     /// When [`Self::begin`] is to be called.
@@ -408,6 +421,12 @@ impl CatchUp {
     /// There will be no pass any more.
     pub(super) fn stop(&mut self) {
         self.schedule.disable();
+    }
+}
+
+impl Drop for CatchUp {
+    fn drop(&mut self) {
+        self.unstored.forget(&self.connection);
     }
 }
 

@@ -292,7 +292,7 @@ fn compare(
 ) -> Result<Reconciled, StoreError> {
     let mut stored = in_hand.records();
     for (row, known) in rows.listed.iter().zip(rows.known) {
-        if *known || row.at >= bounds.since && reader.of_anomaly(connection, &row.record)?.is_some() {
+        if *known || row.at >= bounds.since && reader.of_anomaly(&row.record)?.is_some() {
             stored.insert(row.record.as_str());
         }
     }
@@ -308,8 +308,7 @@ fn compare(
             .as_deref()
             .is_some_and(|record| record.starts_with(PLACE_PREFIX));
         unmatched.push(Unmatched {
-            // A row that cannot be shown belongs to the connection that sees it.
-            placed: !alert.own || of_a_place || (!alert.scored && reader.has_place(alert.alert)?),
+            placed: of_a_place || (!alert.scored && reader.has_place(alert.alert)?),
             alert: alert.alert,
             key: watchpost_core::MatchKey {
                 stream_id: alert.stream_id,
@@ -321,7 +320,7 @@ fn compare(
             record: alert.anomaly_id,
         });
     }
-    let mut unmatched = in_hand.join(unmatched, reader)?;
+    let mut unmatched = in_hand.join(connection, unmatched, reader)?;
     unmatched.retain(|alert| !taken.contains(&alert.alert));
     Ok(reconciliation.reconcile(unmatched))
 }

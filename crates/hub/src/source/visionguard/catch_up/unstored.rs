@@ -1,22 +1,33 @@
 //! Alerts that the store has in hand and not on disk yet, of which there may be many for long while the disk is full. A row
-//! of the backend's list that belongs to one of them was not missed.
+//! of the backend's list that belongs to one of them was not missed, over whichever connection it came.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use watchpost_core::{Alert, AlertId, AlertKind, MatchKey, Unmatched};
-use watchpost_store::{Reader, StoreError};
+use watchpost_store::{Annotation, Reader, StoreError};
 
-/// The alerts. The connection's buffer bounds them. Clones are the same ones.
+/// The alerts of all connections, whose buffers bound them. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unstored(Rc<RefCell<BTreeMap<AlertId, Unmatched>>>);
+pub(crate) struct Unstored(Arc<Mutex<BTreeMap<AlertId, Held>>>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+struct Held {
+    connection: String,
+    alert: Unmatched,
+}
 
 /// Those of one moment.
 #[derive(Debug)]
-pub(super) struct InHand(Vec<Unmatched>);
+pub(super) struct InHand(Vec<Held>);
 
 impl Unstored {
+    /// Never held across an await.
+    fn held(&self) -> MutexGuard<'_, BTreeMap<AlertId, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An alert goes to the store.
     pub(super) fn add(&self, alert: &Alert) {
         let own = alert.visionguard.as_ref();
@@ -37,37 +48,69 @@ impl Unstored {
             shop: own.and_then(|own| own.shop_id.clone()),
             placed: false,
         };
-        self.0.borrow_mut().insert(alert.id, unmatched);
+        let connection = alert.connection.clone();
+        let held = Held {
+            connection,
+            alert: unmatched,
+        };
+        self.held().insert(alert.id, held);
+    }
+
+    /// Of which record an alert is has become known.
+    pub(super) fn name(&self, annotation: &Annotation) {
+        if let Some(Held { alert, .. }) = self.held().get_mut(&annotation.alert) {
+            alert.record = Some(annotation.anomaly_id.clone());
+            alert.shop.clone_from(&annotation.shop_id);
+        }
     }
 
     /// The store has dealt with it.
     pub(super) fn remove(&self, alert: AlertId) {
-        self.0.borrow_mut().remove(&alert);
+        self.held().remove(&alert);
+    }
+
+    /// How many came over a connection.
+    pub(super) fn len(&self, connection: &str) -> usize {
+        let held = self.held();
+        held.values().filter(|held| held.connection == connection).count()
+    }
+
+    /// A connection has ended: there is no one any more who would learn what becomes of its alerts.
+    pub(super) fn forget(&self, connection: &str) {
+        self.held().retain(|_, held| held.connection != connection);
     }
 
     /// Those of this moment. What is stored afterwards is found in both.
     pub(super) fn in_hand(&self) -> InHand {
-        InHand(self.0.borrow().values().cloned().collect())
+        InHand(self.held().values().cloned().collect())
     }
 }
 
 impl InHand {
     /// The records that are known to belong to one of them.
     pub(super) fn records(&self) -> HashSet<&str> {
-        let records = self.0.iter().filter_map(|alert| alert.record.as_deref());
+        let records = self.0.iter().filter_map(|held| held.alert.record.as_deref());
         records.collect()
     }
 
-    /// Adds those to what the store has that it does not have, oldest first, and of which no record is known.
+    /// Adds those to what the store has that it does not have, oldest first: those of which no record is known, or whose
+    /// record the backend cannot show. Of other connections those that the same stream may have raised.
     pub(super) fn join(
         &self,
+        connection: &str,
         stored: Vec<Unmatched>,
         reader: &mut Reader,
     ) -> Result<Vec<Unmatched>, StoreError> {
         let known: BTreeSet<AlertId> = stored.iter().map(|alert| alert.alert).collect();
         let mut joined = stored;
-        for alert in &self.0 {
-            let new = alert.record.is_none() && !known.contains(&alert.alert);
+        for Held {
+            connection: of,
+            alert,
+        } in &self.0
+        {
+            let fits = of == connection || alert.key.frame_number.is_some();
+            let wanted = alert.record.is_none() || !alert.scored;
+            let new = fits && wanted && !known.contains(&alert.alert);
             // What is stored and not among those has its record by now.
             if new && reader.get(alert.alert)?.is_none() {
                 joined.push(alert.clone());
@@ -128,7 +171,9 @@ mod tests {
         };
         let step = |_: &RoutingState, _: watchpost_core::RoutingEvent<'_>| watchpost_core::Effects::default();
         store.commit(&batch, &step).unwrap();
-        let joined = in_hand.join(Vec::new(), &mut store.reader().unwrap()).unwrap();
+        let joined = in_hand
+            .join("shop", Vec::new(), &mut store.reader().unwrap())
+            .unwrap();
         let ids: Vec<u64> = joined.iter().map(|alert| alert.alert.0).collect();
         assert_eq!(ids, [3]);
     }

@@ -110,6 +110,7 @@ impl Handler<ReportSource> for Connection {
         link.clock_ahead_ms = self.context.skew.get().map(ClockSkew::ahead_ms);
         link.picture_failure = self.pictures.failure().cloned();
         link.list_failure = self.catch_up.failure().cloned();
+        (link.unnamed, link.compared_in_hand) = self.catch_up.in_memory();
         link.list_interval_ms = self.context.settings.backfill.enabled.then(|| millis(interval));
         let pulse = self
             .socket

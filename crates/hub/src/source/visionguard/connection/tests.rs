@@ -21,7 +21,7 @@ use crate::current::CurrentSettings;
 use crate::guard::Deaths;
 use crate::health::Health;
 use crate::platform::{Machine, Threads};
-use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource};
+use crate::source::{ConnectionReport, ConnectionState, ReportSource, StopSource, Unstored};
 use crate::store::{Accept, Command, Join, Receipt, Stored, StoredAs};
 use crate::store::{Readers, StoreHandle};
 
@@ -56,6 +56,7 @@ async fn connected(settings: &str) -> Rig {
             platform: Arc::new(Machine),
             ids: Arc::new(AlertIds::after(None)),
             health: Health::default(),
+            unstored: Unstored::default(),
             deaths: Deaths::default(),
         },
     };
