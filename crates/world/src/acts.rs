@@ -1,13 +1,24 @@
 //! What the acts of a scenario do to the world, and how they end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use watchpost_core::{Actor, AlertKind, Silence, SilenceCommand, SilenceMatch};
+use watchpost_hub::{Recording, WallClock as _};
 
 use crate::backend::Status;
 use crate::backend::producer::Sighting;
+use crate::disk::Disk;
+use crate::oracle::Quiet;
+use crate::process::{Ground, Process};
 use crate::run::World;
 use crate::scenario::{Act, Mood, SINKS};
+use crate::sinks::Sinks;
+use crate::story::Story;
+
+/// An operator waits no longer for the end of a silence.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What ends by itself.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +29,7 @@ pub enum Undo {
     Database,
     RivalLeaves(u64),
     RivalReloads { left: u64, every_ms: u64 },
+    SecondHub,
     Mute,
     Reorder,
     Shop,
@@ -85,6 +97,8 @@ impl World<'_> {
             }
             Act::HubClock { by_ms } => self.ground.clock.set_by(by_ms),
             Act::Clear => self.clear().await,
+            Act::Silence { stream, sink, ms } => self.silence(stream, sink, ms).await,
+            Act::SecondHub { ms } => self.start_second_hub(ms).await,
             Act::Sink { sink, mood, ms } => {
                 self.ground.sinks.set(SINKS[sink], mood);
                 if mood == Mood::Crashes {
@@ -152,7 +166,7 @@ impl World<'_> {
                     .take(rows)
                     .filter(|row| row.status == Status::Pending)
                 {
-                    (row.status, row.judged) = (verdict, true);
+                    (row.status, row.judged) = (verdict, Some(Instant::now()));
                 }
             }
             _ => {}
@@ -165,6 +179,80 @@ impl World<'_> {
         {
             let hub = process.hub.clone();
             let _ = timeout(Duration::from_secs(1), async move { hub.clear().await }).await;
+        }
+    }
+
+    /// Begins a silence. What is remembered of it is what the hub has agreed to.
+    async fn silence(&mut self, stream: Option<usize>, sink: Option<usize>, ms: u64) {
+        let Some(process) = self.process.as_ref().filter(|_| !self.stalled) else {
+            return;
+        };
+        let hub = process.hub.clone();
+        let stream = stream.map(|stream| self.backend.state().streams[stream].id.clone());
+        let sink = sink.map(|sink| SINKS[sink].to_owned());
+        let matches = SilenceMatch {
+            stream: stream.clone().into_iter().collect(),
+            kind: vec![AlertKind::Anomaly],
+            sink: sink.clone().into_iter().collect(),
+            ..SilenceMatch::default()
+        };
+        let lasts = Duration::from_millis(ms.max(1_000));
+        let command = SilenceCommand::Begin {
+            matches: Box::new(matches),
+            lasts,
+            why: "the yard is cleaned".to_owned(),
+            by: Actor::Operator,
+        };
+        let asked = self.ground.clock.wall();
+        let begun = timeout(Duration::from_secs(1), async move { hub.silence(command).await }).await;
+        let is_certain = matches!(begun, Ok(Ok(Recording::Done(_))));
+        let from = self.ground.clock.wall();
+        self.silences.push(Quiet {
+            stream,
+            sink,
+            from: if is_certain { from } else { asked },
+            until: asked + lasts,
+            is_certain,
+        });
+    }
+
+    /// Ends silences before their time.
+    pub async fn end_silences(&mut self, silences: &[Silence]) {
+        let now = self.ground.clock.wall();
+        for quiet in self.silences.iter_mut().filter(|quiet| quiet.until > now) {
+            // Which is which the hub knows.
+            (quiet.until, quiet.is_certain) = (now + ENDS_WITHIN, false);
+        }
+        for silence in silences {
+            let Some(process) = &self.process else { return };
+            let (hub, id) = (process.hub.clone(), silence.id);
+            let by = Actor::Operator;
+            let ended = async move { hub.silence(SilenceCommand::End { id, by }).await };
+            let _ = timeout(ENDS_WITHIN, ended).await;
+        }
+    }
+
+    async fn start_second_hub(&mut self, ms: u64) {
+        self.later(ms, Undo::SecondHub);
+        if self.second_hub.is_some() {
+            return;
+        }
+        let disk = Disk::new(Arc::new(|| {})).expect("a directory in memory");
+        let ground = Ground {
+            disk,
+            sinks: Sinks::new(Story::begin(false)),
+            rival: true,
+            ..self.ground.clone()
+        };
+        match Process::start(&ground, &self.scenario.setup).await {
+            Ok(process) => self.second_hub = Some((process, ground)),
+            Err(why) => self.find(format!("the second hub does not start: {why}")),
+        }
+    }
+
+    pub async fn end_second_hub(&mut self) {
+        if let Some((process, _)) = self.second_hub.take() {
+            process.kill().await;
         }
     }
 
@@ -194,6 +282,7 @@ impl World<'_> {
                     );
                 }
             }
+            Undo::SecondHub => self.end_second_hub().await,
             Undo::Mute => backend.state().mute = false,
             Undo::Reorder => backend.state().reorders = false,
             Undo::Shop => backend.state().unreadable_shop = None,

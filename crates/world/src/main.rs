@@ -100,7 +100,10 @@ fn kept_seeds_stay_without_a_finding() {
 fn nothing_is_lost_or_doubled_in_any_weather() {
     let seeds = wanted_seeds();
     let next = AtomicU64::new(seeds.start);
-    let (failures, lasted) = (Mutex::new(Vec::new()), Mutex::new((Duration::ZERO, 0, 0)));
+    let (failures, lasted) = (
+        Mutex::new(Vec::new()),
+        Mutex::new((Duration::ZERO, 0, 0, Duration::ZERO)),
+    );
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -119,14 +122,16 @@ fn nothing_is_lost_or_doubled_in_any_weather() {
                     lasted.0 += run.lasted;
                     lasted.1 += run.alerts;
                     lasted.2 += scenario.acts().filter(|act| !act.is_alert()).count();
+                    lasted.3 = lasted.3.max(run.recovered_in);
                 }
             });
         }
     });
-    let (time, alerts, faults) = *lasted.lock().unwrap();
+    let (time, alerts, faults, recovered_in) = *lasted.lock().unwrap();
     println!(
-        "{:.1} hours, {alerts} alerts, {faults} faults",
-        time.as_secs_f64() / 3_600.0
+        "{:.1} hours, {alerts} alerts, {faults} faults, all well again within {} s",
+        time.as_secs_f64() / 3_600.0,
+        recovered_in.as_secs(),
     );
     let failures = failures.into_inner().unwrap();
     let reports: Vec<_> = failures.iter().map(report).collect();

@@ -50,8 +50,8 @@ struct Wire {
 
 #[derive(Default)]
 struct Pipe {
-    /// With the time when each piece has left the sender's line; the latency comes on top.
-    pieces: VecDeque<(Instant, VecDeque<u8>)>,
+    /// With the time when each piece has left the sender's line, on top of which comes the latency, and how much of it was read.
+    pieces: VecDeque<(Instant, Vec<u8>, usize)>,
     bytes: usize,
     line_free_at: Option<Instant>,
     /// The writer has ended it, and the end has left the line then.
@@ -77,6 +77,8 @@ pub struct Side {
     wire: Arc<Mutex<Wire>>,
     /// The direction that it writes to.
     out: usize,
+    /// Whether it is the connection of another client than the hub that is watched.
+    pub rival: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -137,7 +139,7 @@ impl Network {
     }
 
     /// Connects to the server, as far as it is reached.
-    pub async fn connect(&self) -> io::Result<Side> {
+    pub async fn connect(&self, rival: bool) -> io::Result<Side> {
         loop {
             let weather = self.weather();
             if weather.hole_until <= Instant::now() {
@@ -161,6 +163,7 @@ impl Network {
             network: self.clone(),
             wire: Arc::clone(&wire),
             out,
+            rival,
             timer: None,
         };
         let sent = state.listener.send(side(1));
@@ -197,7 +200,7 @@ impl AsyncRead for Side {
         if severed {
             return Poll::Pending;
         }
-        let Some((sent, piece)) = pipe.pieces.front_mut() else {
+        let Some((sent, piece, read)) = pipe.pieces.front_mut() else {
             if pipe.ended && weather.hole_until > Instant::now() {
                 self.wait_until(weather.hole_until, cx);
                 return Poll::Pending;
@@ -213,11 +216,10 @@ impl AsyncRead for Side {
             self.wait_until(arrives, cx);
             return Poll::Pending;
         }
-        let (front, _) = piece.as_slices();
-        let taken = front.len().min(buf.remaining());
-        buf.put_slice(&front[..taken]);
-        piece.drain(..taken);
-        if piece.is_empty() {
+        let taken = (piece.len() - *read).min(buf.remaining());
+        buf.put_slice(&piece[*read..*read + taken]);
+        *read += taken;
+        if *read == piece.len() {
             pipe.pieces.pop_front();
         }
         pipe.bytes -= taken;
@@ -247,8 +249,7 @@ impl AsyncWrite for Side {
         let on_line = Duration::from_micros(taken as u64 * 1_000_000 / rate);
         let sent = pipe.line_free_at.unwrap_or(now).max(now) + on_line;
         pipe.line_free_at = Some(sent);
-        pipe.pieces
-            .push_back((sent, bytes[..taken].iter().copied().collect()));
+        pipe.pieces.push_back((sent, bytes[..taken].to_vec(), 0));
         pipe.bytes += taken;
         pipe.reader.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(taken))

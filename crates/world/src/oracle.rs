@@ -1,19 +1,27 @@
 //! What must be so: at any time, and when all has been well for long enough.
 
+mod deliveries;
+
+pub use self::deliveries::{Deliveries, Quiet};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use watchpost_core::{AlertKind, DeliveryState, UnixMillis};
-use watchpost_hub::{ConnectionState, HubStatus};
+use watchpost_config::Settings;
+use watchpost_core::{AlertId, AlertKind, RouteReason, Suppression, UnixMillis};
+use watchpost_hub::{ConnectionReport, ConnectionState, Counters, HubStatus};
 use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
 
-use crate::backend::{Backend, Key};
+use crate::backend::{Backend, Key, Row, State};
 use crate::process::CONNECTION;
 use crate::scenario::SINKS;
-use crate::sinks::Sinks;
 
 /// Most alerts that are read at once.
 const PAGE: u32 = 1_000;
+
+/// Alerts whose notification is lost wait for ever until their socket is closed; the hub's own limit of these is far beyond what
+/// an hour has.
+const MAX_UNNAMED: u64 = 400;
 
 /// Begins the name of a record that the backend cannot show.
 const PLACE: &str = watchpost_store::PLACE_PREFIX;
@@ -21,12 +29,14 @@ const PLACE: &str = watchpost_store::PLACE_PREFIX;
 /// What is on the hub's disk.
 pub struct Stored {
     pub alerts: Vec<StoredAlert>,
+    /// Why sinks did not get alerts of cameras.
+    suppressed: BTreeMap<AlertId, Vec<Suppression>>,
 }
 
 impl Stored {
     pub fn read(dir: &Path) -> Result<Self, StoreError> {
         let mut reader = Reader::open(dir)?;
-        let mut alerts = Vec::new();
+        let (mut alerts, mut suppressed) = (Vec::new(), BTreeMap::new());
         let mut filter = Filter {
             limit: PAGE,
             ..Filter::default()
@@ -35,26 +45,43 @@ impl Stored {
             let page = reader.list(&filter)?;
             filter.before = page.last().map(|last| last.alert.id);
             let ended = page.len() < PAGE as usize;
+            for stored in &page {
+                let id = stored.alert.id;
+                if stored.alert.kind == AlertKind::Anomaly && stored.deliveries.len() < SINKS.len() {
+                    suppressed.insert(id, reader.suppressions(id)?);
+                }
+            }
             alerts.extend(page);
             if ended {
-                return Ok(Self { alerts });
+                return Ok(Self { alerts, suppressed });
             }
         }
     }
 
     /// The alerts of cameras.
-    fn anomalies(&self) -> impl Iterator<Item = &StoredAlert> {
+    pub fn anomalies(&self) -> impl Iterator<Item = &StoredAlert> {
         self.alerts
             .iter()
             .filter(|stored| stored.alert.kind == AlertKind::Anomaly)
     }
 
-    /// Whether it was raised since then that a connection is away.
+    /// Why a sink did not get an alert.
+    pub fn why_not(&self, alert: AlertId, sink: &str) -> Option<&RouteReason> {
+        let reasons = self.suppressed.get(&alert)?;
+        let of_sink = reasons.iter().find(|reason| reason.sink.as_deref() == Some(sink));
+        of_sink.map(|suppression| &suppression.reason)
+    }
+
+    /// Whether it was raised since then that a connection is away, or before and not taken back.
     pub fn says_lost(&self, since: UnixMillis) -> bool {
-        let mut alerts = self.alerts.iter().map(|stored| &stored.alert);
-        alerts.any(|alert| {
-            alert.kind == AlertKind::Hub && alert.details.status == "link_lost" && alert.received_at >= since
-        })
+        let events = self.alerts.iter().map(|stored| &stored.alert);
+        let links =
+            events.filter(|alert| alert.kind == AlertKind::Hub && alert.details.status.starts_with("link_"));
+        let mut losses = links.clone().filter(|alert| alert.details.status == "link_lost");
+        let is_lost = links
+            .max_by_key(|alert| alert.id)
+            .is_some_and(|alert| alert.details.status == "link_lost");
+        is_lost || losses.any(|alert| alert.received_at >= since)
     }
 
     fn is_placeholder(stored: &StoredAlert) -> bool {
@@ -96,81 +123,110 @@ fn key(stored: &StoredAlert) -> Option<Key> {
     ))
 }
 
-/// Every row is exactly one alert, and every alert has a row.
+/// The alerts of cameras, and the placeholders of rows that the backend cannot show.
+#[derive(Default)]
+struct Found<'a> {
+    /// The alerts, by their keys.
+    alerts: BTreeMap<Key, Vec<&'a StoredAlert>>,
+    /// The placeholders, by their shops and, where it is still in its place, the row.
+    places: BTreeMap<(usize, Option<u64>), Vec<AlertId>>,
+    wrong: Vec<String>,
+}
+
+impl<'a> Found<'a> {
+    fn new(state: &State, stored: &'a Stored) -> Self {
+        let mut found = Self::default();
+        for anomaly in stored.anomalies() {
+            let record = anomaly.alert.anomaly_id().unwrap_or_default();
+            let place = record.strip_prefix(PLACE).and_then(|place| state.place(place));
+            match (key(anomaly), place) {
+                (Some(key), _) => found.alerts.entry(key).or_default().push(anomaly),
+                (None, Some(place)) => found.places.entry(place).or_default().push(anomaly.alert.id),
+                _ => found.wrong.push(format!("alert {} has no key", anomaly.alert.id)),
+            }
+        }
+        for (key, alerts) in found.alerts.iter().filter(|(_, alerts)| alerts.len() > 1) {
+            let ids: Vec<_> = alerts.iter().map(|stored| stored.alert.id.to_string()).collect();
+            let text = format!("{key:?} is {} alerts: {}", ids.len(), ids.join(", "));
+            found.wrong.push(text);
+        }
+        found
+    }
+}
+
+/// The rows of a shop that cannot be shown, and what stands for them. Which placeholder stands for which of them is not to be
+/// seen, only whether they are as many as they should be.
+#[derive(Default)]
+struct Hidden {
+    /// Those without an alert that came live: each needs a placeholder.
+    needed: usize,
+    /// Those with one of whose record no notification has said the name: the hub cannot know that it has a row.
+    nameless: usize,
+    /// Those whose alert, or its name, may have come after the hub had found the row.
+    found_before: usize,
+    placeholders: usize,
+}
+
+impl Hidden {
+    /// A row, with the alerts that came live and the placeholders in its place.
+    fn add(&mut self, row: &Row, alerts: &[&StoredAlert], places: &[AlertId]) {
+        let came_later = |stored: &&StoredAlert| places.iter().any(|place| *place < stored.alert.id);
+        if alerts.is_empty() {
+            self.needed += 1;
+        } else if alerts.iter().all(|stored| stored.alert.anomaly_id().is_none()) {
+            self.nameless += 1;
+        } else if row.notified_late || alerts.iter().any(came_later) {
+            self.found_before += 1;
+        }
+    }
+
+    fn check(&self, shop: usize, missing: &mut Vec<String>, wrong: &mut Vec<String>) {
+        let Self {
+            needed,
+            nameless,
+            found_before,
+            placeholders,
+        } = *self;
+        let text = format!(
+            "of shop {shop} {placeholders} alerts stand for rows that cannot be shown, of which {needed} have no other, {nameless} one without a name, and {found_before} one that came later"
+        );
+        if placeholders < needed + nameless {
+            missing.push(text);
+        } else if placeholders > needed + nameless + found_before {
+            wrong.push(text);
+        }
+    }
+}
+
+/// Every row is exactly one alert, and every alert has a row. What is missing may still come; what is wrong is so for good.
 pub fn rows(backend: &Backend, stored: &Stored) -> (Vec<String>, Vec<String>) {
-    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
     let state = backend.state();
-    let mut alerts: BTreeMap<Key, Vec<String>> = BTreeMap::new();
-    let mut placeholders = 0;
-    for anomaly in stored.anomalies() {
-        match key(anomaly) {
-            Some(key) => alerts.entry(key).or_default().push(anomaly.alert.id.to_string()),
-            None if Stored::is_placeholder(anomaly) => placeholders += 1,
-            None => wrong.push(format!("alert {} has no key", anomaly.alert.id)),
+    let mut found = Found::new(&state, stored);
+    let (mut missing, mut wrong) = (Vec::new(), std::mem::take(&mut found.wrong));
+    for row in state.rows.iter().filter(|row| !row.infinite) {
+        if found.alerts.remove(&row.key()).is_none() {
+            missing.push(format!("anomaly {} is no alert", row.number));
         }
     }
-    for (key, ids) in &alerts {
-        if ids.len() > 1 {
-            wrong.push(format!("{key:?} is {} alerts: {}", ids.len(), ids.join(", ")));
-        }
+    let mut shops: BTreeMap<usize, Hidden> = BTreeMap::new();
+    for ((shop, _), placeholders) in &found.places {
+        shops.entry(*shop).or_default().placeholders += placeholders.len();
     }
-    let mut hidden = 0;
-    for row in &state.rows {
-        let found = alerts.remove(&row.key()).is_some();
-        match (row.infinite, found) {
-            (false, false) => missing.push(format!("anomaly {} is no alert", row.number)),
-            (true, false) => hidden += 1,
-            _ => {}
-        }
+    for row in state.rows.iter().filter(|row| row.infinite) {
+        let alerts = found.alerts.remove(&row.key()).unwrap_or_default();
+        let places = found.places.get(&(row.shop, Some(row.number)));
+        let hidden = shops.entry(row.shop).or_default();
+        hidden.add(row, &alerts, places.map_or(&[], Vec::as_slice));
     }
-    if placeholders < hidden {
-        missing.push(format!(
-            "{hidden} rows cannot be shown, and {placeholders} alerts stand for them"
-        ));
-    }
-    if placeholders > hidden {
-        wrong.push(format!(
-            "{hidden} rows cannot be shown, and {placeholders} alerts stand for them"
-        ));
+    for (shop, hidden) in shops {
+        hidden.check(shop, &mut missing, &mut wrong);
     }
     let without = stored
         .anomalies()
         .filter(|anomaly| anomaly.frame.is_none() && !Stored::is_placeholder(anomaly));
     missing.extend(without.map(|anomaly| format!("alert {} has no picture", anomaly.alert.id)));
-    let made_up = alerts.keys().filter(|key| !state.rowless.contains(*key));
+    let made_up = found.alerts.keys().filter(|key| !state.rowless.contains(*key));
     wrong.extend(made_up.map(|key| format!("{key:?} was never raised")));
-    (missing, wrong)
-}
-
-/// Every delivery was made that is said to be, and none waits.
-pub fn deliveries(stored: &Stored, sinks: &Sinks, crashed: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
-    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
-    let made: BTreeMap<_, _> = SINKS
-        .into_iter()
-        .map(|sink| (sink, sinks.delivered(sink)))
-        .collect();
-    for anomaly in stored.anomalies() {
-        let id = anomaly.alert.id.to_string();
-        for sink in SINKS {
-            let Some(row) = anomaly.deliveries.iter().find(|row| row.sink == sink) else {
-                wrong.push(format!("alert {id} has no delivery to {sink}"));
-                continue;
-            };
-            let is_made = made[sink].contains(&id);
-            match row.state {
-                DeliveryState::Pending => missing.push(format!("the delivery of {id} to {sink} waits")),
-                DeliveryState::Delivered if !is_made => {
-                    wrong.push(format!(
-                        "{id} is said to be delivered to {sink}, which never got it"
-                    ));
-                }
-                DeliveryState::Delivered => {}
-                DeliveryState::Dropped if anomaly.acknowledged.is_some() && row.cancel_on_acknowledge => {}
-                DeliveryState::Dead if crashed.contains(sink) => {}
-                state => wrong.push(format!("the delivery of {id} to {sink} is {state:?}")),
-            }
-        }
-    }
     (missing, wrong)
 }
 
@@ -200,6 +256,9 @@ pub fn status(status: &HubStatus, backend: &Backend, user: usize, bad_shop: bool
         None if bad_shop => missing.push("the status does not say that a shop cannot be read".to_owned()),
         _ => {}
     }
+    for connection in &status.connections {
+        missing.extend(in_memory(connection));
+    }
     if let Some(error) = &status.store.error {
         missing.push(format!("the store: {error}"));
     }
@@ -212,4 +271,47 @@ pub fn status(status: &HubStatus, backend: &Backend, user: usize, bad_shop: bool
         }
     }
     missing
+}
+
+/// What a connection holds in memory, which is nothing when all is well: what is never let go of would be here.
+fn in_memory(connection: &ConnectionReport) -> Vec<String> {
+    let (name, counters) = (&connection.name, &connection.counters);
+    let link = connection.link.clone().unwrap_or_default();
+    let tables = [
+        ("alerts that the store has in hand", counters.unstored),
+        ("bytes that the store has in hand", counters.unstored_bytes),
+        (
+            "alerts in hand that the list is compared with",
+            link.compared_in_hand,
+        ),
+        (
+            "alerts that wait for their notification",
+            link.unnamed.saturating_sub(MAX_UNNAMED),
+        ),
+    ];
+    let full = tables.into_iter().filter(|(_, count)| *count > 0);
+    full.map(|(what, count)| format!("connection {name} holds {count} {what}"))
+        .collect()
+}
+
+/// What must not be beyond its limit at any time.
+pub fn limits(status: &HubStatus, settings: &Settings) -> Vec<String> {
+    let mut beyond = Vec::new();
+    for (connection, limit) in status.connections.iter().zip(&settings.connection) {
+        let Counters {
+            unstored: alerts,
+            unstored_bytes: bytes,
+            ..
+        } = connection.counters;
+        // One of any size is taken.
+        if alerts > 1 && bytes > limit.intake_buffer.0 {
+            beyond.push(format!("connection {} holds {bytes} bytes", connection.name));
+        }
+    }
+    for (sink, limit) in status.sinks.iter().zip(&settings.sink) {
+        if sink.in_flight > limit.in_flight {
+            beyond.push(format!("sink {} has {} in flight", sink.name, sink.in_flight));
+        }
+    }
+    beyond
 }

@@ -16,9 +16,9 @@ use crate::backend::serve::Server;
 use crate::backend::{BEGINNING, Backend, Key};
 use crate::disk::Disk;
 use crate::net::Network;
-use crate::oracle::{self, Stored};
+use crate::oracle::{self, Deliveries, Quiet, Stored};
 use crate::process::{CONNECTION, Ground, Process};
-use crate::scenario::{Act, SINKS, Scenario};
+use crate::scenario::{SINKS, Scenario};
 use crate::sinks::Sinks;
 use crate::story::Story;
 
@@ -29,7 +29,7 @@ const CALM: Duration = Duration::from_secs(130);
 const READABLE_SHOPS: usize = 2;
 
 /// How long it may take until all is as it should be again.
-const RECOVERY: Duration = Duration::from_secs(30 * 60);
+const RECOVERY: Duration = Duration::from_secs(5 * 60);
 
 /// Between two looks at whether it is.
 const LOOK: Duration = Duration::from_secs(5);
@@ -46,12 +46,17 @@ const HEARTBEAT: Duration = Duration::from_secs(90);
 /// A connection that is away for longer is news; the hub's default, and some time to notice.
 const NEWS_AFTER: Duration = Duration::from_secs(60 + 20);
 
+/// So often the hub is asked whether all that it holds is within its limits.
+const LIMITS: Duration = Duration::from_secs(60);
+
 /// How a run went.
 pub struct Run {
     pub findings: Vec<String>,
     pub story: Vec<String>,
     pub lasted: Duration,
     pub alerts: usize,
+    /// The longest time that it took from when all was put right until all was well.
+    pub recovered_in: Duration,
 }
 
 /// A time in which the backend has no socket of the hub.
@@ -66,7 +71,7 @@ struct Absence {
 
 /// The world.
 pub struct World<'a> {
-    scenario: &'a Scenario,
+    pub scenario: &'a Scenario,
     pub story: Story,
     pub backend: Backend,
     pub server: Server,
@@ -80,8 +85,15 @@ pub struct World<'a> {
     number: u64,
     pub stalled: bool,
     pub crashed: BTreeSet<String>,
+    /// Another hub with the account of this one.
+    pub second_hub: Option<(Process, Ground)>,
+    /// What the operator did not want to hear of.
+    pub silences: Vec<Quiet>,
     /// Since when the backend has no socket of the hub, while the hub runs and can say so.
     absent: Option<Absence>,
+    recovered_in: Duration,
+    /// When the hub was last asked what it holds.
+    looked_at: Instant,
     findings: Vec<String>,
 }
 
@@ -91,6 +103,7 @@ pub async fn play(scenario: &Scenario, story: Story) -> Run {
     let mut world = World::new(scenario, story);
     world.live().await;
     let alerts = world.backend.state().rows.len();
+    world.end_second_hub().await;
     if let Some(process) = world.process.take() {
         process.kill().await;
     }
@@ -99,6 +112,7 @@ pub async fn play(scenario: &Scenario, story: Story) -> Run {
         story: world.story.lines(),
         lasted: begun.elapsed(),
         alerts,
+        recovered_in: world.recovered_in,
     }
 }
 
@@ -122,6 +136,7 @@ impl<'a> World<'a> {
                 network,
                 disk: disk.expect("a directory in memory"),
                 sinks,
+                rival: false,
             },
             story,
             backend,
@@ -131,7 +146,11 @@ impl<'a> World<'a> {
             number: 0,
             stalled: false,
             crashed: BTreeSet::new(),
+            second_hub: None,
+            silences: Vec::new(),
             absent: None,
+            recovered_in: Duration::ZERO,
+            looked_at: Instant::now(),
             findings: Vec::new(),
         }
     }
@@ -156,7 +175,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn find(&mut self, what: impl Into<String>) {
+    pub fn find(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.story.tell("ORACLE", &what);
         self.findings.push(what);
@@ -256,8 +275,13 @@ impl<'a> World<'a> {
 
     /// What must be so at any time.
     async fn watch(&mut self) {
+        if self.process.as_ref().is_some_and(Process::spins) {
+            self.find("the hub goes on and on while no time goes by");
+            return;
+        }
         let twice = self.ground.sinks.twice();
         twice.into_iter().for_each(|what| self.find(what));
+        self.check_limits().await;
         let overwritten = std::mem::take(&mut self.backend.state().overwritten);
         for row in overwritten {
             self.find(format!(
@@ -286,10 +310,7 @@ impl<'a> World<'a> {
         let is_news = lasts > NEWS_AFTER;
         self.absent = Some(Absence { is_news, ..absence });
         // Its times say nothing where the hub's clock was set.
-        let clock_was_set = self
-            .scenario
-            .acts()
-            .any(|act| matches!(act, Act::HubClock { .. }));
+        let clock_was_set = self.scenario.sets_hub_clock();
         if is_news && !absence.is_news && !clock_was_set {
             let stored = Stored::read(&self.ground.disk.dir());
             if !stored.is_ok_and(|stored| stored.says_lost(absence.heard)) {
@@ -300,6 +321,22 @@ impl<'a> World<'a> {
             }
         }
         self.check_belief(lasts).await;
+    }
+
+    /// Whether nothing that the hub holds in memory is beyond its limit.
+    async fn check_limits(&mut self) {
+        let Some(process) = self.process.as_ref().filter(|_| !self.stalled) else {
+            return;
+        };
+        if self.looked_at.elapsed() < LIMITS {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let Ok(Ok(status)) = timeout(Duration::from_millis(900), process.hub.status()).await else {
+            return;
+        };
+        let beyond = oracle::limits(&status, &process.hub.settings());
+        beyond.into_iter().for_each(|what| self.find(what));
     }
 
     /// What the status says of a connection that is not there.
@@ -353,6 +390,7 @@ impl<'a> World<'a> {
             }
             unmet = self.unmet().await;
             if unmet.is_empty() {
+                self.recovered_in = self.recovered_in.max(CALM + begun.elapsed());
                 let seconds = begun.elapsed().as_secs();
                 self.story
                     .tell("ORACLE", format_args!("all is well after {seconds} s"));
@@ -376,6 +414,10 @@ impl<'a> World<'a> {
             _ => return vec!["the hub does not say how it is".to_owned()],
         };
         let unmet = oracle::status(&status, &self.backend, self.user, self.scenario.setup.bad_shop);
+        if !status.silences.is_empty() {
+            self.end_silences(&status.silences).await;
+            return vec!["the operator does not want to hear of something".to_owned()];
+        }
         if !unmet.is_empty() {
             return unmet;
         }
@@ -383,8 +425,17 @@ impl<'a> World<'a> {
             Ok(stored) => stored,
             Err(e) => return vec![format!("the store cannot be read: {e}")],
         };
+        let clocks = self.scenario.sets_clocks();
         let (mut missing, mut wrong) = oracle::rows(&self.backend, &stored);
-        let (more_missing, more_wrong) = oracle::deliveries(&stored, &self.ground.sinks, &self.crashed);
+        let deliveries = Deliveries {
+            stored: &stored,
+            sinks: &self.ground.sinks,
+            crashed: &self.crashed,
+            late: self.scenario.setup.late,
+            silences: &self.silences,
+            clocks,
+        };
+        let (more_missing, more_wrong) = deliveries.check();
         missing.extend(more_missing);
         wrong.extend(more_wrong);
         wrong.into_iter().for_each(|what| self.find(what));

@@ -45,6 +45,31 @@ pub enum Point {
     After,
 }
 
+/// In one of so many worlds some alerts have an infinite score, and then one of so many alerts.
+const INFINITE_WORLDS: u8 = 3;
+const INFINITE_ALERTS: u8 = 16;
+
+/// What a sink gets of what came late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    #[default]
+    Each,
+    Digest,
+    Drop,
+}
+
+impl Late {
+    /// As it is written in a configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Each => "each",
+            Self::Digest => "digest",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// How a world is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +84,9 @@ pub struct Setup {
     pub bad_shop: bool,
     /// The hub has a connection for each of the two accounts, which see the same shops.
     pub both_accounts: bool,
+    /// What each sink gets of what came late.
+    #[serde(default)]
+    pub late: [Late; SINKS.len()],
 }
 
 /// All of it.
@@ -83,8 +111,7 @@ pub struct Timed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// A camera sees something. The backend cannot show the row of what has an infinite score, and which alert it belongs
-    /// to is not always known; so these are in scenarios that were written down, and no seed makes them.
+    /// A camera sees something. The backend cannot show the row of what has an infinite score.
     Alert { stream: usize, infinite: bool },
     /// All connections are reset.
     Reset,
@@ -108,6 +135,8 @@ pub enum Act {
     Rival { ms: u64 },
     /// It is reloaded again and again.
     Reloads { times: u64, every_ms: u64 },
+    /// Another hub logs in with the hub's account, and is switched off again.
+    SecondHub { ms: u64 },
     /// The backend forgets the hub's socket, which stays open.
     Deregister,
     /// The backend neither reads the hub's socket nor says anything on it.
@@ -130,6 +159,12 @@ pub enum Act {
     Verdict { rows: usize },
     /// The operator of the hub dismisses all.
     Clear,
+    /// The operator does not want to hear of a stream, or of all; at a sink, or at all.
+    Silence {
+        stream: Option<usize>,
+        sink: Option<usize>,
+        ms: u64,
+    },
     /// The hub's process is killed and started again.
     Kill { ms: u64 },
     /// The machine loses its power.
@@ -159,25 +194,36 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
+        let late = |random: &mut Rng| [Late::Each, Late::Digest, Late::Drop][random.usize(..3)];
         let setup = Setup {
             second_account: random.u8(..5) == 0,
             write_back: random.bool(),
             ids: random.bool(),
             bad_shop: random.u8(..4) == 0,
             both_accounts: random.u8(..5) == 0,
+            late: [late(&mut random), late(&mut random)],
         };
-        let clocks = random.u8(..3) == 0;
-        let mut spells: Vec<_> = (0..SPELLS).map(|_| spell(&mut random, clocks)).collect();
-        if setup.both_accounts {
-            // What one connection has in hand while the disk is full the other one does not know.
-            let fits = |timed: &Timed| !matches!(timed.act, Act::DiskFull { .. });
-            spells.iter_mut().for_each(|spell| spell.retain(fits));
-        }
+        let kind = Kind {
+            clocks: random.u8(..3) == 0,
+            infinite: random.u8(..INFINITE_WORLDS) == 0,
+        };
+        let spells = (0..SPELLS).map(|_| spell(&mut random, kind)).collect();
         Self { seed, setup, spells }
     }
 
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         self.spells.iter().flatten().map(|timed| &timed.act)
+    }
+
+    /// Whether the clock of the hub's machine is set in it.
+    pub fn sets_hub_clock(&self) -> bool {
+        self.acts().any(|act| matches!(act, Act::HubClock { .. }))
+    }
+
+    /// Whether any clock is: then times say little.
+    pub fn sets_clocks(&self) -> bool {
+        let is_off = |act: &Act| matches!(act, Act::BackendClock { .. });
+        self.sets_hub_clock() || self.acts().any(is_off)
     }
 
     /// The same without the act at this place.
@@ -188,7 +234,16 @@ impl Scenario {
     }
 }
 
-fn spell(random: &mut Rng, clocks: bool) -> Vec<Timed> {
+/// What happens in a world only if it happens often.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Clocks are wrong.
+    clocks: bool,
+    /// Scores are infinite.
+    infinite: bool,
+}
+
+fn spell(random: &mut Rng, kind: Kind) -> Vec<Timed> {
     let length = SPELL.as_millis() as u64;
     let mut acts = Vec::new();
     let mut left = random.u32(ALERTS);
@@ -205,7 +260,7 @@ fn spell(random: &mut Rng, clocks: bool) -> Vec<Timed> {
                 at_ms,
                 act: Act::Alert {
                     stream,
-                    infinite: false,
+                    infinite: kind.infinite && random.u8(..INFINITE_ALERTS) == 0,
                 },
             });
             at_ms += random.u64(..3_000);
@@ -213,10 +268,15 @@ fn spell(random: &mut Rng, clocks: bool) -> Vec<Timed> {
     }
     for _ in 0..random.u32(FAULTS) {
         let at_ms = random.u64(..length);
-        acts.push(Timed {
-            at_ms,
-            act: fault(random, clocks),
-        });
+        let act = fault(random, kind.clocks);
+        // Two persons judge at the same time, one there and one here.
+        if matches!(act, Act::Verdict { .. }) && random.bool() {
+            acts.push(Timed {
+                at_ms: at_ms.saturating_sub(random.u64(..20_000)),
+                act: Act::Clear,
+            });
+        }
+        acts.push(Timed { at_ms, act });
     }
     acts.sort_by_key(|timed| timed.at_ms);
     acts
@@ -230,7 +290,7 @@ fn between(random: &mut Rng, from_ms: f64, to_ms: f64) -> u64 {
 fn fault(random: &mut Rng, clocks: bool) -> Act {
     let short = between(random, 100.0, 20_000.0);
     let long = between(random, 2_000.0, 300_000.0);
-    match random.u8(..if clocks { 27 } else { 25 }) {
+    match random.u8(..if clocks { 29 } else { 27 }) {
         0 => Act::Reset,
         1 => Act::Sever,
         2 | 3 => Act::Hole { ms: long },
@@ -279,7 +339,13 @@ fn fault(random: &mut Rng, clocks: bool) -> Act {
             mood: [Mood::Down, Mood::Slow, Mood::Hangs, Mood::Crashes][random.usize(..4)],
             ms: long,
         },
-        25 => Act::BackendClock {
+        25 => Act::SecondHub { ms: long },
+        26 => Act::Silence {
+            stream: random.bool().then(|| random.usize(..3)),
+            sink: random.bool().then(|| random.usize(..SINKS.len())),
+            ms: long,
+        },
+        27 => Act::BackendClock {
             ahead_ms: between(random, 1_000.0, 7_200_000.0) as i64 * if random.bool() { 1 } else { -1 },
             ms: long,
         },

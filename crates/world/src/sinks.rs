@@ -36,6 +36,10 @@ pub struct Sinks(Arc<Mutex<State>>);
 struct State {
     moods: BTreeMap<String, Mood>,
     effects: Vec<Effect>,
+    /// When each alert was delivered last, by sink.
+    last: BTreeMap<(String, String), Instant>,
+    /// Deliveries that were made twice although it was known how the first one ended, and that no one has asked for yet.
+    twice: Vec<String>,
     /// When it could not be known at a sink how calls ended; at all sinks for the hub's own end.
     unknown: Vec<(Option<String>, Instant)>,
     pids: u32,
@@ -47,6 +51,8 @@ impl Sinks {
         Self(Arc::new(Mutex::new(State {
             moods: BTreeMap::new(),
             effects: Vec::new(),
+            last: BTreeMap::new(),
+            twice: Vec::new(),
             unknown: Vec::new(),
             pids: 1_000,
             story,
@@ -75,11 +81,20 @@ impl Sinks {
     fn take_effect(&self, sink: &str, alert: &str) {
         let mut state = self.state();
         state.story.tell(sink, format_args!("delivers {alert}"));
+        let at = Instant::now();
         state.effects.push(Effect {
             sink: sink.to_owned(),
             alert: alert.to_owned(),
-            at: Instant::now(),
+            at,
         });
+        let before = state.last.insert((sink.to_owned(), alert.to_owned()), at);
+        let was_unknown = |before: Instant| {
+            let mut unknown = state.unknown.iter();
+            unknown.any(|(of, when)| of.as_ref().is_none_or(|of| of == sink) && *when >= before)
+        };
+        if before.is_some_and(|before| !was_unknown(before)) {
+            state.twice.push(format!("sink {sink} got {alert} twice"));
+        }
     }
 
     /// The alerts that a sink has delivered.
@@ -99,21 +114,9 @@ impl Sinks {
         of_alert.next().map(|effect| effect.at)
     }
 
-    /// Deliveries that were made twice although it was known how the first one ended.
+    /// Deliveries that were made twice although it was known how the first one ended, since this was asked last.
     pub fn twice(&self) -> Vec<String> {
-        let state = self.state();
-        let mut last: BTreeMap<(&str, &str), Instant> = BTreeMap::new();
-        let mut twice = Vec::new();
-        for Effect { sink, alert, at } in &state.effects {
-            if let Some(before) = last.insert((sink, alert), *at)
-                && !state.unknown.iter().any(|(of, when)| {
-                    of.as_ref().is_none_or(|of| of == sink) && *when >= before && when <= at
-                })
-            {
-                twice.push(format!("sink {sink} got {alert} twice"));
-            }
-        }
-        twice
+        std::mem::take(&mut self.state().twice)
     }
 
     /// What starts the children of this sink.

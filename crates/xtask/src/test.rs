@@ -16,6 +16,9 @@ use crate::{cargo, demo, dependencies, fuzz, harness, python};
 const LACKING: &str = "WATCHPOST_LACKING";
 const SKIPPED: &str = "WATCHPOST_SKIPPED";
 
+/// What a run does that `cargo test` by itself does less of, where its caller does not say it.
+const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..100")];
+
 /// How much more a long run does, where its caller does not say it.
 const LONG_RUN: [(&str, &str); 5] = [
     ("WATCHPOST_KILLS", "500"),
@@ -116,12 +119,10 @@ fn test_command(args: &Args, lacking: &Lacking) -> Command {
     if args.filter.is_some() || !args.harness.is_empty() {
         command.arg("--").args(&args.filter).args(&args.harness);
     }
-    if args.long {
-        let unset = LONG_RUN
-            .iter()
-            .filter(|(name, _)| std::env::var_os(name).is_none());
-        command.envs(unset.copied());
-    }
+    let long = args.long.then_some(LONG_RUN);
+    let amounts = EVERY_RUN.into_iter().chain(long.into_iter().flatten());
+    let unset = amounts.filter(|(name, _)| std::env::var_os(name).is_none());
+    command.envs(unset);
     command
 }
 

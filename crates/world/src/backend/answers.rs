@@ -1,6 +1,7 @@
 //! The answers to what is asked over HTTP.
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::wire::{read_token, token};
 use super::{BAD_SHOP, Backend, Row, State, Status};
@@ -24,10 +25,14 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(status: u16, body: &Value) -> Self {
+        Self::text(status, body.to_string())
+    }
+
+    fn text(status: u16, json: String) -> Self {
         Self {
             status,
             content_type: "application/json",
-            body: body.to_string().into_bytes(),
+            body: json.into_bytes(),
         }
     }
 
@@ -126,8 +131,13 @@ impl Backend {
                     None => Answer::not_found(&request.path),
                 }
             }
-            ("GET", ["api", "anomalies", id]) => match state.rows.iter().find(|row| row.id == *id) {
-                Some(row) => row.shown(),
+            ("GET", ["api", "anomalies", id]) => match state.rows.iter_mut().find(|row| row.id == *id) {
+                Some(row) => {
+                    if row.status == Status::Pending {
+                        row.seen_pending = Some(Instant::now());
+                    }
+                    row.shown()
+                }
                 None => Answer::not_found(&request.path),
             },
             ("PATCH", ["api", "anomalies", id]) => state.change(id, request),
@@ -177,7 +187,7 @@ impl Row {
     fn shown(&self) -> Answer {
         match self.infinite {
             true => Answer::broken(),
-            false => Answer::json(200, &self.json()),
+            false => Answer::text(200, self.json()),
         }
     }
 }
@@ -206,7 +216,8 @@ impl State {
             return Answer::broken();
         }
         let page: Vec<_> = page.iter().map(|row| row.json()).collect();
-        Answer::json(200, &json!({"total": rows.len(), "anomalies": page}))
+        let (total, page) = (rows.len(), page.join(","));
+        Answer::text(200, format!(r#"{{"total":{total},"anomalies":[{page}]}}"#))
     }
 
     fn change(&mut self, id: &str, request: &Request) -> Answer {
@@ -217,7 +228,7 @@ impl State {
         let row = self.rows.iter_mut().find(|row| row.id == id);
         match (row, status) {
             (Some(row), Some(status)) => {
-                if row.judged {
+                if row.is_known_to_be_judged() {
                     // Seen by the oracle: a person's verdict is never to be written over.
                     self.overwritten.push(row.id.clone());
                 }

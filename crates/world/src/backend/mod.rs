@@ -112,6 +112,21 @@ pub struct Backend {
     origin: Instant,
 }
 
+impl State {
+    /// The shop of a place in a list, after a row that is shown or the list's end; and the row there, if it cannot be shown.
+    pub fn place(&self, place: &str) -> Option<(usize, Option<u64>)> {
+        let (after, number) = place.rsplit_once(':')?;
+        let shop = self.rows.iter().find(|row| row.id == after);
+        let shop = shop.map(|row| row.shop);
+        let shop = shop.or_else(|| self.shops.iter().position(|shop| shop == after))?;
+        let mut rows: Vec<_> = self.rows.iter().filter(|row| row.shop == shop).collect();
+        rows.sort_by_key(|row| (row.at, row.number));
+        let first = rows.iter().position(|row| row.id == after).map_or(0, |at| at + 1);
+        let row = rows.get(first + number.parse::<usize>().ok()?.checked_sub(1)?);
+        Some((shop, row.filter(|row| row.infinite).map(|row| row.number)))
+    }
+}
+
 /// A UUID of the seed's making.
 pub fn uuid(random: &mut fastrand::Rng) -> String {
     let bits = format!("{:032x}", random.u128(..));

@@ -69,8 +69,10 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
             frame: camera.frame,
             at,
             infinite: sighting.infinite,
+            notified_late: false,
             status: Status::Pending,
-            judged: false,
+            judged: None,
+            seen_pending: None,
         };
         let slot = state.slots.get(&camera.user).map(|slot| slot.socket);
         let socket = slot.and_then(|slot| state.sockets.get(&slot));
@@ -101,7 +103,10 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
         }
         let text = wire::notification(&row);
         let reorders = state.reorders;
-        state.rows.push(row);
+        state.rows.push(Row {
+            notified_late: reorders,
+            ..row
+        });
         if reorders { held.replace(text) } else { Some(text) }
     };
     if let (Some(outbox), Some(text)) = (outbox, notification) {

@@ -1,10 +1,15 @@
 //! What the backend records of an anomaly.
 
-use serde_json::{Value, json};
+use std::time::Duration;
+
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::Key;
 use super::wire::naive;
+
+/// A row is changed within this after it was read.
+const CHANGED_AFTER_READING: Duration = Duration::from_secs(60);
 
 /// How far a person has dealt with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,33 +53,42 @@ pub struct Row {
     pub at: OffsetDateTime,
     /// With it the row cannot be written as JSON.
     pub infinite: bool,
+    /// Its notification was held back.
+    pub notified_late: bool,
     pub status: Status,
-    /// A person has set it, and no hub.
-    pub judged: bool,
+    /// When a person has set it, and no hub.
+    pub judged: Option<Instant>,
+    /// When a hub was last answered that no one had set it.
+    pub seen_pending: Option<Instant>,
     pub picture: Vec<u8>,
 }
 
 impl Row {
+    /// Whether a hub that changes it now could know that a person has set it. The backend has no way to change a row only if it
+    /// is as it was read.
+    pub fn is_known_to_be_judged(&self) -> bool {
+        let read_before = |judged: Instant| {
+            self.seen_pending
+                .is_some_and(|seen| seen <= judged && seen.elapsed() < CHANGED_AFTER_READING)
+        };
+        self.judged.is_some_and(|judged| !read_before(judged))
+    }
+
     /// What tells it from all others.
     pub fn key(&self) -> Key {
         (self.stream_id.clone(), self.person, self.frame)
     }
 
-    pub fn json(&self) -> Value {
+    /// As a question is answered. It is written without a tree of values: long lists of these are asked for all the time.
+    pub fn json(&self) -> String {
         let at = naive(self.at);
-        json!({
-            "id": self.id, "shop_id": self.shop_id, "timestamp": at,
-            "location": format!("Stream {}", &self.stream_id[..8]),
-            "severity": "low", "status": self.status.word(),
-            "description": format!("Anomalous behavior detected (Person ID: {}, Confidence: Low)", self.person),
-            "image_url": format!("/api/anomalies/frames/{}/{}.jpg", self.shop_id, self.id),
-            "anomaly_type": "suspicious_behavior", "confidence_score": 1.5,
-            "resolved_by": null, "resolved_at": null, "notes": null,
-            "extra_data": {
-                "person_id": self.person, "start_frame": self.frame - 29, "end_frame": self.frame - 18,
-                "frame_number": self.frame, "bbox": null, "classification": "Abnormal", "stream_id": self.stream_id,
-            },
-            "created_at": at, "updated_at": at,
-        })
+        let (id, shop, stream, frame) = (&self.id, &self.shop_id, &self.stream_id, self.frame);
+        let (status, person) = (self.status.word(), self.person);
+        format!(
+            r#"{{"id":"{id}","shop_id":"{shop}","timestamp":"{at}","location":"Stream {place}","severity":"low","status":"{status}","description":"Anomalous behavior detected (Person ID: {person}, Confidence: Low)","image_url":"/api/anomalies/frames/{shop}/{id}.jpg","anomaly_type":"suspicious_behavior","confidence_score":1.5,"resolved_by":null,"resolved_at":null,"notes":null,"extra_data":{{"person_id":{person},"start_frame":{start},"end_frame":{end},"frame_number":{frame},"bbox":null,"classification":"Abnormal","stream_id":"{stream}"}},"created_at":"{at}","updated_at":"{at}"}}"#,
+            place = &stream[..8],
+            start = frame - 29,
+            end = frame - 18,
+        )
     }
 }

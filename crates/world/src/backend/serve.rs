@@ -177,7 +177,7 @@ async fn upgrade(
             let head = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
             );
-            let (socket, messages) = backend.opened(index, false);
+            let (socket, messages) = backend.opened(index, side.rival);
             // Also of a client that has gone meanwhile: it had the slot then, and it is emptied.
             let ended = Ended(backend.clone(), socket);
             side.write_all(head.as_bytes()).await?;
@@ -268,8 +268,11 @@ fn heard(backend: &Backend, socket: u64, text: &[u8]) -> Option<Message> {
     match message["type"].as_str()? {
         "ping" => Some(Message::Text(wire::beat("pong", backend.now()).into())),
         "ack" => {
-            if let Some(number) = message["id"].as_u64() {
-                backend.state().receipts.push(number);
+            let mut state = backend.state();
+            // What another hub has stored is not looked at.
+            let is_rivals = state.sockets.get(&socket).is_none_or(|socket| socket.rival);
+            if let Some(number) = message["id"].as_u64().filter(|_| !is_rivals) {
+                state.receipts.push(number);
             }
             None
         }
