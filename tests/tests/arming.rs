@@ -1,6 +1,7 @@
 //! Areas are armed and disarmed: what makes noise sounds only while they are, whatever happens to the hub meanwhile.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -334,5 +335,72 @@ fn an_area_that_is_not_ready_says_why_and_is_armed_by_force() -> Result<()> {
     assert_eq!(listed["areas"][0].get("bypassed"), None, "{listed:#}");
     let told = site.events()?;
     assert_eq!(told.first().context("an event")?, "failed_to_arm");
+    Ok(())
+}
+
+#[test]
+fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
+    let mut site = Site::start(&HOURS)?;
+    site.hub.ask("arm", &["night"])?;
+    Site::see(&site.gate)?;
+    let before = site.until("pending")?;
+    let begin = ["--match", "camera=Back*", "--for", "2h", "--why", "painters"];
+    site.hub.ask("silence", &begin)?;
+    site.hub.kill()?;
+    damage(&site.hub)?;
+    site.hub.restart()?;
+    site.connected()?;
+    let after = site.until("pending")?;
+    for what in ["until", "cause", "mode", "since", "by"] {
+        assert_eq!(after[what], before[what], "{what}");
+    }
+    let status = site.hub.status()?;
+    assert_eq!(status["silences"][0]["why"], "painters");
+    let opened = status["store"]["opened"].as_str().context("what was opened")?;
+    ensure!(
+        opened.contains("What was armed and silenced is as it was."),
+        "{opened}"
+    );
+    site.hub.ask("silence", &["end", "1"])?;
+
+    // Now the file beside it is gone too.
+    site.hub.kill()?;
+    damage(&site.hub)?;
+    fs::remove_file(site.hub.setup().data_dir().join("armed.json"))?;
+    site.hub.restart()?;
+    site.connected()?;
+    let area = site.until("armed")?;
+    assert_eq!(
+        (&area["mode"], &area["messages_only"]),
+        (&json!("away"), &json!(true))
+    );
+    eventually("it is said", PATIENCE, || {
+        let events = site.events().map_err(|e| e.to_string())?;
+        match events.iter().any(|word| word == "arming_lost") {
+            true => Ok(()),
+            false => Err(format!("{events:?}")),
+        }
+    })?;
+    let told = site.told().len();
+    Site::see(&site.back)?;
+    eventually("the message", PATIENCE, || match site.told().len() {
+        lines if lines > told => Ok(()),
+        lines => Err(format!("{lines} lines")),
+    })?;
+    assert_eq!(site.sirens(), (0, false));
+    site.until("armed")?;
+    site.hub.ask("arm", &["--force"])?;
+    Site::see(&site.back)?;
+    site.until_sirens((1, true))
+}
+
+/// As if the disk had lost its mind.
+fn damage(hub: &Hub) -> Result<()> {
+    let data = hub.setup().data_dir();
+    for name in ["watchpost.db", "watchpost.db-wal"] {
+        let file = fs::File::options().write(true).open(data.join(name))?;
+        let length = usize::try_from(file.metadata()?.len())?;
+        file.write_all_at(&vec![0xff; length], 0)?;
+    }
     Ok(())
 }

@@ -71,13 +71,14 @@ pub use reconciliation::{
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
-    Actor, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas,
-    ArmedWord, ArmingCommand, ArmingRefused, Blocker, Calendar, CancelReason, Cancellation, CancelledAlerts,
-    Cause, CommandRefused, DigestWindow, Effects, Expectation, Heard, HeldBack, Holiday, Hush, LastHeard,
-    LatePolicy, MAX_AREAS, MAX_FROM_MEMORY, MAX_SILENCE, MAX_SILENCES, Match, MatchCondition, MemoryRelay,
-    Mode, ParseScheduleError, PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent,
-    RoutingState, SIREN_WINDOW, Schedule, SeverityTable, Silence, SilenceCommand, SilenceId, SilenceMatch,
-    SilenceRefused, Silences, Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
+    Actor, AfterLoss, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState,
+    Areas, ArmedWord, ArmingCommand, ArmingRefused, Blocker, Calendar, CancelReason, Cancellation,
+    CancelledAlerts, Cause, CommandRefused, DigestWindow, Effects, Expectation, Heard, HeldBack, Holiday,
+    Hush, LastHeard, LatePolicy, MAX_AREAS, MAX_FROM_MEMORY, MAX_SILENCE, MAX_SILENCES, Match,
+    MatchCondition, MemoryRelay, Mode, ParseScheduleError, PlannedDelivery, Protection, Route, RouteReason,
+    Router, RoutingEvent, RoutingState, SIREN_WINDOW, Schedule, SeverityTable, Silence, SilenceCommand,
+    SilenceId, SilenceMatch, SilenceRefused, Silences, Suppression, Target, Window, WorstAlert, is_pattern,
+    name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `watchpost.db`, `-wal`, `-shm` | the database |
 //! | `frames/*.seg` | the pictures, one after the other, without any framing |
+//! | `armed.json` | what is armed and silenced, should the database be lost |
 //! | `store.lock` | held by the one process that may write |
 //! | `*.corrupt-<time>` | what could not be read, kept for whoever wants to rescue something |
 
@@ -38,6 +39,7 @@ mod retention;
 mod routing;
 mod schema;
 mod selection;
+mod standby;
 mod store;
 mod twins;
 mod write_back;
@@ -49,7 +51,7 @@ pub use batch::{
 pub use deliveries::MAX_CHANGED_ROWS;
 pub use error::StoreError;
 pub use frames::{FrameError, FrameRef};
-pub use open::{OpenKind, OpenReport};
+pub use open::{Armed, OpenKind, OpenReport};
 pub use operator::{OperatorAct, Performed};
 pub use options::{DEFAULT_SEGMENT_SIZE, Retention, StoreOptions, StorePolicy};
 pub use pictures::PictureDue;

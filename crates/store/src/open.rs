@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
+use tracing::warn;
 use watchpost_core::{AlertId, RoutingState};
 
 use crate::codec::id;
@@ -15,6 +16,7 @@ use crate::frames::{FrameLog, Head, numbers_in};
 use crate::names::Names;
 use crate::paths::{StorePaths, make_dir, sync_dir};
 use crate::quarantine::{Quarantined, quarantine, quarantine_orphans};
+use crate::standby::{self, Standby};
 use crate::{StoreError, StoreOptions, routing, schema};
 
 /// Largest database that is checked after an unclean end, in bytes: reading it takes at most
@@ -38,6 +40,20 @@ pub struct OpenReport {
     pub last_id: Option<AlertId>,
     /// Pending deliveries of all sinks.
     pub pending: u64,
+    /// What became of what was armed and silenced.
+    pub armed: Armed,
+}
+
+/// What became of what was armed and silenced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Armed {
+    /// The database has it; or there is nothing that says that there ever was any, and areas are what their policy says.
+    #[default]
+    Known,
+    /// The database was lost, and it came back from the file beside it.
+    Restored,
+    /// The database was lost, and the file cannot be read.
+    Lost,
 }
 
 /// How the store was found.
@@ -61,6 +77,11 @@ impl OpenReport {
                 "The store could not be read and a new one was begun: {why} The old one is kept as {}, with its pictures beside it.",
                 path.display()
             ));
+        }
+        match self.armed {
+            Armed::Known => {}
+            Armed::Restored => sentences.push("What was armed and silenced is as it was.".to_owned()),
+            Armed::Lost => sentences.push("What was armed and silenced is not known any more.".to_owned()),
         }
         if self.missing_files > 0 {
             sentences.push(format!(
@@ -90,17 +111,20 @@ pub(crate) struct Opened {
     pub(crate) names: Names,
     pub(crate) marks: Watermarks,
     pub(crate) routing: RoutingState,
+    pub(crate) standby: Standby,
     pub(crate) report: OpenReport,
 }
 
-/// Opens the store whose lock is held. With `corruption` it is known to be damaged and quarantined unseen.
+/// Opens the store whose lock is held. With `corruption` it is known to be damaged and quarantined unseen. `known` is what a hub
+/// that runs knows of what is armed and silenced.
 pub(crate) fn open(
     paths: &StorePaths,
     options: &StoreOptions,
     corruption: Option<&StoreError>,
+    known: Option<&RoutingState>,
 ) -> Result<Opened, StoreError> {
     let mut quarantined = corruption.map(|why| quarantine(paths, why)).transpose()?;
-    let database = match Database::open(paths, options) {
+    let mut database = match Database::open(paths, options) {
         Err(e) if e.is_corruption() => {
             quarantined = Some(quarantine(paths, &e)?);
             Database::open(paths, options)?
@@ -110,6 +134,7 @@ pub(crate) fn open(
     if database.kind == OpenKind::Created && quarantined.is_none() {
         quarantined = quarantine_orphans(paths)?;
     }
+    let (armed, standby) = remember(paths, &mut database, quarantined.is_some(), known)?;
     make_dir(&paths.frames())?;
     let segment_size = options.effective_segment_size();
     let frames = FrameLog::open(paths.frames(), segment_size, database.head, &database.used)?;
@@ -125,6 +150,7 @@ pub(crate) fn open(
         missing_files: database.used.difference(&found).count(),
         last_id: (database.marks.last_id > 0).then(|| id(database.marks.last_id)),
         pending: database.pending,
+        armed,
     };
     Ok(Opened {
         db: database.db,
@@ -132,8 +158,45 @@ pub(crate) fn open(
         names: database.names,
         marks: database.marks,
         routing: database.routing,
+        standby,
         report,
     })
+}
+
+/// Has a database that knows nothing of it remember what was armed and silenced. It is a new one, or one whose first start was
+/// cut short before this.
+fn remember(
+    paths: &StorePaths,
+    database: &mut Database,
+    replaced: bool,
+    known: Option<&RoutingState>,
+) -> Result<(Armed, Standby), StoreError> {
+    let nothing = RoutingState::default();
+    let found = standby::read(paths);
+    let standby = Standby::holding(found.as_ref().ok().and_then(Option::as_ref).unwrap_or(&nothing));
+    if database.routing.outline() != nothing {
+        return Ok((Armed::Known, standby));
+    }
+    let armed = match known.map_or(found, |known| Ok(Some(known.to_keep()))) {
+        Ok(Some(kept)) if kept != nothing => {
+            (database.routing.areas, database.routing.silences) = (kept.areas, kept.silences);
+            Armed::Restored
+        }
+        // Where nothing was ever armed and silenced there is no file either.
+        Ok(None) if replaced => {
+            database.routing.set_lost();
+            Armed::Known
+        }
+        Err(why) if replaced || database.kind == OpenKind::Created => {
+            warn!("{} cannot be read: {why}", paths.standby().display());
+            database.routing.set_lost();
+            Armed::Lost
+        }
+        _ => return Ok((Armed::Known, standby)),
+    };
+    routing::restore(&database.db, &database.routing)
+        .map_err(|e| StoreError::database("write", &paths.database(), e))?;
+    Ok((armed, standby))
 }
 
 /// A database in the newest schema, and what has to be known of it.

@@ -27,6 +27,16 @@ impl StorePaths {
         self.dir.join("frames")
     }
 
+    /// What is armed and silenced, beside the database.
+    pub(crate) fn standby(&self) -> PathBuf {
+        self.dir.join("armed.json")
+    }
+
+    /// The same while it is being written.
+    pub(crate) fn standby_draft(&self) -> PathBuf {
+        self.dir.join("armed.json.new")
+    }
+
     pub(crate) fn lock(&self) -> PathBuf {
         self.dir.join("store.lock")
     }

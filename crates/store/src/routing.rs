@@ -56,6 +56,13 @@ impl<'a> Routing<'a> {
     }
 }
 
+/// Has a new database remember this.
+pub(crate) fn restore(db: &Connection, state: &RoutingState) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE routing SET state = ?1")?
+        .execute([to_json(state)])
+        .map(drop)
+}
+
 /// What was remembered last.
 pub(crate) fn load(db: &Connection) -> rusqlite::Result<RoutingState> {
     db.prepare_cached("SELECT state FROM routing")?

@@ -14,6 +14,7 @@ use crate::open::{OpenReport, Opened};
 use crate::paths::StorePaths;
 use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
+use crate::standby::Standby;
 use crate::{
     Batch, Committed, OperatorAct, Performed, Reader, ReaderFactory, StoreError, StoreOptions, StorePolicy,
     alerts, clock, commit, open, operator, records, retention, twins,
@@ -33,6 +34,8 @@ pub struct Store {
     marks: Watermarks,
     /// What the routing step remembers.
     routing: RoutingState,
+    /// What of that stands beside the database too.
+    standby: Standby,
     /// How far the running sweep of retention has come.
     sweep: Sweep,
     /// Held for its lock, and dropped last.
@@ -51,7 +54,7 @@ impl Store {
         };
         fs::create_dir_all(&paths.dir).map_err(|e| StoreError::io("make", &paths.dir, e))?;
         let lock = open::lock(&paths)?;
-        Self::open_locked(options, paths, lock, None)
+        Self::open_locked(options, paths, lock, None, None)
     }
 
     fn open_locked(
@@ -59,6 +62,7 @@ impl Store {
         paths: StorePaths,
         lock: File,
         corruption: Option<&StoreError>,
+        known: Option<&RoutingState>,
     ) -> Result<(Self, OpenReport), StoreError> {
         let Opened {
             db,
@@ -66,9 +70,10 @@ impl Store {
             names,
             marks,
             routing,
+            standby,
             report,
-        } = open::open(&paths, &options, corruption)?;
-        let store = Self {
+        } = open::open(&paths, &options, corruption, known)?;
+        let mut store = Self {
             db,
             frames,
             names,
@@ -76,9 +81,12 @@ impl Store {
             options,
             marks,
             routing,
+            standby,
             sweep: Sweep::default(),
             lock,
         };
+        // It may be older than what the database has, if the hub was killed in between.
+        store.standby.keep(&store.paths, &store.routing);
         Ok((store, report))
     }
 
@@ -110,7 +118,10 @@ impl Store {
             .map_err(|e| StoreError::io("keep the lock of", &self.paths.dir, e))?;
         // SQLite removes its log by name when it closes, so the old one is closed before a new one has that name.
         self.db = Connection::open_in_memory().map_err(|e| StoreError::database("close", &path, e))?;
-        let (store, report) = Self::open_locked(self.options.clone(), self.paths.clone(), lock, corruption)?;
+        let (store, report) = {
+            let (options, paths) = (self.options.clone(), self.paths.clone());
+            Self::open_locked(options, paths, lock, corruption, Some(&self.routing))?
+        };
         *self = store;
         Ok(report)
     }
@@ -146,6 +157,7 @@ impl Store {
         tx.commit()?;
         self.frames.commit();
         (self.marks, self.routing) = (marks, routing);
+        self.standby.keep(&self.paths, &self.routing);
         Ok(committed)
     }
 
@@ -188,6 +200,7 @@ impl Store {
         let outcome = transaction();
         let (performed, routing) = self.outcome("record what an operator did in", outcome)?;
         (self.marks, self.routing) = (marks, routing);
+        self.standby.keep(&self.paths, &self.routing);
         Ok(performed)
     }
 

@@ -1,8 +1,8 @@
 //! `[[area]]`: what is armed and disarmed.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use watchpost_core::{AreaBook, AreaPolicy, Mode, name_matches};
+use serde::{Deserialize, Serialize};
+use watchpost_core::{AfterLoss, AreaBook, AreaPolicy, Mode, name_matches};
 
 use super::{ConnectionKind, Settings, SinkSettings};
 use crate::{CameraSettings, TimeSpan, forms};
@@ -38,6 +38,20 @@ pub struct AreaSettings {
     /// How long an alarm lasts. It is armed again then, whatever keeps it from being ready, and what sounds is silenced.
     #[serde(default = "trigger_time")]
     pub trigger_time: TimeSpan,
+    /// What it is when the database is lost and with it the file beside it (`armed.json`): `armed`, in the first of its `modes`, but
+    /// for messages only, so that nothing sounds until it is armed; or `disarmed`.
+    #[serde(default = "after_loss")]
+    pub after_loss: AfterLossSetting,
+}
+
+/// What an area is when what was armed is not known any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterLossSetting {
+    /// Armed, for messages only.
+    Armed,
+    /// Disarmed.
+    Disarmed,
 }
 
 impl Settings {
@@ -51,6 +65,10 @@ impl Settings {
             entry_delay: area.entry_delay.into(),
             trigger_time: area.trigger_time.into(),
             connections: self.connections_of(area),
+            after_loss: match area.after_loss {
+                AfterLossSetting::Armed => AfterLoss::MessagesOnly,
+                AfterLossSetting::Disarmed => AfterLoss::Disarmed,
+            },
         };
         self.area.iter().map(policy).collect()
     }
@@ -120,6 +138,10 @@ fn exit_delay() -> TimeSpan {
 /// The usual time of ANSI/SIA CP-01.
 fn entry_delay() -> TimeSpan {
     TimeSpan::from_secs(30)
+}
+
+fn after_loss() -> AfterLossSetting {
+    AfterLossSetting::Armed
 }
 
 /// What a siren may sound for in most places.

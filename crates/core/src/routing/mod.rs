@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::arming::{
-    Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas, ArmedWord, ArmingCommand,
+    AfterLoss, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas, ArmedWord, ArmingCommand,
     ArmingRefused, Blocker, Cause, MAX_AREAS, Mode, Protection, SIREN_WINDOW,
 };
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
@@ -72,6 +72,33 @@ pub struct RoutingState {
     /// When what is expected to raise alerts last did.
     #[serde(skip_serializing_if = "Heard::is_empty")]
     pub heard: Heard,
+}
+
+impl RoutingState {
+    /// What of it a site must not lose with its database: what is armed and silenced.
+    #[must_use]
+    pub fn to_keep(&self) -> Self {
+        Self {
+            silences: self.silences.to_keep(),
+            areas: self.areas.to_keep(),
+            ..Self::default()
+        }
+    }
+
+    /// What of that is another when it has to be kept once more: it stays as it is while an alarm gets more alerts.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        Self {
+            silences: self.silences.to_keep(),
+            areas: self.areas.outline(),
+            ..Self::default()
+        }
+    }
+
+    /// The database that it was stored in is lost, and what was armed is not known any more.
+    pub fn set_lost(&mut self) {
+        self.areas.set_lost();
+    }
 }
 
 /// What happened.

@@ -72,6 +72,11 @@ pub enum RouteReason {
         /// The area.
         area: String,
     },
+    /// No: the area is armed only because it is not known whether it was.
+    MessagesOnly {
+        /// The area.
+        area: String,
+    },
     /// No: the area was armed by force, and the camera is bypassed until it is disarmed.
     Bypassed {
         /// The area.
@@ -166,6 +171,10 @@ impl fmt::Display for RouteReason {
             Self::ExitDelay { area } => write!(
                 f,
                 "it sounds only while area {area} is armed, and people were leaving it (`exit_delay`)"
+            ),
+            Self::MessagesOnly { area } => write!(
+                f,
+                "what was armed is lost, and area {area} is armed for messages only until it is armed (`after_loss`)"
             ),
             Self::Bypassed { area } => write!(
                 f,

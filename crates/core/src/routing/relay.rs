@@ -140,7 +140,7 @@ impl MemoryRelay {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{AreaPolicy, Areas, Match, Mode, Route, Target};
+    use super::super::{AfterLoss, AreaPolicy, Areas, Match, Mode, Route, Target};
     use super::*;
     use crate::alert::sample;
     use crate::{Actor, Camera};
@@ -248,6 +248,7 @@ mod tests {
             entry_delay: Duration::from_secs(30),
             trigger_time: Duration::from_secs(180),
             connections: Vec::new(),
+            after_loss: AfterLoss::Disarmed,
         }];
         let siren = Target {
             name: "siren".into(),

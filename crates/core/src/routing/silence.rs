@@ -253,6 +253,13 @@ impl Silence {
 }
 
 impl Silences {
+    /// The same without what they have held back.
+    pub(super) fn to_keep(&self) -> Self {
+        let mut kept = self.clone();
+        kept.active.iter_mut().for_each(|silence| silence.held = None);
+        kept
+    }
+
     /// Those that are not over, in the order of their numbers.
     pub fn active(&self) -> &[Silence] {
         &self.active

@@ -150,6 +150,11 @@ pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
     if let Some(by) = &area.by {
         out::line(format_args!("  since {}, by {by}", at(area.since)))?;
     }
+    if area.messages_only {
+        out::line(
+            "  for messages only, as it is not known what was armed: nothing sounds until `watchpost arm`",
+        )?;
+    }
     for blocker in blockers {
         out::line(format_args!("  not ready: {blocker}"))?;
     }

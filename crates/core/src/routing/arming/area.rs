@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Cause, Mode};
+use super::{AfterLoss, Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Cause, Mode};
 use crate::routing::{Actor, RouteReason};
 use crate::{Alert, UnixMillis, name_matches};
 
@@ -134,7 +134,8 @@ impl Area {
     ) -> Option<AreaNews> {
         let (mut from, mut again) = (self.protects(), false);
         match &mut self.state {
-            AreaState::Armed { mode } if *mode == wanted => return None,
+            // For messages only, it is armed as any other: with the time to leave.
+            AreaState::Armed { mode } if *mode == wanted && !self.messages_only => return None,
             AreaState::Arming { mode, restarted, .. } if *mode == wanted => {
                 if std::mem::replace(restarted, true) {
                     return None;
@@ -186,7 +187,20 @@ impl Area {
 
     /// It is armed from now on.
     pub(super) fn set_armed(&mut self, now: UnixMillis, mode: Mode) {
+        self.messages_only = false;
         self.go(now, AreaState::Armed { mode });
+    }
+
+    /// What it was is not known any more: it is what its policy says.
+    pub(super) fn lost(&mut self, now: UnixMillis, policy: &AreaPolicy) -> AreaNews {
+        let mode = policy.modes.first().copied();
+        if let (Some(mode), AfterLoss::MessagesOnly) = (mode, policy.after_loss) {
+            self.set_armed(now, mode);
+            self.messages_only = true;
+        }
+        AreaNews::Lost {
+            mode: self.protects(),
+        }
     }
 
     fn armed(&mut self, now: UnixMillis, mode: Mode) -> AreaNews {
@@ -217,7 +231,7 @@ impl Area {
             },
         };
         self.bypassed.clear();
-        self.last = None;
+        (self.last, self.messages_only) = (None, false);
         self.by = Some(by);
         self.go(now, AreaState::Disarmed);
         Some(news)
@@ -253,6 +267,9 @@ impl Area {
                 return no(RouteReason::NotArmed { area: area() });
             }
             _ => {}
+        }
+        if self.messages_only {
+            return no(RouteReason::MessagesOnly { area: area() });
         }
         if !mark.qualifies {
             return (Sounding::Now, None);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertMark, Area, AreaEvent, AreaPolicy, ArmingCommand, ArmingRefused, Blocker, Mode, Protection, Sounding,
+    AlertMark, Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, Mode,
+    Protection, Sounding,
 };
 use crate::routing::Actor;
 use crate::{Alert, AlertKind, UnixMillis};
@@ -20,9 +21,38 @@ pub struct Areas {
     /// What is still to be said of them, oldest first. It is committed with what has happened, and becomes alerts at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     news: Vec<AreaEvent>,
+    /// What was armed is not known any more, which is for the next step to deal with.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
 }
 
 impl Areas {
+    /// The same without what is said and seen in passing.
+    pub(in crate::routing) fn to_keep(&self) -> Self {
+        let mut kept = self.clone();
+        kept.news.clear();
+        kept.areas.values_mut().for_each(|area| area.last = None);
+        kept
+    }
+
+    /// The same without what another alert of an alarm adds to it.
+    pub(in crate::routing) fn outline(&self) -> Self {
+        let mut outline = self.to_keep();
+        for area in outline.areas.values_mut() {
+            area.recipients.clear();
+            area.memory.truncate(1);
+            if let AreaState::Triggered { causes, .. } = &mut area.state {
+                causes.truncate(1);
+            }
+        }
+        outline
+    }
+
+    /// What was armed is not known any more.
+    pub(in crate::routing) fn set_lost(&mut self) {
+        self.lost = true;
+    }
+
     /// The area of this name, if anything is known of it.
     pub fn get(&self, name: &str) -> Option<&Area> {
         self.areas.get(name)
@@ -40,12 +70,13 @@ impl Areas {
         Self {
             areas: policies.iter().map(area).collect(),
             news: Vec::new(),
+            lost: false,
         }
     }
 
     /// Whether there is nothing to remember.
     pub fn is_empty(&self) -> bool {
-        self.areas.is_empty() && self.news.is_empty()
+        self.areas.is_empty() && self.news.is_empty() && !self.lost
     }
 
     /// When the next thing is due.
@@ -227,7 +258,13 @@ impl Areas {
     ) -> Vec<String> {
         let is_there = |name: &String| policies.iter().any(|policy| policy.name == *name);
         self.areas.retain(|name, _| is_there(name));
-        let mut hushed = Vec::new();
+        let (mut hushed, lost) = (Vec::new(), std::mem::take(&mut self.lost));
+        for policy in policies.iter().filter(|_| lost) {
+            let mut area = Area::new(now);
+            let news = area.lost(now, policy);
+            self.areas.insert(policy.name.clone(), area);
+            self.say(&policy.name, news);
+        }
         for policy in policies {
             let area = self
                 .areas

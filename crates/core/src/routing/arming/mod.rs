@@ -114,6 +114,18 @@ pub struct AreaPolicy {
     pub trigger_time: Duration,
     /// Names of the connections that its cameras are seen over.
     pub connections: Vec<String>,
+    /// What it is when what was armed is not known any more.
+    pub after_loss: AfterLoss,
+}
+
+/// What an area is when what was armed is not known any more, because the database is lost and the file beside it too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterLoss {
+    /// Armed, in the first of its modes; but nothing sounds until a person has armed it.
+    #[default]
+    MessagesOnly,
+    /// Disarmed.
+    Disarmed,
 }
 
 /// What keeps an area from being ready to arm.

@@ -38,6 +38,11 @@ pub enum AreaNews {
         /// What keeps it from being ready.
         blockers: Vec<Blocker>,
     },
+    /// What it was is not known any more, as what was stored is lost.
+    Lost {
+        /// How it is armed now, without any noise; `None` where it is disarmed.
+        mode: Option<Mode>,
+    },
     /// It is disarmed.
     Disarmed {
         /// By whom.
@@ -101,6 +106,17 @@ impl AreaEvent {
                 format!("{area} could not be armed, mode {mode}{}", by_whom(by.as_ref())),
                 format!("Not ready: {}. It is what it was before.", list(blockers)),
             ),
+            AreaNews::Lost { mode } => (
+                "arming_lost",
+                Severity::Critical,
+                match mode {
+                    Some(mode) => format!("{area} is armed, mode {mode}, and nothing sounds: what it was is lost"),
+                    None => format!("{area} is disarmed: what it was is lost"),
+                },
+                "The database was damaged, and the file beside it that says what was armed is not there. `watchpost arm` \
+                 or `watchpost disarm` says what it is to be."
+                    .to_owned(),
+            ),
             AreaNews::Disarmed { by } => (
                 "disarmed",
                 Severity::Low,
@@ -142,7 +158,10 @@ impl AreaEvent {
             AreaNews::Alarm { to, .. } | AreaNews::Cancelled { to, .. } | AreaNews::Over { to, .. } => {
                 to.clone()
             }
-            AreaNews::Armed { .. } | AreaNews::NotArmed { .. } | AreaNews::Disarmed { .. } => BTreeSet::new(),
+            AreaNews::Armed { .. }
+            | AreaNews::NotArmed { .. }
+            | AreaNews::Lost { .. }
+            | AreaNews::Disarmed { .. } => BTreeSet::new(),
         };
         AreaNote {
             name: self.area.clone(),

@@ -80,6 +80,9 @@ pub struct Area {
     /// What kept it from being ready when it was armed by force. A camera among them raises no alarm until it is disarmed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bypassed: Vec<Blocker>,
+    /// Whether it is armed only because it is not known whether it was: it raises no alarm.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub messages_only: bool,
     /// What has triggered it and is not marked as seen yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub memory: Vec<Cause>,

@@ -22,6 +22,7 @@ fn yard() -> AreaPolicy {
         entry_delay: Duration::from_secs(30),
         trigger_time: Duration::from_secs(180),
         connections: vec!["shop".into()],
+        after_loss: AfterLoss::MessagesOnly,
     }
 }
 
@@ -734,6 +735,93 @@ fn what_is_not_configured_any_more_is_forgotten_and_what_is_not_known_is_left_al
     site.step(RoutingEvent::Due);
     assert!(site.state.areas.get("Yard").is_none());
     assert_eq!(show(site.area("Till")), "armed away");
+}
+
+#[test]
+fn what_was_armed_and_is_lost_is_armed_for_messages_only_until_a_person_says_what_it_is() {
+    let disarmed = AreaPolicy {
+        after_loss: AfterLoss::Disarmed,
+        ..till()
+    };
+    let mut site = Site::new(vec![yard(), disarmed]);
+    site.state.set_lost();
+    site.step(RoutingEvent::Due);
+    assert_eq!(site.events(), ["arming_lost", "arming_lost"]);
+    assert_eq!(
+        (site.yard().as_str(), show(site.area("Till")).as_str()),
+        ("armed away", "disarmed")
+    );
+    assert_eq!(site.see("Back door"), ["mail", "archive"]);
+    assert_eq!(site.yard(), "armed away");
+    let why = site.why_no_siren(&alert(0, "Back door")).unwrap();
+    assert_eq!(why, RouteReason::MessagesOnly { area: "Yard".into() });
+    // It is armed with the time to leave, and not for messages only any more when that is over.
+    site.now = 100;
+    site.arm(Mode::Away).unwrap();
+    assert_eq!(site.yard(), "arming away until 160 from away");
+    assert_eq!(site.see("Back door"), ["mail", "archive"]);
+    site.troubles = vec![Blocker::Connection {
+        name: "shop".into(),
+        why: "connection refused".into(),
+    }];
+    site.now = 160;
+    assert_eq!(
+        site.events(),
+        ["armed", "failed_to_arm"],
+        "the till, and the yard"
+    );
+    assert_eq!(site.see("Back door"), ["mail", "archive"], "it is what it was");
+    site.troubles.clear();
+    site.now = 200;
+    site.arm(Mode::Away).unwrap();
+    site.now = 260;
+    assert_eq!(site.events(), ["armed"]);
+    assert_eq!(site.see("Back door"), ["siren", "mail", "archive"]);
+}
+
+#[test]
+fn where_there_is_no_area_nothing_is_said_of_what_is_lost() {
+    let mut site = Site::new(Vec::new());
+    site.state.set_lost();
+    site.step(RoutingEvent::Due);
+    assert_eq!(site.events(), [] as [&str; 0]);
+    assert_eq!(site.state, RoutingState::default());
+}
+
+#[test]
+fn what_is_kept_beside_the_database_is_no_other_with_each_alert() {
+    let mut site = Site::new(vec![yard(), till()]);
+    site.step(RoutingEvent::Due);
+    let outline = site.state.outline();
+    site.now = 10;
+    site.see("Back door");
+    assert_eq!(site.state.outline(), outline, "it was only seen");
+    let mut site = Site::armed();
+    let mut changes = 0;
+    let mut outline = site.state.outline();
+    let mut look = |site: &Site| {
+        changes += u32::from(std::mem::replace(&mut outline, site.state.outline()) != outline);
+        changes
+    };
+    site.now = 100;
+    site.see("Gate");
+    assert_eq!(look(&site), 1, "pending");
+    for second in 101..125 {
+        site.now = second;
+        site.see("Back door");
+        site.events();
+        assert_eq!(look(&site), 2, "triggered, whatever else is seen");
+    }
+    site.disarm();
+    site.events();
+    assert_eq!(look(&site), 3, "disarmed");
+    let json = serde_json::to_string(&site.state.to_keep()).unwrap();
+    let kept: RoutingState = serde_json::from_str(&json).unwrap();
+    assert_eq!(kept.areas, site.state.areas);
+    assert_eq!(kept.areas.get("Yard").unwrap().memory.len(), 20);
+    let areas = Vec::new();
+    site.command(&ArmingCommand::Seen { areas }).unwrap();
+    assert_eq!(look(&site), 4, "a person has seen it");
 }
 
 /// The model: one area as a person would describe it, with the seconds at which something ends.
