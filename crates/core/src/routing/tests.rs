@@ -335,7 +335,7 @@ fn a_flood_that_does_not_end_is_summed_up_all_the_same_and_one_alert_keeps_its_w
     assert_eq!((window.count, window.ids.len()), (1_204, 100));
     let digest = window.clone().into_alert("mail", AlertId(9), second(300), clock);
     assert!(
-        digest.title.starts_with("1,204 alerts between"),
+        digest.title.starts_with("1,204 alerts at 00:01 while"),
         "{}",
         digest.title
     );
