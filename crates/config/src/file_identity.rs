@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use crate::files;
 
@@ -78,9 +78,10 @@ impl FileIdentity {
 pub struct ConfigFiles(Vec<KnownFile>);
 
 impl ConfigFiles {
-    /// The main file and those in `conf.d` beside it, as they are now.
+    /// The main file and those in `conf.d` beside it, as they are now. They are the same however the path is written.
     pub fn now(main: &Path) -> Self {
-        let files = files::list(main).unwrap_or_else(|_| vec![main.to_owned()]);
+        let main = path::absolute(main).unwrap_or_else(|_| main.to_owned());
+        let files = files::list(&main).unwrap_or_else(|_| vec![main]);
         Self(files.into_iter().map(KnownFile::now).collect())
     }
 }
@@ -126,5 +127,12 @@ mod tests {
         assert_eq!(ConfigFiles::now(&main), before);
         fs::write(dir.path().join("conf.d/10-mail.toml"), "").unwrap();
         assert_ne!(ConfigFiles::now(&main), before);
+    }
+
+    #[test]
+    fn the_same_files_by_a_relative_path_have_not_changed() {
+        let absolute = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let relative = Path::new("Cargo.toml");
+        assert_eq!(ConfigFiles::now(relative), ConfigFiles::now(&absolute));
     }
 }
