@@ -9,6 +9,7 @@ use watchpost_store::{Retention, StoreOptions, StorePolicy};
 use watchpost_visionguard::{AddressError, Backend};
 
 use crate::plugins::find_plugin;
+use crate::sandbox::own_dir;
 use crate::stamp::StampPolicy;
 use crate::store::WriterPolicy;
 
@@ -134,7 +135,7 @@ impl SinkPlan {
         Self {
             own_port: all.own_port().filter(|_| network),
             zone: hub.time_zone(),
-            state_dir: hub.data_dir.join("sinks").join(&settings.name),
+            state_dir: own_dir(&hub.data_dir, &settings.name),
             settings: Arc::new(settings),
             files,
         }

@@ -58,7 +58,7 @@ pub use plugins::{
     PluginError, PluginFault, check_plugin, check_schema, find_plugin, inspect_plugin, validate_plugin,
 };
 pub use runtime::runtime;
-pub use sandbox::{Access, Need, needs};
+pub use sandbox::{Access, Need, needs, own_dir};
 pub use sink::{Child, Events, Launched, Launcher, Probe, Processes, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,

@@ -5,7 +5,7 @@ mod dynamic;
 mod needs;
 mod user;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use watchpost_config::{Ports, SandboxSettings, SinkUser};
 use watchpost_sinkhost_client::{MAX_TASKS, sandbox};
@@ -15,6 +15,11 @@ pub(crate) use user::UserOfSink;
 
 /// Bytes that a file of a sink may have at least: its longer messages to the hub travel in files of memory.
 const LEAST_FILE_BYTES: u64 = 16 << 20;
+
+/// The directory that a sink keeps its own files in.
+pub fn own_dir(data_dir: &Path, sink: &str) -> PathBuf {
+    data_dir.join("sinks").join(sink)
+}
 
 /// What the process of a sink may do: its plugin's file, its own directory, and what the site has written down. The hub's own
 /// port is in no grant. `user` is whom `settings` say it runs as.

@@ -103,11 +103,12 @@ impl Need {
         }
     }
 
-    /// Whether the site has granted it.
+    /// Whether the site has granted it, or it is in the sink's own directory, which each may write.
     #[must_use]
-    pub fn is_granted(&self, sandbox: &SandboxSettings) -> bool {
-        let within =
-            |path: &Path, granted: &[PathBuf]| granted.iter().any(|granted| path.starts_with(granted));
+    pub fn is_granted(&self, sandbox: &SandboxSettings, own_dir: &Path) -> bool {
+        let within = |path: &Path, granted: &[PathBuf]| {
+            path.starts_with(own_dir) || granted.iter().any(|granted| path.starts_with(granted))
+        };
         match &self.access {
             Access::Read(path) => within(path, &sandbox.read) || within(path, &sandbox.write),
             Access::Write(path) => within(path, &sandbox.write),
@@ -314,9 +315,12 @@ mod tests {
             (Access::Exec("/bin/sh".into()), false),
             (Access::UnixSocket("/run/x.sock".into()), true),
             (Access::Acknowledge, false),
+            (Access::Write("/var/lib/watchpost/sinks/mail/queue".into()), true),
+            (Access::Write("/var/lib/watchpost/sinks/mailer".into()), false),
         ] {
             assert_eq!(
-                Need::new(access.clone(), "").is_granted(&sandbox),
+                Need::new(access.clone(), "")
+                    .is_granted(&sandbox, Path::new("/var/lib/watchpost/sinks/mail")),
                 granted,
                 "{access}"
             );

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use watchpost_config::{Loaded, SinkSettings};
 use watchpost_hub::{
-    Access, Need, PluginError, PluginInfo, check_schema, find_plugin, inspect_plugin, needs, validate_plugin,
+    Access, Need, PluginError, PluginInfo, check_schema, find_plugin, inspect_plugin, needs, own_dir,
+    validate_plugin,
 };
 
 use super::{Report, exclusive, lasting};
@@ -122,9 +123,10 @@ fn advice(plugin: &str, error: &PluginError) -> Option<String> {
 /// What keeps the sink from its work: what its plugin needs and is not granted or not there.
 fn grants(loaded: &Loaded, number: usize, sink: &SinkSettings, info: &PluginInfo, report: &mut Report) {
     let needs = needs(info, &sink.config);
+    let own_dir = own_dir(&loaded.settings.hub.data_dir, &sink.name);
     let missing: Vec<String> = needs
         .iter()
-        .filter(|need| !need.is_granted(&sink.sandbox))
+        .filter(|need| !need.is_granted(&sink.sandbox, &own_dir))
         .map(|need| need.access.to_string())
         .collect();
     let at = format!("/sink/{number}/sandbox");
