@@ -73,7 +73,7 @@ fn an_alert_does_not_wait_for_its_picture_which_is_fetched_also_after_a_restart(
     let mut hub = setup(&backend)?.start()?;
     miss(&hub, &backend)?;
     // The siren sounds at once, the letter goes after it has waited, and the archive waits on.
-    let status = hub.until("told without pictures", PATIENCE, |status| {
+    let status = hub.until("delivered without pictures", PATIENCE, |status| {
         delivered(status, "siren") == MISSED && delivered(status, "letter") == MISSED
     })?;
     assert_eq!(delivered(&status, "archive"), 0, "{status:#}");

@@ -38,8 +38,12 @@ pub(super) struct Pictures {
 
 /// How a pass ended.
 pub(super) enum PicturesEnded {
-    /// Nothing is due before that. With what went wrong last, if the last one could not be fetched.
-    Next(Option<UnixMillis>, Option<ConnectFailure>),
+    /// Nothing is due before that; nothing at all is left where there is no such time.
+    Next {
+        at: Option<UnixMillis>,
+        /// How the last attempt went, if one was made.
+        last: Option<Result<(), ConnectFailure>>,
+    },
     /// No picture can be fetched now.
     Paused(Duration, ConnectFailure),
 }
@@ -91,10 +95,16 @@ impl Pictures {
     pub(super) fn finish(&mut self, ended: PicturesEnded, connection: &str, clock: Clock) {
         self.schedule.finish();
         match ended {
-            PicturesEnded::Next(next, failure) => {
+            PicturesEnded::Next { at, last } => {
                 self.pauses = 0;
-                self.failed(failure.as_ref(), connection, clock);
-                if let Some(at) = next {
+                match (at, last) {
+                    // What is gone is not asked for again, and so nothing is wrong once none is left.
+                    (None, _) | (_, Some(Ok(()))) => self.failed(None, connection, clock),
+                    (_, Some(Err(failure))) => self.failed(Some(&failure), connection, clock),
+                    // Why those that are left could not be fetched is still so.
+                    (Some(_), None) => {}
+                }
+                if let Some(at) = at {
                     self.schedule
                         .request(clock.now(), clock.unix().until(at).max(MIN_WAIT));
                 }
@@ -107,7 +117,7 @@ impl Pictures {
         }
     }
 
-    /// Notes what went wrong last. Where nothing is to be fetched any more, nothing is wrong.
+    /// Notes what is wrong, or that nothing is.
     fn failed(&mut self, failure: Option<&ConnectFailure>, connection: &str, clock: Clock) {
         self.failure = failure.map(|failure| LastFailure::fetching_picture(failure, clock.unix()));
         match failure {
@@ -133,7 +143,7 @@ impl Pictures {
 /// Fetches what is due, one picture after the other: each is on disk before the next one takes up memory.
 async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> PicturesEnded {
     let mut session: Option<Session> = None;
-    let mut failed = None;
+    let mut last = None;
     loop {
         let (name, now) = (context.name().to_owned(), context.clock.unix());
         let due = context
@@ -152,7 +162,10 @@ async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> Pictur
                 session = context.session(open).await;
             }
             let Some(current) = session.clone() else {
-                return PicturesEnded::Next(Some(now + SESSION_WAIT), failed);
+                return PicturesEnded::Next {
+                    at: Some(now + SESSION_WAIT),
+                    last,
+                };
             };
             let Fetched {
                 outcome,
@@ -173,7 +186,7 @@ async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> Pictur
             let _ = context.store.picture(result).await;
             match (pause, failure) {
                 (Some(wait), Some(failure)) => return PicturesEnded::Paused(wait, failure),
-                (_, failure) => failed = failure,
+                (_, failure) => last = Some(failure.map_or(Ok(()), Err)),
             }
         }
     }
@@ -183,8 +196,7 @@ async fn pass(context: Rc<ConnectionContext>, open: bool, pauses: u32) -> Pictur
         context.store.suspect_read(&e);
         Some(context.clock.unix())
     });
-    // What is gone is not asked for again, and so nothing is wrong once none is left.
-    PicturesEnded::Next(next, failed.filter(|_| next.is_some()))
+    PicturesEnded::Next { at: next, last }
 }
 
 /// What became of an attempt.
@@ -241,5 +253,43 @@ fn checked(bytes: Vec<u8>, limits: PictureLimits) -> PictureOutcome {
             frame: jpeg.bytes,
         },
         Err(problem) => PictureOutcome::Gone(problem.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_core::FailureKind;
+
+    use super::*;
+
+    #[test]
+    fn why_pictures_are_missing_is_known_until_one_was_fetched_or_none_is_left() {
+        let clock = Clock::start();
+        let failed = || {
+            Some(Err(ConnectFailure {
+                kind: FailureKind::Http(500),
+                detail: "HTTP 500".into(),
+            }))
+        };
+        let later = Some(clock.unix() + Duration::from_secs(5));
+        for (at, last, known) in [
+            (later, None, true),
+            (later, failed(), true),
+            (later, Some(Ok(())), false),
+            (None, failed(), false),
+            (None, None, false),
+        ] {
+            let mut pictures = Pictures::new(clock.now());
+            for ended in [
+                PicturesEnded::Next {
+                    at: later,
+                    last: failed(),
+                },
+                PicturesEnded::Next { at, last },
+            ] {
+                pictures.finish(ended, "shop", clock);
+            }
+            assert_eq!(pictures.failure().is_some(), known, "{at:?}");
+        }
     }
 }
