@@ -82,6 +82,8 @@ fn command(target: &str, seconds: usize) -> Command {
             "fuzz/seeds",
             "--",
         ])
+        // Else it prints a line for each input that it keeps.
+        .args(["-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"));
     command

@@ -2,6 +2,7 @@
 //!
 //! It knows the words of cargo and of Rust's test harness, and no test.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, ExitStatus};
 
@@ -17,7 +18,12 @@ pub(crate) struct Tally {
     pub(crate) ignored: u64,
     /// `target: test`, and targets that ended without a result.
     pub(crate) failed: Vec<String>,
+    /// What those tests printed, of each target the last [`MAX_SAID`] lines.
+    pub(crate) said: Vec<String>,
 }
+
+/// Lines of a target's failed tests that are kept: a panic's message with a status in it, and what the processes said.
+const MAX_SAID: usize = 150;
 
 /// Runs the command to its end with its output on ours.
 pub(crate) fn run(command: &mut Command) -> Result<(Tally, ExitStatus)> {
@@ -55,11 +61,18 @@ struct Reading {
     target: Option<String>,
     /// The names below the last `failures:`, if that was the last heading.
     failures: Option<Vec<String>>,
+    /// The last lines since the target's first `failures:`.
+    said: VecDeque<String>,
+    /// Whether the last line was one of a backtrace.
+    backtrace: bool,
 }
 
 impl Reading {
     fn line(&mut self, line: &str) {
         let plain = line.trim();
+        if self.failures.is_some() {
+            self.said(line);
+        }
         if let Some(target) = target(plain) {
             self.close();
             self.target = Some(target);
@@ -76,6 +89,22 @@ impl Reading {
         }
     }
 
+    /// Keeps what failed tests print, but for the frames of backtraces: they stand above.
+    fn said(&mut self, line: &str) {
+        self.backtrace = match line.trim() {
+            "" => false,
+            "stack backtrace:" | "Stack backtrace:" => true,
+            _ => self.backtrace,
+        };
+        if self.backtrace {
+            return;
+        }
+        if self.said.len() == MAX_SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back(line.to_owned());
+    }
+
     /// `FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s`
     fn result(&mut self, counts: &str) {
         let count = |what: &str| {
@@ -87,8 +116,13 @@ impl Reading {
         self.tally.passed += count("passed");
         self.tally.ignored += count("ignored");
         let target = self.target.take().unwrap_or_default();
+        let said = std::mem::take(&mut self.said);
         let failed = usize::try_from(count("failed")).unwrap_or(usize::MAX);
         let mut names = self.failures.take().unwrap_or_default();
+        if failed > 0 {
+            self.tally.said.push(format!("{target}:"));
+            self.tally.said.extend(said);
+        }
         // A list that was misread must not hide a failure, nor make more of them.
         let kept = names.split_off(names.len().saturating_sub(failed));
         let unnamed = failed - kept.len();
@@ -106,6 +140,7 @@ impl Reading {
                 .push(format!("{target}: ended without a result"));
         }
         self.failures = None;
+        self.said.clear();
     }
 
     fn end(mut self) -> Tally {
@@ -146,7 +181,7 @@ mod tests {
              running 2 tests\ntest a ... ok\ntest b ... ok\n\n\
              test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n     \
              Running tests/busy.rs (target/debug/deps/busy-77)\n\nrunning 2 tests\n\nfailures:\n\n\
-             ---- slow stdout ----\nfailures:\n    not a name\n\nfailures:\n    slow\n\n\
+             ---- slow stdout ----\nfailures:\n    not a name\nstack backtrace:\n   0: main\n\nfailures:\n    slow\n\n\
              test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n",
             expect![[r#"
                 Tally {
@@ -154,6 +189,18 @@ mod tests {
                     ignored: 1,
                     failed: [
                         "tests/busy.rs: slow",
+                    ],
+                    said: [
+                        "tests/busy.rs:",
+                        "",
+                        "---- slow stdout ----",
+                        "failures:",
+                        "    not a name",
+                        "",
+                        "failures:",
+                        "    slow",
+                        "",
+                        "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
                     ],
                 }"#]],
         );
@@ -172,6 +219,7 @@ mod tests {
                     failed: [
                         "tests/kill/main.rs: ended without a result",
                     ],
+                    said: [],
                 }"#]],
         );
     }

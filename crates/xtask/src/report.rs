@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::harness::Tally;
+
 /// Counts, and the names of all that did not pass.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     passed: u64,
     failed: Vec<String>,
     skipped: Vec<String>,
+    /// What the tests that failed printed.
+    said: Vec<String>,
 }
 
 impl Report {
@@ -38,16 +42,22 @@ impl Report {
     }
 
     /// Adds what tests said.
-    pub(crate) fn add(&mut self, passed: u64, failed: Vec<String>, skipped: Vec<String>) {
-        self.passed += passed;
-        self.failed.extend(failed);
+    pub(crate) fn add(&mut self, tally: Tally, skipped: Vec<String>) {
+        self.passed += tally.passed;
+        self.failed.extend(tally.failed);
+        self.said.extend(tally.said);
         self.skipped.extend(skipped);
     }
 
-    /// What did not pass and why, and the counts as the last line.
+    /// What did not pass and why, once more, for it scrolled away long ago; and the counts as the last line.
     pub(crate) fn summary(&self) -> String {
         let mut text = String::new();
-        for (what, list) in [("skipped", &self.skipped), ("failed", &self.failed)] {
+        let lists = [
+            ("what the failed tests printed", &self.said),
+            ("skipped", &self.skipped),
+            ("failed", &self.failed),
+        ];
+        for (what, list) in lists {
             if list.is_empty() {
                 continue;
             }
@@ -85,15 +95,19 @@ mod tests {
         let mut report = Report::default();
         report.check("lints", |_| Err(anyhow!("`cargo clippy` failed")));
         report.check("tests", |report| {
-            report.add(
-                812,
-                vec!["tests/busy.rs: a_ping".into()],
-                vec!["a_proxy: it needs nginx".into()],
-            );
+            let tally = Tally {
+                passed: 812,
+                ignored: 0,
+                failed: vec!["tests/busy.rs: a_ping".into()],
+                said: vec!["a pong never came".into()],
+            };
+            report.add(tally, vec!["a_proxy: it needs nginx".into()]);
             Ok(())
         });
         report.skip("dependencies", "no cargo-deny");
         expect![[r#"
+            ==> what the failed tests printed
+                a pong never came
             ==> skipped
                 a_proxy: it needs nginx
                 dependencies: no cargo-deny

@@ -132,13 +132,13 @@ fn run_tests(command: &mut Command, lacking: &Lacking, report: &mut Report) -> R
         .env(LACKING, lacking.for_the_tests())
         .env(SKIPPED, &notes.file);
     println!("    {}", cargo::command_line(command));
-    let (tally, status) = harness::run(command)?;
+    let (mut tally, status) = harness::run(command)?;
     let mut skipped = notes.read()?;
     // A skipped test returns early, which its harness takes for passed.
-    let passed = tally.passed.saturating_sub(skipped.len() as u64);
+    tally.passed = tally.passed.saturating_sub(skipped.len() as u64);
     skipped.extend((0..tally.ignored).map(|_| "a test is marked as ignored".to_owned()));
     let none_failed = tally.failed.is_empty();
-    report.add(passed, tally.failed, skipped);
+    report.add(tally, skipped);
     ensure!(
         status.success() || !none_failed,
         "`{}` failed with {status}",
