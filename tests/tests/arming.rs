@@ -1,7 +1,6 @@
 //! Areas are armed and disarmed: what makes noise sounds only while they are, whatever happens to the hub meanwhile.
 
 use std::fs;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -155,12 +154,9 @@ impl Site {
 
     /// The words of the internal events so far, oldest first.
     fn events(&self) -> Result<Vec<String>> {
-        let all = self.hub.ask("alerts", &["--json", "list", "--all"])?;
-        let all = all
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<Result<Vec<Value>, _>>()?;
-        let mut words: Vec<String> = all
+        let mut words: Vec<String> = self
+            .hub
+            .all_alerts()?
             .iter()
             .filter(|alert| alert["area"].is_object())
             .filter_map(|alert| alert["details"]["status"].as_str().map(str::to_owned))
@@ -347,7 +343,7 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     let begin = ["--match", "camera=Back*", "--for", "2h", "--why", "painters"];
     site.hub.ask("silence", &begin)?;
     site.hub.kill()?;
-    damage(&site.hub)?;
+    site.hub.damage_database()?;
     site.hub.restart()?;
     site.connected()?;
     let after = site.until("pending")?;
@@ -365,7 +361,7 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
 
     // Now the file beside it is gone too.
     site.hub.kill()?;
-    damage(&site.hub)?;
+    site.hub.damage_database()?;
     fs::remove_file(site.hub.setup().data_dir().join("armed.json"))?;
     site.hub.restart()?;
     site.connected()?;
@@ -392,15 +388,4 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     site.hub.ask("arm", &["--force"])?;
     Site::see(&site.back)?;
     site.until_sirens((1, true))
-}
-
-/// As if the disk had lost its mind.
-fn damage(hub: &Hub) -> Result<()> {
-    let data = hub.setup().data_dir();
-    for name in ["watchpost.db", "watchpost.db-wal"] {
-        let file = fs::File::options().write(true).open(data.join(name))?;
-        let length = usize::try_from(file.metadata()?.len())?;
-        file.write_all_at(&vec![0xff; length], 0)?;
-    }
-    Ok(())
 }

@@ -23,30 +23,13 @@ fn counter(status: &Value, name: &str) -> u64 {
     count(&status["connections"][0]["counters"], name)
 }
 
-fn alerts(hub: &Hub) -> Result<Vec<Value>> {
-    let lines = hub.ask("alerts", &["list", "--all", "--limit", "1000", "--json"])?;
-    Ok(lines
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?)
-}
-
 /// Waits until every row of the backend is exactly one alert of the hub, and returns the alerts by their row.
 fn until_complete(hub: &Hub, backend: &Backend) -> Result<BTreeMap<String, Value>> {
     eventually(
         "one alert for each row",
         PATIENCE,
         || -> Result<BTreeMap<String, Value>> {
-            let mut by_row = BTreeMap::new();
-            for alert in alerts(hub)? {
-                if alert["kind"] == "hub" {
-                    continue;
-                }
-                let row = alert["visionguard"]["anomaly_id"].as_str().map(str::to_owned);
-                let row = row.with_context(|| format!("an alert without its row: {alert}"))?;
-                let twice = by_row.insert(row, alert);
-                ensure!(twice.is_none(), "two alerts of one row: {twice:?}");
-            }
+            let by_row = hub.alerts_by_row()?;
             let rows = backend.alerts()?;
             for row in &rows {
                 let id = row["anomaly_id"].as_str().unwrap_or_default();
@@ -156,14 +139,15 @@ fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
     let produced = backend.alerts()?.len();
     // Of those that cannot be shown, only the number is known.
     eventually("as many alerts as rows", PATIENCE, || {
-        let alerts: Vec<Value> = alerts(&hub)?
+        let alerts: Vec<Value> = hub
+            .all_alerts()?
             .into_iter()
             .filter(|alert| alert["kind"] == "anomaly")
             .collect();
         ensure!(alerts.len() == produced, "{} of {produced}", alerts.len());
         Ok(())
     })?;
-    let alerts = alerts(&hub)?;
+    let alerts = hub.all_alerts()?;
     let hidden = |alert: &&Value| alert["details"]["status"] == "unreadable";
     assert!(alerts.iter().filter(hidden).count() > 0, "the fault did play");
     let names: std::collections::BTreeSet<&str> = alerts
@@ -182,7 +166,7 @@ fn a_row_that_the_backend_cannot_show_hides_no_other() -> Result<()> {
     backend.until("looks at the list", PATIENCE, |stats| {
         stats["rest_requests"].as_u64() > before.map(|before| before + 40)
     })?;
-    assert_eq!(alerts.len(), self::alerts(&hub)?.len());
+    assert_eq!(alerts.len(), hub.all_alerts()?.len());
     Ok(())
 }
 
@@ -195,7 +179,7 @@ fn an_owl_eye_detection_comes_at_once_with_its_picture() -> Result<()> {
     hub.until("stored", PATIENCE, |status| {
         counter(status, "fetched") == 1 && no_picture_is_missing(status)
     })?;
-    let alert = alerts(&hub)?.pop().context("an alert")?;
+    let alert = hub.all_alerts()?.pop().context("an alert")?;
     assert_eq!(
         (&alert["kind"], &alert["via"]),
         (&json!("owl_eye"), &json!("live")),
@@ -225,7 +209,8 @@ fn notices_are_taken_only_where_they_are_wanted() -> Result<()> {
         hub.until("what is wanted", PATIENCE, |status| {
             counter(status, "fetched") == expected
         })?;
-        let notices: Vec<Value> = alerts(&hub)?
+        let notices: Vec<Value> = hub
+            .all_alerts()?
             .into_iter()
             .filter(|alert| alert["kind"] == "notice")
             .collect();
@@ -242,7 +227,7 @@ fn what_is_acknowledged_here_is_acknowledged_there_also_after_a_restart() -> Res
     hub.until("connected", PATIENCE, |status| counter(status, "opened") == 1)?;
     backend.order(&json!({"do": "send", "count": 3}))?;
     eventually("three alerts with their rows", PATIENCE, || {
-        let alerts = alerts(&hub)?;
+        let alerts = hub.all_alerts()?;
         ensure!(
             alerts
                 .iter()
@@ -253,7 +238,7 @@ fn what_is_acknowledged_here_is_acknowledged_there_also_after_a_restart() -> Res
         );
         Ok(())
     })?;
-    let all = alerts(&hub)?;
+    let all = hub.all_alerts()?;
     // The backend answers nothing while the first is acknowledged, and the hub dies before it could tell.
     backend.order(&json!({"do": "hang"}))?;
     hub.ask("alerts", &["acknowledge", &all[0]["id"].to_string()])?;

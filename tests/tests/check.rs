@@ -59,7 +59,7 @@ fn mistakes(dir: &Path) -> Vec<(String, Vec<String>)> {
         sink("hook", "webhook", &more)
     };
     let to = "to = [\"c@d.example\"]\n";
-    let (shared, dotted) = (at("shared"), at("x/../shared/"));
+    let (common, dotted) = (at("common"), at("x/../common/"));
     let rows: Vec<(String, &[&str])> = vec![
         (
             email("tto = [\"c@d.example\"]\n"),
@@ -137,9 +137,9 @@ fn mistakes(dir: &Path) -> Vec<(String, Vec<String>)> {
             &["sink lamp: the program", "cannot be started: No such file"],
         ),
         (exec(&at("plain")), &["is not executable", "run `chmod +x"]),
-        (exec(&at("shared")), &["is a folder and no program"]),
+        (exec(&at("common")), &["is a folder and no program"]),
         (
-            archive("one", &shared) + &archive("two", &dotted),
+            archive("one", &common) + &archive("two", &dotted),
             &[
                 "`dir` in [sink.config] of `two` is that of sink `one` too",
                 "watchpost.toml:",
@@ -184,7 +184,7 @@ fn mistakes(dir: &Path) -> Vec<(String, Vec<String>)> {
 #[test]
 fn mistakes_with_the_bundled_plugins_are_explained() -> Result<()> {
     let setup = HubSetup::new()?;
-    fs::create_dir(setup.dir().join("shared"))?;
+    fs::create_dir(setup.dir().join("common"))?;
     fs::create_dir(setup.dir().join("x"))?;
     fs::write(setup.dir().join("plain"), "")?;
     for (config, expected) in mistakes(setup.dir()) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 use watchpost_testkit::{
     Backend, HttpAnswer, HttpServer, Hub, HubSetup, Need, PATIENCE, deliveries, eventually, skip_without,
     toml,
@@ -66,13 +66,6 @@ fn hub(backend: &Backend, server: &HttpServer, by: &str) -> Result<(Hub, FakeClo
     Ok((hub, clock))
 }
 
-/// The hub's own alerts with this word.
-fn events(hub: &Hub, word: &str) -> Result<Vec<Value>> {
-    let alerts = hub.alerts()?;
-    let meant = |alert: &Value| alert["kind"] == "hub" && alert["details"]["status"] == word;
-    Ok(alerts.into_iter().filter(meant).collect())
-}
-
 /// Waits for so many requests more than the server has had.
 fn more_requests(server: &HttpServer, more: usize) -> Result<()> {
     let before = server.requests().len();
@@ -96,7 +89,7 @@ fn a_clock_that_is_set_makes_nothing_expire_and_nothing_wait() -> Result<()> {
         more_requests(&server, 1)?;
         clock.set(by)?;
         eventually("the jump is reported", PATIENCE, || {
-            match events(&hub, "clock_jumped") {
+            match hub.events("clock_jumped") {
                 Ok(events) if events.len() == jumps => Ok(()),
                 other => Err(format!("{other:?}")),
             }
@@ -129,7 +122,7 @@ fn a_clock_that_cannot_be_right_is_said() -> Result<()> {
     let server = HttpServer::start()?;
     let (hub, clock) = hub(&backend, &server, "-20y")?;
     let said = |word: &str| {
-        eventually(word, PATIENCE, || match events(&hub, word) {
+        eventually(word, PATIENCE, || match hub.events(word) {
             Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         })

@@ -1,7 +1,6 @@
 //! A database that is damaged while the hub runs is set aside, and the hub goes on with a new one.
 
 use std::fs;
-use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -30,13 +29,8 @@ fn a_damaged_database_is_set_aside_and_the_hub_goes_on() -> Result<()> {
     backend.order(&json!({"do": "send", "count": 30}))?;
     hub.until("thirty delivered", PATIENCE, delivered(30))?;
 
-    // As if the disk had lost its mind.
     let data = hub.setup().data_dir();
-    for name in ["watchpost.db", "watchpost.db-wal"] {
-        let file = fs::File::options().write(true).open(data.join(name))?;
-        let length = usize::try_from(file.metadata()?.len())?;
-        file.write_all_at(&vec![0xff; length], 0)?;
-    }
+    hub.damage_database()?;
     backend.order(&json!({"do": "send", "count": 1}))?;
     // The next that reads the database meets the damage: a sink, or this question.
     let status = hub.until("a new store", PATIENCE, |status| {

@@ -9,17 +9,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value as Json, json};
-use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, Signal, count, skip_because, toml};
+use watchpost_testkit::{Backend, Hub, HubSetup, PATIENCE, Signal, count, is_root, sink, skip_because, toml};
 
 const SINKS: [&str; 2] = ["one", "other"];
 /// Alerts that are filed before the hub is killed, and after.
 const ALERTS: u64 = 3;
 /// Without an entry, and out of the range that ids are taken from.
 const PLAIN_USER: u32 = 60_901;
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
-}
 
 /// Who has the file, or the link.
 fn owner(path: &Path) -> Result<u32> {
@@ -49,12 +45,6 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
 
 fn state_dir(setup: &HubSetup, name: &str) -> PathBuf {
     setup.data_dir().join("sinks").join(name)
-}
-
-fn sink<'a>(status: &'a Json, name: &str) -> &'a Json {
-    let sinks = status["sinks"].as_array().map_or(&[][..], Vec::as_slice);
-    let found = sinks.iter().find(|sink| sink["name"] == name);
-    found.unwrap_or(&Json::Null)
 }
 
 /// Has the backend send the alerts, once the hub hears it.

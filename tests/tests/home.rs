@@ -56,17 +56,6 @@ fn one_comes_through(backend: &Backend) -> Result<()> {
     Ok(())
 }
 
-/// The hub's own alerts with this word.
-fn events(hub: &Hub, word: &str) -> Result<Vec<Value>> {
-    let lines = hub.ask("alerts", &["list", "--json"])?;
-    let alerts = lines
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<Vec<Value>, _>>()?;
-    let meant = |alert: &Value| alert["kind"] == "hub" && alert["details"]["status"] == word;
-    Ok(alerts.into_iter().filter(meant).collect())
-}
-
 #[test]
 fn it_logs_in_again_when_its_token_has_expired_and_no_sooner() -> Result<()> {
     let backend = Backend::start(&["--rate", "0", "--token-life", "2s"])?;
@@ -103,7 +92,7 @@ fn a_wrong_password_is_reported_with_its_hint_and_never_shown() -> Result<()> {
             .as_str()
             .is_some_and(|hint| hint.contains("email"))
     );
-    assert_eq!(events(&hub, "login_refused")?.len(), 1, "said once");
+    assert_eq!(hub.events("login_refused")?.len(), 1, "said once");
     let stats = backend.stats()?;
     assert_eq!(stats["attempts"], 0, "nothing is dialed without a token");
     assert!(
@@ -127,7 +116,7 @@ fn a_user_that_was_made_again_is_logged_in_in_the_same_attempt() -> Result<()> {
     let status = until_open(&hub, 2)?;
     assert_eq!(counter(&status, "failed_attempts"), 0, "{status}");
     one_comes_through(&backend)?;
-    assert_eq!(events(&hub, "login_refused")?.len(), 0);
+    assert_eq!(hub.events("login_refused")?.len(), 0);
     Ok(())
 }
 
@@ -197,7 +186,7 @@ fn a_socket_that_gets_no_alerts_is_reconnected() -> Result<()> {
         "{shown}"
     );
     one_comes_through(&backend)?;
-    let events = events(&hub, "subscription_lost")?;
+    let events = hub.events("subscription_lost")?;
     assert!(
         events[0]["text"]
             .as_str()
@@ -298,15 +287,15 @@ fn a_long_outage_is_reported_and_so_is_its_end() -> Result<()> {
     until_open(&hub, 1)?;
     backend.kill()?;
     watchpost_testkit::eventually("the outage is reported", PATIENCE, || {
-        match events(&hub, "link_lost") {
+        match hub.events("link_lost") {
             Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })?;
-    assert_eq!(events(&hub, "link_back")?.len(), 0);
+    assert_eq!(hub.events("link_back")?.len(), 0);
     backend.restart()?;
     watchpost_testkit::eventually("its end is reported", PATIENCE, || {
-        match events(&hub, "link_back") {
+        match hub.events("link_back") {
             Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -528,7 +517,7 @@ fn a_disk_that_fills_up_is_reported_once() -> Result<()> {
     let hub = setup.start()?;
     until_open(&hub, 1)?;
     watchpost_testkit::eventually("the low disk is reported", PATIENCE, || {
-        match events(&hub, "disk_low") {
+        match hub.events("disk_low") {
             Ok(events) if events.len() == 1 => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -537,6 +526,6 @@ fn a_disk_that_fills_up_is_reported_once() -> Result<()> {
     hub.until("a few looks", PATIENCE, |status| {
         connection(status)["open_for_ms"].as_u64() > Some(3_500)
     })?;
-    assert_eq!(events(&hub, "disk_low")?.len(), 1);
+    assert_eq!(hub.events("disk_low")?.len(), 1);
     Ok(())
 }

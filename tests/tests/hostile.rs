@@ -134,12 +134,8 @@ fn check_misbehaved(hub: &Hub) -> Result<()> {
 
 /// The good sink has each alert of the backend once.
 fn check_recorded(hub: &Hub, record: &str) -> Result<()> {
-    let list = hub.ask("alerts", &["--json", "list", "--all", "--limit", "1000"])?;
-    let alerts = list
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<Vec<Value>, _>>()?;
-    let mut stored: Vec<u64> = alerts
+    let mut stored: Vec<u64> = hub
+        .all_alerts()?
         .iter()
         .filter(|alert| alert["kind"] == "anomaly")
         .map(|alert| alert["id"].as_u64().context("an id"))

@@ -70,11 +70,7 @@ fn every_alert_is_acknowledged_and_archived_byte_for_byte_and_in_order() -> Resu
 
     let sent = backend.get("/simulator/alerts")?;
     let sent = sent.as_array().context("a list")?;
-    let listed = hub.ask("alerts", &["--json", "list", "--all", "--limit", "1000"])?;
-    let mut stored: Vec<Value> = listed
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
+    let mut stored = hub.all_alerts()?;
     stored.reverse();
     assert_eq!([sent.len(), stored.len()], [200, 200]);
     let mut pictures = pictures(&archive)?;

@@ -47,27 +47,10 @@ fn looks(backend: &Backend, more: u64) -> Result<()> {
     Ok(())
 }
 
-/// The alerts of cameras by their rows, if each has one of its own.
-fn by_row(hub: &Hub) -> Result<BTreeMap<String, Value>> {
-    let lines = hub.ask("alerts", &["list", "--all", "--limit", "1000", "--json"])?;
-    let mut by_row = BTreeMap::new();
-    for line in lines.lines() {
-        let alert: Value = serde_json::from_str(line)?;
-        if alert["kind"] == "hub" {
-            continue;
-        }
-        let row = alert["visionguard"]["anomaly_id"].as_str().map(str::to_owned);
-        let row = row.with_context(|| format!("an alert without its row: {alert}"))?;
-        let twice = by_row.insert(row, alert);
-        ensure!(twice.is_none(), "two alerts of one row: {twice:?}");
-    }
-    Ok(by_row)
-}
-
 /// Waits until every row is one alert with its picture.
 fn until_complete(hub: &Hub, backend: &Backend, within: Duration) -> Result<BTreeMap<String, Value>> {
     eventually("one alert with its picture for each row", within, || {
-        let found = by_row(hub)?;
+        let found = hub.alerts_by_row()?;
         for row in backend.alerts()? {
             let id = row["anomaly_id"].as_str().unwrap_or_default();
             let alert = found.get(id).with_context(|| format!("row {id} is no alert"))?;
@@ -77,13 +60,6 @@ fn until_complete(hub: &Hub, backend: &Backend, within: Duration) -> Result<BTre
         ensure!(found.len() == rows, "{rows} rows, {} alerts", found.len());
         Ok(found)
     })
-}
-
-/// The hub's own alerts with this word.
-fn events(hub: &Hub, word: &str) -> Result<Vec<Value>> {
-    let mut events = hub.alerts()?;
-    events.retain(|alert| alert["kind"] == "hub" && alert["details"]["status"] == word);
-    Ok(events)
 }
 
 #[test]
@@ -109,7 +85,7 @@ fn a_backends_clock_that_was_an_hour_ahead_for_one_look_hides_nothing_afterwards
     for (row, alert) in until_complete(&hub, &backend, PATIENCE)? {
         assert_eq!(alert["via"], "list", "{row}: {alert}");
     }
-    assert_eq!(events(&hub, "clock_differs")?.len(), 1, "it is said");
+    assert_eq!(hub.events("clock_differs")?.len(), 1, "it is said");
     Ok(())
 }
 
@@ -288,7 +264,7 @@ fn a_list_that_is_all_there_is_and_cannot_be_read_is_no_silence() -> Result<()> 
     backend.order(&json!({"do": "answer", "to": "/api/anomalies", "status": 503}))?;
     let event = |word: &'static str| {
         eventually(word, PATIENCE, || {
-            let mut events = events(&hub, word)?;
+            let mut events = hub.events(word)?;
             ensure!(events.len() == 1, "{events:?}");
             events.pop().context("one")
         })
@@ -351,7 +327,7 @@ fn shops_appear_and_vanish_and_what_happened_in_them_is_fetched() -> Result<()> 
         .order(&json!({"do": "answer", "to": format!("shop_id={hidden}"), "status": 403, "body": "{}"}))?;
     backend.order(&json!({"do": "send", "count": 4}))?;
     eventually("those of the other", PATIENCE, || {
-        let found = by_row(&hub)?.len();
+        let found = hub.alerts_by_row()?.len();
         ensure!(found == 4, "{found} alerts");
         Ok(())
     })?;
@@ -372,7 +348,7 @@ fn a_token_that_is_refused_in_the_middle_of_it_all_costs_nothing() -> Result<()>
     backend.order(&json!({"do": "revoke_tokens"}))?;
     until_complete(&hub, &backend, PATIENCE * 4)?;
     assert!(count(&backend.stats()?, "logins") >= 2);
-    assert_eq!(events(&hub, "login_refused")?.len(), 0);
+    assert_eq!(hub.events("login_refused")?.len(), 0);
     Ok(())
 }
 

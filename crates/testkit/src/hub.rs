@@ -1,6 +1,6 @@
 //! A hub as a process: a configuration in a temporary directory, `watchpost run`, and the questions an operator asks.
 
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{FileExt as _, lchown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -279,17 +279,6 @@ impl Hub {
         ask(&self.setup, command, args)
     }
 
-    /// What `watchpost alerts --json list` prints, one document an alert, newest first.
-    pub fn alerts(&self) -> Result<Vec<Json>> {
-        let text = self.ask("alerts", &["--json", "list"])?;
-        text.lines()
-            .map(|line| {
-                serde_json::from_str(line)
-                    .with_context(|| format!("the list has a line that is no JSON: {line}"))
-            })
-            .collect()
-    }
-
     /// Asks it to stop (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.process.signal(Signal::TERM)?;
@@ -302,6 +291,17 @@ impl Hub {
         self.process.wait(PATIENCE).map(drop)
     }
 
+    /// Writes over the database and its log, as if the disk had lost its mind.
+    pub fn damage_database(&self) -> Result<()> {
+        let data = self.setup.data_dir();
+        for name in ["watchpost.db", "watchpost.db-wal"] {
+            let file = std::fs::File::options().write(true).open(data.join(name))?;
+            let length = usize::try_from(file.metadata()?.len())?;
+            file.write_all_at(&vec![0xff; length], 0)?;
+        }
+        Ok(())
+    }
+
     /// Starts it again with what it left behind, after [`Self::stop`] or [`Self::kill`].
     pub fn restart(&mut self) -> Result<()> {
         let status = self.process.exit_status()?;
@@ -312,39 +312,6 @@ impl Hub {
         self.process = launch(&self.setup)?;
         Ok(())
     }
-}
-
-/// A count of a document, such as `stored` of a connection's counters.
-///
-/// # Panics
-/// If there is no such count, with the names of those that are there: a test that looks for a wrong name would pass for
-/// the wrong reason.
-#[track_caller]
-#[must_use]
-pub fn count(of: &Json, name: &str) -> u64 {
-    match of[name].as_u64() {
-        Some(count) => count,
-        None => panic!("there is no count `{name}` in {of:#}"),
-    }
-}
-
-/// How many deliveries to the first sink of a status are in a state, such as `delivered`.
-///
-/// # Panics
-/// If there is no such state.
-#[track_caller]
-#[must_use]
-pub fn deliveries(status: &Json, state: &str) -> u64 {
-    count(&status["sinks"][0]["deliveries"], state)
-}
-
-/// Memory of its own that the process of a sink holds, in KiB, as the kernel counts it; `sink` is one of those in a status.
-pub fn own_memory_kib(sink: &Json) -> Result<u64> {
-    let pid = sink["pid"].as_u64().context("the sink has no process")?;
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("RssAnon")?.parse()?)
 }
 
 fn launch(setup: &HubSetup) -> Result<Process> {
@@ -454,12 +421,6 @@ fn merge(into: &mut Table, more: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[should_panic(expected = "there is no count `storde` in")]
-    fn a_wrong_name_is_no_zero() {
-        let _ = count(&serde_json::json!({"stored": 3}), "storde");
-    }
 
     #[test]
     fn configurations_merge_by_kind() {

@@ -3,6 +3,7 @@
 //! Everything here is the real thing, run as a process of its own. The crate refuses to know the hub's Rust types:
 //! a test sees what an operator sees, which is the configuration, the command line, the log and the files.
 
+mod answers;
 mod artefacts;
 mod authority;
 mod backend;
@@ -23,17 +24,18 @@ mod wait;
 
 pub mod fixtures;
 
+pub use answers::{count, deliveries, own_memory_kib, sink};
 pub use artefacts::{Artefacts, artefacts, workspace_root};
 pub use authority::Authority;
 pub use backend::Backend;
 pub use c_plugins::{hostile_plugin, hostile_plugin_dir, hostile_plugin_ids, panicking_plugin};
 pub use gpio_machine::GpioMachine;
 pub use http_server::{Behavior, HttpAnswer, HttpPart, HttpRequest, HttpServer};
-pub use hub::{Hub, HubSetup, count, deliveries, own_memory_kib};
+pub use hub::{Hub, HubSetup};
 pub use line::Line;
 pub use mosquitto::{Mosquitto, Published, Subscriber};
 pub use nginx::Nginx;
-pub use process::{Process, Signal};
+pub use process::{Process, Signal, is_root};
 pub use scripted_smtp::{ScriptedSmtp, SmtpAnswer};
 pub use service_machine::ServiceMachine;
 pub use skip::{Need, skip_because, skip_without};

@@ -21,6 +21,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
     there.find(|path| path.exists()).unwrap_or_else(|| name.into())
 }
 
+/// Whether the tests run as root, who may do what others may not.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {

@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use super::stage::Stage;
 
-/// Alerts that the hub lists at once.
-const PAGE: usize = 1_000;
-
 /// Whether all is as it should be; the error says what is not.
 pub(crate) fn look(stage: &Stage) -> Result<()> {
     ensure!(
@@ -17,33 +14,10 @@ pub(crate) fn look(stage: &Stage) -> Result<()> {
         "the backend has not raised all that was seen"
     );
     status(stage)?;
-    let alerts = alerts(stage)?;
+    let alerts = stage.hub.all_alerts()?;
     rows(stage, &alerts)?;
     deliveries(stage, &alerts)?;
     events(stage, &alerts)
-}
-
-/// All alerts of the hub, newest first.
-fn alerts(stage: &Stage) -> Result<Vec<Value>> {
-    let mut alerts: Vec<Value> = Vec::new();
-    loop {
-        let limit = PAGE.to_string();
-        let mut args = vec!["list", "--all", "--json", "--limit", &limit];
-        let before = alerts.last().map(|alert| alert["id"].to_string());
-        if let Some(before) = &before {
-            args.extend(["--before", before]);
-        }
-        let lines = stage.hub.ask("alerts", &args)?;
-        let page = lines
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<Result<Vec<_>, _>>()?;
-        let ended = page.len() < PAGE;
-        alerts.extend(page);
-        if ended {
-            return Ok(alerts);
-        }
-    }
 }
 
 /// What the status says.
@@ -127,7 +101,7 @@ fn said(alerts: &[Value], word: &str) -> usize {
 
 /// How often it has said that a connection is away.
 pub(crate) fn said_lost(stage: &Stage) -> Result<usize> {
-    Ok(said(&alerts(stage)?, "link_lost"))
+    Ok(said(&stage.hub.all_alerts()?, "link_lost"))
 }
 
 /// A long absence was said, and so was the end of each that was, unless the hub that had to was killed meanwhile.

@@ -3,9 +3,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use watchpost_testkit::{Need, skip_without};
+use watchpost_testkit::{Need, sink, skip_without};
 
-use crate::site::{Sink, Site, sink};
+use crate::site::{Sink, Site};
 
 /// The cgroup that is handed over.
 const SERVICE: &str = "/sys/fs/cgroup/watchpost.service";

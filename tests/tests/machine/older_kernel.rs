@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use watchpost_testkit::{Need, skip_without};
+use watchpost_testkit::{Need, sink, skip_without};
 
-use crate::site::{Sink, Site, sink};
+use crate::site::{Sink, Site};
 
 /// Answers that refuse, as in the red team's own test.
 const REFUSALS: [&str; 5] = ["EPERM", "EACCES", "ENOSYS", "EXDEV", "absent"];

@@ -136,9 +136,3 @@ way = "{way}"
         Ok(())
     }
 }
-
-/// A sink's part of the status.
-pub(crate) fn sink<'a>(status: &'a Value, name: &str) -> &'a Value {
-    let mut sinks = status["sinks"].as_array().into_iter().flatten();
-    sinks.find(|sink| sink["name"] == name).unwrap_or(&Value::Null)
-}

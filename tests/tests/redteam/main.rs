@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, Toml, eventually, hostile_plugin, skip_because, toml,
+    Backend, Hub, HubSetup, PATIENCE, Toml, eventually, hostile_plugin, is_root, skip_because, toml,
 };
 
 use aims::Aims;
@@ -428,11 +428,6 @@ fn processes(place: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
     commands
         .filter(|command| command.contains(place) && which(command))
         .collect()
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
 }
 
 fn text(path: &Path) -> String {
