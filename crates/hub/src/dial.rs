@@ -4,11 +4,10 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use actix_rt::net::TcpStream;
-use actix_service::{Service, fn_service};
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Resolver};
+use actix_service::Service as _;
+use actix_tls::connect::{ConnectError, ConnectInfo, Resolver};
 use awc::http::Uri;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -17,7 +16,6 @@ use watchpost_core::MonotonicTime;
 use watchpost_dial::Race;
 
 use crate::clock::Clock;
-use crate::platform::{Platform, Stream};
 
 /// Connects to the first of these addresses that answers, for as long as whoever waits has patience.
 ///
@@ -65,20 +63,6 @@ pub async fn dial(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result
 pub(crate) async fn connect(request: ConnectInfo<Uri>) -> Result<TcpStream, ConnectError> {
     let resolved = Resolver::default().service().call(request).await?;
     dial(resolved.addrs()).await.map_err(ConnectError::Io)
-}
-
-/// How HTTP clients connect on a platform.
-pub(crate) fn connector(
-    platform: &Arc<dyn Platform>,
-) -> impl Service<ConnectInfo<Uri>, Response = Connection<Uri, Stream>, Error = ConnectError, Future: 'static>
-+ Clone
-+ 'static {
-    let platform = Arc::clone(platform);
-    fn_service(move |request: ConnectInfo<Uri>| {
-        let uri = request.request().clone();
-        let connecting = platform.connect(request);
-        async move { Ok(Connection::new(uri, connecting.await?)) }
-    })
 }
 
 #[cfg(test)]

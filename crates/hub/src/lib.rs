@@ -22,6 +22,7 @@ mod explain;
 mod guard;
 mod handle;
 mod health;
+mod http;
 mod live;
 mod notifier;
 mod platform;

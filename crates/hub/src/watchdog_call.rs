@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use awc::Client;
 use awc::http::Uri;
-use awc::{Client, Connector};
 use serde::Deserialize;
 use watchpost_core::{ConnectFailure, FailureKind, Secret};
 
-use crate::dial::connector;
+use crate::http::{Secured, connector};
 use crate::platform::Platform;
 use crate::source::visionguard::{Trust, classify_request};
 
@@ -31,16 +31,16 @@ async fn answer(
     url: &Secret,
     within: Duration,
 ) -> Result<(u16, Vec<u8>), ConnectFailure> {
-    let connector = Connector::new()
-        .connector(connector(platform))
-        .timeout(within)
-        .handshake_timeout(within);
-    let connector = if url.expose().starts_with("https:") {
-        connector.rustls_0_23(Trust::new(None).config().await?)
+    let tls = if url.expose().starts_with("https:") {
+        Some(Trust::new(None).config().await?)
     } else {
-        connector
+        None
     };
-    let client = Client::builder().connector(connector).timeout(within).finish();
+    let client = Client::builder()
+        .connector(connector(platform, tls).timeout(within))
+        .wrap(Secured)
+        .timeout(within)
+        .finish();
     let uri = url.expose().parse::<Uri>().ok();
     let host = uri.as_ref().and_then(Uri::host).unwrap_or("the watchdog");
     let sent = client.get(url.expose()).force_close().send().await;

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Hub, HubSetup, PATIENCE, artefacts, eventually, toml};
+use watchpost_testkit::{Authority, Hub, HubSetup, PATIENCE, TempDir, artefacts, eventually, toml};
 
 use server::{Answer, Request, Server, drain, frame};
 
@@ -118,7 +118,10 @@ fn longest_reading(page: fn(u64) -> String) -> Result<(u64, String)> {
         Some(offset) => Answer::Json(200, page(offset)),
         None => usual(request),
     })?;
-    let hub = start(&server)?;
+    longest_reading_of(&server, &start(&server)?)
+}
+
+fn longest_reading_of(server: &Server, hub: &Hub) -> Result<(u64, String)> {
     eventually("the list read several times", PATIENCE * 4, || {
         let offsets: Vec<u64> = server.requests().iter().filter_map(offset).collect();
         let readings = offsets.iter().filter(|offset| **offset == 0).count();
@@ -294,16 +297,36 @@ fn a_picture_in_lines_or_in_the_alphabet_of_urls_is_a_picture() -> Result<()> {
 const INTERIM: &str =
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
 
+/// Before the handshake and before every other answer, over TLS too.
 #[test]
-fn interim_answers_before_the_handshake_are_skipped() -> Result<()> {
-    let server = Server::start(|request| match usual(request) {
-        socket @ Answer::Socket(_) => Answer::After(INTERIM, Box::new(socket)),
-        other => other,
-    })?;
-    let hub = start(&server)?;
-    hub.until("a connection", PATIENCE, |status| {
-        status["connections"][0]["state"] == "connected"
-    })?;
+fn interim_answers_are_skipped() -> Result<()> {
+    fn answer(request: &Request) -> Answer {
+        let answer = match offset(request) {
+            Some(offset) => Answer::Json(200, rows(offset..(offset + 100).min(LISTED))),
+            None => usual(request),
+        };
+        Answer::After(INTERIM, Box::new(answer))
+    }
+    const LISTED: u64 = 250;
+    let dir = TempDir::new()?;
+    let authority = Authority::new(dir.path(), &["localhost"])?;
+    for server in [Server::start(answer)?, Server::start_tls(&authority, answer)?] {
+        let (url, token, user, ca) = (server.url(), TOKEN, USER, authority.ca().display().to_string());
+        let setup = HubSetup::new()?.with(toml! {
+            [[connection]]
+            name = "shop"
+            url = url
+            user_id = user
+            token = token
+            ca_file = ca
+        });
+        let hub = setup.start()?;
+        hub.until("a connection", PATIENCE, |status| {
+            status["connections"][0]["state"] == "connected"
+        })?;
+        let (longest, connection) = longest_reading_of(&server, &hub)?;
+        ensure!(longest >= 3, "{longest} requests in one reading; {connection}");
+    }
     Ok(())
 }
 

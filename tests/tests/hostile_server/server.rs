@@ -1,14 +1,17 @@
 //! A server that speaks enough of HTTP and WebSocket to be let in, and then does as it is told.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha1::{Digest as _, Sha1};
-use watchpost_testkit::PATIENCE;
+use watchpost_testkit::{Authority, PATIENCE};
 
 /// What both sides of a handshake know (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -35,29 +38,53 @@ pub(crate) enum Answer {
 
 /// A running server. It ends with the test.
 pub(crate) struct Server {
-    port: u16,
+    url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Answers each request as `answer` says.
     pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Result<Self> {
+        Self::listen(None, answer)
+    }
+
+    /// The same over TLS, with a certificate of this authority for `localhost`. No more goes over its alert sockets.
+    pub(crate) fn start_tls(
+        authority: &Authority,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let chain = CertificateDer::pem_file_iter(authority.certificate())?.collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(authority.key())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Self::listen(Some(Arc::new(config)), answer)
+    }
+
+    fn listen(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let host = if tls.is_some() { "localhost" } else { "127.0.0.1" };
+        let url = format!("{scheme}://{host}:{}", listener.local_addr()?.port());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let (seen, answer, tls) = (Arc::clone(&seen), Arc::clone(&answer), tls.clone());
                 // A client that breaks off is none of its business.
-                thread::spawn(move || serve(stream, &seen, &*answer).ok());
+                thread::spawn(move || accept(stream, tls, &seen, &*answer).ok());
             }
         });
-        Ok(Self { port, requests })
+        Ok(Self { url, requests })
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.url.clone()
     }
 
     /// All requests so far, in the order in which they came.
@@ -69,21 +96,41 @@ impl Server {
     }
 }
 
-fn serve(
-    stream: TcpStream,
+fn accept(
+    mut stream: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
     seen: &Mutex<Vec<Request>>,
     answer: &(dyn Fn(&Request) -> Answer + Send + Sync),
 ) -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let request = read(&mut reader)?;
+    let Some(tls) = tls else {
+        if let Some(go) = serve(&mut stream, seen, answer)? {
+            go(stream);
+        }
+        return Ok(());
+    };
+    let mut stream = StreamOwned::new(ServerConnection::new(tls)?, stream);
+    if serve(&mut stream, seen, answer)?.is_some() {
+        std::io::copy(&mut stream, &mut std::io::sink())?;
+    }
+    stream.conn.send_close_notify();
+    Ok(stream.flush()?)
+}
+
+/// Answers one request, and says what is done then with an alert socket.
+fn serve(
+    stream: &mut (impl Read + Write),
+    seen: &Mutex<Vec<Request>>,
+    answer: &(dyn Fn(&Request) -> Answer + Send + Sync),
+) -> Result<Option<fn(TcpStream)>> {
+    let request = read(&mut BufReader::new(&mut *stream))?;
     seen.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(request.clone());
-    let mut stream = stream;
     let mut answer = answer(&request);
     while let Answer::After(heads, next) = answer {
         stream.write_all(heads.as_bytes())?;
+        stream.flush()?;
         answer = *next;
     }
     match answer {
@@ -102,13 +149,13 @@ fn serve(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Accept: {accept}\r\n\r\n"
             )?;
-            go(stream);
+            return Ok(Some(go));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Result<Request> {
+fn read(reader: &mut impl BufRead) -> Result<Request> {
     let mut head = String::new();
     while reader.read_line(&mut head)? > 2 && !head.ends_with("\r\n\r\n") {}
     let length = header(&head, "content-length")

@@ -10,7 +10,6 @@ mod catch_up;
 mod dialer;
 mod heartbeat;
 mod inbox;
-mod interim;
 mod notification;
 mod pictures;
 mod read_back;

@@ -10,7 +10,7 @@ use actix_codec::Framed;
 use awc::error::{ConnectError, SendRequestError, WsClientError};
 use awc::http::StatusCode;
 use awc::http::header::{HeaderName, HeaderValue};
-use awc::{BoxedSocket, Client, Connector};
+use awc::{BoxedSocket, Client};
 use tokio::time::timeout;
 use watchpost_config::{ConnectionSettings, HeaderSettings};
 use watchpost_core::{ConnectFailure, FailureKind, Secret};
@@ -19,9 +19,8 @@ use watchpost_visionguard::Backend;
 
 use super::context::bytes;
 use super::frame_limit::LimitedCodec;
-use super::interim::SkipInterim;
 use super::tls::Trust;
-use crate::dial::connector;
+use crate::http::{Secured, connector};
 use crate::platform::Platform;
 
 /// An open WebSocket to the backend.
@@ -69,19 +68,16 @@ impl Transport {
 
     /// A client with the certificates and headers as they are now.
     pub(super) async fn client(&self) -> Result<Client, ConnectFailure> {
-        let connector = Connector::new()
-            .connector(connector(&self.platform))
-            .timeout(self.timeout)
-            .handshake_timeout(self.timeout);
-        let connector = if self.backend.is_secure() {
-            connector.rustls_0_23(self.trust.config().await?)
+        let tls = if self.backend.is_secure() {
+            Some(self.trust.config().await?)
         } else {
-            connector
+            None
         };
+        let connector = connector(&self.platform, tls).timeout(self.timeout);
         // A redirection would carry the token to wherever it leads.
         let mut builder = Client::builder()
             .connector(connector)
-            .wrap(SkipInterim)
+            .wrap(Secured)
             .disable_timeout()
             .disable_redirects();
         for header in &self.headers {
