@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod error;
 mod file_identity;
 mod loaded;
@@ -46,6 +47,7 @@ mod syntax;
 mod text;
 mod tree;
 
+pub use accounts::{Account, Accounts};
 pub use error::{ConfigError, ConfigErrors, Finding};
 pub use file_identity::{ConfigFiles, KnownFile};
 pub use load::{Variables, likely_data_dir, load, load_with};

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::accounts::Accounts;
 use crate::settings::SinkUser;
 
 /// Owner of nothing: the kernel has no such user.
@@ -19,14 +20,15 @@ pub(super) struct Reader {
 
 /// The user of this process, for people.
 pub(super) fn this_user() -> String {
-    name_of(rustix::process::geteuid().as_raw())
+    name_of(&accounts(), rustix::process::geteuid().as_raw())
 }
 
 /// The user that the hub runs as, where this process may do everything and it may not: the owner of its data
 /// directory.
 pub(super) fn hub_user(data_dir: &Path) -> Option<Reader> {
     let owner = fs::metadata(data_dir).ok()?;
-    (rustix::process::geteuid().is_root() && owner.uid() != 0).then(|| Reader::new(owner.uid(), owner.gid()))
+    let may_everything = rustix::process::geteuid().is_root();
+    (may_everything && owner.uid() != 0).then(|| Reader::new(&accounts(), owner.uid(), owner.gid()))
 }
 
 /// The first folder on the way into the hub's own that is closed to this user. The hub opens its own, unless that is open in
@@ -42,35 +44,21 @@ pub(super) fn closed_to(reader: &Reader, data_dir: &Path) -> Option<PathBuf> {
 }
 
 impl Reader {
-    fn new(uid: u32, gid: u32) -> Self {
-        let name = name_of(uid);
-        let group = fs::read_to_string("/etc/group").unwrap_or_default();
-        let member_of = group.lines().filter_map(|line| {
-            let mut fields = line.split(':');
-            let (gid, members) = (fields.nth(2)?, fields.next()?);
-            members
-                .split(',')
-                .any(|member| member.trim() == name)
-                .then(|| gid.parse().ok())?
-        });
-        let groups = std::iter::once(gid).chain(member_of).collect();
+    fn new(accounts: &Accounts, uid: u32, gid: u32) -> Self {
+        let name = name_of(accounts, uid);
+        let groups = std::iter::once(gid).chain(accounts.groups_of(&name)).collect();
         Self { name, uid, groups }
     }
 
     /// Whom a sink runs as that has this `user`, in these groups too.
-    pub(super) fn of_sink(user: &SinkUser, groups: Vec<u32>) -> Option<Self> {
+    pub(super) fn of_sink(accounts: &Accounts, user: &SinkUser, groups: Vec<u32>) -> Option<Self> {
         let SinkUser::Named(user) = user else {
             let (name, uid) = ("a user of its own".to_owned(), NO_OWNER);
             return Some(Self { name, uid, groups });
         };
-        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let ids = passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
-            (name == user || uid == user).then_some((uid.parse().ok()?, gid.parse().ok()?))
-        });
+        let ids = accounts.user(user).map(|user| (user.uid, user.gid));
         let (uid, gid) = ids.or_else(|| user.parse().ok().map(|id| (id, id)))?;
-        let mut reader = Self::new(uid, gid);
+        let mut reader = Self::new(accounts, uid, gid);
         reader.groups.extend(groups);
         Some(reader)
     }
@@ -109,38 +97,15 @@ impl fmt::Display for Reader {
     }
 }
 
-/// The names of all users of this machine.
-pub(super) fn users() -> Vec<String> {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let names = passwd.lines().filter_map(|line| line.split(':').next());
-    names.map(str::to_owned).collect()
-}
-
-/// The names of all groups of this machine.
-pub(super) fn groups() -> Vec<String> {
-    let group = fs::read_to_string("/etc/group").unwrap_or_default();
-    let names = group.lines().filter_map(|line| line.split(':').next());
-    names.map(str::to_owned).collect()
-}
-
-/// The number of the group of this name.
-pub(super) fn group(name: &str) -> Option<u32> {
-    let group = fs::read_to_string("/etc/group").unwrap_or_default();
-    group.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
-    })
+/// Those of this machine. Where they cannot be read there are none to go by.
+pub(super) fn accounts() -> Accounts {
+    Accounts::read().unwrap_or_default()
 }
 
 /// The name of a user, or its number.
-fn name_of(uid: u32) -> String {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| format!("user {uid}"))
+fn name_of(accounts: &Accounts, uid: u32) -> String {
+    let user = accounts.user_of(uid);
+    user.map_or_else(|| format!("user {uid}"), |user| user.name.clone())
 }
 
 #[cfg(test)]

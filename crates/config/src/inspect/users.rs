@@ -7,6 +7,7 @@ use rustix::process::geteuid;
 
 use super::Inspection;
 use super::reader::{self, Reader};
+use crate::accounts::Accounts;
 use crate::nearest::nearest;
 use crate::privileges::missing_privileges;
 use crate::settings::{SandboxSettings, SinkUser};
@@ -16,25 +17,26 @@ const PAGE: &str = "\"Whose user\" in docs/security.md";
 
 /// Looks at every sink that has a user.
 pub(super) fn users(inspection: &mut Inspection<'_>) {
+    let accounts = reader::accounts();
     for i in 0..inspection.loaded.settings.sink.len() {
         let sandbox = inspection.loaded.settings.sink[i].sandbox.clone();
         let Some(user) = &sandbox.user else { continue };
         let at = format!("/sink/{i}/sandbox");
         let before = inspection.found.len();
-        check_user(inspection, &format!("{at}/user"), user);
-        check_groups(inspection, &at, &sandbox.groups);
+        check_user(inspection, &accounts, &format!("{at}/user"), user);
+        check_groups(inspection, &accounts, &at, &sandbox.groups);
         if inspection.found.len() == before && geteuid().is_root() {
-            check_reach(inspection, &at, user, &sandbox);
+            check_reach(inspection, &accounts, &at, user, &sandbox);
         }
     }
 }
 
-fn check_user(inspection: &mut Inspection<'_>, pointer: &str, user: &SinkUser) {
+fn check_user(inspection: &mut Inspection<'_>, accounts: &Accounts, pointer: &str, user: &SinkUser) {
     if let SinkUser::Named(name) = user
         && name.parse::<u32>().is_err()
-        && !reader::users().contains(name)
+        && accounts.user(name).is_none()
     {
-        let help = near(name, &reader::users()).unwrap_or_else(|| {
+        let help = near(name, accounts.user_names()).unwrap_or_else(|| {
             "create the user, or give the number of one that /etc/passwd does not have".to_owned()
         });
         return inspection.error(pointer, format!("is `{name}`, and there is no such user"), help);
@@ -55,12 +57,12 @@ fn check_user(inspection: &mut Inspection<'_>, pointer: &str, user: &SinkUser) {
     }
 }
 
-fn check_groups(inspection: &mut Inspection<'_>, at: &str, groups: &[String]) {
+fn check_groups(inspection: &mut Inspection<'_>, accounts: &Accounts, at: &str, groups: &[String]) {
     for (i, name) in groups.iter().enumerate() {
-        if name.parse::<u32>().is_ok() || reader::group(name).is_some() {
+        if name.parse::<u32>().is_ok() || accounts.group(name).is_some() {
             continue;
         }
-        let help = near(name, &reader::groups()).unwrap_or_else(|| {
+        let help = near(name, accounts.group_names()).unwrap_or_else(|| {
             "create the group, or give the number of one that /etc/group does not have".to_owned()
         });
         let problem = format!("names `{name}`, and there is no such group");
@@ -70,10 +72,16 @@ fn check_groups(inspection: &mut Inspection<'_>, at: &str, groups: &[String]) {
 
 /// What is granted and not in the sink's reach, for modes bind it besides. What is below the hub's own directory is
 /// the hub's to open.
-fn check_reach(inspection: &mut Inspection<'_>, at: &str, user: &SinkUser, sandbox: &SandboxSettings) {
+fn check_reach(
+    inspection: &mut Inspection<'_>,
+    accounts: &Accounts,
+    at: &str,
+    user: &SinkUser,
+    sandbox: &SandboxSettings,
+) {
     let groups = sandbox.groups.iter();
-    let groups = groups.filter_map(|name| reader::group(name).or_else(|| name.parse().ok()));
-    let Some(reader) = Reader::of_sink(user, groups.collect()) else {
+    let groups = groups.filter_map(|name| accounts.group(name).or_else(|| name.parse().ok()));
+    let Some(reader) = Reader::of_sink(accounts, user, groups.collect()) else {
         return;
     };
     let data_dir = inspection.loaded.settings.hub.data_dir.clone();
@@ -109,7 +117,6 @@ fn remedy(path: &Path, list: &str) -> String {
     )
 }
 
-fn near(name: &str, known: &[String]) -> Option<String> {
-    let near = nearest(name, known.iter().map(String::as_str));
-    near.map(|near| format!("did you mean \"{near}\"?"))
+fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|near| format!("did you mean \"{near}\"?"))
 }

@@ -37,7 +37,8 @@ pub struct SandboxSettings {
     /// How much memory of its own it may have. More is refused.
     pub memory: ByteSize,
     /// How much it may keep in its own directory below `data_dir`, besides 10,000 files there. It is looked at every ten
-    /// seconds: a sink over it is stopped, and not started until it keeps less.
+    /// seconds: a sink over it is stopped, and not started until it keeps less. Without `write`, no file of its own can be
+    /// larger than this, or than 16 MiB where this is less.
     pub state_quota: ByteSize,
     /// How many files and sockets it may have open. Up to 256 are pictures on their way to it.
     #[schemars(range(min = 64, max = 65536))]

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
+use watchpost_config::Accounts;
 
 /// The ids that systemd takes for this, and which no distribution gives to any user: see "Users, Groups, UIDs and GIDs on
 /// systemd Systems". A container that maps 65,536 ids has them too.
@@ -63,7 +64,7 @@ impl DynamicUsers {
             .mode(0o755)
             .create(&self.locks)
             .map_err(no_lock)?;
-        let known = known_ids().map_err(|error| format!("cannot read who has an id: {error}"))?;
+        let known: HashSet<u32> = Accounts::read()?.ids().collect();
         for id in candidates(name, owner).filter(|id| !known.contains(id)) {
             let Some(mut user) = self.lock(id).map_err(no_lock)? else {
                 continue;
@@ -134,20 +135,6 @@ fn candidates(name: &str, owner: Option<u32>) -> impl Iterator<Item = u32> {
     let first = u32::try_from(hasher.finish() % u64::from(count)).unwrap_or(0);
     let in_turn = (0..count).map(move |step| IDS.start() + (first + step) % count);
     owner.into_iter().chain(in_turn)
-}
-
-/// The ids of users and groups that have an entry: see passwd(5) and group(5).
-fn known_ids() -> io::Result<HashSet<u32>> {
-    let (passwd, group) = (
-        fs::read_to_string("/etc/passwd")?,
-        fs::read_to_string("/etc/group")?,
-    );
-    Ok(third_fields(&passwd).chain(third_fields(&group)).collect())
-}
-
-fn third_fields(file: &str) -> impl Iterator<Item = u32> {
-    file.lines()
-        .filter_map(|line| line.split(':').nth(2)?.parse().ok())
 }
 
 /// The ids of users and groups that some process has in this moment.
@@ -239,9 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_found_where_they_stand() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nsiren:x:61200:980::/:/bin/false\n";
-        assert_eq!(third_fields(passwd).collect::<Vec<_>>(), [0, 61_200]);
+    fn the_ids_of_a_process_are_those_that_its_status_names() {
         let status =
             "Name:\twatchpost\nUid:\t0\t61300\t0\t0\nGid:\t5\t5\t5\t5\nGroups:\t20 61301 \nVmPeak:\t99 kB\n";
         assert_eq!(ids_of(status), [0, 61_300, 0, 0, 5, 5, 5, 5, 20, 61_301]);

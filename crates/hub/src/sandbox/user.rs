@@ -1,11 +1,9 @@
-//! Whom a sink runs as. Users and groups of this machine are looked up in `/etc/passwd` and `/etc/group`; those of a
-//! directory service are not known here, and their numbers can be given.
+//! Whom a sink runs as.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use watchpost_config::{SandboxSettings, SinkUser, missing_privileges};
+use watchpost_config::{Accounts, SandboxSettings, SinkUser, missing_privileges};
 use watchpost_sinkhost_client::sandbox::RunAs;
 
 use super::dynamic::{DynamicUser, DynamicUsers, dynamic_owner};
@@ -35,11 +33,9 @@ impl UserOfSink {
                 missing.join(", ")
             ));
         }
-        let read =
-            |path: &str| fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
-        let (passwd, group) = (read("/etc/passwd")?, read("/etc/group")?);
+        let accounts = Accounts::read()?;
         let mut run_as = match user {
-            SinkUser::Named(user) => of_machine(user, &passwd, &group)?,
+            SinkUser::Named(user) => of_machine(user, &accounts)?,
             SinkUser::Dynamic => {
                 let id = self.id_of_its_own(sink, state_dir)?;
                 RunAs {
@@ -50,7 +46,7 @@ impl UserOfSink {
             }
         };
         for name in &settings.groups {
-            run_as.groups.push(group_id(name, &group)?);
+            run_as.groups.push(group_id(name, &accounts)?);
         }
         Ok(Some(run_as))
     }
@@ -65,14 +61,9 @@ impl UserOfSink {
     }
 }
 
-/// The user of this name or number, with all its groups: see passwd(5) and group(5).
-fn of_machine(user: &str, passwd: &str, group: &str) -> Result<RunAs, String> {
-    let of_user = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
-        (name == user || uid == user).then_some((name, uid.parse().ok()?, gid.parse().ok()?))
-    });
-    let Some((name, uid, gid)) = of_user else {
+/// The user of this name or number, with all its groups.
+fn of_machine(user: &str, accounts: &Accounts) -> Result<RunAs, String> {
+    let Some(account) = accounts.user(user) else {
         // A number needs no entry; its group is taken to have the same.
         let number = user.parse().map_err(|_| {
             format!("there is no user `{user}`, which `user` in its [sink.sandbox] names; create it, or correct the name")
@@ -83,26 +74,16 @@ fn of_machine(user: &str, passwd: &str, group: &str) -> Result<RunAs, String> {
             groups: Vec::new(),
         });
     };
-    let group_of = |line: &str| -> Option<u32> {
-        let mut fields = line.split(':');
-        let (gid, members) = (fields.nth(2)?, fields.next()?);
-        let is_member = members.split(',').any(|member| member.trim() == name);
-        is_member.then(|| gid.parse().ok())?
-    };
     Ok(RunAs {
-        uid,
-        gid,
-        groups: group.lines().filter_map(group_of).collect(),
+        uid: account.uid,
+        gid: account.gid,
+        groups: accounts.groups_of(&account.name).collect(),
     })
 }
 
 /// The number of the group of this name or number.
-fn group_id(name: &str, group: &str) -> Result<u32, String> {
-    let named = |line: &str| {
-        let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
-    };
-    let found = group.lines().find_map(named).or_else(|| name.parse().ok());
+fn group_id(name: &str, accounts: &Accounts) -> Result<u32, String> {
+    let found = accounts.group(name).or_else(|| name.parse().ok());
     found.ok_or_else(|| {
         format!("there is no group `{name}`, which `groups` in its [sink.sandbox] names; create it, or correct the name")
     })
@@ -115,6 +96,10 @@ mod tests {
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nsiren:x:990:980::/:/bin/false\n";
     const GROUP: &str = "root:x:0:\ngpio:x:997:pi,siren\ndialout:x:20:siren\nsirens:x:5:sirena\n";
 
+    fn accounts() -> Accounts {
+        Accounts::parse(PASSWD, GROUP)
+    }
+
     #[test]
     fn users_are_found_by_name_and_by_number() {
         let siren = RunAs {
@@ -122,18 +107,18 @@ mod tests {
             gid: 980,
             groups: vec![997, 20],
         };
-        assert_eq!(of_machine("siren", PASSWD, GROUP), Ok(siren.clone()));
-        assert_eq!(of_machine("990", PASSWD, GROUP), Ok(siren));
-        assert!(of_machine("nobody", PASSWD, GROUP).is_err());
-        let unknown = of_machine("4000", PASSWD, GROUP).map(|user| (user.uid, user.gid, user.groups));
+        assert_eq!(of_machine("siren", &accounts()), Ok(siren.clone()));
+        assert_eq!(of_machine("990", &accounts()), Ok(siren));
+        assert!(of_machine("nobody", &accounts()).is_err());
+        let unknown = of_machine("4000", &accounts()).map(|user| (user.uid, user.gid, user.groups));
         assert_eq!(unknown, Ok((4000, 4000, Vec::new())));
     }
 
     #[test]
     fn groups_are_found_by_name_and_by_number() {
-        assert_eq!(group_id("dialout", GROUP), Ok(20));
-        assert_eq!(group_id("4000", GROUP), Ok(4000));
-        let said = group_id("gpoi", GROUP).unwrap_err();
+        assert_eq!(group_id("dialout", &accounts()), Ok(20));
+        assert_eq!(group_id("4000", &accounts()), Ok(4000));
+        let said = group_id("gpoi", &accounts()).unwrap_err();
         assert!(said.starts_with("there is no group `gpoi`"), "{said}");
     }
 }
