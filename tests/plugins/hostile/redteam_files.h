@@ -160,6 +160,21 @@ DEED(stat_file_system, SYS_ustat, 0, NULL)
 DEED(file_system_types, SYS_sysfs, 3, 0, 0)
 
 #define D(name) {#name, name}
+/* Past the limit on a file's size: room that is not part of it, or a hole in the middle that is filled later. */
+static int reserve(int how, long from) {
+    static char block[8192];
+    int fd = own_fd();
+    if (fd < 0) return errno;
+    int answer = errno_of(pwrite(fd, block, sizeof block, 0));
+    if (answer == 0) answer = errno_of(fallocate(fd, how, from, 1L << 30));
+    if (answer == EOPNOTSUPP) answer = ABSENT;
+    if (ftruncate(fd, 0) != 0) answer = errno;
+    close(fd);
+    return answer;
+}
+static int reserve_beyond_end(void) { return reserve(FALLOC_FL_KEEP_SIZE, 0); }
+static int insert_room(void) { return reserve(0x20 /* FALLOC_FL_INSERT_RANGE */, 4096); }
+
 static const struct deed file_deeds[] = {
     D(read_config), D(read_store), D(read_passwords), D(read_victim), D(read_by_root_link), D(read_by_thread_root),
     D(read_upwards), D(read_through_link), D(read_other_sink), D(list_data), D(list_root), D(read_hub_environment),
@@ -180,6 +195,7 @@ static const struct deed file_deeds[] = {
     D(open_mount), D(move_mounts), D(change_mount), D(new_file_system), D(configure_file_system),
     D(mount_file_system), D(pick_file_system), D(list_mounts), D(stat_mount), D(stat_file_system),
     D(file_system_types),
+    D(reserve_beyond_end), D(insert_room),
 };
 
 #endif

@@ -77,6 +77,25 @@ static int flush_own_disk(void) {
     close(fd);
     return answer;
 }
+/* Rules without number, each in memory of the kernel's that no limit counts. */
+DEED(kernel_rules, SYS_landlock_create_ruleset, (uint64_t[]){0, 2}, 16, 0)
+static int on_own_pair(int (*act)(int fd)) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return ABSENT;
+    int answer = act(pair[0]);
+    close(pair[0]), close(pair[1]);
+    return answer;
+}
+static int widen(int fd, int option) {
+    return errno_of(setsockopt(fd, SOL_SOCKET, option, &(int){1 << 30}, sizeof(int)));
+}
+static int widen_sending(int fd) { return widen(fd, SO_SNDBUF); }
+static int widen_reading(int fd) { return widen(fd, SO_RCVBUF); }
+static int send_urgently(int fd) { return errno_of(send(fd, "x", 1, MSG_OOB)); }
+static int widen_socket(void) { return on_own_pair(widen_sending); }
+static int widen_socket_for_reading(void) { return on_own_pair(widen_reading); }
+static int urgent_byte(void) { return on_own_pair(send_urgently); }
+DEED(lock_all_memory, SYS_mlockall, 3)
 DEED(system_parameters, SYS__sysctl, NULL)
 DEED(newer_call, 600, NOTHING)
 #ifdef __x86_64__
@@ -96,7 +115,8 @@ static const struct deed system_deeds[] = {
     D(account_processes), D(add_swap), D(remove_swap), D(hang_up_terminal), D(use_ports), D(use_some_ports),
     D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(flush_for_disks), D(flush_own_disk),
     D(system_parameters),
-    D(newer_call), D(other_numbers),
+    D(newer_call), D(other_numbers), D(kernel_rules), D(widen_socket), D(widen_socket_for_reading), D(urgent_byte),
+    D(lock_all_memory),
 };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -261,6 +262,128 @@ static void leave_orphans(void) {
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
 }
 
+/* What goes on beside calls that are answered, as long as the process lives. */
+static void in_background(void *(*work)(void *)) {
+    pthread_t thread;
+    if (first_time()) pthread_create(&thread, NULL, work, NULL);
+}
+
+/* Puts a socket of its own in place of those to its host. */
+static void swap_sockets(void) {
+    int fds[8], pair[2];
+    int count = host_sockets(fds, 8);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0)
+        for (int k = 0; k < count; k++) dup2(pair[0], fds[k]);
+}
+
+static int fall(volatile char *above) {
+    volatile char here[4096];
+    if (above == NULL) return 0;
+    here[0] = above[0];
+    return fall(here) + here[0];
+}
+static void exhaust_stack(void) {
+    char first = 0;
+    fall(&first);
+}
+
+/* Signals to itself that no one takes, as many as wait, and those that have a handler, again and again. */
+static void ignore(int number) { (void)number; }
+static void *signal_as_thread(void *unused) {
+    sigset_t queued;
+    sigemptyset(&queued), sigaddset(&queued, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &queued, NULL);
+    signal(SIGUSR1, ignore), signal(SIGRTMIN, SIG_DFL);
+    for (int i = 0; i < LIFE_SECONDS * 1000; i++) {
+        for (int k = 0; k < 200; k++) syscall(SYS_tgkill, getpid(), gettid(), k % 2 ? SIGUSR1 : SIGRTMIN);
+        usleep(1000);
+    }
+    return unused;
+}
+static void storm_signals(void) { in_background(signal_as_thread); }
+
+/* As many timers as the user may have, all of which go off all the time. */
+static void *time_as_thread(void *unused) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1};
+    struct itimerspec often = {{0, 1000000}, {0, 1000000}};
+    timer_t timer;
+    signal(SIGRTMIN + 1, SIG_IGN);
+    for (int i = 0; i < 200000 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0; i++)
+        timer_settime(timer, 0, &often, NULL);
+    hang();
+    return unused;
+}
+static void make_timers(void) { in_background(time_as_thread); }
+
+/* Bytes that go round through the kernel. */
+static void *splice_as_thread(void *unused) {
+    int first[2], second[2];
+    char block[4096] = "";
+    if (pipe(first) != 0 || pipe(second) != 0 || write(first[1], block, sizeof block) < 0) return unused;
+    for (time_t end = time(NULL) + LIFE_SECONDS; time(NULL) < end;) {
+        tee(first[0], second[1], sizeof block, SPLICE_F_NONBLOCK);
+        splice(second[0], NULL, first[1], NULL, sizeof block, SPLICE_F_NONBLOCK);
+        splice(first[0], NULL, second[1], NULL, sizeof block, SPLICE_F_NONBLOCK);
+    }
+    return unused;
+}
+static void splice_rounds(void) { in_background(splice_as_thread); }
+
+/* Reads its file from the disk again and again, and writes it there. */
+static void *thrash_as_thread(void *unused) {
+    int fd = fill_nameless("thrash", 8);
+    char *pages = fd < 0 ? MAP_FAILED : mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (pages == MAP_FAILED) return unused;
+    for (time_t end = time(NULL) + LIFE_SECONDS; time(NULL) < end; usleep(20000)) {
+        for (size_t at = 0; at < 8 << 20; at += 4096) pages[at]++;
+        msync(pages, 8 << 20, MS_SYNC);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        madvise(pages, 8 << 20, MADV_DONTNEED);
+    }
+    return unused;
+}
+static void thrash_cache(void) { in_background(thrash_as_thread); }
+
+/* Locks on every other byte of a file, which the kernel keeps a list of. */
+static void *lock_as_thread(void *unused) {
+    int fd = open(in_state("locked"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    for (int i = 0; fd >= 0 && i < 200000; i++) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = i * 2L, .l_len = 1};
+        if (fcntl(fd, F_SETLK, &lock) != 0) break;
+    }
+    hang();
+    return unused;
+}
+static void take_locks(void) { in_background(lock_as_thread); }
+
+/* As many sockets as there may be, each as full as it gets, and as many pipes watched as often as they may be. */
+static void *fill_as_thread(void *unused) {
+    static char block[1 << 16];
+    int pair[2], watcher = 0, previous = -1;
+    for (int i = 0; i < MOST_FILES && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0; i++) {
+        setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){1 << 30}, sizeof(int));
+        while (send(pair[0], block, sizeof block, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {}
+        watcher = i % 2 ? epoll_create1(EPOLL_CLOEXEC) : watcher;
+        for (int fd = 3; fd < MOST_FILES; fd++) epoll_ctl(watcher, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
+        if (previous > 0) epoll_ctl(previous, EPOLL_CTL_ADD, watcher, &(struct epoll_event){.events = EPOLLIN});
+        previous = watcher;
+    }
+    hang();
+    return unused;
+}
+static void fill_sockets(void) { in_background(fill_as_thread); }
+
+/* Programs that end as soon as they have begun, one after the other. */
+static void *start_as_thread(void *unused) {
+    for (time_t end = time(NULL) + LIFE_SECONDS; time(NULL) < end;) {
+        pid_t child = vfork();
+        if (child == 0) _exit(0);
+        if (child > 0) waitpid(child, NULL, 0);
+    }
+    return unused;
+}
+static void start_and_end(void) { in_background(start_as_thread); }
+
 /* Processes without number. */
 static void fork_bomb(void) {
     for (int i = 0; i < MOST_TASKS; i++) {
@@ -305,7 +428,8 @@ static const struct way ways[] = {
     W(keep_files_on_their_way), W(send_files_to_host), W(make_threads), W(spin), W(open_files), W(take_memory),
     W(fill_disk), W(hide_on_the_way), W(hide_in_memory), W(hide_in_program), W(hide_in_closed_folder),
     W(leave_traps), W(log_forgeries), W(acknowledge_all), W(leave_orphans), W(call_in_32_bits),
-    W(fork_bomb), W(share_memory),
+    W(fork_bomb), W(share_memory), W(swap_sockets), W(exhaust_stack), W(storm_signals), W(make_timers),
+    W(splice_rounds), W(thrash_cache), W(take_locks), W(fill_sockets), W(start_and_end),
 };
 
 #endif

@@ -54,6 +54,15 @@ const WAYS: &[(&str, &str)] = &[
     ("acknowledge_all", "acknowledge = true"),
     ("leave_orphans", "exec = true"),
     ("call_in_32_bits", ""),
+    ("swap_sockets", ""),
+    ("exhaust_stack", ""),
+    ("storm_signals", ""),
+    ("make_timers", ""),
+    ("splice_rounds", ""),
+    ("thrash_cache", ""),
+    ("take_locks", ""),
+    ("fill_sockets", ""),
+    ("start_and_end", "exec = true"),
 ];
 
 /// Who the hub runs as.
@@ -229,6 +238,7 @@ fn with_sinks(setup: HubSetup, aims: &Aims, user: As, beside: Beside) -> Result<
         ("programs", vec!["exec"], "exec = true".to_owned()),
         ("button", vec![], "acknowledge = true".to_owned()),
         ("user", vec!["user"], format!("user = \"{USER_OF_SINK}\"")),
+        ("dynamic", vec!["user"], "user = \"dynamic\"".to_owned()),
     ];
     let ways = WAYS.iter().map(|(way, sandbox)| {
         let grants = if sandbox.contains("exec") {
@@ -240,7 +250,7 @@ fn with_sinks(setup: HubSetup, aims: &Aims, user: As, beside: Beside) -> Result<
     });
     let mut sinks = Vec::new();
     for (name, grants, sandbox) in granted.into_iter().chain(ways) {
-        if name == "user" && !(user == As::Caller && is_root()) {
+        if ["user", "dynamic"].contains(&name) && !(user == As::Caller && is_root()) {
             continue;
         }
         let sandbox: toml::Table = format!("memory = \"64MiB\"\n{sandbox}").parse()?;
@@ -311,6 +321,8 @@ fn check_ways(hub: &Hub) -> Result<()> {
         // The kernel may have refused all: what others of this user have on its way counts.
         ("send_files_to_host", &["violated the protocol", "deadline"]),
         ("call_in_32_bits", &["SIGSYS", "SIGABRT"]),
+        ("swap_sockets", &["closed the socket", "left by exit"]),
+        ("exhaust_stack", &["SIGSEGV", "SIGABRT"]),
         ("fill_disk", &["raise `state_quota`"]),
         ("hide_on_the_way", &["open files in a socket"]),
         (
@@ -376,6 +388,7 @@ fn end(hub: &mut Hub, user: As) -> Result<()> {
                 " programs",
                 " hide_in_program",
                 " hide_in_closed_folder",
+                " start_and_end",
             ];
             !may.iter().any(|name| command.contains(name))
         };

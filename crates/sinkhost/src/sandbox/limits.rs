@@ -11,6 +11,10 @@ use super::SandboxError;
 /// certainly (`oom_score_adj`, -1000 to 1000). The hub has 0 or less.
 const OOM_SCORE_ADJ: &str = "500";
 
+/// Timers that send signals, and queued signals, that the user may have when this process asks for one. Each timer that goes
+/// off costs the kernel's time and not the process's.
+const MAX_PENDING: u64 = 256;
+
 /// Sets the limits, both the one in force and the one it could be raised to.
 ///
 /// Memory is bounded by `RLIMIT_DATA`, not `RLIMIT_AS`: the latter counts address space that is merely reserved
@@ -21,6 +25,11 @@ pub(super) fn set(grants: &Grants, mark: Option<u32>) -> Result<(), SandboxError
     // A dump of memory may hold passwords and pictures, and fills the disk at every crash.
     limit(Resource::Core, "core dumps", Some(0))?;
     limit(Resource::Msgqueue, "message queues in bytes", mark.map(u64::from))?;
+    limit(
+        Resource::Sigpending,
+        "timers and queued signals",
+        Some(MAX_PENDING),
+    )?;
     limit(Resource::Data, "memory in bytes", grants.memory_bytes)?;
     limit(Resource::Nofile, "open files", grants.open_files)?;
     if grants.file_bytes.is_some() {

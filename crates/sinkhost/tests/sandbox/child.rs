@@ -65,6 +65,7 @@ fn perform(words: &[&str]) -> io::Result<Option<String>> {
         ["list", path] => fs::read_dir(path).map(|_| None),
         ["write", path] => fs::write(path, "x").map(done),
         ["write-much", path, bytes] => fs::write(path, vec![1; bytes.parse().unwrap()]).map(done),
+        ["reserve", path, mode, bytes] => reserve(path, number(mode), number(bytes)).map(done),
         ["truncate", path] => truncate(path).map(done),
         ["delete", path] => fs::remove_file(path).map(done),
         ["rename", from, to] => fs::rename(from, to).map(done),
@@ -267,6 +268,16 @@ fn script(script: &str) -> io::Result<Option<String>> {
         .or_else(|| err.lines().last())
         .unwrap_or_default();
     Ok(Some(format!("{} {last}", output.status.code().unwrap_or(-1))))
+}
+
+fn reserve(path: &str, mode: u32, bytes: u64) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    let mode = rustix::fs::FallocateFlags::from_bits_retain(mode);
+    Ok(rustix::fs::fallocate(file, mode, 0, bytes)?)
 }
 
 fn truncate(path: &str) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! What can be used up, and what is inherited.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use libtest_mimic::Trial;
 use watchpost_sinkhost_protocol::sandbox::{Grants, RunAs};
 
@@ -15,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("limits::open_files_run_out", open_files_run_out),
         trial("limits::a_file_grows_no_further", a_file_grows_no_further),
         trial("limits::tasks_run_out", tasks_run_out),
+        trial("limits::timers_run_out", timers_run_out),
         trial("limits::nothing_is_dumped", nothing_is_dumped),
         trial("limits::a_limit_cannot_be_raised", a_limit_cannot_be_raised),
         trial(
@@ -86,6 +89,13 @@ fn a_file_grows_no_further() {
     assert_eq!(write(MIB), "ok");
     assert_eq!(write(MIB + 1), "File too large (os error 27)");
     assert_eq!(std::fs::metadata(&file).unwrap().len(), MIB);
+    // Nor does it take up more than it is long.
+    let reserve =
+        |mode: i32, bytes: u64| deed(&granted, &format!("reserve {} {mode} {bytes}", file.display()));
+    assert_eq!(reserve(0, MIB), "ok");
+    assert_eq!(reserve(0, MIB + 1), "File too large (os error 27)");
+    assert_eq!(reserve(libc::FALLOC_FL_KEEP_SIZE, 64 * MIB), "EPERM");
+    assert_eq!(std::fs::metadata(&file).unwrap().blocks() * 512, MIB);
 }
 
 fn tasks_run_out() {
@@ -103,6 +113,11 @@ fn tasks_run_out() {
     };
     assert_eq!(deed(&one, "fork"), "EAGAIN");
     assert_eq!(deed(&one, "thread"), "EAGAIN");
+}
+
+fn timers_run_out() {
+    let limit = format!("limit-of {}", libc::RLIMIT_SIGPENDING);
+    assert_eq!(deed(&Grants::default(), &limit), "ok: 256 of 256");
 }
 
 fn nothing_is_dumped() {

@@ -19,7 +19,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "faccessat",
     "faccessat2",
     "fadvise64",
-    "fallocate",
     "fchdir",
     "fdatasync",
     "flock",
@@ -153,9 +152,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "sigaltstack",
     "wait4",
     "waitid",
-    "landlock_add_rule",
-    "landlock_create_ruleset",
-    "landlock_restrict_self",
     // Who and where it is.
     "getegid",
     "geteuid",
@@ -195,7 +191,6 @@ pub(super) const ALWAYS: &[&str] = &[
     "recvfrom",
     "recvmmsg",
     "recvmsg",
-    "setsockopt",
     "shutdown",
 ];
 
@@ -245,5 +240,13 @@ pub(super) const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Refused as if the kernel did not have them, so that libraries take their older way, which is looked at. The others
-/// are refused as not permitted.
-pub(super) const AS_IF_UNKNOWN: &[&str] = &["clone3", "fchmodat2", "listmount", "statmount"];
+/// are refused as not permitted. Rules of Landlock take memory of the kernel's that no limit of a process counts.
+pub(super) const AS_IF_UNKNOWN: &[&str] = &[
+    "clone3",
+    "fchmodat2",
+    "landlock_add_rule",
+    "landlock_create_ruleset",
+    "landlock_restrict_self",
+    "listmount",
+    "statmount",
+];

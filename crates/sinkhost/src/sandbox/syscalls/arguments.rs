@@ -12,8 +12,18 @@ pub(super) type Rules = BTreeMap<&'static str, Vec<SeccompRule>>;
 
 /// Low bits of a socket's type; the others are `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
 const SOCKET_TYPE: u64 = 0xf;
-/// Of a TCP socket's first packet: it connects past the rules for `connect`.
-const MSG_FASTOPEN: u64 = 0x2000_0000;
+/// Flags of what is sent: one connects past the rules for `connect`, with a TCP socket's first packet; the other takes a
+/// way through the kernel that no one else takes.
+const SEND_REFUSED: u64 = flags(&[0x2000_0000 /* MSG_FASTOPEN */, libc::MSG_OOB]);
+/// Options of any socket by which the kernel keeps more for it than it does by itself, which no limit of a process counts.
+const WIDER_BUFFERS: &[i32] = &[
+    libc::SO_SNDBUF,
+    libc::SO_RCVBUF,
+    libc::SO_SNDBUFFORCE,
+    libc::SO_RCVBUFFORCE,
+];
+/// Ways of `fallocate` for which the limit on the size of a file holds: it grows to what it takes up, or gives room back.
+const FALLOCATE: &[i32] = &[0, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE];
 /// Flags of `clone` that make a new view of the machine, and those that give the new process another parent or tracer.
 /// `CLONE_NEWTIME` is not among them: it shares its bit with the signal number, and only `clone3` and `unshare` know it.
 const CLONE_REFUSED: u64 = flags(&[
@@ -123,8 +133,10 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
     rules.insert("socketpair", pairs(grants)?);
     rules.insert("socket", sockets(grants)?);
     for (call, argument) in [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)] {
-        rules.insert(call, vec![rule([without(argument, MSG_FASTOPEN)])?]);
+        rules.insert(call, vec![rule([without(argument, SEND_REFUSED)])?]);
     }
+    rules.insert("fallocate", any_of(1, FALLOCATE.iter().map(|n| number(*n)))?);
+    rules.insert("setsockopt", own_options()?);
     rules.insert("setrlimit", vec![rule([unequal(0, MARK)])?]);
     rules.insert("prlimit64", own_limits(here.pid)?);
     rules.insert("setpriority", vec![rule([equal(0, 0), equal(1, 0)])?]);
@@ -150,6 +162,15 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
         }
     }
     Ok(rules)
+}
+
+/// Options of another level, and those of sockets but for some.
+fn own_options() -> Result<Vec<SeccompRule>, BackendError> {
+    let level = number(libc::SOL_SOCKET);
+    let mut conditions = vec![equal(1, level)];
+    conditions.extend(WIDER_BUFFERS.iter().map(|option| unequal(2, number(*option))));
+    let conditions = conditions.into_iter().collect::<Result<_, _>>()?;
+    Ok(vec![rule([unequal(1, level)])?, SeccompRule::new(conditions)?])
 }
 
 /// A program that a sink starts may be made to end with it, and nothing may be made to outlive its parent.

@@ -186,7 +186,7 @@ fn a_newer_call_is_unknown_and_another_architecture_ends_the_process() {
         };
         assert_eq!(ask(&filter, &seccomp_data(other, 1, [0; 6])), Answer::Killed);
     }
-    for name in ["clone3", "fchmodat2", "statmount"] {
+    for name in ["clone3", "fchmodat2", "statmount", "landlock_create_ruleset"] {
         check(&Grants::default(), name, &[], Unknown);
     }
 }
@@ -465,8 +465,10 @@ fn nothing_is_sent_or_listened_past_the_rules_for_ports() {
         let mut arguments = [0; 6];
         arguments[flags] = NOSIGNAL;
         check(&network(), name, &arguments, Done);
-        arguments[flags] |= FASTOPEN;
-        check(&network(), name, &arguments, NotPermitted);
+        for refused in [FASTOPEN, libc::MSG_OOB as u64] {
+            arguments[flags] = NOSIGNAL | refused;
+            check(&network(), name, &arguments, NotPermitted);
+        }
     }
     check(&network(), "connect", &[], Done);
     check(&network(), "bind", &[], Done);
@@ -524,6 +526,36 @@ fn memory_that_no_limit_counts_is_refused() {
             NotPermitted,
         );
         check(&exec(), "mmap", &flags(refused | libc::MAP_ANONYMOUS), Done);
+    }
+}
+
+/// No file is larger than it may be, and no socket wider than it is by itself.
+#[test]
+fn room_that_no_limit_counts_is_refused() {
+    for grants in [Grants::default(), exec(), network()] {
+        for (mode, answer) in [
+            (0, Done),
+            (3, Done), // FALLOC_FL_PUNCH_HOLE, FALLOC_FL_KEEP_SIZE
+            (1, NotPermitted),
+            (0x10, NotPermitted), // FALLOC_FL_ZERO_RANGE
+            (0x11, NotPermitted),
+            (0x20, NotPermitted), // FALLOC_FL_INSERT_RANGE
+        ] {
+            check(&grants, "fallocate", &[3, mode], answer);
+        }
+        for (level, option, answer) in [
+            (libc::SOL_SOCKET, libc::SO_REUSEADDR, Done),
+            (libc::SOL_SOCKET, libc::SO_KEEPALIVE, Done),
+            (libc::IPPROTO_TCP, libc::TCP_NODELAY, Done),
+            // The same number, of another level.
+            (libc::IPPROTO_TCP, libc::SO_SNDBUF, Done),
+            (libc::SOL_SOCKET, libc::SO_SNDBUF, NotPermitted),
+            (libc::SOL_SOCKET, libc::SO_RCVBUF, NotPermitted),
+            (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, NotPermitted),
+            (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, NotPermitted),
+        ] {
+            check(&grants, "setsockopt", &[3, level as u64, option as u64], answer);
+        }
     }
 }
 
