@@ -8,6 +8,7 @@
     reason = "a chore talks to the person who started it"
 )]
 
+mod arm64_machine;
 mod bench;
 mod cargo;
 mod demo;

@@ -9,12 +9,16 @@ use anyhow::{Context as _, Result, ensure};
 use crate::install::{self, Lacking};
 use crate::needs::{ALSA, PYTHON};
 use crate::report::Report;
-use crate::{cargo, demo, dependencies, fuzz, harness, python};
+use crate::{arm64_machine, cargo, demo, dependencies, fuzz, harness, python};
 
 /// The environment variables by which the test kit learns what is lacking, and where it notes a test that was skipped for
 /// it; see `crates/testkit/src/skip.rs`.
 const LACKING: &str = "WATCHPOST_LACKING";
 const SKIPPED: &str = "WATCHPOST_SKIPPED";
+
+/// Names the machine in which a long run tries the filter of 64-bit ARM; see
+/// `crates/sinkhost/src/sandbox/syscalls/tests/arm64.rs`.
+const ARM64_MACHINE: &str = "WATCHPOST_ARM64_MACHINE";
 
 /// What a run does that `cargo test` by itself does less of, where its caller does not say it.
 const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..100")];
@@ -60,6 +64,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         report.check("demo", |_| demo::check());
     }
     let mut command = test_command(args, &lacking);
+    if args.long {
+        match arm64_machine::ensure_made() {
+            Ok(machine) => _ = command.env(ARM64_MACHINE, machine),
+            Err(error) => report.skip("the filter of 64-bit ARM on its kernel", &format!("{error:#}")),
+        }
+    }
     report.check("tests", |report| run_tests(&mut command, &lacking, report));
     if args.filter.is_none() {
         let Step { name, mut command } = documentation(&lacking);

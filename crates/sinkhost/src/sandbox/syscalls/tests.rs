@@ -1,5 +1,7 @@
 //! The filter, run in an interpreter: that of both architectures on any machine.
 
+mod arm64;
+
 use std::collections::BTreeSet;
 
 use seccompiler::{TargetArch, sock_filter};
