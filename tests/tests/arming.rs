@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -387,5 +388,129 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     site.until("armed")?;
     site.hub.ask("arm", &["--force"])?;
     Site::see(&site.back)?;
-    site.until_sirens((1, true))
+    site.until_sirens((1, true))?;
+
+    // Where a schedule arms it, it is what that says.
+    site.hub.ask("disarm", &[])?;
+    site.arm_by_schedule("00:00-24:00")?;
+    site.until("disarmed")?;
+    site.hub.kill()?;
+    site.hub.damage_database()?;
+    fs::remove_file(site.hub.setup().data_dir().join("armed.json"))?;
+    site.hub.restart()?;
+    site.connected()?;
+    let area = site.until("armed")?;
+    assert_eq!(
+        (&area["mode"], &area["messages_only"]),
+        (&json!("away"), &Value::Null)
+    );
+    Site::see(&site.back)?;
+    site.until_sirens((2, true))
+}
+
+/// Minutes since 1970, now.
+fn minute() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs() / 60
+}
+
+/// A window of four hours of every day, in UTC, that begins at this minute.
+fn window_from(minute: u64) -> String {
+    let shown = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
+    format!("{}-{}", shown(minute), shown(minute + 240))
+}
+
+impl Site {
+    /// Has a schedule arm the yard that is open in this window.
+    fn arm_by_schedule(&self, window: &str) -> Result<()> {
+        let mut config = self.hub.setup().config().clone();
+        let rules = toml! {
+            [hub]
+            timezone = "UTC"
+            [[schedule]]
+            name = "night"
+            open = window
+            [area]
+            arm = { schedule = "night" }
+        };
+        let schedule = rules["schedule"].clone();
+        config.insert("schedule".to_owned(), schedule);
+        let hub = config["hub"].as_table_mut().context("[hub]")?;
+        hub.insert("timezone".to_owned(), rules["hub"]["timezone"].clone());
+        let area = config["area"][0].as_table_mut().context("[[area]]")?;
+        area.insert("arm".to_owned(), rules["area"]["arm"].clone());
+        self.hub.rewrite(&config)?;
+        self.hub.ask("reload", &[])?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_schedule_arms_at_its_time_also_where_the_hub_did_not_run_then_unless_that_is_postponed() -> Result<()> {
+    let mut site = Site::start(&HOURS)?;
+    site.arm_by_schedule(&window_from(minute() + 120))?;
+    let next = |site: &Site| -> Result<Value> {
+        let area = site.until("disarmed")?;
+        Ok(area["followed"]["next"].clone())
+    };
+    let planned = next(&site)?;
+    assert_eq!(planned["mode"], "away", "{planned:#}");
+    let said = site.hub.ask("arm", &["--postpone", "30m"])?;
+    ensure!(said.contains("  by schedule: armed "), "{said}");
+    let postponed = next(&site)?;
+    assert_eq!(postponed["at"], planned["at"]);
+    ensure!(postponed["postponed_to"].is_string(), "{postponed:#}");
+    site.kill()?;
+    assert_eq!(next(&site)?, postponed);
+    for (args, expected) in [
+        (
+            ["--postpone", "13h"],
+            "arming is postponed by 1 minute to 12 hours",
+        ),
+        (["--area", "Yrad"], "there is no area `Yrad`; there are Yard"),
+    ] {
+        let refusal = site.hub.ask("arm", &args).unwrap_err().to_string();
+        ensure!(refusal.contains(expected), "{refusal}");
+    }
+    let refusal = site.hub.ask("arm", &["Yard"]).unwrap_err().to_string();
+    ensure!(refusal.contains("watchpost arm --area Yard"), "{refusal}");
+
+    // Not the next minute, so that the hub is down by then.
+    let begins = minute() + 2;
+    site.arm_by_schedule(&window_from(begins))?;
+    eventually("the warning", PATIENCE, || {
+        let events = site.events().map_err(|e| e.to_string())?;
+        match events.iter().any(|word| word == "arming_soon") {
+            true => Ok(()),
+            false => Err(format!("{events:?}")),
+        }
+    })?;
+    site.hub.kill()?;
+    eventually("the minute", PATIENCE * 5, || match minute() {
+        now if now >= begins => Ok(()),
+        now => Err(format!("{now}, and it is {begins}")),
+    })?;
+    site.hub.restart()?;
+    site.connected()?;
+    let area = site.until("armed")?;
+    assert_eq!(area["by"], json!({"schedule": "night"}));
+    Site::see(&site.back)?;
+    site.until_sirens((1, true))?;
+    site.hub.ask("disarm", &[])?;
+    site.until_sirens((1, false))?;
+    // A person has said so after the schedule.
+    site.kill()?;
+    site.until("disarmed")?;
+    let events = site.events()?;
+    assert_eq!(
+        events,
+        [
+            "arming_postponed",
+            "arming_soon",
+            "armed",
+            "alarm",
+            "alarm_cancelled"
+        ]
+    );
+    Ok(())
 }

@@ -39,6 +39,11 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
             .any(|connection| connection["kind"] == "inbound"),
     };
     for (i, area) in elements(&json["area"]).iter().enumerate() {
+        for (n, arm) in elements(&area["arm"]).iter().enumerate() {
+            let pointer = format!("/area/{i}/arm/{n}/schedule");
+            let known = ("schedule", known.schedules.as_slice());
+            references(&pointer, &arm["schedule"], known, tree, sources, errors);
+        }
         for key in ["camera", "delayed"].into_iter().filter(|_| !known.open) {
             let pointer = format!("/area/{i}/{key}");
             let known = ("camera", known.cameras.as_slice());
@@ -124,9 +129,14 @@ fn references(
     sources: &Sources,
     errors: &mut Vec<ConfigError>,
 ) {
-    for (j, name) in elements(names).iter().enumerate() {
+    // A key for one name holds no list.
+    let names = match names {
+        Json::String(_) => std::slice::from_ref(names),
+        list => elements(list),
+    };
+    for (j, name) in names.iter().enumerate() {
         let Some(name) = name.as_str() else { continue };
-        if elements(names)[..j].iter().any(|earlier| earlier == name) {
+        if names[..j].iter().any(|earlier| earlier == name) {
             let finding = sources.finding(
                 tree.locate(&format!("{pointer}/{j}")),
                 format!("`{name}` is named twice here"),

@@ -56,7 +56,8 @@ fn section(page: &mut String, parent: &str, (key, schema): (&str, Schema<'_>)) {
     // What must be given comes first.
     properties.sort_by_key(|(key, _)| !needed(key));
     for (key, property) in properties {
-        if property.kind() == Kind::Table {
+        let tables = property.kind() == Kind::Array && property.items().kind() == Kind::Table;
+        if property.kind() == Kind::Table || tables && property.one_or_many() && !property.is_nested() {
             inner.push((key, property));
         } else {
             row(&mut rows, key, property, needed(key));

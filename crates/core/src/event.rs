@@ -332,7 +332,7 @@ fn quiet_over(name: &str, seconds: u64) -> Description {
 }
 
 /// A time in the unit that suits it.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -27,18 +27,14 @@ pub(crate) fn report(
     settings: &Settings,
     areas: &Areas,
     now: UnixMillis,
-    troubles: &[Blocker],
+    faults: &[Blocker],
 ) -> Vec<AreaReport> {
     let sounding = noisy(settings);
-    let concerns = |trouble: &&Blocker| match trouble {
-        Blocker::Sink { name, .. } => sounding.contains(name),
-        Blocker::Connection { .. } | Blocker::Camera { .. } => true,
-    };
-    let troubles: Vec<Blocker> = troubles.iter().filter(concerns).cloned().collect();
+    let faults = Blocker::of_alarm(faults, |sink| sounding.iter().any(|name| name == sink));
     let report = |policy: AreaPolicy| {
         let area = areas.get(&policy.name).cloned().unwrap_or_default();
         let disarmed = area.state == AreaState::Disarmed;
-        let blockers = areas.blockers(now, &policy, &troubles);
+        let blockers = areas.blockers(now, &policy, &faults);
         AreaReport {
             blockers: if disarmed { blockers } else { Vec::new() },
             name: policy.name,
@@ -60,8 +56,7 @@ pub(crate) fn hush(settings: &Settings, command: &ArmingCommand) -> Option<Hush>
     } else {
         areas.clone()
     };
-    let (sinks, reason) = (noisy(settings), CancelReason::Disarmed(by.clone()));
-    (!areas.is_empty() && !sinks.is_empty()).then_some(Hush { areas, sinks, reason })
+    Hush::new(areas, noisy(settings), CancelReason::Disarmed(by.clone()))
 }
 
 /// Names of the sinks that sound only while an area is armed.

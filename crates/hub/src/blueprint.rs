@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use watchpost_config::{ConnectionSettings, KnownFile, Ports, Settings, SinkSettings, TimeZone};
-use watchpost_core::{Part, Route, Router, Target};
+use watchpost_config::{ConnectionSettings, KnownFile, Ports, Settings, SinkSettings, TimeZone, router};
+use watchpost_core::Part;
 use watchpost_store::{Retention, StoreOptions, StorePolicy};
 use watchpost_visionguard::{AddressError, Backend};
 
@@ -162,40 +162,6 @@ fn store_policy(settings: &Settings) -> StorePolicy {
         write_back: writing_back.map(|connection| connection.name.clone()).collect(),
         sinks: Some(settings.sink.iter().map(|sink| sink.name.clone()).collect()),
     }
-}
-
-/// The routes of the configuration, in the words of the domain.
-pub(crate) fn router(settings: &Settings) -> Router {
-    let schedules = settings.schedules();
-    let target = |sink: &SinkSettings| Target {
-        name: sink.name.clone(),
-        max_age: sink.max_age.map(Into::into),
-        cancel_on_acknowledge: sink.cancels_on_acknowledge(),
-        events: sink.gets_events(),
-        deliver_when_full: sink.delivers_when_full(),
-        wait_picture: sink.wait_picture().into(),
-        late: sink.late(),
-        keeps_record: sink.keeps_record(),
-        only_armed: settings.only_armed(sink),
-    };
-    let route = |(number, route): (usize, &watchpost_config::RouteSettings)| Route {
-        name: route
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("number {}", number + 1)),
-        matches: route.matches.conditions(&schedules),
-        sinks: route.sinks.clone(),
-        delay: route.delay.map(Into::into),
-        stop: route.stop,
-    };
-    let expected = settings.expect.iter();
-    let expected = expected.map(|expect| expect.expectation(&schedules)).collect();
-    Router::new(
-        settings.sink.iter().map(target).collect(),
-        settings.route.iter().enumerate().map(route).collect(),
-    )
-    .with_areas(settings.area_policies())
-    .with_expectations(expected)
 }
 
 #[cfg(test)]

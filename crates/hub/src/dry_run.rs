@@ -2,12 +2,11 @@
 //! configuration, and nothing of what was before.
 
 use serde::{Deserialize, Serialize};
-use watchpost_config::Settings;
+use watchpost_config::{Settings, router};
 use watchpost_core::{
     Alert, AreaPolicy, Areas, Effects, Mode, RouteReason, Router, RoutingEvent, RoutingState, UnixMillis,
 };
 
-use crate::blueprint;
 use crate::stamp::{Stamp, StampPolicy};
 
 /// Decides about alerts as a hub with this configuration would that remembers nothing but what is armed.
@@ -55,7 +54,7 @@ impl DryRun {
         stamp.set_policy(StampPolicy::new(settings));
         Self {
             stamp,
-            router: blueprint::router(settings),
+            router: router(settings),
             areas: settings.area_policies(),
         }
     }

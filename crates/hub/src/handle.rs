@@ -364,8 +364,8 @@ impl HubHandle {
     /// When the store cannot be read.
     pub async fn areas(&self) -> Result<Vec<AreaReport>, AskError> {
         let areas = self.read(|reader| reader.areas()).await?;
-        let (now, troubles) = (self.0.clock.unix(), self.0.health.troubles());
-        Ok(areas::report(&self.settings(), &areas, now, &troubles))
+        let (now, faults) = (self.0.clock.unix(), self.0.health.faults());
+        Ok(areas::report(&self.settings(), &areas, now, &faults))
     }
 
     /// Arms or disarms areas. What makes noise for those that are disarmed stops at once, also while the store cannot be

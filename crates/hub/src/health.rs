@@ -20,16 +20,16 @@ pub(crate) enum Part {
 
 impl Health {
     /// The part works, or does not for this reason.
-    pub(crate) fn set(&self, part: Part, trouble: Option<String>) {
+    pub(crate) fn set(&self, part: Part, fault: Option<String>) {
         let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
+        match fault {
             Some(why) => drop(parts.insert(part, why)),
             None => drop(parts.remove(&part)),
         }
     }
 
     /// All that is wrong now.
-    pub(crate) fn troubles(&self) -> Vec<Blocker> {
+    pub(crate) fn faults(&self) -> Vec<Blocker> {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let blocker = |(part, why): (&Part, &String)| match part {
             Part::Connection(name) => Blocker::Connection {

@@ -26,6 +26,7 @@ fn routing(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
         trigger_time: Duration::from_secs(180),
         connections: Vec::new(),
         after_loss: AfterLoss::MessagesOnly,
+        auto_arm: Vec::new(),
     };
     let mail = Target {
         name: "mail".into(),

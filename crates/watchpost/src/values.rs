@@ -1,6 +1,6 @@
 //! Values on the command line.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
@@ -18,6 +18,11 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
     }
     word(text)
         .map_err(|_| "write a time such as 2026-11-23T18:00:00Z, or a span before now such as 2h".to_owned())
+}
+
+/// A span in the form in which it is sent to the hub.
+pub(crate) fn millis(span: TimeSpan) -> u64 {
+    u64::try_from(Duration::from(span).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What this machine's clock shows.

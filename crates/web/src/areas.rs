@@ -1,5 +1,7 @@
 //! Areas over the control socket: where they stand, arm and disarm.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use watchpost_core::{Actor, ArmingCommand, Mode};
@@ -29,6 +31,17 @@ pub struct NamedAreas {
     pub areas: Vec<String>,
 }
 
+/// The body of `POST /v1/areas/postpone`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostponeAreas {
+    /// Names of areas; all that a schedule arms without any.
+    #[serde(default)]
+    pub areas: Vec<String>,
+    /// By how much, in milliseconds.
+    pub millis: u64,
+}
+
 /// What became of a command about areas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AreasAnswer {
@@ -44,6 +57,7 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
         .route("/v1/areas", web::get().to(list))
         .route("/v1/areas/arm", web::post().to(arm))
         .route("/v1/areas/disarm", web::post().to(disarm))
+        .route("/v1/areas/postpone", web::post().to(postpone))
         .route("/v1/areas/seen", web::post().to(seen));
 }
 
@@ -68,6 +82,12 @@ async fn arm(hub: Hub, body: web::Json<ArmAreas>) -> Result<HttpResponse, Proble
 async fn disarm(hub: Hub, body: web::Json<NamedAreas>) -> Result<HttpResponse, Problem> {
     let (areas, by) = (body.into_inner().areas, Actor::Operator);
     carry_out(&hub, ArmingCommand::Disarm { areas, by }, STOPPED_DEFERRED).await
+}
+
+async fn postpone(hub: Hub, body: web::Json<PostponeAreas>) -> Result<HttpResponse, Problem> {
+    let PostponeAreas { areas, millis } = body.into_inner();
+    let (lasts, by) = (Duration::from_millis(millis), Actor::Operator);
+    carry_out(&hub, ArmingCommand::Postpone { areas, lasts, by }, DEFERRED).await
 }
 
 async fn seen(hub: Hub, body: web::Json<NamedAreas>) -> Result<HttpResponse, Problem> {

@@ -12,7 +12,7 @@ mod problem;
 mod program;
 mod silences;
 
-pub use areas::{AreasAnswer, ArmAreas, NamedAreas};
+pub use areas::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas};
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{InboundServer, ListenError, Prepared};
 pub use problem::Problem;

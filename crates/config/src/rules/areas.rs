@@ -1,6 +1,6 @@
 //! Rules of areas: a camera belongs to one at most, and what can be armed has a camera.
 
-use watchpost_core::{MAX_AREAS, name_matches};
+use watchpost_core::{MAX_AREAS, Mode, is_pattern, name_matches};
 
 use super::Rules;
 use crate::{AreaSettings, CameraSettings, Settings};
@@ -21,6 +21,7 @@ pub(super) fn areas(settings: &Settings, rules: &mut Rules) {
             || "name `home`, `away` or `night`, or leave the key out for all three".to_owned(),
         );
         rules.positive(&format!("{at}/trigger_time"), area.trigger_time);
+        auto_arm(&at, area, rules);
         let watched = settings.camera.iter().any(|camera| names(area, camera));
         rules.require(
             watched || settings.listen().is_some() && !area.camera.is_empty(),
@@ -65,6 +66,29 @@ pub(super) fn areas(settings: &Settings, rules: &mut Rules) {
                 || "a camera belongs to one area: name it in one of them".to_owned(),
             );
         }
+    }
+}
+
+/// What arms an area is one schedule, in a mode that the area has.
+fn auto_arm(at: &str, area: &AreaSettings, rules: &mut Rules) {
+    for (n, arm) in area.arm.iter().enumerate() {
+        rules.require(
+            !is_pattern(&arm.schedule),
+            &format!("{at}/arm/{n}/schedule"),
+            || "has `*` or `?`, and one schedule is meant".to_owned(),
+            || "expected the name of a [[schedule]], or several [[area.arm]]".to_owned(),
+        );
+        rules.require(
+            area.modes.contains(&arm.mode),
+            &format!("{at}/arm/{n}/mode"),
+            || format!("is `{}`, in which the area is not armed", arm.mode),
+            || {
+                format!(
+                    "expected one of its `modes`: {}",
+                    Vec::from_iter(area.modes.iter().map(Mode::to_string)).join(", ")
+                )
+            },
+        );
     }
 }
 

@@ -1,8 +1,10 @@
 //! `[[area]]`: what is armed and disarmed.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watchpost_core::{AfterLoss, AreaBook, AreaPolicy, Mode, name_matches};
+use watchpost_core::{AfterLoss, AreaBook, AreaPolicy, AutoArm, Mode, Schedule, name_matches};
 
 use super::{ConnectionKind, Settings, SinkSettings};
 use crate::{CameraSettings, TimeSpan, forms};
@@ -38,10 +40,40 @@ pub struct AreaSettings {
     /// How long an alarm lasts. It is armed again then, whatever keeps it from being ready, and what sounds is silenced.
     #[serde(default = "trigger_time")]
     pub trigger_time: TimeSpan,
-    /// What it is when the database is lost and with it the file beside it (`armed.json`): `armed`, in the first of its `modes`, but
+    /// A schedule that arms it, or several, of which the first that is open counts: `arm = { schedule = "night", mode = "away" }`.
+    /// What a person wants meanwhile, with `watchpost arm` or `watchpost disarm`, holds until a schedule opens or closes next. One
+    /// that has opened or closed while the hub did not run counts once it does.
+    #[serde(default)]
+    #[schemars(extend("x-one" = true))]
+    pub arm: Vec<AutoArmSettings>,
+    /// What it is when the database is lost and with it the file beside it (`armed.json`), if no schedule arms it: `armed`, in the first of its `modes`, but
     /// for messages only, so that nothing sounds until it is armed; or `disarmed`.
     #[serde(default = "after_loss")]
     pub after_loss: AfterLossSetting,
+}
+
+/// `[[area.arm]]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AutoArmSettings {
+    /// The `[[schedule]]`. The area is armed when it opens, with its `exit_delay`.
+    #[schemars(with = "forms::Reference")]
+    pub schedule: String,
+    /// How it is armed: one of the `modes` of the area.
+    #[serde(default = "away")]
+    #[schemars(with = "forms::ModeWord")]
+    pub mode: Mode,
+    /// How long before it is armed the hub says so (`arming_soon`), so that who is there leaves, or has it armed later with `watchpost
+    /// arm --postpone 30m`. `0s` for not at all.
+    #[serde(default = "warn")]
+    pub warn: TimeSpan,
+    /// Whether it is disarmed when the schedule closes, unless there is an alarm. Otherwise it is a person who disarms it.
+    #[serde(default = "disarm")]
+    pub disarm: bool,
+    /// Whether it is armed also when it is not ready, and what keeps it from that is bypassed until it is disarmed. Otherwise it is
+    /// not armed, which is an event (`failed_to_arm`), and tried again every five minutes.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// What an area is when what was armed is not known any more.
@@ -57,6 +89,10 @@ pub enum AfterLossSetting {
 impl Settings {
     /// The areas in the words of the domain.
     pub fn area_policies(&self) -> Vec<AreaPolicy> {
+        let schedules = match self.area.iter().all(|area| area.arm.is_empty()) {
+            true => Vec::new(),
+            false => self.schedules(),
+        };
         let policy = |area: &AreaSettings| AreaPolicy {
             name: area.name.clone(),
             modes: area.modes.clone(),
@@ -69,6 +105,11 @@ impl Settings {
                 AfterLossSetting::Armed => AfterLoss::MessagesOnly,
                 AfterLossSetting::Disarmed => AfterLoss::Disarmed,
             },
+            auto_arm: area
+                .arm
+                .iter()
+                .filter_map(|arm| arm.auto_arm(&schedules))
+                .collect(),
         };
         self.area.iter().map(policy).collect()
     }
@@ -89,10 +130,10 @@ impl Settings {
         camera.area.clone().or_else(named)
     }
 
-    /// The cameras that are of no area which can be armed, though there are areas: they count as armed always.
-    pub fn always_armed(&self) -> impl Iterator<Item = &CameraSettings> {
-        let cameras = self.camera.iter().filter(|_| !self.area.is_empty());
-        cameras.filter(|camera| {
+    /// The cameras that are of no area which can be armed, though there are areas, each with its place: they count as armed always.
+    pub fn always_armed(&self) -> impl Iterator<Item = (usize, &CameraSettings)> {
+        let cameras = self.camera.iter().enumerate().filter(|_| !self.area.is_empty());
+        cameras.filter(|(_, camera)| {
             let area = self.area_of(camera);
             !area.is_some_and(|area| self.area.iter().any(|known| known.name == area))
         })
@@ -124,6 +165,33 @@ impl Settings {
             .map(|connection| connection.name.clone())
             .collect()
     }
+}
+
+impl AutoArmSettings {
+    /// The same in the words of the domain. `schedules` are all that there are.
+    fn auto_arm(&self, schedules: &[Arc<Schedule>]) -> Option<AutoArm> {
+        let schedule = schedules.iter().find(|schedule| schedule.name == self.schedule)?;
+        Some(AutoArm {
+            schedule: Arc::clone(schedule),
+            mode: self.mode,
+            warn: self.warn.into(),
+            disarms: self.disarm,
+            force: self.force,
+        })
+    }
+}
+
+fn away() -> Mode {
+    Mode::Away
+}
+
+/// Enough to finish what one is at, and to find out how to have it armed later.
+fn warn() -> TimeSpan {
+    TimeSpan::from_secs(600)
+}
+
+fn disarm() -> bool {
+    true
 }
 
 fn all_modes() -> Vec<Mode> {

@@ -7,6 +7,7 @@ mod connection;
 mod expect;
 mod restart;
 mod route;
+mod router;
 mod sandbox;
 mod schedule;
 mod sink;
@@ -22,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watchpost_core::{Calendar, Holiday, Schedule};
 
-pub use self::area::AreaSettings;
+pub use self::area::{AreaSettings, AutoArmSettings};
 pub use self::camera::{CameraMatch, CameraSettings, camera_book};
 pub use self::connection::{
     BackfillSettings, ConnectionKind, ConnectionSettings, HeaderSettings, HeartbeatSettings, LoginSettings,
@@ -30,6 +31,7 @@ pub use self::connection::{
 };
 pub use self::expect::ExpectSettings;
 pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
+pub use self::router::router;
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
 pub use self::schedule::ScheduleSettings;
 pub use self::sink::{RetrySettings, SinkSettings, WhenFull};
@@ -52,7 +54,7 @@ pub struct Settings {
     /// A name for a camera, which alerts show instead of a part of its id.
     #[serde(default)]
     pub camera: Vec<CameraSettings>,
-    /// What is armed and disarmed, by `watchpost arm` and `watchpost disarm`: some cameras. With one area at least, what makes
+    /// What is armed and disarmed, by `watchpost arm` and `watchpost disarm` or by schedules: some cameras. With one area at least, what makes
     /// noise (`only_armed` of `[[sink]]`) sounds only for cameras whose area is armed, and for those that are of no area.
     #[serde(default)]
     pub area: Vec<AreaSettings>,

@@ -9,4 +9,5 @@ mod example;
 mod loading;
 mod mistakes;
 mod sandbox;
+mod scenarios;
 mod site;

@@ -85,6 +85,11 @@ pub struct Hush {
 }
 
 impl Hush {
+    /// Of these areas at these sinks, if there are any.
+    pub fn new(areas: Vec<String>, sinks: Vec<String>, reason: CancelReason) -> Option<Self> {
+        (!areas.is_empty() && !sinks.is_empty()).then_some(Self { areas, sinks, reason })
+    }
+
     /// Whether it is about this delivery.
     pub fn covers(&self, alert: &Alert, sink: &str) -> bool {
         let area = alert.camera.as_ref().and_then(|camera| camera.area.as_ref());

@@ -35,7 +35,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::arming::{
     AfterLoss, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas, ArmedWord, ArmingCommand,
-    ArmingRefused, Blocker, Cause, MAX_AREAS, Mode, Protection, SIREN_WINDOW,
+    ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, Mode, NextEdge, PendingArm,
+    Protection, SIREN_WINDOW,
 };
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
@@ -149,7 +150,7 @@ pub enum AlertAct {
     },
 }
 
-/// Who has acknowledged an alert.
+/// Who has acknowledged an alert, or armed or disarmed an area.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
@@ -159,6 +160,8 @@ pub enum Actor {
     Sink(String),
     /// A person in the backend of the connection of this name.
     Backend(String),
+    /// No person, but the schedule of this name.
+    Schedule(String),
 }
 
 impl std::fmt::Display for Actor {
@@ -167,6 +170,7 @@ impl std::fmt::Display for Actor {
             Self::Operator => f.write_str("the operator"),
             Self::Sink(name) => write!(f, "a person at sink {name}"),
             Self::Backend(name) => write!(f, "a person in the backend of {name}"),
+            Self::Schedule(name) => write!(f, "schedule {name}"),
         }
     }
 }

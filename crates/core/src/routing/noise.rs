@@ -38,46 +38,43 @@ impl Router {
     pub(super) fn arming(
         &self,
         now: UnixMillis,
-        troubles: &[Blocker],
+        faults: &[Blocker],
         state: &RoutingState,
         command: &ArmingCommand,
     ) -> Effects {
         let mut after = state.clone();
         let outcome = after
             .areas
-            .carry_out(now, self.areas(), &self.troubles(troubles), command);
+            .carry_out(now, self.areas(), &self.faults(faults), command);
         let mut effects = Effects::default();
         match (outcome, command) {
             (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
                 effects.hush = self.hush(disarmed, CancelReason::Disarmed(by.clone()))
             }
-            (Ok(_), ArmingCommand::Seen { .. }) => {}
+            (Ok(_), ArmingCommand::Seen { .. } | ArmingCommand::Postpone { .. }) => {}
             (Err(refused), _) => effects.refused = Some(refused.into()),
         }
         effects.state = (after != *state).then_some(after);
         effects
     }
 
-    /// What of that keeps an area from being ready: of sinks only those that sound the alarm.
-    fn troubles(&self, troubles: &[Blocker]) -> Vec<Blocker> {
-        let concerns = |trouble: &&Blocker| match trouble {
-            Blocker::Sink { name, .. } => {
-                let mut sounding = self.targets.iter().filter(|target| target.only_armed);
-                sounding.any(|target| target.name == *name)
-            }
-            Blocker::Connection { .. } | Blocker::Camera { .. } => true,
-        };
-        troubles.iter().filter(concerns).cloned().collect()
+    /// What of that keeps an area from being ready.
+    fn faults(&self, faults: &[Blocker]) -> Vec<Blocker> {
+        Blocker::of_alarm(faults, |sink| self.sounding().any(|target| target.name == sink))
+    }
+
+    /// The sinks that sound the alarm.
+    fn sounding(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| target.only_armed)
     }
 
     fn hush(&self, areas: Vec<String>, reason: CancelReason) -> Option<Hush> {
-        let sinks = self.targets.iter().filter(|target| target.only_armed);
-        let sinks: Vec<String> = sinks.map(|target| target.name.clone()).collect();
-        (!areas.is_empty() && !sinks.is_empty()).then_some(Hush { areas, sinks, reason })
+        let sinks = self.sounding().map(|target| target.name.clone());
+        Hush::new(areas, sinks.collect(), reason)
     }
 
     /// Does what is due. What is to be said of it is so the next time, or what is said would depend on what is wrong now.
-    pub(super) fn due(&self, now: UnixMillis, troubles: &[Blocker], state: &RoutingState) -> Effects {
+    pub(super) fn due(&self, now: UnixMillis, faults: &[Blocker], state: &RoutingState) -> Effects {
         let mut after = state.clone();
         let news = match self.areas {
             Some(_) => after.areas.take_news(),
@@ -87,12 +84,12 @@ impl Router {
         let quiet = self.expectations.look(now, &mut after.heard);
         let events: Vec<HubEvent> = news.chain(after.silences.end(now)).chain(quiet).collect();
         let over = match &self.areas {
-            Some(areas) => after.areas.advance(now, areas, &self.troubles(troubles)),
-            None => Vec::new(),
+            Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
+            None => None,
         };
         Effects {
             state: (after != *state).then_some(after),
-            hush: self.hush(over, CancelReason::AlarmOver),
+            hush: over.and_then(|(areas, reason)| self.hush(areas, reason)),
             events,
             ..Effects::default()
         }

@@ -70,14 +70,14 @@ impl MemoryRelay {
     pub fn advance<'c>(
         &mut self,
         now: UnixMillis,
-        troubles: &[Blocker],
+        faults: &[Blocker],
         commands: impl Iterator<Item = &'c ArmingCommand>,
         router: &Router,
     ) {
         let step = |state: &mut RoutingState, event: RoutingEvent<'_>| {
             let Effects {
                 state: after, hush, ..
-            } = router.step_amid(now, troubles, state, event);
+            } = router.step_amid(now, faults, state, event);
             *state = after.unwrap_or_else(|| std::mem::take(state));
             hush
         };
@@ -249,6 +249,7 @@ mod tests {
             trigger_time: Duration::from_secs(180),
             connections: Vec::new(),
             after_loss: AfterLoss::Disarmed,
+            auto_arm: Vec::new(),
         }];
         let siren = Target {
             name: "siren".into(),

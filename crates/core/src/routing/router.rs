@@ -10,7 +10,7 @@ use super::noise::sounding;
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Effects,
     Expectation, LatePolicy, Match, MatchCondition, PlannedDelivery, Protection, RouteReason, RoutingEvent,
-    RoutingState, SIREN_WINDOW, Silence, SilenceCommand, Suppression,
+    RoutingState, SIREN_WINDOW, SilenceCommand, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -156,7 +156,7 @@ impl Router {
     pub fn step_amid(
         &self,
         now: UnixMillis,
-        troubles: &[Blocker],
+        faults: &[Blocker],
         state: &RoutingState,
         event: RoutingEvent<'_>,
     ) -> Effects {
@@ -167,11 +167,11 @@ impl Router {
                 ..Effects::default()
             },
             RoutingEvent::Silence(command) => self.silence(now, state, command),
-            RoutingEvent::Arming(command) => self.arming(now, troubles, state, command),
+            RoutingEvent::Arming(command) => self.arming(now, faults, state, command),
             RoutingEvent::HeldBack { silence, alert } => {
                 changed(state, |after| after.silences.hold(silence, alert))
             }
-            RoutingEvent::Due => self.due(now, troubles, state),
+            RoutingEvent::Due => self.due(now, faults, state),
             RoutingEvent::ClockStepped(millis) => changed(state, |after| {
                 after.silences.shift(now, millis);
                 after.areas.shift(now, millis);
@@ -187,7 +187,7 @@ impl Router {
         let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
         let (verdicts, matched) = self.verdicts(alert, state.areas.protection(self.areas(), alert));
-        let reasons = self.reasons(now, alert, &verdicts, &mut after);
+        let reasons = self.reasons(now, (state, alert), &verdicts, &mut after);
         let mark = AlertMark {
             alert,
             qualifies: self.qualifies(alert, &reasons),
@@ -244,11 +244,11 @@ impl Router {
     fn reasons(
         &self,
         now: UnixMillis,
-        alert: &Alert,
+        (state, alert): (&RoutingState, &Alert),
         verdicts: &[Verdict<'_>],
         after: &mut Cow<'_, RoutingState>,
     ) -> Vec<RouteReason> {
-        let silences: Vec<Silence> = after.silences.about(now, alert).into_iter().cloned().collect();
+        let silences = state.silences.about(now, alert);
         let about = |(target, verdict): (&Target, &Verdict<'_>)| {
             let reason = self.reason(target, alert, *verdict);
             if !reason.delivers() {
@@ -456,7 +456,7 @@ fn cancellation(AlertCommand { act, by }: &AlertCommand) -> Cancellation {
         ),
     };
     let except = match by {
-        Actor::Operator | Actor::Backend(_) => None,
+        Actor::Operator | Actor::Backend(_) | Actor::Schedule(_) => None,
         Actor::Sink(name) => Some(name.clone()),
     };
     Cancellation {

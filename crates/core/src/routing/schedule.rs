@@ -31,7 +31,7 @@ const MAX_DAYS_AHEAD: i64 = 367;
 const MINUTES_A_DAY: u16 = 24 * 60;
 
 /// What days are by the clocks of the site.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     zone: TimeZone,
     holidays: Vec<Holiday>,
@@ -48,7 +48,7 @@ pub enum Holiday {
 }
 
 /// Named windows of the week. It is open while one of them is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// Its name.
     pub name: String,

@@ -28,7 +28,7 @@ impl Relay {
             .memory
             .get_or_insert_with(|| MemoryRelay::new(storage.routing_state().clone()));
         let now = parts.clock.unix();
-        memory.advance(now, &parts.health.troubles(), arming, &parts.router);
+        memory.advance(now, &parts.health.faults(), arming, &parts.router);
         for (alert, frame) in alerts {
             for planned in memory.due(now, alert.id) {
                 let mut alert = alert.clone();

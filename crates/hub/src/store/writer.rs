@@ -248,9 +248,9 @@ impl Writer {
             return None;
         };
         let (parts, now) = (&self.parts, in_hand.at());
-        let (router, relay, troubles) = (&parts.router, &mut self.relay, parts.health.troubles());
+        let (router, relay, faults) = (&parts.router, &mut self.relay, parts.health.faults());
         let step =
-            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &troubles, state, event);
+            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &faults, state, event);
         let attempt = self.disk.attempt(
             &mut self.intake,
             |_| false,
@@ -292,9 +292,9 @@ impl Writer {
             return None;
         };
         let (parts, now, act) = (&self.parts, self.parts.clock.unix(), command.act.clone());
-        let (router, relay, troubles) = (&parts.router, &mut self.relay, parts.health.troubles());
+        let (router, relay, faults) = (&parts.router, &mut self.relay, parts.health.faults());
         let step =
-            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &troubles, state, event);
+            |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &faults, state, event);
         let attempt = self.disk.attempt(
             &mut self.intake,
             |error| !error.is_transient(),

@@ -2,10 +2,10 @@
 
 use actix_rt::System;
 use clap::{Args, Subcommand};
-use watchpost_config::TimeZone;
-use watchpost_core::{AreaState, Cause, Mode};
+use watchpost_config::{TimeSpan, TimeZone};
+use watchpost_core::{AreaState, Cause, Followed, Mode};
 use watchpost_hub::AreaReport;
-use watchpost_web::{AreasAnswer, ArmAreas, NamedAreas};
+use watchpost_web::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas};
 
 use crate::client::HubClient;
 use crate::target::{RunningHub, Target};
@@ -14,11 +14,14 @@ use crate::{out, values};
 #[derive(Debug, Args)]
 pub(crate) struct ArmArgs {
     /// How: home, away or night.
-    #[arg(default_value = "away", value_parser = values::word::<Mode>)]
+    #[arg(default_value = "away", value_parser = mode)]
     mode: Mode,
     /// The area that is armed, or several. Without any, all that are armed in this mode, and the others are disarmed.
     #[arg(long = "area", value_name = "NAME")]
     areas: Vec<String>,
+    /// Have the schedule that is about to arm do so this much later, such as `30m`, and arm nothing now.
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["force", "mode"])]
+    postpone: Option<TimeSpan>,
     /// Arm also what is not ready. What keeps it from that is listed, and bypassed until it is disarmed.
     #[arg(long)]
     force: bool,
@@ -58,10 +61,27 @@ enum AreasCommand {
     },
 }
 
+/// Reads how to arm. Who gives the name of an area instead hears how.
+fn mode(text: &str) -> Result<Mode, String> {
+    values::word(text).map_err(|_| {
+        format!("expected home, away or night; to arm an area of this name: watchpost arm --area {text}")
+    })
+}
+
 pub(crate) fn arm(target: &Target, args: &ArmArgs) -> anyhow::Result<()> {
+    let areas = args.areas.clone();
+    if let Some(lasts) = args.postpone {
+        let body = PostponeAreas {
+            areas,
+            millis: values::millis(lasts),
+        };
+        return ask(target, args.json, async |hub| {
+            hub.post_json("/v1/areas/postpone", &body).await
+        });
+    }
     let body = ArmAreas {
         mode: args.mode,
-        areas: args.areas.clone(),
+        areas,
         force: args.force,
     };
     ask(target, args.json, async |hub| {
@@ -109,16 +129,10 @@ fn ask(
     answer.areas.iter().try_for_each(|area| show(area, &zone))
 }
 
-pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
-    let AreaReport {
-        name,
-        area,
-        blockers,
-        modes,
-    } = report;
-    let modes: Vec<String> = modes.iter().map(Mode::to_string).collect();
+/// Where an area stands, in words.
+fn state(state: &AreaState, zone: &TimeZone) -> String {
     let at = |at: watchpost_core::UnixMillis| zone.show(at.0);
-    let state = match &area.state {
+    match state {
         AreaState::Disarmed => "disarmed".to_owned(),
         AreaState::Arming {
             mode,
@@ -145,10 +159,28 @@ pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
             };
             format!("ALARM until {}, {after} then", at(*until))
         }
-    };
+    }
+}
+
+pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
+    let AreaReport {
+        name,
+        area,
+        blockers,
+        modes,
+    } = report;
+    let modes: Vec<String> = modes.iter().map(Mode::to_string).collect();
+    let at = |at: watchpost_core::UnixMillis| zone.show(at.0);
+    let state = state(&area.state, zone);
     out::line(format_args!("area {name} ({}): {state}", modes.join(", ")))?;
     if let Some(by) = &area.by {
         out::line(format_args!("  since {}, by {by}", at(area.since)))?;
+    }
+    if let Some((at, mode)) = area.followed.as_ref().and_then(Followed::next_arm) {
+        out::line(format_args!(
+            "  by schedule: armed {}, mode {mode}",
+            zone.show(at.0)
+        ))?;
     }
     if area.messages_only {
         out::line(

@@ -1,7 +1,5 @@
 //! `watchpost silence`: not to hear of some alerts for a while, why, and until when.
 
-use std::time::Duration;
-
 use actix_rt::System;
 use clap::{Args, Subcommand};
 use watchpost_config::{TimeSpan, TimeZone, not_there};
@@ -74,7 +72,7 @@ pub(crate) fn run(target: &Target, args: &SilenceArgs) -> anyhow::Result<()> {
             (_, Some(begin)) => hub.post_json("/v1/silences", begin).await?,
             (Some(SilenceCommand::Extend { id, lasts }), None) => {
                 let body = ExtendSilence {
-                    millis: millis(*lasts),
+                    millis: values::millis(*lasts),
                 };
                 hub.post_json(&format!("/v1/silences/{id}/extend"), &body).await?
             }
@@ -113,14 +111,10 @@ impl SilenceArgs {
         }
         Ok(BeginSilence {
             matches,
-            millis: self.lasts.map_or(0, millis),
+            millis: self.lasts.map_or(0, values::millis),
             why,
         })
     }
-}
-
-fn millis(span: TimeSpan) -> u64 {
-    u64::try_from(Duration::from(span).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Adds a condition that was written as `KEY=VALUE`.

@@ -316,6 +316,93 @@ sinks = []
 }
 
 #[test]
+fn an_area_is_armed_by_one_schedule_that_there_is_in_a_mode_that_it_has() {
+    let area = "[[schedule]]\nname = \"night\"\nopen = \"22:00-06:00\"\n[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n\
+                [[area]]\nname = \"Yard\"\ncamera = \"Gate\"\nmodes = [\"away\", \"night\"]\n";
+    let cases = [
+        "arm = { schedule = \"nihgt\" }",
+        "arm = { schedule = \"nig*\" }",
+        "arm = { schedule = \"night\", mode = \"home\" }",
+        "arm = { mode = \"away\" }",
+        "arm = [{ schedule = \"night\", warn = \"0s\", disarm = false, force = true }]",
+    ];
+    let cases = cases.map(|arm| format!("{area}{arm}\n"));
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+            > [[schedule]]
+            > name = "night"
+            > open = "22:00-06:00"
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[area]]
+            > name = "Yard"
+            > camera = "Gate"
+            > modes = ["away", "night"]
+            > arm = { schedule = "nihgt" }
+            watchpost.toml:16:7: there is no schedule `nihgt`
+              | { schedule = "nihgt" } | no `[[schedule]]` has this name
+              did you mean "night"?
+            > [[schedule]]
+            > name = "night"
+            > open = "22:00-06:00"
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[area]]
+            > name = "Yard"
+            > camera = "Gate"
+            > modes = ["away", "night"]
+            > arm = { schedule = "nig*" }
+            watchpost.toml:16:7: `schedule` in [area.arm.0] of `Yard` has `*` or `?`, and one schedule is meant
+              | { schedule = "nig*" } | here
+              expected the name of a [[schedule]], or several [[area.arm]]
+            > [[schedule]]
+            > name = "night"
+            > open = "22:00-06:00"
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[area]]
+            > name = "Yard"
+            > camera = "Gate"
+            > modes = ["away", "night"]
+            > arm = { schedule = "night", mode = "home" }
+            watchpost.toml:16:7: `mode` in [area.arm.0] of `Yard` is `home`, in which the area is not armed
+              | { schedule = "night", mode = "home" } | here
+              expected one of its `modes`: away, night
+            > [[schedule]]
+            > name = "night"
+            > open = "22:00-06:00"
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[area]]
+            > name = "Yard"
+            > camera = "Gate"
+            > modes = ["away", "night"]
+            > arm = { mode = "away" }
+            watchpost.toml:16:7: [area.arm] of `Yard` lacks `schedule`
+              | { mode = "away" } | in here
+              `schedule`: The `[[schedule]]`
+            > [[schedule]]
+            > name = "night"
+            > open = "22:00-06:00"
+            > [[camera]]
+            > name = "Gate"
+            > match = { stream = "a" }
+            > [[area]]
+            > name = "Yard"
+            > camera = "Gate"
+            > modes = ["away", "night"]
+            > arm = [{ schedule = "night", warn = "0s", disarm = false, force = true }]
+            NO ERROR
+        "#]],
+    );
+}
+
+#[test]
 fn errors_of_all_kinds_come_together() {
     check(
         r#"[[connection]]

@@ -69,6 +69,12 @@ impl Area {
         }
     }
 
+    /// When there is something to do although nothing has come.
+    pub(super) fn due(&self) -> Option<UnixMillis> {
+        let followed = self.followed.as_ref().and_then(|followed| followed.look_at);
+        self.until().into_iter().chain(followed).min()
+    }
+
     /// Whether there is an alarm, or may be one soon.
     pub(super) fn is_alarmed(&self) -> bool {
         matches!(
@@ -92,14 +98,9 @@ impl Area {
         }
     }
 
-    /// What keeps it from being ready. `troubles` is what is wrong on the site, whatever it is of.
-    pub(super) fn blockers(
-        &self,
-        now: UnixMillis,
-        policy: &AreaPolicy,
-        troubles: &[Blocker],
-    ) -> Vec<Blocker> {
-        let concerns = |trouble: &&Blocker| match trouble {
+    /// What keeps it from being ready. `faults` is what is wrong on the site, whatever it is of.
+    pub(super) fn blockers(&self, now: UnixMillis, policy: &AreaPolicy, faults: &[Blocker]) -> Vec<Blocker> {
+        let concerns = |fault: &&Blocker| match fault {
             Blocker::Connection { name, .. } => policy.connections.contains(name),
             Blocker::Sink { .. } | Blocker::Camera { .. } => true,
         };
@@ -107,7 +108,7 @@ impl Area {
         let seen = seen.map(|last| Blocker::Camera {
             name: last.camera.clone(),
         });
-        troubles.iter().filter(concerns).cloned().chain(seen).collect()
+        faults.iter().filter(concerns).cloned().chain(seen).collect()
     }
 
     /// What keeps it from being armed now. That cameras see people while they leave is no matter.
@@ -115,9 +116,9 @@ impl Area {
         &self,
         now: UnixMillis,
         policy: &AreaPolicy,
-        troubles: &[Blocker],
+        faults: &[Blocker],
     ) -> Vec<Blocker> {
-        let mut blockers = self.blockers(now, policy, troubles);
+        let mut blockers = self.blockers(now, policy, faults);
         let leaving = !policy.exit_delay.is_zero();
         blockers.retain(|blocker| !(leaving && matches!(blocker, Blocker::Camera { .. })));
         blockers
@@ -193,13 +194,19 @@ impl Area {
 
     /// What it was is not known any more: it is what its policy says.
     pub(super) fn lost(&mut self, now: UnixMillis, policy: &AreaPolicy) -> AreaNews {
-        let mode = policy.modes.first().copied();
-        if let (Some(mode), AfterLoss::MessagesOnly) = (mode, policy.after_loss) {
-            self.set_armed(now, mode);
-            self.messages_only = true;
+        let scheduled = Self::scheduled(now, policy);
+        let first = policy.modes.first().copied();
+        match (scheduled, policy.after_loss) {
+            (Some(mode), _) => mode.into_iter().for_each(|mode| self.set_armed(now, mode)),
+            (None, AfterLoss::MessagesOnly) => first.into_iter().for_each(|mode| {
+                self.set_armed(now, mode);
+                self.messages_only = true;
+            }),
+            (None, AfterLoss::Disarmed) => {}
         }
         AreaNews::Lost {
             mode: self.protects(),
+            scheduled: scheduled.is_some(),
         }
     }
 
@@ -366,36 +373,45 @@ impl Area {
         &mut self,
         now: UnixMillis,
         policy: &AreaPolicy,
-        troubles: &[Blocker],
-    ) -> Option<(AreaNews, bool)> {
+        faults: &[Blocker],
+    ) -> Option<(Option<AreaNews>, bool)> {
         self.rebase(now);
         let until = self.until().filter(|until| *until <= now)?;
         match self.state.clone() {
             AreaState::Arming { mode, from, .. } => {
-                let mut blockers = self.blockers(now, policy, troubles);
+                let mut blockers = self.blockers(now, policy, faults);
                 blockers.retain(|blocker| !self.bypassed.iter().any(|known| known.is(blocker)));
                 if blockers.is_empty() {
-                    return Some((self.armed(now, mode), false));
+                    return Some((Some(self.armed(now, mode)), false));
                 }
-                self.last = None;
-                let before = from.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
-                self.go(now, before);
-                if from.is_none() {
-                    self.bypassed.clear();
-                }
-                let by = self.by.clone();
-                Some((AreaNews::NotArmed { mode, by, blockers }, false))
+                self.stop_arming(now, from);
+                let (by, is_news) = (self.by.clone(), self.has_failed());
+                Some((
+                    is_news.then_some(AreaNews::NotArmed { mode, by, blockers }),
+                    false,
+                ))
             }
             AreaState::Pending { mode, cause, .. } => {
-                Some((self.trigger(now, until, policy, Some(mode), vec![cause]), false))
+                let news = self.trigger(now, until, policy, Some(mode), vec![cause]);
+                Some((Some(news), false))
             }
             AreaState::Triggered { mode, .. } => {
                 let after = mode.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
                 self.go(now, after);
                 let to = std::mem::take(&mut self.recipients);
-                Some((AreaNews::Over { mode, to }, true))
+                Some((Some(AreaNews::Over { mode, to }), true))
             }
             AreaState::Disarmed | AreaState::Armed { .. } => None,
+        }
+    }
+
+    /// It is what it was before people began to leave.
+    pub(super) fn stop_arming(&mut self, now: UnixMillis, from: Option<Mode>) {
+        self.last = None;
+        let before = from.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
+        self.go(now, before);
+        if from.is_none() {
+            self.bypassed.clear();
         }
     }
 
@@ -420,6 +436,9 @@ impl Area {
     /// The clock was set, and is at `now` since: what is to come comes as late as it would have. A clock that stood before the
     /// beginning of the state was wrong, and is right now.
     pub(super) fn shift(&mut self, now: UnixMillis, millis: i64) {
+        self.followed
+            .iter_mut()
+            .for_each(|followed| followed.shift(now, millis));
         let before = UnixMillis(now.0.saturating_sub(millis));
         if self.since > before {
             return;

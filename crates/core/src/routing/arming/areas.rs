@@ -1,15 +1,20 @@
 //! All areas of a site: what persons want of them, which alert is of which, and what is due.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::follow::Look;
 use super::{
-    AlertMark, Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, Mode,
-    Protection, Sounding,
+    AlertMark, Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, MAX_POSTPONED,
+    Mode, Protection, Sounding,
 };
-use crate::routing::Actor;
+use crate::routing::{Actor, CancelReason};
 use crate::{Alert, AlertKind, UnixMillis};
+
+/// Shortest time by which arming by a schedule is postponed.
+const SHORTEST_POSTPONED: Duration = Duration::from_secs(60);
 
 /// What is remembered of all areas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +87,7 @@ impl Areas {
     /// When the next thing is due.
     pub(in crate::routing) fn next_due(&self) -> Option<UnixMillis> {
         match self.news.is_empty() {
-            true => self.areas.values().filter_map(Area::until).min(),
+            true => self.areas.values().filter_map(Area::due).min(),
             false => Some(UnixMillis(0)),
         }
     }
@@ -151,7 +156,7 @@ impl Areas {
         &mut self,
         now: UnixMillis,
         policies: &[AreaPolicy],
-        troubles: &[Blocker],
+        faults: &[Blocker],
         command: &ArmingCommand,
     ) -> Result<Vec<String>, ArmingRefused> {
         match command {
@@ -162,7 +167,7 @@ impl Areas {
                 by,
             } => {
                 let wanted = to_arm(policies, *mode, areas)?;
-                self.arm(now, &wanted, troubles, (*mode, *force, by))?;
+                self.arm(now, &wanted, faults, (*mode, *force, by))?;
                 let others = policies.iter().filter(|policy| !policy.modes.contains(mode));
                 let others = others.filter(|policy| {
                     let area = self.areas.get(&policy.name);
@@ -174,6 +179,10 @@ impl Areas {
             ArmingCommand::Disarm { areas, by } => {
                 let named = named(policies, areas)?;
                 Ok(self.disarm(now, &named, by))
+            }
+            ArmingCommand::Postpone { areas, lasts, by } => {
+                self.postpone(now, policies, areas, (*lasts, by))?;
+                Ok(Vec::new())
             }
             ArmingCommand::Seen { areas } => {
                 for policy in named(policies, areas)? {
@@ -191,7 +200,7 @@ impl Areas {
         &mut self,
         now: UnixMillis,
         wanted: &[&AreaPolicy],
-        troubles: &[Blocker],
+        faults: &[Blocker],
         (mode, force, by): (Mode, bool, &Actor),
     ) -> Result<(), ArmingRefused> {
         let mut blocked: Vec<(&AreaPolicy, Vec<Blocker>)> = Vec::new();
@@ -203,7 +212,7 @@ impl Areas {
             // What is armed already does not become less so by being armed again.
             let blockers = match area.is_alarmed() {
                 true => Vec::new(),
-                false => area.keeps_from(now, policy, troubles),
+                false => area.keeps_from(now, policy, faults),
             };
             blocked.push((policy, blockers));
         }
@@ -224,7 +233,10 @@ impl Areas {
         }
         for (policy, blockers) in blocked {
             let area = self.areas.get_mut(&policy.name);
-            let news = area.and_then(|area| area.arm(now, policy, (mode, by), blockers));
+            let news = area.and_then(|area| {
+                area.overrule(now);
+                area.arm(now, policy, (mode, by), blockers)
+            });
             news.into_iter().for_each(|news| self.say(&policy.name, news));
         }
         Ok(())
@@ -234,12 +246,46 @@ impl Areas {
         let mut disarmed = Vec::new();
         for policy in which {
             let area = self.areas.get_mut(&policy.name);
-            if let Some(news) = area.and_then(|area| area.disarm(now, by)) {
+            let news = area.and_then(|area| {
+                area.overrule(now);
+                area.disarm(now, by)
+            });
+            if let Some(news) = news {
                 self.say(&policy.name, news);
                 disarmed.push(policy.name.clone());
             }
         }
         disarmed
+    }
+
+    /// Has schedules arm all of these later, or none.
+    fn postpone(
+        &mut self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        names: &[String],
+        (lasts, by): (Duration, &Actor),
+    ) -> Result<(), ArmingRefused> {
+        if !(SHORTEST_POSTPONED..=MAX_POSTPONED).contains(&lasts) {
+            return Err(ArmingRefused::NotPostponed);
+        }
+        let (named, mut after, mut postponed) = (named(policies, names)?, self.clone(), false);
+        for policy in named {
+            let area = after.areas.get_mut(&policy.name);
+            match area.and_then(|area| area.postpone(now, lasts, by)) {
+                Some(news) => {
+                    after.say(&policy.name, news);
+                    postponed = true;
+                }
+                None if names.is_empty() => {}
+                None => return Err(ArmingRefused::NotScheduled(format!("area {}", policy.name))),
+            }
+        }
+        if !postponed {
+            return Err(ArmingRefused::NotScheduled("any area".to_owned()));
+        }
+        *self = after;
+        Ok(())
     }
 
     fn say(&mut self, area: &str, news: super::AreaNews) {
@@ -249,13 +295,14 @@ impl Areas {
         });
     }
 
-    /// Does what is due, and forgets areas that are no longer configured. Returns the names of those whose noise is to stop.
+    /// Does what is due, and forgets areas that are no longer configured. Returns the names of those whose noise is to stop, and
+    /// why. What is then still due is so at once.
     pub(in crate::routing) fn advance(
         &mut self,
         now: UnixMillis,
         policies: &[AreaPolicy],
-        troubles: &[Blocker],
-    ) -> Vec<String> {
+        faults: &[Blocker],
+    ) -> Option<(Vec<String>, CancelReason)> {
         let is_there = |name: &String| policies.iter().any(|policy| policy.name == *name);
         self.areas.retain(|name, _| is_there(name));
         let (mut hushed, lost) = (Vec::new(), std::mem::take(&mut self.lost));
@@ -270,17 +317,34 @@ impl Areas {
                 .areas
                 .entry(policy.name.clone())
                 .or_insert_with(|| Area::new(now));
-            while let Some((news, hush)) = area.expire(now, policy, troubles) {
-                self.news.push(AreaEvent {
+            while let Some((news, hush)) = area.expire(now, policy, faults) {
+                self.news.extend(news.map(|news| AreaEvent {
                     area: policy.name.clone(),
                     news,
-                });
+                }));
                 if hush {
                     hushed.push(policy.name.clone());
                 }
             }
         }
-        hushed
+        if !hushed.is_empty() {
+            return Some((hushed, CancelReason::AlarmOver));
+        }
+        policies
+            .iter()
+            .find_map(|policy| self.follow(now, policy, faults))
+    }
+
+    /// Has an area do what its schedules want. Returns its name if it is disarmed by that, and why.
+    fn follow(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        faults: &[Blocker],
+    ) -> Option<(Vec<String>, CancelReason)> {
+        let Look { news, disarmed } = self.areas.get_mut(&policy.name)?.follow(now, policy, faults);
+        news.into_iter().for_each(|news| self.say(&policy.name, news));
+        disarmed.map(|by| (vec![policy.name.clone()], CancelReason::Disarmed(by)))
     }
 
     /// The clock was set, and is at `now` since.
@@ -289,10 +353,10 @@ impl Areas {
     }
 
     /// What keeps an area from being ready to arm.
-    pub fn blockers(&self, now: UnixMillis, policy: &AreaPolicy, troubles: &[Blocker]) -> Vec<Blocker> {
+    pub fn blockers(&self, now: UnixMillis, policy: &AreaPolicy, faults: &[Blocker]) -> Vec<Blocker> {
         let area = self.areas.get(&policy.name);
         let unknown = Area::default();
-        area.unwrap_or(&unknown).keeps_from(now, policy, troubles)
+        area.unwrap_or(&unknown).keeps_from(now, policy, faults)
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod area;
 mod areas;
+mod auto_arm;
+mod follow;
 mod news;
 mod state;
 #[cfg(test)]
@@ -21,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::area::{AlertMark, Sounding};
 pub use self::areas::Areas;
 pub(super) use self::areas::Judged;
+pub use self::auto_arm::AutoArm;
+pub use self::follow::{Followed, NextEdge, PendingArm};
 pub use self::news::{AreaEvent, AreaNews, AreaNote};
 pub use self::state::{Area, AreaState, Cause};
 use super::Actor;
@@ -31,6 +35,9 @@ pub const SIREN_WINDOW: Duration = Duration::from_secs(120);
 
 /// With an alert of an immediate camera in this time an area is not ready: people are still there.
 pub(super) const CLEAR_BEFORE: Duration = Duration::from_secs(5);
+
+/// Longest time by which arming by a schedule is postponed at once.
+pub const MAX_POSTPONED: Duration = Duration::from_secs(12 * 3_600);
 
 /// Most areas that a site has, so that what is remembered is bounded.
 pub const MAX_AREAS: usize = 64;
@@ -114,8 +121,10 @@ pub struct AreaPolicy {
     pub trigger_time: Duration,
     /// Names of the connections that its cameras are seen over.
     pub connections: Vec<String>,
-    /// What it is when what was armed is not known any more.
+    /// What it is when what was armed is not known any more, and no schedule says it.
     pub after_loss: AfterLoss,
+    /// The schedules that arm it, of which the first that is open counts.
+    pub auto_arm: Vec<AutoArm>,
 }
 
 /// What an area is when what was armed is not known any more, because the database is lost and the file beside it too.
@@ -154,6 +163,15 @@ pub enum Blocker {
 }
 
 impl Blocker {
+    /// What of these faults keeps areas from being ready: of sinks only those that sound the alarm.
+    pub fn of_alarm(faults: &[Self], sounds: impl Fn(&str) -> bool) -> Vec<Self> {
+        let concerns = |fault: &&Self| match fault {
+            Self::Sink { name, .. } => sounds(name),
+            Self::Connection { .. } | Self::Camera { .. } => true,
+        };
+        faults.iter().filter(concerns).cloned().collect()
+    }
+
     /// Whether it is the same one, whatever is said of it now.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -183,6 +201,15 @@ pub enum ArmingCommand {
     Disarm {
         /// Names; empty means all.
         areas: Vec<String>,
+        /// Who.
+        by: Actor,
+    },
+    /// That a schedule which is about to arm them does so later.
+    Postpone {
+        /// Names; empty means all that a schedule arms.
+        areas: Vec<String>,
+        /// By how much, at most [`MAX_POSTPONED`].
+        lasts: Duration,
         /// Who.
         by: Actor,
     },
@@ -220,6 +247,14 @@ pub enum ArmingRefused {
     /// No area is armed in this mode.
     #[error("no area is armed in mode {0}: name it in the `modes` of an [[area]]")]
     NoneInMode(Mode),
+    /// No schedule is about to arm it.
+    #[error(
+        "no schedule is about to arm {0}. `watchpost disarm` disarms what is armed, until its schedules want something else."
+    )]
+    NotScheduled(String),
+    /// It would be armed too late, or at once.
+    #[error("arming is postponed by 1 minute to {} hours", MAX_POSTPONED.as_secs() / 3_600)]
+    NotPostponed,
     /// Not all of them are ready.
     #[error("not ready to arm: {}. `--force` arms all the same and bypasses what is named here until disarmed.", named(.0))]
     NotReady(Vec<(String, Blocker)>),

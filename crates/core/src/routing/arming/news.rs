@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Blocker, Cause, Mode, Severity};
+use crate::event::span;
 
 /// Something that has become of an area.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +41,34 @@ pub enum AreaNews {
     },
     /// What it was is not known any more, as what was stored is lost.
     Lost {
-        /// How it is armed now, without any noise; `None` where it is disarmed.
+        /// How it is armed now; `None` where it is disarmed.
         mode: Option<Mode>,
+        /// Whether that is what its schedules say. Otherwise it is armed without any noise.
+        #[serde(default)]
+        scheduled: bool,
+    },
+    /// A schedule is about to arm it.
+    ArmsSoon {
+        /// How.
+        mode: Mode,
+        /// The schedule.
+        by: Actor,
+        /// In how many seconds.
+        seconds: u64,
+    },
+    /// That a schedule arms it is postponed.
+    Postponed {
+        /// How it will be armed.
+        mode: Mode,
+        /// By whom it is postponed.
+        by: Actor,
+        /// In how many seconds it will be armed.
+        seconds: u64,
+    },
+    /// A schedule was to disarm it, and did not because of an alarm.
+    StaysArmed {
+        /// The schedule.
+        by: Actor,
     },
     /// It is disarmed.
     Disarmed {
@@ -83,9 +110,12 @@ pub struct AreaNote {
     pub to: BTreeSet<String>,
 }
 
+/// A word, how much it matters, a title and a text.
+type Description = (&'static str, Severity, String, String);
+
 impl AreaEvent {
     /// The word for it, how much it matters, a title and a text.
-    pub(crate) fn describe(&self) -> (&'static str, Severity, String, String) {
+    pub(crate) fn describe(&self) -> Description {
         let area = &self.area;
         match &self.news {
             AreaNews::Armed { mode, by, bypassed } if bypassed.is_empty() => (
@@ -100,23 +130,16 @@ impl AreaEvent {
                 format!("{area} is armed by force, mode {mode}{}", by_whom(by.as_ref())),
                 format!("Bypassed until it is disarmed: {}.", list(bypassed)),
             ),
-            AreaNews::NotArmed { mode, by, blockers } => (
-                "failed_to_arm",
-                Severity::High,
-                format!("{area} could not be armed, mode {mode}{}", by_whom(by.as_ref())),
-                format!("Not ready: {}. It is what it was before.", list(blockers)),
+            AreaNews::NotArmed { mode, by, blockers } => not_armed(area, *mode, by.as_ref(), blockers),
+            AreaNews::ArmsSoon { mode, by, seconds } => arms_soon(area, *mode, by, *seconds),
+            AreaNews::Postponed { mode, by, seconds } => (
+                "arming_postponed",
+                Severity::Low,
+                format!("{area} will be armed later, in {}, mode {mode}", span(*seconds)),
+                format!("That is postponed by {by}."),
             ),
-            AreaNews::Lost { mode } => (
-                "arming_lost",
-                Severity::Critical,
-                match mode {
-                    Some(mode) => format!("{area} is armed, mode {mode}, and nothing sounds: what it was is lost"),
-                    None => format!("{area} is disarmed: what it was is lost"),
-                },
-                "The database was damaged, and the file beside it that says what was armed is not there. `watchpost arm` \
-                 or `watchpost disarm` says what it is to be."
-                    .to_owned(),
-            ),
+            AreaNews::StaysArmed { by } => stays_armed(area, by),
+            AreaNews::Lost { mode, scheduled } => lost(area, *mode, *scheduled),
             AreaNews::Disarmed { by } => (
                 "disarmed",
                 Severity::Low,
@@ -161,6 +184,9 @@ impl AreaEvent {
             AreaNews::Armed { .. }
             | AreaNews::NotArmed { .. }
             | AreaNews::Lost { .. }
+            | AreaNews::ArmsSoon { .. }
+            | AreaNews::Postponed { .. }
+            | AreaNews::StaysArmed { .. }
             | AreaNews::Disarmed { .. } => BTreeSet::new(),
         };
         AreaNote {
@@ -168,6 +194,60 @@ impl AreaEvent {
             to,
         }
     }
+}
+
+fn not_armed(area: &str, mode: Mode, by: Option<&Actor>, blockers: &[Blocker]) -> Description {
+    let why = format!("Not ready: {}. It is what it was before", list(blockers));
+    (
+        "failed_to_arm",
+        Severity::High,
+        format!("{area} could not be armed, mode {mode}{}", by_whom(by)),
+        match by {
+            Some(Actor::Schedule(_)) => {
+                format!("{why}, and is armed as soon as it is ready, which is looked at every five minutes.")
+            }
+            _ => format!("{why}."),
+        },
+    )
+}
+
+fn arms_soon(area: &str, mode: Mode, by: &Actor, seconds: u64) -> Description {
+    (
+        "arming_soon",
+        Severity::Medium,
+        format!("{area} will be armed in {}, mode {mode}, by {by}", span(seconds)),
+        format!(
+            "Who is there leaves until then. `watchpost arm --postpone 30m --area \"{area}\"` has it armed later."
+        ),
+    )
+}
+
+fn stays_armed(area: &str, by: &Actor) -> Description {
+    (
+        "not_disarmed",
+        Severity::High,
+        format!("{area} is not disarmed by {by}, because of an alarm"),
+        "A schedule ends no alarm: it stays armed until a person disarms it (`watchpost disarm`), or until its schedules \
+         want something else."
+            .to_owned(),
+    )
+}
+
+fn lost(area: &str, mode: Option<Mode>, scheduled: bool) -> Description {
+    let now = mode.map_or("disarmed".to_owned(), |mode| format!("armed, mode {mode}"));
+    let how = match (mode, scheduled) {
+        (_, true) => ", as its schedules say",
+        (Some(_), false) => ", and nothing sounds",
+        (None, false) => "",
+    };
+    (
+        "arming_lost",
+        Severity::Critical,
+        format!("{area} is {now}{how}: what it was is lost"),
+        "The database was damaged, and the file beside it that says what was armed is not there. `watchpost arm` or \
+         `watchpost disarm` says what it is to be."
+            .to_owned(),
+    )
 }
 
 fn by_whom(by: Option<&Actor>) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blocker, Mode};
+use super::{Blocker, Followed, Mode};
 use crate::routing::Actor;
 use crate::{AlertId, UnixMillis};
 
@@ -89,6 +89,9 @@ pub struct Area {
     /// The sinks that got the alarm, which are to hear how it ends.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub recipients: BTreeSet<String>,
+    /// How far its schedules were followed, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
     /// The last alert of an immediate camera while it was disarmed or arming.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last: Option<Cause>,

@@ -1,5 +1,7 @@
 //! The state machine of an area as a table, its sentences one by one, and all of it against a small model.
 
+mod auto_arm;
+
 use std::collections::BTreeSet;
 
 use expect_test::expect;
@@ -23,6 +25,7 @@ fn yard() -> AreaPolicy {
         trigger_time: Duration::from_secs(180),
         connections: vec!["shop".into()],
         after_loss: AfterLoss::MessagesOnly,
+        auto_arm: Vec::new(),
     }
 }
 
@@ -46,7 +49,7 @@ struct Site {
     router: Router,
     state: RoutingState,
     now: i64,
-    troubles: Vec<Blocker>,
+    faults: Vec<Blocker>,
 }
 
 impl Site {
@@ -67,7 +70,7 @@ impl Site {
             router: Router::new(targets, Vec::new()).with_areas(areas),
             state: RoutingState::default(),
             now: 0,
-            troubles: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Site {
     fn step(&mut self, event: RoutingEvent<'_>) -> Effects {
         let effects = self
             .router
-            .step_amid(at(self.now), &self.troubles, &self.state, event);
+            .step_amid(at(self.now), &self.faults, &self.state, event);
         if let Some(state) = &effects.state {
             // As it is stored.
             let json = serde_json::to_string(state).unwrap();
@@ -505,7 +508,7 @@ fn what_keeps_it_from_being_ready_is_named_and_bypassed_by_force_until_it_is_dis
         why: "connection refused".into(),
     };
     // What is elsewhere, and a sink that is no siren, keep nothing from being ready.
-    site.troubles = vec![
+    site.faults = vec![
         lost("barn"),
         Blocker::Sink {
             name: "mail".into(),
@@ -515,8 +518,8 @@ fn what_keeps_it_from_being_ready_is_named_and_bypassed_by_force_until_it_is_dis
     site.arm(Mode::Away).unwrap();
     site.disarm();
     site.events();
-    site.troubles.push(lost("shop"));
-    site.troubles.push(Blocker::Sink {
+    site.faults.push(lost("shop"));
+    site.faults.push(Blocker::Sink {
         name: "siren".into(),
         why: "its plugin cannot be run".into(),
     });
@@ -535,9 +538,9 @@ fn what_keeps_it_from_being_ready_is_named_and_bypassed_by_force_until_it_is_dis
     site.disarm();
     assert_eq!(site.area("Yard").bypassed, []);
     // What is bypassed is so by name: another one is in the way when the delay is over.
-    site.troubles.truncate(3);
+    site.faults.truncate(3);
     site.command(&arm(Mode::Away, &["Yard"], true)).unwrap();
-    site.troubles.push(Blocker::Sink {
+    site.faults.push(Blocker::Sink {
         name: "siren".into(),
         why: "it is down".into(),
     });
@@ -760,7 +763,7 @@ fn what_was_armed_and_is_lost_is_armed_for_messages_only_until_a_person_says_wha
     site.arm(Mode::Away).unwrap();
     assert_eq!(site.yard(), "arming away until 160 from away");
     assert_eq!(site.see("Back door"), ["mail", "archive"]);
-    site.troubles = vec![Blocker::Connection {
+    site.faults = vec![Blocker::Connection {
         name: "shop".into(),
         why: "connection refused".into(),
     }];
@@ -771,7 +774,7 @@ fn what_was_armed_and_is_lost_is_armed_for_messages_only_until_a_person_says_wha
         "the till, and the yard"
     );
     assert_eq!(site.see("Back door"), ["mail", "archive"], "it is what it was");
-    site.troubles.clear();
+    site.faults.clear();
     site.now = 200;
     site.arm(Mode::Away).unwrap();
     site.now = 260;

@@ -97,16 +97,26 @@ fn count(number: usize, what: &str) -> String {
 /// Cameras that raise an alarm whatever is armed.
 fn areas(loaded: &Loaded, report: &mut Report) {
     let settings = &loaded.settings;
-    for camera in settings.always_armed() {
-        let number = settings.camera.iter().position(|known| known.name == camera.name);
-        report.say(loaded.warning_at(
-            &format!("/camera/{}/name", number.unwrap_or_default()),
-            format!(
-                "camera `{}` is of no [[area]], and so is armed always",
-                camera.name
+    for (number, camera) in settings.always_armed() {
+        let at = format!("/camera/{number}");
+        report.say(match &camera.area {
+            Some(area) => loaded.warning_at(
+                &format!("{at}/area"),
+                format!(
+                    "there is no [[area]] `{area}`, so camera `{}` is armed always",
+                    camera.name
+                ),
+                "add an [[area]] of this name, unless that is meant",
             ),
-            "name it in the `camera` of an [[area]], unless that is meant",
-        ));
+            None => loaded.warning_at(
+                &format!("{at}/name"),
+                format!(
+                    "camera `{}` is of no [[area]], and so is armed always",
+                    camera.name
+                ),
+                "name it in the `camera` of an [[area]], unless that is meant",
+            ),
+        });
     }
 }
 

@@ -1,0 +1,497 @@
+//! A hub as far as rules go: the routing step with its state as it is stored, the deliveries that wait, and a clock of its own. It
+//! does what the store and the writer do with the effects of a step, and writes it down.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::ToSpan as _;
+use jiff::civil::{DateTime, Weekday};
+use watchpost_config::{Settings, TimeZone, camera_book, router};
+use watchpost_core::{
+    Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Area, AreaState, Blocker, Camera,
+    CancelledAlerts, Details, Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent,
+    RoutingState, Severity, UnixMillis, Via, VisionGuard,
+};
+
+use super::TEXT_AT;
+use super::act::{Act, InHand, Seen};
+use crate::site::{CONNECTION, Site};
+
+/// More steps than this without an act would go on for ever.
+const MAX_STEPS: usize = 10_000;
+
+/// A delivery that waits for its time.
+struct Waiting {
+    alert: Alert,
+    planned: PlannedDelivery,
+}
+
+pub(super) struct Hub {
+    settings: Settings,
+    router: Router,
+    zone: TimeZone,
+    state: RoutingState,
+    now: UnixMillis,
+    runs: bool,
+    faults: BTreeMap<String, Blocker>,
+    waiting: Vec<Waiting>,
+    /// What cameras have seen, the last one last.
+    seen: Vec<Alert>,
+    last_id: u64,
+    /// What was last written of each area.
+    shown: BTreeMap<String, String>,
+    written: String,
+    /// The time that was written last.
+    written_at: Option<UnixMillis>,
+}
+
+fn settings(toml: &str) -> Settings {
+    let zone = match toml.contains("[hub]") {
+        true => "",
+        false => "[hub]\ntimezone = \"UTC\"\n",
+    };
+    Site::new(&format!("{zone}{CONNECTION}\n{toml}"))
+        .loaded()
+        .settings
+}
+
+impl Hub {
+    /// Of this site, at the beginning of this day.
+    pub(super) fn new(toml: &str, day: &str) -> Self {
+        let settings = settings(toml);
+        let zone = settings.hub.time_zone();
+        let mut hub = Self {
+            router: router(&settings),
+            now: UnixMillis(zone.read(&format!("{day} 00:00")).unwrap()),
+            settings,
+            zone,
+            state: RoutingState::default(),
+            runs: true,
+            faults: BTreeMap::new(),
+            waiting: Vec::new(),
+            seen: Vec::new(),
+            last_id: 0,
+            shown: BTreeMap::new(),
+            written: String::new(),
+            written_at: None,
+        };
+        hub.look();
+        hub.shown = hub.areas();
+        hub.written.clear();
+        hub
+    }
+
+    pub(super) fn write(&mut self, text: fmt::Arguments<'_>) {
+        self.written_at = Some(self.now);
+        self.written += &text.to_string();
+    }
+
+    pub(super) fn written(self) -> String {
+        self.written
+    }
+
+    /// A line of what follows.
+    fn say(&mut self, text: &str) {
+        let time = match self.written_at == Some(self.now) {
+            true => String::new(),
+            false => self.show(self.now, "%a "),
+        };
+        self.written_at = Some(self.now);
+        self.written += &format!("{time:<TEXT_AT$}  {text}\n");
+    }
+
+    /// A time as the clocks of the site show it.
+    fn show(&self, at: UnixMillis, day: &str) -> String {
+        let shown = self.clock(at);
+        let seconds = if shown.second() == 0 { "" } else { ":%S" };
+        shown.strftime(&format!("{day}%H:%M{seconds}")).to_string()
+    }
+
+    /// When the clocks of the site show this, not before `from`.
+    fn parse_time(&self, from: UnixMillis, text: &str) -> UnixMillis {
+        let (day, time) = text
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("no day and time: {text}"));
+        let weekday = match day {
+            "Mon" => Weekday::Monday,
+            "Tue" => Weekday::Tuesday,
+            "Wed" => Weekday::Wednesday,
+            "Thu" => Weekday::Thursday,
+            "Fri" => Weekday::Friday,
+            "Sat" => Weekday::Saturday,
+            "Sun" => Weekday::Sunday,
+            _ => panic!("no day: {text}"),
+        };
+        let mut date = self.clock(from).date();
+        while date.weekday() != weekday {
+            date = date.checked_add(1.day()).unwrap();
+        }
+        let at = self.zone.read(&format!("{date} {time}"));
+        UnixMillis(at.unwrap_or_else(|| panic!("no time: {text}")))
+    }
+
+    /// What the clocks of the site show.
+    fn clock(&self, at: UnixMillis) -> DateTime {
+        self.zone.show(at.0).parse().unwrap()
+    }
+
+    /// Lets time go by until the clocks show this.
+    pub(super) fn until(&mut self, time: &str) {
+        let end = self.parse_time(self.now, time);
+        assert!(end >= self.now, "{time} has passed");
+        self.pass(end);
+        self.now = end;
+    }
+
+    fn pass(&mut self, end: UnixMillis) {
+        for _ in 0..MAX_STEPS {
+            let Some(next) = self.next().filter(|next| *next <= end && self.runs) else {
+                return;
+            };
+            self.now = self.now.max(next);
+            self.step_once();
+        }
+        panic!("there is always something to do at {}", self.now);
+    }
+
+    /// When there is something to do by itself.
+    fn next(&self) -> Option<UnixMillis> {
+        let waiting = self.waiting.iter().filter_map(|waiting| waiting.planned.due_at);
+        let due = [
+            self.router.next_due(&self.state),
+            self.state.next_digest(self.now),
+        ];
+        due.into_iter().flatten().chain(waiting).min()
+    }
+
+    fn step_once(&mut self) {
+        if let Some((sink, window)) = self.state.due_digest(self.now) {
+            let (sink, window, id) = (sink.to_owned(), window.clone(), self.last_id + 1);
+            self.last_id = id;
+            let zone = self.zone.clone();
+            let alert = window.into_alert(&sink, AlertId(id), self.now, |at| zone.show(at.0));
+            return self.take(alert);
+        }
+        let now = self.now;
+        let is_due = |waiting: &mut Waiting| waiting.planned.due_at.is_some_and(|due| due <= now);
+        let due: Vec<Waiting> = self.waiting.extract_if(.., is_due).collect();
+        for Waiting { alert, planned } in due {
+            match planned.expires_at.is_some_and(|end| end <= now) {
+                true => self.say(&format!("- {}, {}: expired", planned.sink, brief(&alert))),
+                false => self.say(&format!("> {}, {}", planned.sink, brief(&alert))),
+            }
+        }
+        if self.router.next_due(&self.state).is_some_and(|due| due <= now) {
+            self.look();
+        }
+    }
+
+    /// Does what the rules have to do by now.
+    fn look(&mut self) {
+        let effects = self.step(RoutingEvent::Due);
+        for event in effects.events {
+            self.raise(event);
+        }
+        self.show_areas();
+    }
+
+    fn step(&mut self, event: RoutingEvent<'_>) -> Effects {
+        let faults: Vec<Blocker> = self.faults.values().cloned().collect();
+        let effects = self.router.step_amid(self.now, &faults, &self.state, event);
+        if let Some(state) = &effects.state {
+            // As it is stored.
+            let json = serde_json::to_string(state).unwrap();
+            self.state = serde_json::from_str(&json).unwrap();
+            assert_eq!(self.state, *state, "it does not come back as it was stored");
+        }
+        if let Some(hush) = &effects.hush {
+            let is_hushed = |waiting: &Waiting| hush.covers(&waiting.alert, &waiting.planned.sink);
+            let reason = hush.reason.to_string();
+            self.say(&format!(
+                "stop {} for {}: {reason}",
+                hush.sinks.join(", "),
+                hush.areas.join(", ")
+            ));
+            self.drop_waiting(is_hushed, &reason);
+        }
+        effects
+    }
+
+    /// Drops what waits, and returns the alerts.
+    fn drop_waiting(&mut self, which: impl Fn(&Waiting) -> bool, reason: &str) -> Vec<Alert> {
+        let dropped: Vec<Waiting> = self.waiting.extract_if(.., |waiting| which(waiting)).collect();
+        for Waiting { alert, planned } in &dropped {
+            self.say(&format!("- {}, {}: {reason}", planned.sink, brief(alert)));
+        }
+        dropped.into_iter().map(|waiting| waiting.alert).collect()
+    }
+
+    fn raise(&mut self, event: HubEvent) {
+        self.last_id += 1;
+        let alert = event.into_alert(AlertId(self.last_id), self.now);
+        self.take(alert);
+    }
+
+    /// Takes an alert, as the hub does with every one.
+    fn take(&mut self, mut alert: Alert) {
+        alert.site.clone_from(&self.settings.hub.site);
+        alert.mark_late(self.settings.hub.late_after.into());
+        camera_book(&self.settings.camera).name(&mut alert);
+        self.settings.area_book().place(&mut alert);
+        self.settings.visionguard.severity.table().apply(&mut alert);
+        let effects = self.step(RoutingEvent::Alert(&alert));
+        let internal = matches!(alert.kind, AlertKind::Hub | AlertKind::Digest);
+        let (later, now): (Vec<PlannedDelivery>, Vec<PlannedDelivery>) = effects
+            .deliveries
+            .into_iter()
+            .partition(|planned| planned.due_at.is_some_and(|due| due > self.now));
+        let to = |deliveries: &[PlannedDelivery]| {
+            Vec::from_iter(deliveries.iter().map(|planned| planned.sink.clone())).join(", ")
+        };
+        if internal {
+            let none = if now.is_empty() { "no one" } else { "" };
+            self.say(&format!("! {} > {}{none}", alert.title, to(&now)));
+        } else {
+            let reasons = now.iter().map(|planned| (planned.sink.as_str(), &planned.reason));
+            for (sinks, reason) in grouped(reasons) {
+                self.say(&format!("> {sinks}: {reason}"));
+            }
+            let suppressions = effects.suppressions.iter();
+            let reasons = suppressions.map(|one| (one.sink.as_deref().unwrap_or("all"), &one.reason));
+            for (sinks, reason) in grouped(reasons) {
+                self.say(&format!("x {sinks}: {reason}"));
+            }
+        }
+        for planned in later {
+            let due = planned.due_at.map_or(String::new(), |due| self.show(due, ""));
+            self.say(&format!("~ {} {due}: {}", planned.sink, planned.reason));
+            let alert = alert.clone();
+            self.waiting.push(Waiting { alert, planned });
+        }
+        self.seen.push(alert);
+        self.show_areas();
+    }
+
+    fn show_areas(&mut self) {
+        for (name, shown) in self.areas() {
+            if self.shown.get(&name) != Some(&shown) {
+                self.say(&format!("{name}: {shown}"));
+                self.shown.insert(name, shown);
+            }
+        }
+    }
+
+    /// Where each area stands.
+    fn areas(&self) -> BTreeMap<String, String> {
+        let areas = self.settings.area.iter();
+        let known = areas.filter_map(|area| Some((area.name.clone(), self.state.areas.get(&area.name)?)));
+        known.map(|(name, area)| (name, self.show_area(area))).collect()
+    }
+
+    fn show_area(&self, area: &Area) -> String {
+        let until = |at: UnixMillis| self.show(at, "");
+        let mut shown = match &area.state {
+            AreaState::Disarmed => "disarmed".to_owned(),
+            AreaState::Arming {
+                mode,
+                until: end,
+                from: None,
+                ..
+            } => format!("arming {mode} until {}", until(*end)),
+            AreaState::Arming {
+                mode,
+                until: end,
+                from: Some(from),
+                ..
+            } => {
+                format!("armed {from}, arming {mode} until {}", until(*end))
+            }
+            AreaState::Armed { mode } => format!("armed {mode}"),
+            AreaState::Pending { mode, until: end, .. } => {
+                format!("armed {mode}, pending until {}", until(*end))
+            }
+            AreaState::Triggered { mode, until: end, .. } => {
+                let then = mode.map_or("disarmed".to_owned(), |mode| format!("armed {mode}"));
+                format!("triggered until {}, {then} then", until(*end))
+            }
+        };
+        if area.messages_only {
+            shown += ", messages only";
+        }
+        for blocker in &area.bypassed {
+            shown += &format!("; bypassed: {blocker}");
+        }
+        shown
+    }
+
+    pub(super) fn perform(&mut self, act: Act, sites: &BTreeMap<&str, &str>) {
+        match act {
+            Act::Nothing => {}
+            Act::Seen(seen) => self.see(seen),
+            Act::Arming(command) => {
+                let effects = self.step(RoutingEvent::Arming(&command));
+                self.answer(&effects);
+            }
+            Act::Silence(command) => {
+                let effects = self.step(RoutingEvent::Silence(&command));
+                self.answer(&effects);
+                self.begin_silence(&effects);
+            }
+            Act::Acknowledge(what) => self.acknowledge(&what),
+            Act::Fault(part, why) => self.fault(part, why),
+            Act::Power(on) => {
+                self.runs = on;
+                // What was due meanwhile has waited for a hub that looks at it once.
+                if on {
+                    self.look();
+                }
+            }
+            Act::Clock(shown) => {
+                let day = UnixMillis(self.now.0 - 24 * 3_600_000);
+                let to = self.parse_time(day, &shown);
+                let millis = to.0 - self.now.0;
+                self.now = to;
+                for waiting in &mut self.waiting {
+                    for at in [&mut waiting.planned.due_at, &mut waiting.planned.expires_at]
+                        .into_iter()
+                        .flatten()
+                    {
+                        at.0 += millis;
+                    }
+                }
+                self.step(RoutingEvent::ClockStepped(millis));
+            }
+            Act::Reload(site) => {
+                self.settings = settings(sites[site.as_str()]);
+                self.router = router(&self.settings);
+                self.look();
+            }
+            Act::Lose => {
+                self.state = RoutingState::default();
+                self.state.set_lost();
+                self.look();
+            }
+        }
+        self.show_areas();
+        if self.runs {
+            self.pass(self.now);
+        }
+    }
+
+    fn answer(&mut self, effects: &Effects) {
+        if let Some(refused) = &effects.refused {
+            self.say(&format!("refused: {refused}"));
+        }
+    }
+
+    fn see(&mut self, seen: Seen) {
+        self.last_id += 1;
+        let kind = seen.kind.unwrap_or(AlertKind::Anomaly);
+        let connection = seen.over.as_deref().unwrap_or("main");
+        let happened = seen.happened.map(|shown| {
+            let week_ago = UnixMillis(self.now.0 - 6 * 24 * 3_600_000);
+            self.parse_time(week_ago, &shown)
+        });
+        let id = seen.camera.to_lowercase().replace(' ', "-");
+        let alert = Alert {
+            camera: Some(Camera::unnamed(id)),
+            occurred_at: happened,
+            via: if seen.listed { Via::List } else { Via::Live },
+            severity: Severity::Low,
+            title: format!("Anomaly at {}", seen.camera),
+            details: Details {
+                score: seen.score,
+                ..Details::default()
+            },
+            visionguard: Some(VisionGuard {
+                person_id: seen.person,
+                ..VisionGuard::default()
+            }),
+            ..Alert::new(AlertId(self.last_id), kind, connection, self.now)
+        };
+        self.take(alert);
+    }
+
+    /// What waits when a silence begins is held back by it.
+    fn begin_silence(&mut self, effects: &Effects) {
+        let begun = self.state.silences.active().iter();
+        let begun = begun.filter(|silence| Some(silence.id) == effects.silenced);
+        for silence in begun.cloned().collect::<Vec<_>>() {
+            let reason = RouteReason::Silenced {
+                silence: silence.id,
+                why: silence.why.clone(),
+            };
+            let (spared, muting) = (&effects.spared, silence.muting());
+            let mutes = |waiting: &Waiting| {
+                !spared.contains(&waiting.planned.sink) && muting(&waiting.alert, &waiting.planned.sink)
+            };
+            for alert in self.drop_waiting(mutes, &reason.to_string()) {
+                let (silence, alert) = (silence.id, &alert);
+                self.step(RoutingEvent::HeldBack { silence, alert });
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, what: &InHand) {
+        let last = |camera: &str| {
+            let mut seen = self.seen.iter().rev();
+            let alert = seen.find(|alert| brief(alert) == camera);
+            alert.unwrap_or_else(|| panic!("no alert of {camera}")).id
+        };
+        let act = match what {
+            InHand::Listed(camera) => AlertAct::Acknowledge(last(camera)),
+            InHand::Dismissed(camera) => AlertAct::Dismiss(last(camera)),
+            InHand::Cleared => AlertAct::Clear {
+                through: AlertId(self.last_id),
+            },
+        };
+        let by = Actor::Operator;
+        let Some(cancellation) = self
+            .step(RoutingEvent::Command(&AlertCommand { act, by }))
+            .cancellation
+        else {
+            return;
+        };
+        let is_cancelled = |waiting: &Waiting| {
+            let concerns = match cancellation.alerts {
+                CancelledAlerts::One(alert) => waiting.alert.id == alert,
+                CancelledAlerts::Through(alert) => waiting.alert.id <= alert,
+            };
+            concerns && waiting.planned.cancel_on_acknowledge
+        };
+        self.drop_waiting(is_cancelled, &cancellation.reason.to_string());
+    }
+
+    fn fault(&mut self, part: String, why: Option<String>) {
+        let is_sink = self.settings.sink.iter().any(|sink| sink.name == part);
+        let Some(why) = why else {
+            self.faults.remove(&part);
+            return;
+        };
+        let name = part.clone();
+        let blocker = match is_sink {
+            true => Blocker::Sink { name, why },
+            false => Blocker::Connection { name, why },
+        };
+        self.faults.insert(part, blocker);
+    }
+}
+
+/// An alert in a word: its camera, or its title.
+fn brief(alert: &Alert) -> String {
+    let camera = alert.camera.as_ref();
+    camera.map_or_else(|| alert.title.clone(), |camera| camera.label().to_owned())
+}
+
+/// Sinks with the same reason, in their order.
+fn grouped<'a>(reasons: impl Iterator<Item = (&'a str, &'a RouteReason)>) -> Vec<(String, String)> {
+    let mut groups: Vec<(String, String)> = Vec::new();
+    for (sink, reason) in reasons {
+        let reason = reason.to_string();
+        match groups.iter_mut().find(|(_, known)| *known == reason) {
+            Some((sinks, _)) => *sinks += &format!(", {sink}"),
+            None => groups.push((sink.to_owned(), reason)),
+        }
+    }
+    groups
+}
