@@ -3,16 +3,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use watchpost_testkit::{
     Authority, Backend, GpioMachine, HttpServer, Mosquitto, Need, PATIENCE, SMTP_PASSWORD, SMTP_USER,
-    SmtpServer, TempDir, eventually, skip_without,
+    SmtpServer, TempDir, eventually, skip_without, traces_wanted, tracing_files,
 };
 
 const ALERTS: u64 = 100;
+/// Where all that the sinks call is written down meanwhile.
+const ALERTS_TRACED: u64 = 10;
 
 /// Every plugin there is.
 const PLUGINS: [&str; 7] = [
@@ -107,6 +109,8 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
     if skip_without(&[Need::Alsa, Need::GpioMachine, Need::Mosquitto, Need::Python]) {
         return Ok(());
     }
+    let traces = traces_wanted();
+    let alerts = if traces.is_some() { ALERTS_TRACED } else { ALERTS };
     let backend = Backend::start(&["--rate", "0", "--frame", "320x240"])?;
     let (dir, mails, broker) = (TempDir::new()?, SmtpServer::start()?, Mosquitto::start("")?);
     let authority = Authority::new(dir.path(), &["localhost"])?;
@@ -136,14 +140,23 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
     let path = dir.path().join("watchpost.toml");
     std::fs::write(&path, config)?;
 
-    let files = [
-        &path,
+    let mut files = vec![
+        &*path,
         mails.ca(),
         &mqtt_ca,
         authority.ca(),
         Path::new("/usr/share/alsa"),
     ];
+    let tracing = if traces.is_some() {
+        tracing_files()?
+    } else {
+        Vec::new()
+    };
+    files.extend(tracing.iter().map(PathBuf::as_path));
     let machine = RefCell::new(GpioMachine::boot(&PLUGINS, &files)?);
+    if traces.is_some() {
+        machine.borrow_mut().trace_sinks()?;
+    }
     let run = |command: &str| machine.borrow_mut().run(command);
     run("mkdir /tmp/archive /tmp/notes /tmp/sound")?;
     run(&format!(
@@ -166,7 +179,7 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
     until("the hub is connected", &|status| {
         status["connections"][0]["state"] == "connected"
     })?;
-    backend.order(&json!({"do": "send", "count": ALERTS}))?;
+    backend.order(&json!({"do": "send", "count": alerts}))?;
     eventually("the siren sounds", PATIENCE * 4, || {
         match machine.borrow_mut().is_high(SIREN) {
             Ok(true) => Ok(()),
@@ -175,7 +188,7 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
     })?;
     let status = until("every alert with every sink", &|status| {
         let sinks = status["sinks"].as_array();
-        sinks.is_some_and(|sinks| sinks.iter().all(|sink| sink["deliveries"]["delivered"] == ALERTS))
+        sinks.is_some_and(|sinks| sinks.iter().all(|sink| sink["deliveries"]["delivered"] == alerts))
     })?;
     assert_eq!(status["sinks"].as_array().map(Vec::len), Some(PLUGINS.len()));
 
@@ -185,7 +198,7 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
         Ok(alert["id"].to_string())
     });
     let ids: BTreeSet<String> = ids.collect::<Result<_>>()?;
-    assert_eq!(ids.len() as u64, ALERTS);
+    assert_eq!(ids.len() as u64, alerts);
     let set = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<String>>();
     let keys = hook.requests();
     let keys = keys
@@ -197,11 +210,11 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
         ids,
         "the program"
     );
-    assert_eq!(mails.mails()?.len() as u64, ALERTS, "the mails");
-    assert_eq!(subscriber.count("/alert") as u64, ALERTS, "the broker");
+    assert_eq!(mails.mails()?.len() as u64, alerts, "the mails");
+    assert_eq!(subscriber.count("/alert") as u64, alerts, "the broker");
     assert_eq!(
         run("find /tmp/archive -name '*.jpg' | wc -l")?,
-        ALERTS.to_string(),
+        alerts.to_string(),
         "the archive"
     );
     assert_ne!(run("wc -c </tmp/sound/out.raw")?, "0", "the loudspeaker");
@@ -209,5 +222,16 @@ fn seven_sinks_at_once_get_every_alert() -> Result<()> {
         !machine.borrow_mut().is_high(SIREN)?,
         "the siren is off at the end"
     );
+    if let Some(traces) = traces {
+        // Also what they do when they end.
+        run("kill $(pidof watchpost)")?;
+        eventually("the hub's end", PATIENCE * 4, || {
+            match run("pidof watchpost watchpost-sinkhost.traced || echo none") {
+                Ok(left) if left == "none" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })?;
+        machine.borrow_mut().take_traces(&traces)?;
+    }
     Ok(())
 }

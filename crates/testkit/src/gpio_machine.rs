@@ -217,17 +217,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a file or directory to the same place below `root`.
+/// Copies a file or directory, or what is linked to there, to the same place below `root`.
 fn copy_all(path: &Path, root: &Path) -> Result<()> {
     let parent = path.parent().context("it lies somewhere")?;
     let to = root.join(parent.strip_prefix("/")?);
     fs::create_dir_all(&to)?;
-    let status = Command::new("cp").arg("-R").arg(path).arg(&to).status();
+    let status = Command::new("cp").arg("-RL").arg(path).arg(&to).status();
     ensure!(status.context("cp")?.success(), "cp failed on {}", path.display());
     Ok(())
 }
 
-fn libraries_of(file: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn libraries_of(file: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(file).output().context("ldd")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let paths = text.split_whitespace().filter(|word| word.starts_with('/'));

@@ -20,6 +20,7 @@ mod service_machine;
 mod skip;
 mod smtp_server;
 mod state_dir;
+mod traces;
 mod wait;
 
 pub mod fixtures;
@@ -43,4 +44,5 @@ pub use smtp_server::{SMTP_PASSWORD, SMTP_USER, SmtpServer};
 pub use state_dir::state_dir;
 pub use tempfile::TempDir;
 pub use toml::{Table, Value as Toml, toml};
+pub use traces::{traces_wanted, tracing_files};
 pub use wait::{PATIENCE, eventually};

@@ -20,6 +20,7 @@ mod install;
 mod needs;
 mod python;
 mod report;
+mod syscalls;
 mod test;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Audit,
     /// Measures the released hub on this machine and prints figures, targets and what is met.
     Bench(bench::Args),
+    /// Records which system calls plugins make, with strace, and prints how the sandbox's filter stands to them.
+    Syscalls,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Audit => dependencies::audit(),
         Command::Bench(args) => bench::run(&args),
+        Command::Syscalls => syscalls::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The filter, run in an interpreter: that of both architectures on any machine.
 
 mod arm64;
+mod recorded;
 
 use std::collections::BTreeSet;
 
