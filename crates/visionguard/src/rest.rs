@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use time::{OffsetDateTime, UtcOffset};
 
 use watchpost_core::Secret;
@@ -297,10 +298,10 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 
 /// The rows of a page.
 fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<Anomaly>>, D::Error> {
-    let rows = Vec::<Value>::deserialize(deserializer)?;
+    let rows = Vec::<Box<RawValue>>::deserialize(deserializer)?;
     Ok(rows
         .into_iter()
-        .map(|row| serde_json::from_value(row).ok())
+        .map(|row| serde_json::from_str(row.get()).ok())
         .collect())
 }
 
