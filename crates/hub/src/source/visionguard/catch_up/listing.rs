@@ -23,8 +23,8 @@ use crate::store::ReadError;
 /// Rows on a page; the backend allows 500.
 const PAGE_ROWS: u16 = 100;
 
-/// Rows that are looked at first: where little happens, the last one of them is old, and no more is read.
-const FIRST_ROWS: u16 = 5;
+/// Rows that are looked at first, and then: where little happens, the last one of them is old, and no more is read.
+const FIRST_ROWS: [u16; 2] = [5, 25];
 
 /// Rows by which a page overlaps the one before it, in case rows were removed meanwhile.
 const OVERLAP_ROWS: u64 = 5;
@@ -170,7 +170,12 @@ pub(super) async fn list(
         };
         let mut raw = None;
         if !thorough {
-            raw = pages.read_newest(checkpoint).await?;
+            for limit in FIRST_ROWS {
+                raw = pages.read_newest(limit, checkpoint).await?;
+                if raw.is_some() {
+                    break;
+                }
+            }
         }
         let raw = match raw {
             Some(raw) => raw,
@@ -264,12 +269,13 @@ impl Kept {
 }
 
 impl<L: ShopList> Pages<'_, L> {
-    /// The newest rows, if they reach back to the checkpoint.
+    /// So many of the newest rows, if they reach back to the checkpoint.
     async fn read_newest(
         &mut self,
+        limit: u16,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Option<Vec<Option<Shown>>>, PassError> {
-        let mut page = self.page(0, FIRST_ROWS).await?;
+        let mut page = self.page(0, limit).await?;
         let since = self.since(checkpoint);
         let is_old = |row: &Option<Anomaly>| {
             let at = row.as_ref().and_then(happened);
@@ -277,7 +283,7 @@ impl<L: ShopList> Pages<'_, L> {
         };
         match page.iter().position(is_old) {
             Some(first) => page.truncate(first + 1),
-            None if page.len() < usize::from(FIRST_ROWS) => {}
+            None if page.len() < usize::from(limit) => {}
             None => return Ok(None),
         }
         let mut seen = HashSet::new();
