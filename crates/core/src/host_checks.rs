@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn clocks_that_are_far_apart_are_reported_once_until_they_agreed_again() {
         let mut alarm = SkewAlarm::default();
-        let skew = |seconds: i64| ClockSkew::between(UnixMillis(seconds * 1_000), UnixMillis(0));
+        let skew = |seconds: i64| {
+            let at = UnixMillis(seconds * 1_000);
+            ClockSkew::default().seen(at, at, UnixMillis(0))
+        };
         let reported = [3, 61, 3_600, 30, -90, 4, -61, -61].map(|seconds| alarm.check(skew(seconds)));
         assert_eq!(reported, [false, true, false, false, false, false, true, false]);
     }

@@ -79,10 +79,14 @@ pub struct ClockSkew {
 const AGREES_MS: u64 = 5_000;
 
 impl ClockSkew {
-    /// Between what two clocks showed at about the same moment.
-    pub fn between(ours: UnixMillis, theirs: UnixMillis) -> Self {
+    /// What is known after an answer that was asked for and came at these times of ours, and was given at `theirs`, in whole
+    /// seconds, some time between the two. What was known before stays as far as it can be so: an answer that was long on its way
+    /// says little.
+    pub fn seen(self, asked: UnixMillis, answered: UnixMillis, theirs: UnixMillis) -> Self {
+        let least = asked.0.saturating_sub(theirs.0).saturating_sub(999);
+        let most = answered.0.saturating_sub(theirs.0).max(least);
         Self {
-            ahead_ms: ours.0.saturating_sub(theirs.0),
+            ahead_ms: self.ahead_ms.clamp(least, most),
         }
     }
 
@@ -166,14 +170,40 @@ mod tests {
 
     #[test]
     fn times_of_a_clock_that_is_off_are_brought_to_ours_and_others_left_as_they_are() {
-        let skew = |ours, theirs| ClockSkew::between(UnixMillis(ours), UnixMillis(theirs));
-        for (ours, theirs, shown, expected) in [
-            (100_000, 104_999, 50_000, 50_000),
-            (100_000, 105_000, 50_000, 45_000),
-            (3_700_000, 100_000, 50_000, 3_650_000),
-            (i64::MAX, i64::MIN, 1, i64::MAX),
+        for (ahead_ms, shown, expected) in [
+            (-4_999, 50_000, 50_000),
+            (-5_000, 50_000, 45_000),
+            (3_600_000, 50_000, 3_650_000),
+            (i64::MAX, 1, i64::MAX),
         ] {
-            assert_eq!(skew(ours, theirs).ours(UnixMillis(shown)), UnixMillis(expected));
+            let skew = ClockSkew { ahead_ms };
+            assert_eq!(skew.ours(UnixMillis(shown)), UnixMillis(expected));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_long_on_its_way_says_no_more_than_it_knows() {
+        let second = 1_000;
+        for (known, asked, answered, theirs, expected) in [
+            // At once, by clocks that agree, one that is an hour off, and one that is right again.
+            (0, 100_200, 100_210, 100 * second, 0),
+            (0, 100_200, 100_210, 3_700 * second, -3_599_790),
+            (-3_599_800, 100_200, 100_210, 3_700 * second, -3_599_800),
+            (-3_599_800, 100_200, 100_210, 100 * second, -799),
+            // It took a minute to get there, and to come back.
+            (0, 100_000, 160_000, 160 * second, 0),
+            (0, 100_000, 160_000, 100 * second, 0),
+            (0, 100_000, 160_000, 220 * second, -60_000),
+            // Our clock was set back meanwhile.
+            (0, 100_000, 40_000, 100 * second, -999),
+            (0, i64::MAX, i64::MAX, i64::MIN, i64::MAX - 999),
+        ] {
+            let seen = ClockSkew { ahead_ms: known }.seen(
+                UnixMillis(asked),
+                UnixMillis(answered),
+                UnixMillis(theirs),
+            );
+            assert_eq!(seen.ahead_ms(), expected, "{asked} to {answered}, {theirs}");
         }
     }
 

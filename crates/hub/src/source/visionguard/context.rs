@@ -38,6 +38,14 @@ impl ConnectionContext {
         self.skew.get().unwrap_or_default().ours(theirs)
     }
 
+    /// An answer to what was asked at `asked` has just come, given at `theirs` by the backend's clock, if it says so.
+    pub(super) fn saw_clock(&self, asked: UnixMillis, theirs: Option<UnixMillis>) {
+        let known = self.skew.get().unwrap_or_default();
+        let answered = self.clock.unix();
+        self.skew
+            .set(theirs.map(|theirs| known.seen(asked, answered, theirs)));
+    }
+
     /// Acknowledges the alerts of records that a person has judged in the backend.
     ///
     /// # Errors

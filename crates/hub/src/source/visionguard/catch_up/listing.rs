@@ -118,10 +118,11 @@ pub(super) struct BackendList<'a> {
 
 impl ShopList for BackendList<'_> {
     async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure> {
-        self.context
-            .api
-            .anomalies(self.token, self.shop_id, limit, offset)
-            .await
+        let asked = self.context.clock.unix();
+        let api = &self.context.api;
+        let answer = api.anomalies(self.token, self.shop_id, limit, offset).await?;
+        self.context.saw_clock(asked, answer.server_time);
+        Ok(answer)
     }
 
     async fn can_count(&self) -> Result<(), ConnectFailure> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::sleep;
 use watchpost_core::{
-    AlertId, Bounds, Checkpoint, ClockSkew, ConnectFailure, FailureKind, ListedRow, Reconciled,
-    Reconciliation, SETTLE, UnixMillis, Unmatched, Via,
+    AlertId, Bounds, Checkpoint, ConnectFailure, FailureKind, ListedRow, Reconciled, Reconciliation, SETTLE,
+    UnixMillis, Unmatched, Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreError};
 
@@ -124,8 +124,6 @@ impl Pass {
         };
         let mut listing = list(&at_backend, shop, checkpoint, self.thorough).await?;
         let server_time = listing.server_time.unwrap_or(asked);
-        let skew = ClockSkew::between(asked, server_time);
-        self.context.skew.set(listing.server_time.and(Some(skew)));
         // Of a list that was too long, only the oldest rows are known.
         let known_to = listing.known_to.unwrap_or(server_time);
         report.has_more |= listing.known_to.is_some();
