@@ -16,6 +16,8 @@ pub struct WriteBack {
     pub anomaly_id: String,
     /// Attempts so far.
     pub attempts: u32,
+    /// Whether the alert has a score. The backend cannot show the record of one that has none.
+    pub scored: bool,
 }
 
 /// Queues the report of this alert, if its connection is one of these.
@@ -68,7 +70,9 @@ pub(crate) fn due(
     limit: u32,
 ) -> rusqlite::Result<Vec<WriteBack>> {
     db.prepare_cached(
-        "SELECT w.alert, a.anomaly_id, w.attempts FROM write_back w JOIN anomaly a ON a.alert = w.alert
+        "SELECT w.alert, a.anomaly_id, w.attempts,
+           (SELECT json_extract(body, '$.details.score') IS NOT NULL FROM alert WHERE id = w.alert)
+         FROM write_back w JOIN anomaly a ON a.alert = w.alert
          WHERE substr(a.anomaly_id, 1, length(?4)) <> ?4
            AND w.connection = (SELECT id FROM connection WHERE name = ?1) AND w.due_at <= ?2
          ORDER BY w.alert LIMIT ?3",
@@ -78,6 +82,7 @@ pub(crate) fn due(
             alert: row.get(0).map(id)?,
             anomaly_id: row.get(1)?,
             attempts: row.get(2)?,
+            scored: row.get::<_, Option<bool>>(3)?.unwrap_or(true),
         })
     })?
     .collect()

@@ -101,7 +101,7 @@ async fn report(context: &ConnectionContext, open: bool, due: Vec<Due>) {
                 if e.kind.ends_session() {
                     context.credentials.forget(&session);
                 }
-                let retry = WriteBackRetry::after(e.kind, item.attempts);
+                let retry = WriteBackRetry::after(e.kind, item.attempts, item.scored);
                 log(context.name(), &item, retry, &e);
                 again_at(retry, context.clock.unix())
             }
@@ -129,7 +129,7 @@ async fn acknowledge(
 fn again_at(retry: WriteBackRetry, now: UnixMillis) -> Option<UnixMillis> {
     match retry {
         WriteBackRetry::After(wait) => Some(now + wait),
-        WriteBackRetry::ProbablyDone | WriteBackRetry::Refused => None,
+        WriteBackRetry::Unknowable | WriteBackRetry::Refused => None,
     }
 }
 
@@ -139,8 +139,8 @@ fn log(connection: &str, item: &Due, retry: WriteBackRetry, failure: &ConnectFai
         WriteBackRetry::After(_) => {
             debug!(%connection, %alert, "the record will be marked as acknowledged later: {failure}");
         }
-        WriteBackRetry::ProbablyDone => {
-            debug!(%connection, %alert, "the backend answers 500 to a change that it has probably made: {failure}");
+        WriteBackRetry::Unknowable => {
+            debug!(%connection, %alert, "the backend cannot show the record, which stays as it is: {failure}");
         }
         WriteBackRetry::Refused => {
             warn!(%connection, %alert, "the record cannot be marked as acknowledged: {failure}");
