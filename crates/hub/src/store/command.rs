@@ -6,7 +6,10 @@
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use watchpost_core::{Alert, AlertId, ArmingCommand, ClockStep, CommandRefused, HubEvent, Router};
+use watchpost_core::{
+    Alert, AlertId, ArmingCommand, ClockStep, CommandRefused, HubEvent, MonotonicTime, Now, Router,
+    UnixMillis,
+};
 use watchpost_store::{
     Annotation, DeliveryUpdate, OperatorAct, PictureResult, ShopCheckpoint, StoreError, StorePolicy,
     WriteBackResult,
@@ -153,6 +156,8 @@ pub(crate) struct OperatorCommand {
     pub(crate) done: Option<oneshot::Sender<Answer>>,
     /// Rows changed by the transactions so far: a large change takes several.
     pub(crate) changed: u64,
+    /// When the writer has taken note of it, which may be long before the store can be written.
+    pub(crate) noted: Option<MonotonicTime>,
 }
 
 /// What became of an [`OperatorCommand`].
@@ -176,6 +181,14 @@ impl OperatorCommand {
         match &self.act {
             OperatorAct::Arming(command) => Some(command),
             _ => None,
+        }
+    }
+
+    /// At which time it is carried out. A silence is meant from when it was asked for, and so is its end.
+    pub(crate) fn carried_out_at(&self, now: Now) -> UnixMillis {
+        match (&self.act, self.noted) {
+            (OperatorAct::Silence(_), Some(noted)) => now.unix - now.monotonic.since(noted),
+            _ => now.unix,
         }
     }
 

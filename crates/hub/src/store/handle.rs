@@ -208,6 +208,7 @@ impl StoreHandle {
             hold,
             done: Some(done),
             changed: 0,
+            noted: None,
         }));
         answer
     }

@@ -103,7 +103,10 @@ impl Intake {
     fn note(&mut self, command: Command) {
         match command {
             Command::Join(join) => self.join(join),
-            Command::Operator(command) => self.queue.push_operator(command),
+            Command::Operator(mut command) => {
+                command.noted = Some(self.clock.now());
+                self.queue.push_operator(command);
+            }
             Command::Control(Control::CheckIntegrity) => self.check_asked = true,
             Command::Control(Control::SetPolicy(change)) => {
                 let change = match self.queue.is_failing() {

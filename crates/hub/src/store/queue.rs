@@ -255,6 +255,7 @@ mod tests {
             hold: None,
             done: None,
             changed: 0,
+            noted: None,
         }
     }
 

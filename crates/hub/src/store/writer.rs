@@ -291,7 +291,8 @@ impl Writer {
         let Some(InProgress::Operator(command)) = &mut self.in_progress else {
             return None;
         };
-        let (parts, now, act) = (&self.parts, self.parts.clock.unix(), command.act.clone());
+        let (parts, act) = (&self.parts, command.act.clone());
+        let now = command.carried_out_at(parts.clock.both());
         let (router, relay, faults) = (&parts.router, &mut self.relay, parts.health.faults());
         let step =
             |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &faults, state, event);
