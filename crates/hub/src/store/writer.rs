@@ -30,6 +30,9 @@ use crate::stamp::Stamp;
 /// How often retention is looked after.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The same while nothing is written, when only its age can make an alert one too many.
+const IDLE_RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What the writer needs of the rest of the hub.
 #[derive(Clone)]
 pub(crate) struct WriterParts {
@@ -75,6 +78,10 @@ pub(super) struct Writer {
     relay: Relay,
     /// When retention is due.
     retain_at: MonotonicTime,
+    /// When it is due although nothing was written.
+    retain_by: MonotonicTime,
+    /// Whether anything was written since it was last looked after, or its limits are others.
+    changed: bool,
     /// Whether what routing remembers is to be looked at by the policy, which is another one.
     look_again: bool,
 }
@@ -83,6 +90,8 @@ impl Writer {
     pub(super) fn new(parts: WriterParts, state: StoreState, disk: Disk, intake: Intake) -> Self {
         Self {
             retain_at: parts.clock.now(),
+            retain_by: parts.clock.now(),
+            changed: true,
             parts,
             state,
             disk,
@@ -166,7 +175,7 @@ impl Writer {
             self.intake.set_batch_alerts(batch_alerts);
             self.disk.set_policy(store);
             self.retain_at = self.parts.clock.now();
-            self.look_again = true;
+            (self.changed, self.look_again) = (true, true);
         }
     }
 
@@ -238,6 +247,7 @@ impl Writer {
             Some(InProgress::Operator(_)) => self.perform(),
         };
         if retry_at.is_none() {
+            self.changed = true;
             self.relay.end(&self.parts.notifiers);
         }
         retry_at
@@ -376,6 +386,10 @@ impl Writer {
             return;
         }
         self.retain_at = now + RETENTION_INTERVAL;
+        if !std::mem::take(&mut self.changed) && now < self.retain_by {
+            return;
+        }
+        self.retain_by = now + IDLE_RETENTION_INTERVAL;
         match self.disk.retain(self.parts.clock.unix()) {
             Ok(report) => {
                 if report.alerts > 0 {
@@ -388,12 +402,15 @@ impl Writer {
                     );
                 }
                 if report.more {
-                    self.retain_at = now;
+                    (self.retain_at, self.changed) = (now, true);
                 } else if !report.resting {
                     self.held(report.held);
                 }
             }
-            Err(e) => warn!("retention failed, which is tried again: {e}"),
+            Err(e) => {
+                self.changed = true;
+                warn!("retention failed, which is tried again: {e}");
+            }
         }
     }
 
