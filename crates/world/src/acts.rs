@@ -153,7 +153,7 @@ impl World<'_> {
                 self.later(ms, Undo::Shop);
             }
             Act::BackendClock { ahead_ms, ms } => {
-                backend.state().clock_ahead_ms = ahead_ms;
+                backend.state().set_clock(ahead_ms);
                 self.later(ms, Undo::BackendClock);
             }
             Act::Verdict { rows } => {
@@ -286,7 +286,7 @@ impl World<'_> {
             Undo::Mute => backend.state().mute = false,
             Undo::Reorder => backend.state().reorders = false,
             Undo::Shop => backend.state().unreadable_shop = None,
-            Undo::BackendClock => backend.state().clock_ahead_ms = 0,
+            Undo::BackendClock => backend.state().set_clock(0),
             Undo::Hub => {
                 if self.process.is_none() {
                     self.start_hub().await;

@@ -21,6 +21,7 @@ mod run;
 mod shrink;
 mod sinks;
 mod story;
+mod watch;
 
 use std::env;
 use std::fs;

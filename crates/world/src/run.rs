@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use watchpost_core::UnixMillis;
-use watchpost_hub::{ConnectionState, TokioClock, WallClock as _};
+use watchpost_hub::TokioClock;
 use watchpost_store::Reader;
 
 use crate::acts::Undo;
@@ -21,6 +21,7 @@ use crate::process::{CONNECTION, Ground, Process};
 use crate::scenario::{SINKS, Scenario};
 use crate::sinks::Sinks;
 use crate::story::Story;
+use crate::watch::Absence;
 
 /// So long it takes until both sides have noticed that a connection was forgotten on the way.
 const CALM: Duration = Duration::from_secs(130);
@@ -34,20 +35,11 @@ const RECOVERY: Duration = Duration::from_secs(5 * 60);
 /// Between two looks at whether it is.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Alerts that there may be since a probe began: its own, and what the hub says itself.
+const PROBED: u32 = 50;
+
 /// Within this an alert sounds when all is well.
-const SOUNDS_WITHIN: Duration = Duration::from_secs(10);
-
-/// So long the status may say that it is connected while the backend knows of no socket: until a heartbeat is missed.
-const BELIEF: Duration = Duration::from_secs(125);
-
-/// After so long without a word a connection is away, by the hub's default and a look at its clock.
-const HEARTBEAT: Duration = Duration::from_secs(90);
-
-/// A connection that is away for longer is news; the hub's default, and some time to notice.
-const NEWS_AFTER: Duration = Duration::from_secs(60 + 20);
-
-/// So often the hub is asked whether all that it holds is within its limits.
-const LIMITS: Duration = Duration::from_secs(60);
+pub const SOUNDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a run went.
 pub struct Run {
@@ -57,16 +49,6 @@ pub struct Run {
     pub alerts: usize,
     /// The longest time that it took from when all was put right until all was well.
     pub recovered_in: Duration,
-}
-
-/// A time in which the backend has no socket of the hub.
-#[derive(Clone, Copy, Debug)]
-struct Absence {
-    since: Instant,
-    /// By the hub's clock, when it heard from the backend at last, or before: it may notice first.
-    heard: UnixMillis,
-    /// It has lasted long enough to be news.
-    is_news: bool,
 }
 
 /// The world.
@@ -90,11 +72,11 @@ pub struct World<'a> {
     /// What the operator did not want to hear of.
     pub silences: Vec<Quiet>,
     /// Since when the backend has no socket of the hub, while the hub runs and can say so.
-    absent: Option<Absence>,
+    pub absent: Option<Absence>,
     recovered_in: Duration,
     /// When the hub was last asked what it holds.
-    looked_at: Instant,
-    findings: Vec<String>,
+    pub looked_at: Instant,
+    pub findings: Vec<String>,
 }
 
 /// Plays it, and notes what happens in the story.
@@ -125,7 +107,7 @@ impl<'a> World<'a> {
         let disk = Disk::new(Arc::new(move || cut_off.sever()));
         let beginning = UnixMillis(BEGINNING.unix_timestamp() * 1_000);
         let sinks = Sinks::new(story.clone());
-        let backend = Backend::new(&mut random, scenario.setup.bad_shop, story.clone());
+        let backend = Backend::new(&mut random, &scenario.setup, story.clone());
         Self {
             scenario,
             server: Server::start(backend.clone(), incoming),
@@ -160,8 +142,12 @@ impl<'a> World<'a> {
         self.first_contact().await;
         for spell in &self.scenario.spells {
             let begun = Instant::now();
+            let mut is_well = true;
             for timed in spell {
                 self.wait_until(begun + Duration::from_millis(timed.at_ms)).await;
+                if !timed.act.is_alert() && std::mem::take(&mut is_well) {
+                    self.check_promptness(begun);
+                }
                 self.act(&timed.act).await;
                 if !self.findings.is_empty() {
                     return;
@@ -262,101 +248,19 @@ impl<'a> World<'a> {
         }
     }
 
-    fn check_receipts(&mut self) {
+    /// Whether every alert that got its receipt is there. Returns what is.
+    fn check_receipts(&mut self) -> Option<Stored> {
         let receipts = self.backend.state().receipts.clone();
         match Stored::read(&self.ground.disk.dir()) {
-            Ok(stored) => stored
-                .unkept(&receipts)
-                .into_iter()
-                .for_each(|what| self.find(what)),
-            Err(e) => self.find(format!("the store cannot be read: {e}")),
-        }
-    }
-
-    /// What must be so at any time.
-    async fn watch(&mut self) {
-        if self.process.as_ref().is_some_and(Process::spins) {
-            self.find("the hub goes on and on while no time goes by");
-            return;
-        }
-        let twice = self.ground.sinks.twice();
-        twice.into_iter().for_each(|what| self.find(what));
-        self.check_limits().await;
-        let overwritten = std::mem::take(&mut self.backend.state().overwritten);
-        for row in overwritten {
-            self.find(format!(
-                "row {row} was judged by a person, and the hub has changed it"
-            ));
-        }
-        let present = {
-            let state = self.backend.state();
-            state
-                .sockets
-                .values()
-                .any(|socket| socket.user == self.user && !socket.rival)
-        };
-        let speaks = self.process.is_some() && !self.stalled && !self.ground.disk.is_full();
-        if present || !speaks {
-            self.absent = None;
-            return;
-        }
-        let now = self.ground.clock.wall();
-        let absence = *self.absent.get_or_insert_with(|| Absence {
-            since: Instant::now(),
-            heard: now - HEARTBEAT,
-            is_news: false,
-        });
-        let lasts = absence.since.elapsed();
-        let is_news = lasts > NEWS_AFTER;
-        self.absent = Some(Absence { is_news, ..absence });
-        // Its times say nothing where the hub's clock was set.
-        let clock_was_set = self.scenario.sets_hub_clock();
-        if is_news && !absence.is_news && !clock_was_set {
-            let stored = Stored::read(&self.ground.disk.dir());
-            if !stored.is_ok_and(|stored| stored.says_lost(absence.heard)) {
-                self.find(format!(
-                    "the connection is away for {} s, and no event says so",
-                    lasts.as_secs()
-                ));
+            Ok(stored) => {
+                let unkept = stored.unkept(&receipts);
+                unkept.into_iter().for_each(|what| self.find(what));
+                Some(stored)
             }
-        }
-        self.check_belief(lasts).await;
-    }
-
-    /// Whether nothing that the hub holds in memory is beyond its limit.
-    async fn check_limits(&mut self) {
-        let Some(process) = self.process.as_ref().filter(|_| !self.stalled) else {
-            return;
-        };
-        if self.looked_at.elapsed() < LIMITS {
-            return;
-        }
-        self.looked_at = Instant::now();
-        let Ok(Ok(status)) = timeout(Duration::from_millis(900), process.hub.status()).await else {
-            return;
-        };
-        let beyond = oracle::limits(&status, &process.hub.settings());
-        beyond.into_iter().for_each(|what| self.find(what));
-    }
-
-    /// What the status says of a connection that is not there.
-    async fn check_belief(&mut self, lasts: Duration) {
-        let Some(process) = &self.process else { return };
-        if lasts < BELIEF {
-            return;
-        }
-        let Ok(Ok(status)) = timeout(Duration::from_millis(900), process.hub.status()).await else {
-            return;
-        };
-        let (connection, seconds) = (&status.connections[0], lasts.as_secs());
-        if connection.state == ConnectionState::Connected {
-            self.find(format!(
-                "the status says connected, and the backend has had no socket for {seconds} s"
-            ));
-        } else if connection.last_failure.is_none() {
-            self.find(format!(
-                "the connection is away for {seconds} s, and the status does not say why"
-            ));
+            Err(e) => {
+                self.find(format!("the store cannot be read: {e}"));
+                None
+            }
         }
     }
 
@@ -394,7 +298,9 @@ impl<'a> World<'a> {
                 let seconds = begun.elapsed().as_secs();
                 self.story
                     .tell("ORACLE", format_args!("all is well after {seconds} s"));
-                self.check_receipts();
+                if let Some(stored) = self.check_receipts() {
+                    self.check_contents(&stored);
+                }
                 return self.probe().await;
             }
         }
@@ -437,6 +343,11 @@ impl<'a> World<'a> {
         };
         let (more_missing, more_wrong) = deliveries.check();
         missing.extend(more_missing);
+        missing.extend(oracle::people(
+            &self.backend,
+            &stored,
+            self.scenario.setup.write_back,
+        ));
         wrong.extend(more_wrong);
         wrong.into_iter().for_each(|what| self.find(what));
         missing
@@ -460,7 +371,9 @@ impl<'a> World<'a> {
                 .skip(before)
                 .map(|row| row.key())
                 .collect();
-            let Ok(stored) = Stored::read(&self.ground.disk.dir()) else {
+            let newest = Reader::open(&self.ground.disk.dir())
+                .and_then(|mut reader| Stored::newest(&mut reader, PROBED));
+            let Ok(stored) = newest else {
                 continue;
             };
             let sounded = |key: &Key| {

@@ -49,6 +49,9 @@ pub enum Point {
 const INFINITE_WORLDS: u8 = 3;
 const INFINITE_ALERTS: u8 = 16;
 
+/// How far from UTC the backends are.
+const ZONES: [i8; 6] = [0, 0, 0, 0, 9, -7];
+
 /// What a sink gets of what came late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +90,9 @@ pub struct Setup {
     /// What each sink gets of what came late.
     #[serde(default)]
     pub late: [Late; SINKS.len()],
+    /// By how many hours the backend's own time is ahead of UTC, which its rows say; 0 if they say nothing, and are in UTC.
+    #[serde(default)]
+    pub zone_hours: i8,
 }
 
 /// All of it.
@@ -202,6 +208,7 @@ impl Scenario {
             bad_shop: random.u8(..4) == 0,
             both_accounts: random.u8(..5) == 0,
             late: [late(&mut random), late(&mut random)],
+            zone_hours: ZONES[random.usize(..ZONES.len())],
         };
         let kind = Kind {
             clocks: random.u8(..3) == 0,

@@ -16,10 +16,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use self::rows::{Row, Status};
+use crate::scenario::Setup;
 use crate::story::Story;
 
 /// When the world begins.
 pub const BEGINNING: OffsetDateTime = time::macros::datetime!(2031-05-05 03:00 UTC);
+
+/// Shops that there are.
+const SHOPS: usize = 3;
 
 /// The shop that can never be read.
 const BAD_SHOP: usize = 2;
@@ -79,12 +83,22 @@ pub struct State {
     pub shops: Vec<String>,
     pub streams: Vec<Stream>,
     pub rows: Vec<Row>,
+    /// The rows of each shop, by their times, which go back when the clock does.
+    pub lists: [Vec<usize>; SHOPS],
     /// Alerts that were sent and have no row, by what is said of them: the database was down.
     pub rowless: BTreeSet<Key>,
     pub slots: BTreeMap<usize, Slot>,
     pub sockets: BTreeMap<u64, Socket>,
+    /// When the last socket of the hub's ended, by its user.
+    pub left: BTreeMap<usize, Instant>,
+    /// By how many hours its own time is ahead of UTC.
+    pub zone_hours: i8,
     /// By how many milliseconds its clock is ahead of the true one.
     pub clock_ahead_ms: i64,
+    /// How often it was set.
+    pub clocks: u32,
+    /// Shops whose lists the hub was shown since then.
+    pub clock_shown: BTreeSet<usize>,
     pub database_down: bool,
     /// Notifications come after those of the next alert.
     pub reorders: bool,
@@ -113,14 +127,42 @@ pub struct Backend {
 }
 
 impl State {
+    /// Records a row.
+    fn record(&mut self, row: Row) {
+        let order = |row: &Row| (row.at, row.number);
+        let list = &mut self.lists[row.shop];
+        let place = list.partition_point(|other| order(&self.rows[*other]) < order(&row));
+        list.insert(place, self.rows.len());
+        self.rows.push(row);
+    }
+
+    fn note_left(&mut self, socket: &Socket) {
+        if !socket.rival {
+            self.left.insert(socket.user, Instant::now());
+        }
+    }
+
+    /// Sets the clock. What was recorded by the one before lies in the past of it where that was behind, and is not found by a
+    /// hub that has never seen that clock.
+    pub fn set_clock(&mut self, ahead_ms: i64) {
+        if self.clock_ahead_ms < 0 {
+            let shown = std::mem::take(&mut self.clock_shown);
+            let recorded = self.rows.iter_mut().filter(|row| row.clock == self.clocks);
+            for row in recorded.filter(|row| !shown.contains(&row.shop)) {
+                row.is_before_all = true;
+            }
+        }
+        self.clock_shown.clear();
+        (self.clock_ahead_ms, self.clocks) = (ahead_ms, self.clocks + 1);
+    }
+
     /// The shop of a place in a list, after a row that is shown or the list's end; and the row there, if it cannot be shown.
     pub fn place(&self, place: &str) -> Option<(usize, Option<u64>)> {
         let (after, number) = place.rsplit_once(':')?;
         let shop = self.rows.iter().find(|row| row.id == after);
         let shop = shop.map(|row| row.shop);
         let shop = shop.or_else(|| self.shops.iter().position(|shop| shop == after))?;
-        let mut rows: Vec<_> = self.rows.iter().filter(|row| row.shop == shop).collect();
-        rows.sort_by_key(|row| (row.at, row.number));
+        let rows: Vec<_> = self.lists[shop].iter().map(|row| &self.rows[*row]).collect();
         let first = rows.iter().position(|row| row.id == after).map_or(0, |at| at + 1);
         let row = rows.get(first + number.parse::<usize>().ok()?.checked_sub(1)?);
         Some((shop, row.filter(|row| row.infinite).map(|row| row.number)))
@@ -142,16 +184,16 @@ pub fn uuid(random: &mut fastrand::Rng) -> String {
 
 impl Backend {
     /// Two accounts, each with a stream in each of two shops.
-    pub fn new(random: &mut fastrand::Rng, bad_shop: bool, story: Story) -> Self {
+    pub fn new(random: &mut fastrand::Rng, setup: &Setup, story: Story) -> Self {
         let mut random = random.fork();
-        let shops: Vec<_> = (0..3).map(|_| uuid(&mut random)).collect();
+        let shops: Vec<_> = (0..SHOPS).map(|_| uuid(&mut random)).collect();
         let emails = ["yard@example.org", "owner@example.org"];
         let users: Vec<_> = emails
             .into_iter()
             .map(|email| User {
                 id: uuid(&mut random),
                 email,
-                shops: if bad_shop {
+                shops: if setup.bad_shop {
                     vec![BAD_SHOP, 0, 1]
                 } else {
                     vec![0, 1]
@@ -171,10 +213,15 @@ impl Backend {
             shops,
             streams: streams.into(),
             rows: Vec::new(),
+            lists: Default::default(),
             rowless: BTreeSet::new(),
             slots: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            left: BTreeMap::new(),
+            zone_hours: setup.zone_hours,
             clock_ahead_ms: 0,
+            clocks: 0,
+            clock_shown: BTreeSet::new(),
             database_down: false,
             reorders: false,
             mute: false,
@@ -202,6 +249,12 @@ impl Backend {
     pub fn now(&self) -> OffsetDateTime {
         let ahead = self.state().clock_ahead_ms;
         BEGINNING + self.origin.elapsed() + time::Duration::milliseconds(ahead)
+    }
+
+    /// The same in its own zone.
+    fn local_now(&self) -> OffsetDateTime {
+        let zone = wire::zone(self.state().zone_hours);
+        self.now().to_offset(zone)
     }
 
     /// Waits until it is not frozen.
@@ -242,9 +295,11 @@ impl Backend {
     /// A socket has ended: its user has no slot any more, whoever had it.
     pub fn ended(&self, socket: u64) {
         let mut state = self.state();
-        if let Some(ended) = state.sockets.remove(&socket)
-            && !ended.deaf
-        {
+        let Some(ended) = state.sockets.remove(&socket) else {
+            return;
+        };
+        state.note_left(&ended);
+        if !ended.deaf {
             state.slots.remove(&ended.user);
         }
     }
@@ -271,7 +326,9 @@ impl Backend {
     /// The process has ended, and everything that it had in memory.
     pub fn forget(&self) {
         let mut state = self.state();
-        state.sockets.clear();
+        for socket in std::mem::take(&mut state.sockets).into_values() {
+            state.note_left(&socket);
+        }
         state.slots.clear();
     }
 

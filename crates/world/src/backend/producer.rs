@@ -1,10 +1,12 @@
 //! Makes anomalies: first the alert over the socket, then the row, then the notification, as the real backend does. Of one
 //! stream one after the other, so that a client that does not read stops its streams.
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
+use tokio::time::Instant;
 
-use super::{Backend, Row, Status, uuid, wire};
+use super::{Backend, Row, State, Status, uuid, wire};
 
 /// Anomalies that wait for a stream's turn.
 const MAX_WAITING: usize = 4_096;
@@ -51,33 +53,11 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
     let at = backend.now();
     let (row, user, user_id, outbox) = {
         let mut state = backend.state();
-        let number = state.next_number;
-        state.next_number += 1;
-        let id = uuid(&mut state.random);
-        let camera = &mut state.streams[stream];
-        camera.persons += 1;
-        camera.frame += 30;
-        let camera = camera.clone();
-        let row = Row {
-            picture: wire::picture(&id),
-            id,
-            number,
-            shop: camera.shop,
-            shop_id: state.shops[camera.shop].clone(),
-            stream_id: camera.id,
-            person: camera.persons,
-            frame: camera.frame,
-            at,
-            infinite: sighting.infinite,
-            notified_late: false,
-            status: Status::Pending,
-            judged: None,
-            seen_pending: None,
-        };
-        let slot = state.slots.get(&camera.user).map(|slot| slot.socket);
+        let (row, user) = next_row(&mut state, stream, at, sighting.infinite);
+        let slot = state.slots.get(&user).map(|slot| slot.socket);
         let socket = slot.and_then(|slot| state.sockets.get(&slot));
         let outbox = socket.filter(|_| !state.mute).map(|socket| socket.outbox.clone());
-        (row, camera.user, state.users[camera.user].id.clone(), outbox)
+        (row, user, state.users[user].id.clone(), outbox)
     };
     let sent = match &outbox {
         Some(outbox) => outbox.send(wire::alert(&row, &user_id, ids)).await.is_ok(),
@@ -103,7 +83,7 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
         }
         let text = wire::notification(&row);
         let reorders = state.reorders;
-        state.rows.push(Row {
+        state.record(Row {
             notified_late: reorders,
             ..row
         });
@@ -112,4 +92,37 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
     if let (Some(outbox), Some(text)) = (outbox, notification) {
         let _ = outbox.send(text).await;
     }
+}
+
+/// The row of what a stream sees next, and whose the stream is.
+fn next_row(state: &mut State, stream: usize, at: OffsetDateTime, infinite: bool) -> (Row, usize) {
+    let number = state.next_number;
+    state.next_number += 1;
+    let id = uuid(&mut state.random);
+    let camera = &mut state.streams[stream];
+    camera.persons += 1;
+    camera.frame += 30;
+    let camera = camera.clone();
+    let row = Row {
+        at_text: wire::of_row(at, state.zone_hours),
+        picture: wire::picture(&id),
+        id,
+        number,
+        shop: camera.shop,
+        shop_id: state.shops[camera.shop].clone(),
+        stream_id: camera.id,
+        person: camera.persons,
+        frame: camera.frame,
+        at,
+        clock: state.clocks,
+        is_ahead: state.clock_ahead_ms > 0,
+        is_before_all: false,
+        raised: Instant::now(),
+        infinite,
+        notified_late: false,
+        status: Status::Pending,
+        judged: None,
+        seen_pending: None,
+    };
+    (row, camera.user)
 }

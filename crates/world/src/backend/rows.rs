@@ -6,7 +6,6 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::Key;
-use super::wire::naive;
 
 /// A row is changed within this after it was read.
 const CHANGED_AFTER_READING: Duration = Duration::from_secs(60);
@@ -51,6 +50,16 @@ pub struct Row {
     pub frame: i64,
     /// By the backend's clock.
     pub at: OffsetDateTime,
+    /// The same, as it is shown.
+    pub at_text: String,
+    /// When its camera had its turn.
+    pub raised: Instant,
+    /// By which of the backend's clocks.
+    pub clock: u32,
+    /// It was recorded by a clock that was ahead: rows that come later stand before it in the list.
+    pub is_ahead: bool,
+    /// It was recorded by a clock that was behind, and that the hub has never seen.
+    pub is_before_all: bool,
     /// With it the row cannot be written as JSON.
     pub infinite: bool,
     /// Its notification was held back.
@@ -81,7 +90,7 @@ impl Row {
 
     /// As a question is answered. It is written without a tree of values: long lists of these are asked for all the time.
     pub fn json(&self) -> String {
-        let at = naive(self.at);
+        let at = &self.at_text;
         let (id, shop, stream, frame) = (&self.id, &self.shop_id, &self.stream_id, self.frame);
         let (status, person) = (self.status.word(), self.person);
         format!(

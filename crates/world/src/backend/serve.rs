@@ -33,6 +33,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// What a login takes, for the password is hashed while nothing else is done.
 const LOGIN_TIME: Duration = Duration::from_millis(250);
 
+/// Most lines in the head of a request.
+const MAX_HEADERS: usize = 24;
+
 /// Longest head of a request.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
@@ -97,7 +100,7 @@ async fn read_request(
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<(Request, Option<String>)>> {
     loop {
-        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Request::new(&mut headers);
         let parsed = head.parse(buffer);
         let Ok(parsed) = parsed else { return Ok(None) };
@@ -136,13 +139,9 @@ async fn read_request(
         if buffer.len() > MAX_HEAD_BYTES {
             return Ok(None);
         }
-        let mut piece = [0; 4_096];
-        match timeout(KEEP_ALIVE, side.read(&mut piece)).await {
-            Ok(read) => match read? {
-                0 => return Ok(None),
-                count => buffer.extend(&piece[..count]),
-            },
-            Err(_) => return Ok(None),
+        match timeout(KEEP_ALIVE, side.read_buf(buffer)).await {
+            Ok(Ok(0)) | Err(_) => return Ok(None),
+            Ok(read) => drop(read?),
         }
     }
 }
@@ -242,7 +241,7 @@ async fn session(backend: &Backend, side: Side, socket: u64, mut messages: mpsc:
                 true => return,
                 false => Some(Message::Ping(bytes::Bytes::from_static(b"uvic"))),
             },
-            _ = pings.tick() => Some(Message::Text(wire::beat("ping", backend.now()).into())),
+            _ = pings.tick() => Some(Message::Text(wire::beat("ping", backend.local_now()).into())),
         };
         backend.thawed().await;
         let deaf = backend
@@ -266,7 +265,7 @@ async fn session(backend: &Backend, side: Side, socket: u64, mut messages: mpsc:
 fn heard(backend: &Backend, socket: u64, text: &[u8]) -> Option<Message> {
     let message: Value = serde_json::from_slice(text).ok()?;
     match message["type"].as_str()? {
-        "ping" => Some(Message::Text(wire::beat("pong", backend.now()).into())),
+        "ping" => Some(Message::Text(wire::beat("pong", backend.local_now()).into())),
         "ack" => {
             let mut state = backend.state();
             // What another hub has stored is not looked at.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::{Row, TOKEN_LIFE};
 
@@ -17,9 +17,22 @@ const NAIVE: &[BorrowedFormatItem<'_>] =
 const DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// A time without its zone, which is UTC.
+/// A time without its zone.
 pub fn naive(at: OffsetDateTime) -> String {
     at.format(NAIVE).unwrap_or_default()
+}
+
+/// A time as a row has it: in UTC without saying so, or in a zone that is so many hours ahead of it.
+pub fn of_row(at: OffsetDateTime, zone_hours: i8) -> String {
+    if zone_hours == 0 {
+        return naive(at);
+    }
+    format!("{}{zone_hours:+03}:00", naive(at.to_offset(zone(zone_hours))))
+}
+
+/// The zone that is so many hours ahead of UTC.
+pub fn zone(hours: i8) -> UtcOffset {
+    UtcOffset::from_hms(hours, 0, 0).unwrap_or(UtcOffset::UTC)
 }
 
 /// The value of the header `Date`.
@@ -84,7 +97,7 @@ pub fn alert(row: &Row, user: &str, has_id: bool) -> String {
 pub fn notification(row: &Row) -> String {
     json!({"type": "notification", "data": {
         "notification_id": row.id, "title": "Alert", "message": "Suspicious activity", "priority": "low", "type": "alert",
-        "timestamp": naive(row.at),
+        "timestamp": row.at_text,
         "metadata": {"anomaly_id": row.id, "shop_id": row.shop_id, "stream_id": row.stream_id, "person_id": row.person},
         "action_url": format!("/suspicious-activity?anomaly_id={}", row.id),
     }})
