@@ -1,9 +1,10 @@
 //! Routes are tried without a hub: one alert by `watchpost explain`, a table of them by `watchpost routes test`.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use expect_test::expect;
 use serde_json::Value;
 use watchpost_testkit::{HubSetup, artefacts};
@@ -65,6 +66,27 @@ sinks = ["mail"]
 alert = { kind = "hub", status = "disk_low" }
 sinks = ["mail"]
 "#;
+
+/// The sites that the documentation shows go where their tables say.
+#[test]
+fn the_sites_in_the_documentation_pass_their_tables() -> Result<()> {
+    let sites = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/sites");
+    for (name, cases) in [("shop", 8), ("warehouse", 7), ("home", 6)] {
+        let output = Command::new(artefacts()?.watchpost()?)
+            .arg("--config")
+            .arg(sites.join(format!("{name}.toml")))
+            .args(["routes", "test"])
+            .arg(sites.join(format!("{name}.cases.toml")))
+            .output()?;
+        let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+        let passed = format!("ok ({cases} cases)");
+        ensure!(
+            output.status.success() && said.contains(&passed),
+            "{name}:\n{said}"
+        );
+    }
+    Ok(())
+}
 
 /// The exit code and what was said on standard output and standard error. Places are those in the folder.
 fn say(setup: &HubSetup, args: &[&str]) -> Result<(Option<i32>, String)> {

@@ -59,11 +59,12 @@ pub use privileges::missing_privileges;
 pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
-    AnyPort, AreaSettings, AutoArmSettings, BackfillSettings, CameraMatch, CameraSettings, ConnectionKind,
-    ConnectionSettings, ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings, LogFormat,
-    LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
-    ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings,
-    VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
+    AnyPort, AreaSettings, AutoArmSettings, BackfillSettings, CameraMatch, CameraSettings, ConfirmSettings,
+    ConnectionKind, ConnectionSettings, ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings,
+    LogFormat, LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings,
+    SandboxSettings, ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser, SlotSettings,
+    StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull,
+    camera_book, router,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -62,6 +62,13 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
             );
         }
         references(&pointer, names, ("sink", &sinks), tree, sources, errors);
+        if !known.open {
+            let (pointer, names) = (
+                format!("/route/{i}/confirm/overlapping"),
+                &route["confirm"]["overlapping"],
+            );
+            references(&pointer, names, ("camera", &known.cameras), tree, sources, errors);
+        }
         let pointer = format!("/route/{i}/match");
         known.conditions(&pointer, &route["match"], tree, sources, errors);
     }

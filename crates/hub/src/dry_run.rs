@@ -14,7 +14,18 @@ use crate::stamp::{Stamp, StampPolicy};
 pub struct DryRun {
     stamp: Stamp,
     router: Router,
+    /// The same for alerts that other cameras confirm.
+    confirmed: Router,
     areas: Vec<AreaPolicy>,
+}
+
+/// What is the case when an alert happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// All areas of this mode are armed, and no other.
+    pub armed: Option<Mode>,
+    /// Other cameras confirm it, where a route asks for that.
+    pub confirmed: bool,
 }
 
 /// What was decided about an alert.
@@ -55,13 +66,15 @@ impl DryRun {
         Self {
             stamp,
             router: router(settings),
+            confirmed: router(settings).confirmed(),
             areas: settings.area_policies(),
         }
     }
 
-    /// Decides about an alert at the time of its receipt, with all areas of this mode armed and no other. A camera that has a
-    /// name keeps it.
-    pub fn decide(&self, mut alert: Alert, armed: Option<Mode>) -> Decision {
+    /// Decides about an alert at the time of its receipt. A camera that has a name keeps it.
+    pub fn decide(&self, mut alert: Alert, circumstances: Circumstances) -> Decision {
+        let Circumstances { armed, confirmed } = circumstances;
+        let router = if confirmed { &self.confirmed } else { &self.router };
         let named = alert.camera.clone().filter(|camera| camera.name.is_some());
         self.stamp.apply(&mut alert);
         if named.is_some() {
@@ -76,7 +89,7 @@ impl DryRun {
             deliveries,
             suppressions,
             ..
-        } = self.router.step(alert.received_at, &state, event);
+        } = router.step(alert.received_at, &state, event);
         let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
         let decided = |sink, reason: RouteReason, due_at, expires_at| SinkDecision {
             sink,

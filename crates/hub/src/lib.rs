@@ -48,7 +48,7 @@ pub use cameras::SeenCameraReport;
 pub use clock::{TokioClock, WallClock};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
-pub use dry_run::{Decision, DryRun, SinkDecision};
+pub use dry_run::{Circumstances, Decision, DryRun, SinkDecision};
 pub use explain::{Explanation, SinkExplanation};
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,

@@ -7,6 +7,7 @@ use watchpost_core::{
     Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Severity, UNKNOWN,
     UnixMillis, Via, VisionGuard,
 };
+use watchpost_hub::Circumstances;
 
 use crate::values;
 
@@ -48,14 +49,28 @@ pub(crate) struct Sample {
     /// How the areas are armed then: home, away, night or disarmed. Without it, disarmed.
     #[arg(long, value_name = "MODE", value_parser = values::word::<ArmedWord>)]
     armed: Option<ArmedWord>,
+    /// That other cameras confirm it, where a route asks for that (`confirm`).
+    #[arg(long)]
+    confirmed: bool,
 }
 
 impl Sample {
+    /// What is the case when it happens.
+    ///
+    /// # Errors
+    /// When it is said how areas are armed, and there are none.
+    pub(crate) fn circumstances(&self, settings: &Settings) -> Result<Circumstances, String> {
+        Ok(Circumstances {
+            armed: self.armed(settings)?,
+            confirmed: self.confirmed,
+        })
+    }
+
     /// How the areas are armed.
     ///
     /// # Errors
     /// When there are none.
-    pub(crate) fn armed(&self, settings: &Settings) -> Result<Option<Mode>, String> {
+    fn armed(&self, settings: &Settings) -> Result<Option<Mode>, String> {
         let Some(armed) = self.armed else { return Ok(None) };
         if settings.area.is_empty() {
             return Err("`armed` says how areas are armed, and there is no [[area]]".to_owned());

@@ -91,6 +91,7 @@ fn route(number: usize) -> Route {
         ],
         delay: None,
         stop: false,
+        confirm: None,
     }
 }
 

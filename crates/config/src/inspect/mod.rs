@@ -141,7 +141,7 @@ impl Inspection<'_> {
             settings
                 .route
                 .iter()
-                .any(|route| route.matches.takes_all_of(*kind))
+                .any(|route| route.confirm.is_none() && route.matches.takes_all_of(*kind))
         };
         if !AlertKind::OF_CAMERAS.iter().all(taken) {
             let pointer = format!("/route/{}", settings.route.len() - 1);

@@ -10,7 +10,7 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
     for (i, route) in routes.iter().enumerate() {
         let shadowing = routes[..i]
             .iter()
-            .position(|earlier| earlier.stop && earlier.matches.takes_all());
+            .position(|earlier| earlier.stop && earlier.confirm.is_none() && earlier.matches.takes_all());
         if let Some(earlier) = shadowing.filter(|_| route.matches.takes_cameras_only()) {
             rules.require(
                 false,
@@ -24,6 +24,16 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
             );
         }
         conditions(&format!("/route/{i}/match"), &route.matches, None, rules);
+        if let Some(confirm) = &route.confirm {
+            let pointer = format!("/route/{i}/confirm/within");
+            rules.positive(&pointer, confirm.within);
+            rules.require(
+                confirm.within <= LONGEST_CONFIRMATION,
+                &pointer,
+                || format!("({}) is longer than an hour", confirm.within),
+                || "what is an hour old confirms nothing: expected such as \"20s\" or \"30m\"".to_owned(),
+            );
+        }
         let Some(delay) = route.delay else { continue };
         let pointer = format!("/route/{i}/delay");
         rules.positive(&pointer, delay);
@@ -46,6 +56,9 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
         }
     }
 }
+
+/// Longest time within which alerts confirm each other, after BS 8243.
+const LONGEST_CONFIRMATION: TimeSpan = TimeSpan::from_secs(3_600);
 
 /// Shortest time for which something may be quiet: events in between would say nothing.
 const LEAST_QUIET: TimeSpan = TimeSpan::from_secs(60);

@@ -30,7 +30,7 @@ pub use self::connection::{
     ReconnectSettings, SlotSettings,
 };
 pub use self::expect::ExpectSettings;
-pub use self::route::{RouteMatch, RouteSettings, VisionGuardMatch};
+pub use self::route::{ConfirmSettings, RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::router::router;
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
 pub use self::schedule::ScheduleSettings;

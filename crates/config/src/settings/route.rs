@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{AlertKind, ArmedWord, Match, Schedule, Severity, name_matches};
+use watchpost_core::{AlertKind, ArmedWord, Confirm, Match, Schedule, Severity, name_matches};
 
 use crate::{TimeSpan, forms};
 
@@ -28,6 +28,47 @@ pub struct RouteSettings {
     /// Whether the routes after it are not asked for an alert that it takes.
     #[serde(default)]
     pub stop: bool,
+    /// Whether it takes an alert of a camera only once others confirm it, which is also called cross zoning: `confirm = { count = 2,
+    /// within = "20s" }`. What is not confirmed goes on to the routes after it, and the one that is confirmed to this one. Without it,
+    /// each alert by itself.
+    pub confirm: Option<ConfirmSettings>,
+}
+
+/// `[route.confirm]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfirmSettings {
+    /// How many cameras of its area (or of none) have seen something: so many alerts of different cameras, which the route would take.
+    /// What was seen while a siren's area was not armed does not count for the siren, nor what is silenced.
+    #[schemars(range(min = 2, max = 10))]
+    pub count: usize,
+    /// Within what time: an hour at most.
+    pub within: TimeSpan,
+    /// Cameras that see the same, by name, with `*` and `?`: those that match one of these count as one.
+    #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
+    pub overlapping: Vec<String>,
+}
+
+impl Default for ConfirmSettings {
+    /// As cross zoning is usual in alarm panels.
+    fn default() -> Self {
+        Self {
+            count: 2,
+            within: TimeSpan::from_secs(20),
+            overlapping: Vec::new(),
+        }
+    }
+}
+
+impl ConfirmSettings {
+    /// The same in the words of the domain.
+    pub(crate) fn confirm(&self) -> Confirm {
+        Confirm {
+            count: self.count,
+            within: self.within.into(),
+            overlapping: self.overlapping.clone(),
+        }
+    }
 }
 
 /// `[route.match]`

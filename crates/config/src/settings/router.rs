@@ -2,7 +2,7 @@
 
 use watchpost_core::{Route, Router, Target};
 
-use super::{RouteSettings, Settings, SinkSettings};
+use super::{ConfirmSettings, RouteSettings, Settings, SinkSettings};
 
 /// The routes, areas and expectations of the configuration, in the words of the domain.
 pub fn router(settings: &Settings) -> Router {
@@ -27,6 +27,7 @@ pub fn router(settings: &Settings) -> Router {
         sinks: route.sinks.clone(),
         delay: route.delay.map(Into::into),
         stop: route.stop,
+        confirm: route.confirm.as_ref().map(ConfirmSettings::confirm),
     };
     let expected = settings.expect.iter();
     let expected = expected.map(|expect| expect.expectation(&schedules)).collect();

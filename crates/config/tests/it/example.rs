@@ -33,6 +33,18 @@ fn the_example_works_also_with_its_comments_removed() {
     assert!(full.settings.store.keep_for.is_some() && full.settings.route.len() == 3);
 }
 
+/// The sites in `config/sites`, each with a table of cases that `watchpost routes test` runs.
+#[test]
+fn the_sites_are_right_and_each_has_its_cases() {
+    let sites = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/sites");
+    for name in ["shop", "warehouse", "home"] {
+        let path = sites.join(format!("{name}.toml"));
+        let loaded = load_with(&path, Vec::new()).unwrap_or_else(|e| panic!("{name}: {:#?}", e.errors()));
+        assert!(!loaded.settings.area.is_empty() && !loaded.settings.route.is_empty());
+        assert!(sites.join(format!("{name}.cases.toml")).exists());
+    }
+}
+
 #[test]
 fn the_reference_is_what_the_types_say() {
     expect_file!["../../../../config/reference.md"].assert_eq(&reference());

@@ -7,14 +7,16 @@
 //! An alert has its severity before it gets here ([`SeverityTable`]). Then the rules are asked in this order, one file each,
 //! and the first that keeps it from a sink is the reason that is stored:
 //!
-//! 1. its routes (`router.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
-//!    which sinks it is for, and when;
+//! 1. its routes (`verdicts.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
+//!    which sinks it is for, and when; one that asks for it waits for other cameras to confirm the alert (`confirmation.rs`), of
+//!    which none counts that is silenced, or not armed;
 //! 2. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
 //! 3. arming (`arming`), for what makes noise: whether its area is armed, and whether it waits for the entry delay;
 //! 4. how late it came (`digest.rs`): whether it is held for a message with others;
 //! 5. what sends it later: the delay of its route.
 
 mod arming;
+mod confirmation;
 mod digest;
 mod effects;
 mod expectation;
@@ -28,6 +30,7 @@ mod severity;
 mod silence;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +41,7 @@ pub use self::arming::{
     ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, Mode, NextEdge, PendingArm,
     Protection, SIREN_WINDOW,
 };
+pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
     Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression,
@@ -70,6 +74,9 @@ pub struct RoutingState {
     /// Where the areas stand that are armed and disarmed.
     #[serde(skip_serializing_if = "Areas::is_empty")]
     pub areas: Areas,
+    /// What cameras have seen that may confirm an alert of another one.
+    #[serde(skip_serializing_if = "Sightings::is_empty")]
+    pub sightings: Sightings,
     /// When what is expected to raise alerts last did.
     #[serde(skip_serializing_if = "Heard::is_empty")]
     pub heard: Heard,

@@ -49,6 +49,7 @@ impl Router {
         let mut effects = Effects::default();
         match (outcome, command) {
             (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
+                disarmed.iter().for_each(|area| after.sightings.forget(area));
                 effects.hush = self.hush(disarmed, CancelReason::Disarmed(by.clone()))
             }
             (Ok(_), ArmingCommand::Seen { .. } | ArmingCommand::Postpone { .. }) => {}
@@ -87,6 +88,10 @@ impl Router {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,
         };
+        if let Some((disarmed, CancelReason::Disarmed(_))) = &over {
+            disarmed.iter().for_each(|area| after.sightings.forget(area));
+        }
+        after.sightings.keep_routes(|route| self.confirms(route));
         Effects {
             state: (after != *state).then_some(after),
             hush: over.and_then(|(areas, reason)| self.hush(areas, reason)),

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, SilenceId};
+use crate::AlertId;
+use crate::event::span;
 
 /// Why a sink gets an alert, or why it does not. Its JSON form is stored and shown; its words may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,24 @@ pub enum RouteReason {
     Matched {
         /// The route.
         route: String,
+    },
+    /// Yes: a route took it that names the sink, as other cameras confirm it.
+    Confirmed {
+        /// The route.
+        route: String,
+        /// The alerts of the other cameras.
+        with: Vec<AlertId>,
+    },
+    /// No: the route that names the sink waits for other cameras to confirm it.
+    Unconfirmed {
+        /// The route.
+        route: String,
+        /// How many cameras are asked for.
+        count: usize,
+        /// Within how many seconds.
+        seconds: u64,
+        /// The alerts of other cameras so far.
+        with: Vec<AlertId>,
     },
     /// Yes: it is an internal event, and the sink gets those.
     GetsEvents,
@@ -127,6 +147,7 @@ impl RouteReason {
             self,
             Self::NoRoutes
                 | Self::Matched { .. }
+                | Self::Confirmed { .. }
                 | Self::GetsEvents
                 | Self::Digest
                 | Self::EntryDelay { .. }
@@ -140,6 +161,25 @@ impl fmt::Display for RouteReason {
         match self {
             Self::NoRoutes => f.write_str("there are no routes, so every sink gets every alert"),
             Self::Matched { route } => write!(f, "route {route} takes it"),
+            Self::Confirmed { route, with } => {
+                write!(f, "route {route} takes it, confirmed by {}", ids(with))
+            }
+            Self::Unconfirmed {
+                route,
+                count,
+                seconds,
+                with,
+            } => {
+                write!(
+                    f,
+                    "route {route} takes it once {count} cameras have seen something within {}",
+                    span(*seconds)
+                )?;
+                match with.as_slice() {
+                    [] => f.write_str(", and it was the first"),
+                    with => write!(f, ", and before it there was {}", ids(with)),
+                }
+            }
             Self::GetsEvents => f.write_str("it is an internal event, and the sink has `events = true`"),
             Self::GetsNoEvents => f.write_str("it is an internal event, and the sink has `events = false`"),
             Self::NotNamed => f.write_str("no route names this sink"),
@@ -182,6 +222,13 @@ impl fmt::Display for RouteReason {
             ),
         }
     }
+}
+
+/// Alerts by their ids.
+fn ids(alerts: &[AlertId]) -> String {
+    let word = if alerts.len() == 1 { "alert" } else { "alerts" };
+    let ids: Vec<String> = alerts.iter().map(AlertId::to_string).collect();
+    format!("{word} {}", ids.join(", "))
 }
 
 impl fmt::Display for MatchCondition {

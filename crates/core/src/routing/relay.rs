@@ -176,6 +176,7 @@ mod tests {
             sinks: vec!["siren".into()],
             delay: Some(std::time::Duration::from_secs(1)),
             stop: false,
+            confirm: None,
         };
         let mut relay = MemoryRelay::default();
         assert_eq!(
@@ -229,6 +230,7 @@ mod tests {
             sinks: vec!["siren".into()],
             delay: None,
             stop: false,
+            confirm: None,
         };
         let mut relay = MemoryRelay::new(RoutingState {
             unmatched: 4,

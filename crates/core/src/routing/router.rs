@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::arming::AlertMark;
 use super::expectation::Expectations;
-use super::matcher::{Asked, Matcher, Schedules};
+use super::matcher::{Matcher, Schedules};
 use super::noise::sounding;
+use super::verdicts::{Verdict, Verdicts};
 use super::{
-    AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Effects,
-    Expectation, LatePolicy, Match, MatchCondition, PlannedDelivery, Protection, RouteReason, RoutingEvent,
-    RoutingState, SIREN_WINDOW, SilenceCommand, Suppression,
+    AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
+    Effects, Expectation, LatePolicy, Match, PlannedDelivery, RouteReason, RoutingEvent, RoutingState,
+    SIREN_WINDOW, SilenceCommand, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -50,14 +51,16 @@ pub struct Route {
     pub delay: Option<Duration>,
     /// Whether no route after it is asked for what it takes.
     pub stop: bool,
+    /// Whether it takes only what other cameras confirm.
+    pub confirm: Option<Confirm>,
 }
 
 /// The routes of a configuration. A plain value: another one can take its place between two events.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     pub(super) targets: Vec<Target>,
-    routes: Vec<CompiledRoute>,
-    schedules: Schedules,
+    pub(super) routes: Vec<CompiledRoute>,
+    pub(super) schedules: Schedules,
     /// `None` where nothing is known of areas: what is remembered of them stays as it is.
     pub(super) areas: Option<Vec<AreaPolicy>>,
     pub(super) expectations: Expectations,
@@ -65,29 +68,14 @@ pub struct Router {
 
 /// A [`Route`] in the form in which it is asked.
 #[derive(Clone, Debug)]
-struct CompiledRoute {
-    name: String,
-    matcher: Matcher,
+pub(super) struct CompiledRoute {
+    pub(super) name: String,
+    pub(super) matcher: Matcher,
     /// The sinks that it feeds, by their places among the targets.
-    sinks: Vec<usize>,
-    delay: Duration,
-    stop: bool,
-}
-
-/// What is said about one sink so far.
-#[derive(Clone, Copy)]
-enum Verdict<'a> {
-    /// No route has said anything that counts.
-    Unrouted,
-    /// This route takes the alert, the first that is due of those that do.
-    Matched(&'a CompiledRoute),
-    /// This route asks for something else.
-    NotMatched(&'a CompiledRoute, MatchCondition),
-    /// A route has kept the alert from this one.
-    Stopped {
-        by: &'a CompiledRoute,
-        before: &'a CompiledRoute,
-    },
+    pub(super) sinks: Vec<usize>,
+    pub(super) delay: Duration,
+    pub(super) stop: bool,
+    pub(super) confirm: Option<Confirm>,
 }
 
 impl Router {
@@ -101,6 +89,7 @@ impl Router {
             delay: route.delay.unwrap_or_default(),
             name: route.name,
             stop: route.stop,
+            confirm: route.confirm,
         };
         let routes = routes.into_iter().map(compiled).collect();
         Self {
@@ -126,6 +115,13 @@ impl Router {
         Self { areas, ..self }
     }
 
+    /// The same for an alert that other cameras confirm, whatever they have seen.
+    #[must_use]
+    pub fn confirmed(mut self) -> Self {
+        self.routes.iter_mut().for_each(|route| route.confirm = None);
+        self
+    }
+
     /// The areas that there are, as far as is known.
     pub(super) fn areas(&self) -> &[AreaPolicy] {
         self.areas.as_deref().unwrap_or_default()
@@ -139,6 +135,12 @@ impl Router {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Whether there is a route of this name that asks for confirmation.
+    pub(super) fn confirms(&self, name: &str) -> bool {
+        let mut routes = self.routes.iter();
+        routes.any(|route| route.confirm.is_some() && route.name == name)
     }
 
     /// Whether deliveries to this sink are made from memory while the store can take nothing.
@@ -176,6 +178,7 @@ impl Router {
                 after.silences.shift(now, millis);
                 after.areas.shift(now, millis);
                 after.heard.shift(now, millis);
+                after.sightings.shift(now, millis);
             }),
         }
     }
@@ -186,16 +189,21 @@ impl Router {
         }
         let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
-        let (verdicts, matched) = self.verdicts(alert, state.areas.protection(self.areas(), alert));
+        let verdicts = self.verdicts(now, state, alert);
+        if let Some(sightings) = &verdicts.sightings {
+            after.to_mut().sightings.clone_from(sightings);
+        }
         let reasons = self.reasons(now, (state, alert), &verdicts, &mut after);
         let mark = AlertMark {
             alert,
             qualifies: self.qualifies(alert, &reasons),
         };
         let judged = state.areas.judge(now, self.areas(), mark);
-        for ((target, verdict), reason) in self.targets.iter().zip(verdicts).zip(reasons) {
+        for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
             let delay = match (verdict, &reason) {
-                (Verdict::Matched(route), RouteReason::Matched { .. }) => route.delay,
+                (Verdict::Matched(route), RouteReason::Matched { .. } | RouteReason::Confirmed { .. }) => {
+                    route.delay
+                }
                 _ => Duration::ZERO,
             };
             let (mut reason, mut sounds_at) = (reason, None);
@@ -223,7 +231,7 @@ impl Router {
         if let Some(judged) = judged {
             self.settle(judged, &effects, &mut after);
         }
-        if !matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
+        if !verdicts.matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
             effects.suppressions.push(Suppression {
                 sink: None,
                 reason: RouteReason::Unmatched,
@@ -245,12 +253,12 @@ impl Router {
         &self,
         now: UnixMillis,
         (state, alert): (&RoutingState, &Alert),
-        verdicts: &[Verdict<'_>],
+        verdicts: &Verdicts<'_>,
         after: &mut Cow<'_, RoutingState>,
     ) -> Vec<RouteReason> {
         let silences = state.silences.about(now, alert);
         let about = |(target, verdict): (&Target, &Verdict<'_>)| {
-            let reason = self.reason(target, alert, *verdict);
+            let reason = self.reason(target, alert, (*verdict, verdicts));
             if !reason.delivers() {
                 return reason;
             }
@@ -269,7 +277,7 @@ impl Router {
                 None => reason,
             }
         };
-        self.targets.iter().zip(verdicts).map(about).collect()
+        self.targets.iter().zip(&verdicts.of_sinks).map(about).collect()
     }
 
     /// Carries out what a person wants of silences.
@@ -317,55 +325,6 @@ impl Router {
             ..Effects::default()
         }
     }
-
-    /// What the routes say about each target, and whether any of them took the alert.
-    fn verdicts(&self, alert: &Alert, protection: Protection) -> (Vec<Verdict<'_>>, bool) {
-        let mut verdicts = vec![Verdict::Unrouted; self.targets.len()];
-        // The route that took it and stopped.
-        let (mut matched, mut stopped): (bool, Option<&CompiledRoute>) = (false, None);
-        let asked = Asked::new(alert, &self.schedules).under(protection);
-        for route in &self.routes {
-            let refusal = route.matcher.refusal(&asked);
-            for &sink in &route.sinks {
-                verdicts[sink].hear(route, refusal, stopped);
-            }
-            if refusal.is_none() && stopped.is_none() {
-                matched = true;
-                stopped = route.stop.then_some(route);
-            }
-        }
-        (verdicts, matched)
-    }
-
-    /// Why the sink gets the alert or does not. An internal event goes to a sink that gets those whatever routes say.
-    fn reason(&self, target: &Target, alert: &Alert, verdict: Verdict<'_>) -> RouteReason {
-        let internal = alert.kind == AlertKind::Hub;
-        if let Some(area) = &alert.area
-            && area.to.contains(&target.name)
-        {
-            let area = area.name.clone();
-            return RouteReason::GotAlarm { area };
-        }
-        match verdict {
-            _ if internal && target.events => RouteReason::GetsEvents,
-            Verdict::Matched(route) => RouteReason::Matched {
-                route: route.name.clone(),
-            },
-            Verdict::NotMatched(route, condition) => RouteReason::NotMatched {
-                route: route.name.clone(),
-                condition,
-            },
-            Verdict::Stopped { by, before } => RouteReason::Stopped {
-                route: by.name.clone(),
-                before: before.name.clone(),
-            },
-            Verdict::Unrouted => match (internal, self.routes.is_empty()) {
-                (true, true) => RouteReason::GetsNoEvents,
-                (false, true) => RouteReason::NoRoutes,
-                (_, false) => RouteReason::NotNamed,
-            },
-        }
-    }
 }
 
 impl Target {
@@ -408,27 +367,6 @@ impl Target {
         let waits =
             alert.picture.is_pending() && self.wait_picture > delay && expires_at.is_none_or(|end| by < end);
         waits.then_some(by)
-    }
-}
-
-impl<'a> Verdict<'a> {
-    /// A route that names the sink takes the alert, or refuses it because of a condition. `stopped` is the route before
-    /// it that took the alert and stopped. Of several that take it the one that is due first counts.
-    fn hear(
-        &mut self,
-        route: &'a CompiledRoute,
-        refusal: Option<MatchCondition>,
-        stopped: Option<&'a CompiledRoute>,
-    ) {
-        *self = match (*self, refusal, stopped) {
-            (Self::Matched(earlier), None, None) if earlier.delay <= route.delay => return,
-            (_, None, None) => Self::Matched(route),
-            (Self::Matched(_), ..) => return,
-            (_, None, Some(by)) => Self::Stopped { by, before: route },
-            // That a route would have sent it there says more than what another one asks for.
-            (Self::Stopped { .. }, Some(_), _) => return,
-            (_, Some(condition), _) => Self::NotMatched(route, condition),
-        };
     }
 }
 

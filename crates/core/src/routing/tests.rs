@@ -32,6 +32,7 @@ fn route(name: &str, matches: Match, sinks: &[&str]) -> Route {
         sinks: sinks.iter().map(|&s| s.into()).collect(),
         delay: None,
         stop: false,
+        confirm: None,
     }
 }
 
@@ -164,6 +165,7 @@ fn every_route_that_matches_applies_and_every_sink_has_its_reason() {
 fn a_route_with_stop_keeps_what_it_takes_from_those_after_it() {
     let stop = Route {
         stop: true,
+        confirm: None,
         ..route("here", Match::default(), &["archive"])
     };
     let routes = || {
@@ -536,6 +538,7 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
             .map(|(number, (matches, sinks, delay, stop))| Route {
                 delay,
                 stop,
+                confirm: None,
                 ..route_of(number, matches, &sinks)
             })
             .collect()

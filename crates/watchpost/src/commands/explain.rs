@@ -56,8 +56,8 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
     let settings = target.load()?.settings;
     let (zone, now) = (settings.hub.time_zone(), values::now());
     let alert = args.sample.alert(&settings, now).map_err(anyhow::Error::msg)?;
-    let armed = args.sample.armed(&settings).map_err(anyhow::Error::msg)?;
-    let decision = DryRun::new(&settings).decide(alert, armed);
+    let circumstances = args.sample.circumstances(&settings).map_err(anyhow::Error::msg)?;
+    let decision = DryRun::new(&settings).decide(alert, circumstances);
     if args.json {
         return out::json(&decision);
     }

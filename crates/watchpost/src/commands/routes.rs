@@ -86,9 +86,9 @@ fn test(settings: &Settings, file: &Path, json: bool) -> anyhow::Result<()> {
         let alert = case.alert.alert(settings, now);
         let alert = alert.map_err(|why| Failure::Config(format!("{}: {why}", place())))?;
         check_sinks(case, settings).map_err(|why| Failure::Config(format!("{}: {why}", place())))?;
-        let armed = case.alert.armed(settings);
-        let armed = armed.map_err(|why| Failure::Config(format!("{}: {why}", place())))?;
-        let decision = dry_run.decide(alert, armed);
+        let circumstances = case.alert.circumstances(settings);
+        let circumstances = circumstances.map_err(|why| Failure::Config(format!("{}: {why}", place())))?;
+        let decision = dry_run.decide(alert, circumstances);
         let getting = decision.sinks.iter().filter(|decided| decided.delivers);
         let expected: BTreeSet<&str> = case.sinks.iter().map(String::as_str).collect();
         let actual = getting.map(|decided| decided.sink.as_str()).collect();

@@ -99,4 +99,5 @@ scenarios! {
     schedules = "schedules.md";
     silences = "silences.md";
     late = "late.md";
+    confirmation = "confirmation.md";
 }

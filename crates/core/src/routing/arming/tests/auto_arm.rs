@@ -301,10 +301,10 @@ fn what_is_not_ready_is_said_once_and_armed_as_soon_as_it_is() {
     .assert_eq(&site.until("2026-11-27 23:00"));
     let fault = site.faults.pop();
     expect![[r#"
-        Fri 23:02 disarmed
+        Fri 23:05 arming away
     "#]]
-    .assert_eq(&site.until("2026-11-27 23:02"));
-    // It fails once more when people have left, which is the same failure.
+    .assert_eq(&site.until("2026-11-27 23:05"));
+    // It fails once more when people have had the time to leave, which is the same failure.
     site.faults.extend(fault);
     expect![[r#"
         Fri 23:30 disarmed
@@ -312,7 +312,7 @@ fn what_is_not_ready_is_said_once_and_armed_as_soon_as_it_is() {
     .assert_eq(&site.until("2026-11-27 23:30"));
     site.faults.clear();
     expect![[r#"
-        Fri 23:36 Yard is armed, mode away, by schedule night
+        Fri 23:32 Yard is armed, mode away, by schedule night
         Sat 06:00 Yard is disarmed by schedule night
         Sat 06:30 disarmed
     "#]]
@@ -405,6 +405,20 @@ fn edges_are_times_that_clocks_show_when_they_are_changed() {
     }
 }
 
+#[test]
+fn a_clock_that_was_days_ahead_has_schedules_followed_as_soon_as_it_is_right() {
+    let mut site = site();
+    site.now = local("2026-12-04 12:00");
+    site.step(RoutingEvent::Due);
+    set_clock(&mut site, "2026-11-30 12:00");
+    expect![[r#"
+        Mon 21:50 Yard will be armed in 10 min, mode away, by schedule night
+        Mon 22:01 Yard is armed, mode away, by schedule night
+        Mon 23:00 armed away
+    "#]]
+    .assert_eq(&site.until("2026-11-30 23:00"));
+}
+
 /// The clock is set to what Berlin's clocks show then.
 fn set_clock(site: &mut Site, shown: &str) {
     let millis = (local(shown) - site.now) * 1_000;
@@ -448,7 +462,7 @@ fn a_clock_that_is_not_set_yet_arms_and_disarms_nothing() {
     site.until("2026-11-27 23:05");
     // The machine has no clock of its own: it starts in 1970, and the network tells it the time.
     site.now = 30;
-    assert_eq!(site.events(), [] as [&str; 0]);
+    assert_eq!(site.step(RoutingEvent::Due).events, []);
     let millis = (local("2026-11-27 23:10") - site.now) * 1_000;
     site.now = local("2026-11-27 23:10");
     site.step(RoutingEvent::ClockStepped(millis));

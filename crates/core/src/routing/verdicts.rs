@@ -1,0 +1,187 @@
+//! What the routes say about an alert, sink by sink: the first of the questions. It does not know what comes after them.
+
+use std::collections::BTreeMap;
+
+use super::arming::Protection;
+use super::matcher::Asked;
+use super::router::CompiledRoute;
+use super::{Confirm, MatchCondition, RouteReason, Router, RoutingState, Sightings, Target};
+use crate::{Alert, AlertId, AlertKind, UnixMillis};
+
+/// What all routes say about an alert.
+pub(super) struct Verdicts<'a> {
+    /// About each target.
+    pub(super) of_sinks: Vec<Verdict<'a>>,
+    /// Whether any of them took it.
+    pub(super) matched: bool,
+    /// What is remembered of it, where a route asks for confirmation.
+    pub(super) sightings: Option<Sightings>,
+    /// The alerts that confirm it, by the name of such a route.
+    confirmed_by: BTreeMap<&'a str, Vec<AlertId>>,
+}
+
+/// What is said about one sink so far.
+#[derive(Clone, Copy)]
+pub(super) enum Verdict<'a> {
+    /// No route has said anything that counts.
+    Unrouted,
+    /// This route takes the alert, the first that is due of those that do.
+    Matched(&'a CompiledRoute),
+    /// This route asks for something else.
+    NotMatched(&'a CompiledRoute, MatchCondition),
+    /// This route would take it if other cameras confirmed it.
+    Unconfirmed(&'a CompiledRoute, &'a Confirm),
+    /// A route has kept the alert from this one.
+    Stopped {
+        by: &'a CompiledRoute,
+        before: &'a CompiledRoute,
+    },
+}
+
+impl Router {
+    /// What the routes say about each target.
+    pub(super) fn verdicts(&self, now: UnixMillis, state: &RoutingState, alert: &Alert) -> Verdicts<'_> {
+        let mut verdicts = Verdicts {
+            of_sinks: vec![Verdict::Unrouted; self.targets.len()],
+            matched: false,
+            sightings: None,
+            confirmed_by: BTreeMap::new(),
+        };
+        // The route that took it and stopped.
+        let mut stopped: Option<&CompiledRoute> = None;
+        let protection = state.areas.protection(self.areas(), alert);
+        let asked = Asked::new(alert, &self.schedules).under(protection);
+        for route in &self.routes {
+            let refusal = route.matcher.refusal(&asked);
+            // What is no detection of a camera needs no confirmation.
+            let asks = refusal.is_none() && stopped.is_none() && AlertKind::OF_CAMERAS.contains(&alert.kind);
+            let confirm = route.confirm.as_ref().filter(|_| asks);
+            let counts = confirm.is_none() || self.counts(now, state, (alert, protection), route);
+            let unconfirmed = confirm.filter(|_| counts).filter(|confirm| {
+                let sightings = verdicts.sightings.get_or_insert_with(|| state.sightings.clone());
+                let with = sightings.note(now, (&route.name, confirm), alert);
+                let missing = with.len() + 1 < confirm.count;
+                verdicts.confirmed_by.insert(&route.name, with);
+                missing
+            });
+            for &sink in &route.sinks {
+                match unconfirmed {
+                    Some(confirm) => verdicts.of_sinks[sink].wait(route, confirm),
+                    None => verdicts.of_sinks[sink].hear(route, refusal, stopped),
+                }
+            }
+            if refusal.is_none() && unconfirmed.is_none() && stopped.is_none() {
+                verdicts.matched = true;
+                // What does not count is not confirmed, and so not kept from the routes after this one.
+                stopped = (route.stop && counts).then_some(route);
+            }
+        }
+        verdicts
+    }
+
+    /// Whether an alert may confirm others for a route: one of its sinks would get it.
+    fn counts(
+        &self,
+        now: UnixMillis,
+        state: &RoutingState,
+        (alert, protection): (&Alert, Protection),
+        route: &CompiledRoute,
+    ) -> bool {
+        let silences = state.silences.about(now, alert);
+        route.sinks.iter().any(|&sink| {
+            let target = &self.targets[sink];
+            let mut silences = silences.iter();
+            let muted = silences.any(|silence| silence.mutes(&target.name, target.keeps_record));
+            let quiet = target.only_armed && (alert.late || protection == Protection::Disarmed);
+            !muted && !quiet
+        })
+    }
+
+    /// Why the sink gets the alert or does not. An internal event goes to a sink that gets those whatever routes say.
+    pub(super) fn reason(
+        &self,
+        target: &Target,
+        alert: &Alert,
+        (verdict, all): (Verdict<'_>, &Verdicts<'_>),
+    ) -> RouteReason {
+        let internal = alert.kind == AlertKind::Hub;
+        if let Some(area) = &alert.area
+            && area.to.contains(&target.name)
+        {
+            let area = area.name.clone();
+            return RouteReason::GotAlarm { area };
+        }
+        match verdict {
+            _ if internal && target.events => RouteReason::GetsEvents,
+            Verdict::Matched(route) if route.confirm.is_some() && all.has(route) => RouteReason::Confirmed {
+                route: route.name.clone(),
+                with: all.with(route),
+            },
+            Verdict::Unconfirmed(route, confirm) => RouteReason::Unconfirmed {
+                route: route.name.clone(),
+                count: confirm.count,
+                seconds: confirm.within.as_secs(),
+                with: all.with(route),
+            },
+            Verdict::Matched(route) => RouteReason::Matched {
+                route: route.name.clone(),
+            },
+            Verdict::NotMatched(route, condition) => RouteReason::NotMatched {
+                route: route.name.clone(),
+                condition,
+            },
+            Verdict::Stopped { by, before } => RouteReason::Stopped {
+                route: by.name.clone(),
+                before: before.name.clone(),
+            },
+            Verdict::Unrouted => match (internal, self.routes.is_empty()) {
+                (true, true) => RouteReason::GetsNoEvents,
+                (false, true) => RouteReason::NoRoutes,
+                (_, false) => RouteReason::NotNamed,
+            },
+        }
+    }
+}
+
+impl Verdicts<'_> {
+    /// Whether confirmation was looked for, as a route asks for it and the alert counts.
+    fn has(&self, route: &CompiledRoute) -> bool {
+        self.confirmed_by.contains_key(route.name.as_str())
+    }
+
+    /// The alerts that confirm it for a route.
+    fn with(&self, route: &CompiledRoute) -> Vec<AlertId> {
+        self.confirmed_by
+            .get(route.name.as_str())
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+impl<'a> Verdict<'a> {
+    /// A route that names the sink would take the alert if it were confirmed, which says more than what others ask for.
+    fn wait(&mut self, route: &'a CompiledRoute, confirm: &'a Confirm) {
+        if !matches!(self, Self::Matched(_)) {
+            *self = Self::Unconfirmed(route, confirm);
+        }
+    }
+
+    /// A route that names the sink takes the alert, or refuses it because of a condition. `stopped` is the route before
+    /// it that took the alert and stopped. Of several that take it the one that is due first counts.
+    fn hear(
+        &mut self,
+        route: &'a CompiledRoute,
+        refusal: Option<MatchCondition>,
+        stopped: Option<&'a CompiledRoute>,
+    ) {
+        *self = match (*self, refusal, stopped) {
+            (Self::Matched(earlier), None, None) if earlier.delay <= route.delay => return,
+            (_, None, None) => Self::Matched(route),
+            (Self::Matched(_), ..) => return,
+            (_, None, Some(by)) => Self::Stopped { by, before: route },
+            // That a route would have sent it there says more than what another one asks for.
+            (Self::Stopped { .. } | Self::Unconfirmed(..), Some(_), _) => return,
+            (_, Some(condition), _) => Self::NotMatched(route, condition),
+        };
+    }
+}
