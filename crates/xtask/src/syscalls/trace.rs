@@ -117,15 +117,23 @@ fn call(line: &str, own: &BTreeSet<u64>) -> Option<String> {
         let arguments: Vec<u64> = arguments.split(',').map(|word| number(word.trim())).collect();
         for (position, bits) in *deciding {
             let value = arguments.get(*position).copied().unwrap_or_default() & 0xffff_ffff & bits;
-            // Numbers of processes are not the same twice.
-            if own.contains(&value) && !["socket", "ioctl"].contains(&name) && value > 100 {
-                text += &format!(" {position}=own");
-            } else {
-                text += &format!(" {position}={value:#x}");
-            }
+            text += &format!(" {position}={}", shown(name, value, own));
         }
     }
     Some(text)
+}
+
+/// Numbers of processes are not the same twice, nor are those of their groups, which are negative.
+fn shown(name: &str, value: u64, own: &BTreeSet<u64>) -> String {
+    let is_process = !["socket", "ioctl"].contains(&name) && value > 100;
+    let group = u32::try_from(value).unwrap_or_default().wrapping_neg();
+    if is_process && own.contains(&value) {
+        "own".to_owned()
+    } else if is_process && own.contains(&u64::from(group)) {
+        "own-group".to_owned()
+    } else {
+        format!("{value:#x}")
+    }
 }
 
 fn number(word: &str) -> u64 {
@@ -156,6 +164,7 @@ mod tests {
                  412 socket(0x2, 0x80001, 0x6 <unfinished ...>\n\
                  412 mmap(0, 0x2000, 0x3, 0x20022, 0xffffffff, 0) = 0x7fa3\n\
                  411 kill(0, 0xf) = -1 EPERM (Operation not permitted)\n\
+                 411 kill(0xfffffe65, 0xf) = 0\n\
                  412 +++ exited with 0 +++\n",
             )
             .unwrap();
@@ -169,6 +178,7 @@ mod tests {
             clone 0=0x3d0f00: mail
             close: go
             kill 0=0x0: mail
+            kill 0=own-group: mail
             mmap 3=0x22: mail
             openat: go mail
             socket 0=0x2 1=0x1 2=0x6: mail

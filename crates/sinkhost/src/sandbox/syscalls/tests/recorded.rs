@@ -229,6 +229,7 @@ fn recorded() -> impl Iterator<Item = Line<'static>> {
             let position: usize = position.parse().unwrap();
             arguments[position] = match value {
                 "own" => OWN,
+                "own-group" => OWN.wrapping_neg(),
                 value => u64::from_str_radix(value.trim_start_matches("0x"), 16).unwrap(),
             };
         }
