@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_config::Settings;
 use watchpost_core::{
-    Actor, Alert, AlertId, ArmingCommand, CommandRefused, DeliveryState, Silence, SilenceCommand, UnixMillis,
+    Actor, Alert, AlertId, ArmingCommand, CommandRefused, DeliveryState, RoutingState, Silence,
+    SilenceCommand, UnixMillis,
 };
 use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
@@ -163,7 +164,7 @@ impl HubHandle {
     pub async fn status(&self) -> Result<HubStatus, AskError> {
         let reports = self.0.supervisor.send(Report).await.map_err(|_| AskError::Gone)?;
         let counts = self.read(|reader| reader.counts()).await?;
-        let (silences, areas) = (self.silences().await?, self.areas().await?);
+        let routing = self.read(|reader| reader.routing_state()).await?;
         let mut sinks = reports.sinks;
         let queues = QueueReport::without_sink(&counts, &sinks);
         for sink in &mut sinks {
@@ -192,9 +193,9 @@ impl HubHandle {
             sinks,
             queues,
             cgroup_gaps: self.0.cgroups.gaps(),
-            silences,
-            areas,
-            expected: self.read(|reader| reader.heard()).await?,
+            silences: self.silences_of(&routing),
+            areas: self.areas_of(&routing),
+            expected: routing.heard,
         })
     }
 
@@ -340,11 +341,15 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn silences(&self) -> Result<Vec<Silence>, AskError> {
-        let mut silences = self.read(|reader| reader.silences()).await?;
+        let state = self.read(|reader| reader.routing_state()).await?;
+        Ok(self.silences_of(&state))
+    }
+
+    fn silences_of(&self, state: &RoutingState) -> Vec<Silence> {
         // One that is over stays until that is said.
         let now = self.0.clock.unix();
-        silences.retain(|silence| silence.until > now);
-        Ok(silences)
+        let active = state.silences.active().iter();
+        active.filter(|silence| silence.until > now).cloned().collect()
     }
 
     /// Begins, extends or ends a silence. It does not wait for a store that cannot be written.
@@ -363,9 +368,13 @@ impl HubHandle {
     /// # Errors
     /// When the store cannot be read.
     pub async fn areas(&self) -> Result<Vec<AreaReport>, AskError> {
-        let areas = self.read(|reader| reader.areas()).await?;
+        let state = self.read(|reader| reader.routing_state()).await?;
+        Ok(self.areas_of(&state))
+    }
+
+    fn areas_of(&self, state: &RoutingState) -> Vec<AreaReport> {
         let (now, faults) = (self.0.clock.unix(), self.0.health.faults());
-        Ok(areas::report(&self.settings(), &areas, now, &faults))
+        areas::report(&self.settings(), &state.areas, now, &faults)
     }
 
     /// Arms or disarms areas. What makes noise for those that are disarmed stops at once, also while the store cannot be

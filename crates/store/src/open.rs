@@ -194,7 +194,7 @@ fn remember(
         }
         _ => return Ok((Armed::Known, standby)),
     };
-    routing::restore(&database.db, &database.routing)
+    routing::write(&database.db, &database.routing)
         .map_err(|e| StoreError::database("write", &paths.database(), e))?;
     Ok((armed, standby))
 }

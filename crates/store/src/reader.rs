@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use watchpost_core::{
-    Actor, Alert, AlertId, Areas, ClockSteps, DeliveryState, Heard, Hush, RouteReason, Silence, Suppression,
+    Actor, Alert, AlertId, ClockSteps, DeliveryState, Hush, RouteReason, RoutingState, Suppression,
     UnixMillis,
 };
 
@@ -308,30 +308,12 @@ impl Reader {
         self.outcome(outcome)
     }
 
-    /// The silences that are not over, in the order of their numbers.
+    /// What routing remembers: silences, areas, and when what is expected was heard.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn silences(&mut self) -> Result<Vec<Silence>, StoreError> {
-        let outcome = routing::load(&self.db).map(|state| state.silences.active().to_vec());
-        self.outcome(outcome)
-    }
-
-    /// Where the areas stand that are armed and disarmed.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn areas(&mut self) -> Result<Areas, StoreError> {
-        let outcome = routing::load(&self.db).map(|state| state.areas);
-        self.outcome(outcome)
-    }
-
-    /// When what is expected to raise alerts last did.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn heard(&mut self) -> Result<Heard, StoreError> {
-        let outcome = routing::load(&self.db).map(|state| state.heard);
+    pub fn routing_state(&mut self) -> Result<RoutingState, StoreError> {
+        let outcome = routing::load(&self.db);
         self.outcome(outcome)
     }
 

@@ -49,15 +49,14 @@ impl<'a> Routing<'a> {
     /// Writes what is remembered from now on, and gives it back for after the commit.
     pub(crate) fn save(self, tx: &Transaction<'_>) -> Result<RoutingState, Failed> {
         if self.changed {
-            tx.prepare_cached("UPDATE routing SET state = ?1")?
-                .execute([to_json(&self.state)])?;
+            write(tx, &self.state)?;
         }
         Ok(self.state)
     }
 }
 
-/// Has a new database remember this.
-pub(crate) fn restore(db: &Connection, state: &RoutingState) -> rusqlite::Result<()> {
+/// Has the database remember this.
+pub(crate) fn write(db: &Connection, state: &RoutingState) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE routing SET state = ?1")?
         .execute([to_json(state)])
         .map(drop)

@@ -281,10 +281,10 @@ fn a_silence_that_begins_drops_what_waits_and_is_remembered() {
     assert_eq!(dropped, [(id(4), Some("silence 1 holds it back: painters"))]);
     assert_eq!(counts(&mut reader, "archive")[&DeliveryState::Pending], 4);
     let held = |reader: &mut Reader| {
-        let silences = reader.silences().unwrap();
-        silences
-            .into_iter()
-            .map(|one| (one.id.0, one.held.map(|held| held.ids)))
+        let silences = reader.routing_state().unwrap().silences;
+        let active = silences.active().iter();
+        active
+            .map(|one| (one.id.0, one.held.clone().map(|held| held.ids)))
             .collect::<Vec<_>>()
     };
     assert_eq!(held(&mut reader), [(1, Some(vec![id(4)]))]);
