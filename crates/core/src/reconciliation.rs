@@ -217,10 +217,12 @@ impl MatchIndex {
 pub struct Checkpoint(pub UnixMillis);
 
 impl Checkpoint {
-    /// From when the list is to be read, if the backend's clock shows `server_time`.
-    pub fn since(self, server_time: UnixMillis) -> UnixMillis {
-        // A clock that was ahead, and is right again, would hide all rows until it is there once more.
-        self.0.min(server_time - SETTLE - OVERLAP)
+    /// From when the list is to be read, if the backend's clock shows `server_time` and the list was last known so long ago, as
+    /// far as that is known.
+    pub fn since(self, server_time: UnixMillis, known_before: Duration) -> UnixMillis {
+        // A clock that was ahead, and is right again, would hide all rows until it is there once more, and those that were
+        // recorded by the right one before it was looked at.
+        self.0.min(server_time - SETTLE - OVERLAP - known_before)
     }
 
     /// From when a shop without a checkpoint is to be read, if the connection has `others`: it is new, and what happened there
@@ -429,7 +431,8 @@ mod tests {
         assert_eq!(after(Some(NOW - 100)), None);
         // The clock was an hour ahead when the checkpoint was set, and is right again.
         let ahead = Checkpoint(at(NOW + 3_470));
-        assert_eq!(ahead.since(at(NOW)), at(NOW - 130));
+        assert_eq!(ahead.since(at(NOW), Duration::ZERO), at(NOW - 130));
+        assert_eq!(ahead.since(at(NOW), Duration::from_secs(300)), at(NOW - 430));
         assert_eq!(after(Some(NOW + 3_470)), Some(Checkpoint(at(NOW - 130))));
     }
 

@@ -9,6 +9,7 @@ mod tests;
 use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher as _;
+use std::time::Duration;
 
 use watchpost_core::{Checkpoint, ConnectFailure, FailureKind, ListedRow, MatchKey, Secret, UnixMillis};
 use watchpost_store::PLACE_PREFIX;
@@ -102,6 +103,9 @@ pub(super) trait ShopList {
     /// A page, newest first.
     async fn page(&self, limit: u16, offset: u64) -> Result<Answered<AnomalyPage>, ConnectFailure>;
 
+    /// How long ago it was last known.
+    fn known_before(&self) -> Duration;
+
     /// Whether the backend's database works.
     async fn can_count(&self) -> Result<(), ConnectFailure>;
 
@@ -114,6 +118,7 @@ pub(super) struct BackendList<'a> {
     pub(super) context: &'a ConnectionContext,
     pub(super) token: &'a Secret,
     pub(super) shop_id: &'a str,
+    pub(super) known_before: Duration,
 }
 
 impl ShopList for BackendList<'_> {
@@ -123,6 +128,10 @@ impl ShopList for BackendList<'_> {
         let answer = api.anomalies(self.token, self.shop_id, limit, offset).await?;
         self.context.saw_clock(asked, answer.server_time);
         Ok(answer)
+    }
+
+    fn known_before(&self) -> Duration {
+        self.known_before
     }
 
     async fn can_count(&self) -> Result<(), ConnectFailure> {
@@ -299,7 +308,8 @@ impl<L: ShopList> Pages<'_, L> {
     /// From when rows are of interest.
     fn since(&self, checkpoint: Option<Checkpoint>) -> UnixMillis {
         checkpoint.map_or(UnixMillis(i64::MAX), |checkpoint| {
-            checkpoint.since(self.server_time.unwrap_or(checkpoint.0))
+            let server_time = self.server_time.unwrap_or(checkpoint.0);
+            checkpoint.since(server_time, self.shop.known_before())
         })
     }
 

@@ -25,7 +25,7 @@ use watchpost_core::{
 use watchpost_store::Annotation;
 use watchpost_visionguard::NamedRecord;
 
-use self::pass::{Pass, PassError, PassReport};
+use self::pass::{KnownLists, Pass, PassError, PassReport};
 pub(crate) use self::unstored::Unstored;
 use super::super::{IncomingAlert, LastFailure};
 use super::context::ConnectionContext;
@@ -56,6 +56,7 @@ pub(super) struct CatchUp {
     interval: Option<Duration>,
     feed: FeedTracker,
     unstored: Unstored,
+    known: KnownLists,
     shops: Option<(Vec<String>, MonotonicTime)>,
     /// When more than the newest rows were read the last time.
     thorough: Option<MonotonicTime>,
@@ -100,6 +101,7 @@ impl CatchUp {
             interval: settings.interval.fixed().map(Into::into),
             feed: FeedTracker::default(),
             unstored,
+            known: KnownLists::default(),
             shops: None,
             thorough: None,
             failure: None,
@@ -226,7 +228,7 @@ impl CatchUp {
             self.thorough = Some(now);
         }
         let user_id = user_id.to_owned();
-        let unstored = self.unstored.clone();
+        let (unstored, known) = (self.unstored.clone(), self.known.clone());
         let shops = self.shops.as_ref().map(|(shops, _)| shops.clone());
         Some(async move {
             let Some(session) = context.session(open_for.is_some()).await else {
@@ -243,6 +245,7 @@ impl CatchUp {
                 shops,
                 thorough,
                 unstored,
+                known,
                 unreadable,
                 to,
             };
@@ -302,6 +305,7 @@ impl CatchUp {
         self.has_list = Some(true);
         self.unreadable = report.unreadable;
         if self.shops.is_none() {
+            self.known.retain(&report.shops);
             self.shops = Some((report.shops, now));
         }
         let streams = report.missed_live.iter().map(String::as_str);

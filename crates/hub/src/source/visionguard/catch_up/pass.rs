@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::sleep;
 use watchpost_core::{
-    AlertId, Bounds, Checkpoint, ConnectFailure, FailureKind, ListedRow, Reconciled, Reconciliation, SETTLE,
-    UnixMillis, Unmatched, Via,
+    AlertId, Bounds, Checkpoint, ConnectFailure, FailureKind, ListedRow, MonotonicTime, Reconciled,
+    Reconciliation, SETTLE, UnixMillis, Unmatched, Via,
 };
 use watchpost_store::{Annotation, PLACE_PREFIX, Reader, ShopCheckpoint, StoreError};
 
@@ -40,8 +40,28 @@ pub(super) struct Pass {
     /// More than the newest rows are read, for what a person has judged among them.
     pub(super) thorough: bool,
     pub(super) unstored: Unstored,
+    pub(super) known: KnownLists,
     pub(super) unreadable: HashSet<String>,
     pub(super) to: Recipient<Missed>,
+}
+
+/// When the list of each shop was last known. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownLists(Rc<RefCell<BTreeMap<String, MonotonicTime>>>);
+
+impl KnownLists {
+    fn at(&self, shop: &str) -> Option<MonotonicTime> {
+        self.0.borrow().get(shop).copied()
+    }
+
+    fn note(&self, shop: &str, at: MonotonicTime) {
+        self.0.borrow_mut().insert(shop.to_owned(), at);
+    }
+
+    /// Forgets shops that there are no more.
+    pub(super) fn retain(&self, shops: &[String]) {
+        self.0.borrow_mut().retain(|shop, _| shops.contains(shop));
+    }
 }
 
 /// How a pass went.
@@ -115,25 +135,35 @@ impl Pass {
         checkpoint: Option<Checkpoint>,
         report: &mut PassReport,
     ) -> Result<(), PassError> {
-        let asked = self.context.clock.unix();
+        let asked = self.context.clock.both();
         let token = self.session.borrow().token.clone();
+        let known_before = self.known.at(shop).map(|at| asked.monotonic.since(at));
+        let known_before = known_before.unwrap_or_default();
         let at_backend = BackendList {
             context: &self.context,
             token: &token,
             shop_id: shop,
+            known_before,
         };
         let mut listing = list(&at_backend, shop, checkpoint, self.thorough).await?;
-        let server_time = listing.server_time.unwrap_or(asked);
+        let server_time = listing.server_time.unwrap_or(asked.unix);
         // Of a list that was too long, only the oldest rows are known.
         let known_to = listing.known_to.unwrap_or(server_time);
-        report.has_more |= listing.known_to.is_some();
+        let has_more = listing.known_to.is_some();
+        report.has_more |= has_more;
         if self.context.settings.read_back {
             let judged = std::mem::take(&mut listing.judged);
             self.context.acknowledge_judged(judged).await?;
         }
         if let Some(checkpoint) = checkpoint {
             let unsettled = self
-                .reconcile(shop, listing, checkpoint, server_time, report)
+                .reconcile(
+                    shop,
+                    listing,
+                    checkpoint.since(server_time, known_before),
+                    server_time,
+                    report,
+                )
                 .await?;
             // Rows that are to be judged the next time must be read again.
             if unsettled {
@@ -141,6 +171,9 @@ impl Pass {
             }
         }
         self.set_checkpoint(shop, Checkpoint::after(checkpoint, known_to, server_time));
+        if !has_more {
+            self.known.note(shop, asked.monotonic);
+        }
         Ok(())
     }
 
@@ -186,7 +219,7 @@ impl Pass {
         &self,
         shop: &str,
         listing: Listing,
-        checkpoint: Checkpoint,
+        since: UnixMillis,
         server_time: UnixMillis,
         report: &mut PassReport,
     ) -> Result<bool, PassError> {
@@ -196,7 +229,7 @@ impl Pass {
             .map(|open| server_time - open - Duration::from_secs(2));
         let settled = (server_time - self.settle).max(opened.unwrap_or_default());
         let bounds = Bounds {
-            since: checkpoint.since(server_time),
+            since,
             settled,
             now: server_time,
             skew_ms: self.context.skew.get().unwrap_or_default().ahead_ms(),

@@ -149,6 +149,10 @@ impl ShopList for Made {
         })
     }
 
+    fn known_before(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn can_count(&self) -> Result<(), ConnectFailure> {
         if self.database { Ok(()) } else { Err(failed()) }
     }
