@@ -21,14 +21,14 @@ const SKIPPED: &str = "WATCHPOST_SKIPPED";
 const ARM64_MACHINE: &str = "WATCHPOST_ARM64_MACHINE";
 
 /// What a run does that `cargo test` by itself does less of, where its caller does not say it.
-const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..100")];
+const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..500")];
 
 /// How much more a long run does, where its caller does not say it.
 const LONG_RUN: [(&str, &str); 5] = [
     ("WATCHPOST_KILLS", "500"),
     ("WATCHPOST_POWER_CUTS", "100"),
     ("WATCHPOST_RECONNECTS", "1000"),
-    ("WATCHPOST_WORLD_SEEDS", "0..1000"),
+    ("WATCHPOST_WORLD_SEEDS", "0..5000"),
     ("WATCHPOST_LONG_RUN_MINUTES", "5"),
 ];
 
