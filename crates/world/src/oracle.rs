@@ -185,14 +185,14 @@ struct Hidden {
     /// Those whose alert, or its name, may have come after the hub had found the row, and those that it may not have found.
     found_before: usize,
     placeholders: usize,
-    /// The place of one of them changes as others come before it, and each time it is taken for another one.
+    /// The backend's clock was set: the place of one of them changes as others come before it, and each time it is taken for
+    /// another one.
     drifts: bool,
 }
 
 impl Hidden {
     /// A row, with the alerts that came live and the placeholders in its place.
     fn add(&mut self, row: &Row, alerts: &[&StoredAlert], places: &[AlertId]) {
-        self.drifts |= row.is_ahead;
         let came_later = |stored: &&StoredAlert| places.iter().any(|place| *place < stored.alert.id);
         if alerts.is_empty() && row.is_before_all {
             self.found_before += 1;
@@ -242,6 +242,7 @@ pub fn rows(backend: &Backend, stored: &Stored) -> (Vec<String>, Vec<String>) {
         let alerts = found.alerts.remove(&row.key()).unwrap_or_default();
         let places = found.places.get(&(row.shop, Some(row.number)));
         let hidden = shops.entry(row.shop).or_default();
+        hidden.drifts = state.clocks > 0;
         hidden.add(row, &alerts, places.map_or(&[], Vec::as_slice));
     }
     for (shop, hidden) in shops {

@@ -115,7 +115,6 @@ fn next_row(state: &mut State, stream: usize, at: OffsetDateTime, infinite: bool
         frame: camera.frame,
         at,
         clock: state.clocks,
-        is_ahead: state.clock_ahead_ms > 0,
         is_before_all: false,
         raised: Instant::now(),
         infinite,

@@ -56,8 +56,6 @@ pub struct Row {
     pub raised: Instant,
     /// By which of the backend's clocks.
     pub clock: u32,
-    /// It was recorded by a clock that was ahead: rows that come later stand before it in the list.
-    pub is_ahead: bool,
     /// It was recorded by a clock that was behind, and that the hub has never seen.
     pub is_before_all: bool,
     /// With it the row cannot be written as JSON.
