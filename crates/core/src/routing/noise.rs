@@ -49,8 +49,7 @@ impl Router {
         let mut effects = Effects::default();
         match (outcome, command) {
             (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
-                disarmed.iter().for_each(|area| after.sightings.forget(area));
-                effects.hush = self.hush(disarmed, CancelReason::Disarmed(by.clone()))
+                effects.hush = self.quieten(&mut after, disarmed, CancelReason::Disarmed(by.clone()));
             }
             (Ok(_), ArmingCommand::Seen { .. } | ArmingCommand::Postpone { .. }) => {}
             (Err(refused), _) => effects.refused = Some(refused.into()),
@@ -69,7 +68,11 @@ impl Router {
         self.targets.iter().filter(|target| target.only_armed)
     }
 
-    fn hush(&self, areas: Vec<String>, reason: CancelReason) -> Option<Hush> {
+    /// What sounds for these areas stops. What was seen in those that are disarmed confirms nothing any more.
+    fn quieten(&self, after: &mut RoutingState, areas: Vec<String>, reason: CancelReason) -> Option<Hush> {
+        if matches!(reason, CancelReason::Disarmed(_)) {
+            areas.iter().for_each(|area| after.sightings.forget(area));
+        }
         let sinks = self.sounding().map(|target| target.name.clone());
         Hush::new(areas, sinks.collect(), reason)
     }
@@ -88,13 +91,11 @@ impl Router {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,
         };
-        if let Some((disarmed, CancelReason::Disarmed(_))) = &over {
-            disarmed.iter().for_each(|area| after.sightings.forget(area));
-        }
+        let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, areas, reason));
         after.sightings.keep_routes(|route| self.confirms(route));
         Effects {
             state: (after != *state).then_some(after),
-            hush: over.and_then(|(areas, reason)| self.hush(areas, reason)),
+            hush,
             events,
             ..Effects::default()
         }

@@ -165,7 +165,6 @@ fn every_route_that_matches_applies_and_every_sink_has_its_reason() {
 fn a_route_with_stop_keeps_what_it_takes_from_those_after_it() {
     let stop = Route {
         stop: true,
-        confirm: None,
         ..route("here", Match::default(), &["archive"])
     };
     let routes = || {
@@ -538,7 +537,6 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
             .map(|(number, (matches, sinks, delay, stop))| Route {
                 delay,
                 stop,
-                confirm: None,
                 ..route_of(number, matches, &sinks)
             })
             .collect()

@@ -113,18 +113,18 @@ impl Router {
         }
         match verdict {
             _ if internal && target.events => RouteReason::GetsEvents,
-            Verdict::Matched(route) if route.confirm.is_some() && all.has(route) => RouteReason::Confirmed {
-                route: route.name.clone(),
-                with: all.with(route),
-            },
+            Verdict::Matched(route) => {
+                let name = route.name.clone();
+                match all.confirming(route) {
+                    Some(with) => RouteReason::Confirmed { route: name, with },
+                    None => RouteReason::Matched { route: name },
+                }
+            }
             Verdict::Unconfirmed(route, confirm) => RouteReason::Unconfirmed {
                 route: route.name.clone(),
                 count: confirm.count,
                 seconds: confirm.within.as_secs(),
-                with: all.with(route),
-            },
-            Verdict::Matched(route) => RouteReason::Matched {
-                route: route.name.clone(),
+                with: all.confirming(route).unwrap_or_default(),
             },
             Verdict::NotMatched(route, condition) => RouteReason::NotMatched {
                 route: route.name.clone(),
@@ -144,17 +144,10 @@ impl Router {
 }
 
 impl Verdicts<'_> {
-    /// Whether confirmation was looked for, as a route asks for it and the alert counts.
-    fn has(&self, route: &CompiledRoute) -> bool {
-        self.confirmed_by.contains_key(route.name.as_str())
-    }
-
-    /// The alerts that confirm it for a route.
-    fn with(&self, route: &CompiledRoute) -> Vec<AlertId> {
-        self.confirmed_by
-            .get(route.name.as_str())
-            .cloned()
-            .unwrap_or_default()
+    /// The alerts that confirm it for a route, if that asks for confirmation and the alert counts.
+    fn confirming(&self, route: &CompiledRoute) -> Option<Vec<AlertId>> {
+        route.confirm.as_ref()?;
+        self.confirmed_by.get(route.name.as_str()).cloned()
     }
 }
 

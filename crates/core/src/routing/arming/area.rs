@@ -196,13 +196,14 @@ impl Area {
     pub(super) fn lost(&mut self, now: UnixMillis, policy: &AreaPolicy) -> AreaNews {
         let scheduled = Self::scheduled(now, policy);
         let first = policy.modes.first().copied();
-        match (scheduled, policy.after_loss) {
-            (Some(mode), _) => mode.into_iter().for_each(|mode| self.set_armed(now, mode)),
-            (None, AfterLoss::MessagesOnly) => first.into_iter().for_each(|mode| {
-                self.set_armed(now, mode);
-                self.messages_only = true;
-            }),
-            (None, AfterLoss::Disarmed) => {}
+        let (mode, messages_only) = match (scheduled, policy.after_loss) {
+            (Some(mode), _) => (mode, false),
+            (None, AfterLoss::MessagesOnly) => (first, true),
+            (None, AfterLoss::Disarmed) => (None, false),
+        };
+        if let Some(mode) = mode {
+            self.set_armed(now, mode);
+            self.messages_only = messages_only;
         }
         AreaNews::Lost {
             mode: self.protects(),
@@ -436,9 +437,9 @@ impl Area {
     /// The clock was set, and is at `now` since: what is to come comes as late as it would have. A clock that stood before the
     /// beginning of the state was wrong, and is right now.
     pub(super) fn shift(&mut self, now: UnixMillis, millis: i64) {
-        self.followed
-            .iter_mut()
-            .for_each(|followed| followed.shift(now, millis));
+        if let Some(followed) = &mut self.followed {
+            followed.shift(now, millis);
+        }
         let before = UnixMillis(now.0.saturating_sub(millis));
         if self.since > before {
             return;
