@@ -63,10 +63,11 @@ impl DryRun {
     pub fn new(settings: &Settings) -> Self {
         let mut stamp = Stamp::default();
         stamp.set_policy(StampPolicy::new(settings));
+        let router = router(settings);
         Self {
             stamp,
-            router: router(settings),
-            confirmed: router(settings).confirmed(),
+            confirmed: router.clone().confirmed(),
+            router,
             areas: settings.area_policies(),
         }
     }

@@ -49,12 +49,17 @@ impl Default for DynamicUsers {
 }
 
 impl DynamicUsers {
-    /// Takes an id for the sink of this name: where it can be the one that `owner` says, which its files have already. It
-    /// blocks.
+    /// Takes an id for the sink of this name: where it can be the one that `owner` says, which its files have already, and none
+    /// that an account of the machine has. It blocks.
     ///
     /// # Errors
     /// When none is free, or they cannot be locked.
-    pub(crate) fn take(&self, name: &str, owner: Option<u32>) -> Result<DynamicUser, String> {
+    pub(crate) fn take(
+        &self,
+        name: &str,
+        owner: Option<u32>,
+        accounts: &Accounts,
+    ) -> Result<DynamicUser, String> {
         let no_lock = |error: io::Error| {
             let locks = self.locks.display();
             format!("cannot take a user id of its own, for which {locks} is needed: {error}")
@@ -64,7 +69,7 @@ impl DynamicUsers {
             .mode(0o755)
             .create(&self.locks)
             .map_err(no_lock)?;
-        let known: HashSet<u32> = Accounts::read()?.ids().collect();
+        let known: HashSet<u32> = accounts.ids().collect();
         for id in candidates(name, owner).filter(|id| !known.contains(id)) {
             let Some(mut user) = self.lock(id).map_err(no_lock)? else {
                 continue;
@@ -166,6 +171,10 @@ fn ids_of(status: &str) -> Vec<u32> {
 mod tests {
     use super::*;
 
+    fn accounts() -> Accounts {
+        Accounts::read().unwrap()
+    }
+
     fn users(dir: &Path) -> DynamicUsers {
         DynamicUsers {
             locks: dir.join("systemd/dynamic-uid"),
@@ -176,19 +185,23 @@ mod tests {
     fn no_two_have_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let (one, other) = (users(dir.path()), users(dir.path()));
-        let mail = one.take("mail", None).unwrap();
+        let mail = one.take("mail", None, &accounts()).unwrap();
         assert!(IDS.contains(&mail.id()));
-        let siren = one.take("siren", None).unwrap();
+        let siren = one.take("siren", None, &accounts()).unwrap();
         assert_ne!(mail.id(), siren.id());
         // Of another hub, which would have the same if it could.
-        let same = other.take("mail", Some(mail.id())).unwrap();
+        let same = other.take("mail", Some(mail.id()), &accounts()).unwrap();
         assert!(![mail.id(), siren.id()].contains(&same.id()));
         let path = one.locks.join(mail.id().to_string());
         assert_eq!(fs::read_to_string(&path).unwrap(), "watchpost-mail\n");
         let id = mail.id();
         drop(mail);
         assert!(!path.exists());
-        assert_eq!(one.take("mail", None).unwrap().id(), id, "it is free again");
+        assert_eq!(
+            one.take("mail", None, &accounts()).unwrap().id(),
+            id,
+            "it is free again"
+        );
     }
 
     #[test]
@@ -196,10 +209,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let users = users(dir.path());
         let had = *IDS.end();
-        assert_eq!(users.take("mail", Some(had)).unwrap().id(), had);
+        assert_eq!(users.take("mail", Some(had), &accounts()).unwrap().id(), had);
         // Left by a hub that was killed: the file is there and not locked.
         fs::write(users.locks.join(had.to_string()), "watchpost-a-longer-name\n").unwrap();
-        let mail = users.take("mail", Some(had)).unwrap();
+        let mail = users.take("mail", Some(had), &accounts()).unwrap();
         assert_eq!(mail.id(), had);
         assert_eq!(fs::read_to_string(&mail.path).unwrap(), "watchpost-mail\n");
     }
@@ -212,7 +225,7 @@ mod tests {
         let victim = dir.path().join("victim");
         fs::write(&victim, "kept").unwrap();
         std::os::unix::fs::symlink(&victim, users.locks.join(IDS.end().to_string())).unwrap();
-        assert!(users.take("mail", Some(*IDS.end())).is_err());
+        assert!(users.take("mail", Some(*IDS.end()), &accounts()).is_err());
         assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
     }
 

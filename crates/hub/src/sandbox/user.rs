@@ -37,7 +37,7 @@ impl UserOfSink {
         let mut run_as = match user {
             SinkUser::Named(user) => of_machine(user, &accounts)?,
             SinkUser::Dynamic => {
-                let id = self.id_of_its_own(sink, state_dir)?;
+                let id = self.id_of_its_own(sink, state_dir, &accounts)?;
                 RunAs {
                     uid: id,
                     gid: id,
@@ -51,11 +51,11 @@ impl UserOfSink {
         Ok(Some(run_as))
     }
 
-    fn id_of_its_own(&self, sink: &str, state_dir: &Path) -> Result<u32, String> {
+    fn id_of_its_own(&self, sink: &str, state_dir: &Path, accounts: &Accounts) -> Result<u32, String> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let user = match taken.take() {
             Some(user) => user,
-            None => DynamicUsers::default().take(sink, dynamic_owner(state_dir))?,
+            None => DynamicUsers::default().take(sink, dynamic_owner(state_dir), accounts)?,
         };
         Ok(taken.insert(user).id())
     }
