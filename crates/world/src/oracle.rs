@@ -40,22 +40,7 @@ pub struct Stored {
 impl Stored {
     /// All of it.
     pub fn read(dir: &Path) -> Result<Self, StoreError> {
-        Self::read_with(&mut Reader::open(dir)?)
-    }
-
-    /// The newest alerts, without why sinks did not get them.
-    pub fn newest(reader: &mut Reader, limit: u32) -> Result<Self, StoreError> {
-        let filter = Filter {
-            limit,
-            ..Filter::default()
-        };
-        Ok(Self {
-            alerts: reader.list(&filter)?,
-            suppressed: BTreeMap::new(),
-        })
-    }
-
-    fn read_with(reader: &mut Reader) -> Result<Self, StoreError> {
+        let mut reader = Reader::open(dir)?;
         let (mut alerts, mut suppressed) = (Vec::new(), BTreeMap::new());
         let mut filter = Filter {
             limit: PAGE,
@@ -76,6 +61,18 @@ impl Stored {
                 return Ok(Self { alerts, suppressed });
             }
         }
+    }
+
+    /// The newest alerts, without why sinks did not get them.
+    pub fn newest(dir: &Path, limit: u32) -> Result<Self, StoreError> {
+        let filter = Filter {
+            limit,
+            ..Filter::default()
+        };
+        Ok(Self {
+            alerts: Reader::open(dir)?.list(&filter)?,
+            suppressed: BTreeMap::new(),
+        })
     }
 
     /// The alerts of cameras.

@@ -371,9 +371,7 @@ impl<'a> World<'a> {
                 .skip(before)
                 .map(|row| row.key())
                 .collect();
-            let newest = Reader::open(&self.ground.disk.dir())
-                .and_then(|mut reader| Stored::newest(&mut reader, PROBED));
-            let Ok(stored) = newest else {
+            let Ok(stored) = Stored::newest(&self.ground.disk.dir(), PROBED) else {
                 continue;
             };
             let sounded = |key: &Key| {

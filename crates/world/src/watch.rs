@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use watchpost_core::UnixMillis;
-use watchpost_hub::{ConnectionState, WallClock as _};
+use watchpost_hub::{ConnectionState, HubStatus, WallClock as _};
 
 use crate::oracle::{self, Stored};
 use crate::process::Process;
@@ -25,6 +25,9 @@ const LIMITS: Duration = Duration::from_secs(60);
 
 /// Within these an alert is at each sink when all is well. One that was fetched waits for its picture where that is wanted.
 const COMES_WITHIN: [Duration; SINKS.len()] = [SOUNDS_WITHIN, Duration::from_secs(25)];
+
+/// So long a hub is waited for that is asked for its status, which is less than the time between two looks.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(900);
 
 /// A time in which the backend has no socket of the hub.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +102,7 @@ impl World<'_> {
             return;
         }
         self.looked_at = Instant::now();
-        let Ok(Ok(status)) = timeout(Duration::from_millis(900), process.hub.status()).await else {
-            return;
-        };
+        let Some(status) = ask(process).await else { return };
         let beyond = oracle::limits(&status, &process.hub.settings());
         beyond.into_iter().for_each(|what| self.find(what));
     }
@@ -112,9 +113,7 @@ impl World<'_> {
         if lasts < BELIEF {
             return;
         }
-        let Ok(Ok(status)) = timeout(Duration::from_millis(900), process.hub.status()).await else {
-            return;
-        };
+        let Some(status) = ask(process).await else { return };
         let (connection, seconds) = (&status.connections[0], lasts.as_secs());
         if connection.state == ConnectionState::Connected {
             self.find(format!(
@@ -164,4 +163,9 @@ impl World<'_> {
         let wrong = oracle::contents(&self.backend, stored, &dir, clocks);
         wrong.into_iter().for_each(|what| self.find(what));
     }
+}
+
+/// The status of a hub, unless it cannot say it in time.
+async fn ask(process: &Process) -> Option<HubStatus> {
+    timeout(ANSWERS_WITHIN, process.hub.status()).await.ok()?.ok()
 }
