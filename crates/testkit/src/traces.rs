@@ -12,10 +12,10 @@ use crate::gpio_machine::{GpioMachine, libraries_of};
 /// The environment variable that names a directory for traces; without it nothing is traced.
 const TRACES: &str = "WATCHPOST_TRACES";
 
-/// Numbers in place of names, for what a filter looks at.
 const STRACE: &str = "/usr/bin/strace";
 
-/// What stands in place of the program that runs plugins. It keeps its process, which the hub knows.
+/// What stands in place of the program that runs plugins. It keeps its process, which the hub knows. Arguments are numbers in
+/// place of names, as a filter sees them.
 const IN_FRONT: &str = r#"#!/bin/sh
 exec /usr/bin/strace -DD -f -e raw='!openat,execve' -e signal=none -o /tmp/traces/$$ /bin/watchpost-sinkhost.traced "$@"
 "#;

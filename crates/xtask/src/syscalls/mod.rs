@@ -18,6 +18,9 @@ use trace::Recorded;
 /// Where what was recorded is kept.
 const RECORDED: &str = "crates/sinkhost/src/sandbox/syscalls/recorded.txt";
 
+/// The tests that hold the filter against it.
+const JUDGE: &str = "sandbox::syscalls::tests::recorded";
+
 /// The variable by which the test of all sinks learns where traces are wanted; see `crates/testkit/src/traces.rs`.
 const TRACES: &str = "WATCHPOST_TRACES";
 
@@ -73,17 +76,7 @@ pub(crate) fn run() -> Result<()> {
     let to = cargo::workspace_root().join(RECORDED);
     fs::write(&to, recorded.to_string()).with_context(|| format!("{} was not written", to.display()))?;
     println!("==> written: {RECORDED}");
-    let mut judge = cargo::command();
-    judge.args([
-        "test",
-        "--package",
-        "watchpost-sinkhost",
-        "--lib",
-        "recorded",
-        "--",
-        "--nocapture",
-    ]);
-    cargo::run(&mut judge)
+    cargo::run(&mut workspace_test(&["--lib", JUDGE, "--", "--nocapture"]))
 }
 
 fn trace_example(example: &Example, work: &Path) -> Result<String> {
@@ -110,17 +103,20 @@ fn trace_example(example: &Example, work: &Path) -> Result<String> {
 fn trace_plugins(work: &Path) -> Result<Vec<String>> {
     let dir = work.join("plugins");
     fs::create_dir_all(&dir)?;
-    let mut test = cargo::command();
-    // With the features of the whole workspace, of which all is built already.
-    test.args(["test", "--workspace", "--test", "all_sinks"])
-        .env(TRACES, &dir);
-    cargo::run(&mut test)?;
+    cargo::run(workspace_test(&["--test", "all_sinks"]).env(TRACES, &dir))?;
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(&dir)? {
         files.push(entry?.path());
     }
     ensure!(!files.is_empty(), "no child of a sink was traced");
     files.iter().map(|file| read(file)).collect()
+}
+
+/// With the features of the whole workspace: with those of one package its dependencies would be built once more.
+fn workspace_test(args: &[&str]) -> Command {
+    let mut test = cargo::command();
+    test.args(["test", "--workspace"]).args(args);
+    test
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -267,17 +267,8 @@ fn granted(who: &str) -> (Grants, Circumstances) {
 
 /// All that sinks may call, whatever they are granted.
 fn allowed_names() -> BTreeSet<&'static str> {
-    let lists = [
-        allowed::ALWAYS,
-        allowed::SOCKETS,
-        allowed::LISTENING,
-        allowed::PROGRAMS,
-        allowed::ATTRIBUTES,
-    ];
-    let looked_at = super::super::arguments::rules(&Grants::default(), &here()).unwrap();
-    let names = lists.into_iter().flatten().copied();
-    names
-        .chain(looked_at.into_keys())
+    named()
+        .into_iter()
         .filter(|name| !allowed::AS_IF_UNKNOWN.contains(name))
         .collect()
 }
