@@ -108,6 +108,17 @@ impl Site {
         Ok(())
     }
 
+    /// The hub is killed, and started again without its database and these files beside it.
+    fn lose(&mut self, files: &[&str]) -> Result<()> {
+        self.hub.kill()?;
+        self.hub.damage_database()?;
+        for file in files {
+            fs::remove_file(self.hub.setup().data_dir().join(file))?;
+        }
+        self.hub.restart()?;
+        self.connected()
+    }
+
     /// The hub is killed without a word, and started again.
     fn kill(&mut self) -> Result<()> {
         self.hub.kill()?;
@@ -343,10 +354,7 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     let before = site.until("pending")?;
     let begin = ["--match", "camera=Back*", "--for", "2h", "--why", "painters"];
     site.hub.ask("silence", &begin)?;
-    site.hub.kill()?;
-    site.hub.damage_database()?;
-    site.hub.restart()?;
-    site.connected()?;
+    site.lose(&[])?;
     let after = site.until("pending")?;
     for what in ["until", "cause", "mode", "since", "by"] {
         assert_eq!(after[what], before[what], "{what}");
@@ -361,11 +369,7 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     site.hub.ask("silence", &["end", "1"])?;
 
     // Now the file beside it is gone too.
-    site.hub.kill()?;
-    site.hub.damage_database()?;
-    fs::remove_file(site.hub.setup().data_dir().join("armed.json"))?;
-    site.hub.restart()?;
-    site.connected()?;
+    site.lose(&["armed.json"])?;
     let area = site.until("armed")?;
     assert_eq!(
         (&area["mode"], &area["messages_only"]),
@@ -394,11 +398,7 @@ fn what_is_armed_and_silenced_outlives_the_database() -> Result<()> {
     site.hub.ask("disarm", &[])?;
     site.arm_by_schedule("00:00-24:00")?;
     site.until("disarmed")?;
-    site.hub.kill()?;
-    site.hub.damage_database()?;
-    fs::remove_file(site.hub.setup().data_dir().join("armed.json"))?;
-    site.hub.restart()?;
-    site.connected()?;
+    site.lose(&["armed.json"])?;
     let area = site.until("armed")?;
     assert_eq!(
         (&area["mode"], &area["messages_only"]),

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use watchpost_testkit::{Authority, Hub, HubSetup, PATIENCE, TempDir, artefacts, eventually, toml};
+use watchpost_testkit::{Authority, Hub, HubSetup, PATIENCE, Table, TempDir, artefacts, eventually, toml};
 
 use server::{Answer, Request, Server, drain, frame};
 
@@ -41,16 +41,21 @@ fn usual(request: &Request) -> Answer {
 
 /// A hub that is connected to this server by a token.
 fn start(server: &Server) -> Result<Hub> {
+    start_with(server, Table::new())
+}
+
+/// The same with more keys of the connection.
+fn start_with(server: &Server, more: Table) -> Result<Hub> {
     let (url, token, user) = (server.url(), TOKEN, USER);
-    let setup = HubSetup::new()?.with(toml! {
-        [[connection]]
+    let mut connection = toml! {
         name = "shop"
         url = url
         user_id = user
         token = token
         reconnect = { initial = "100ms", max = "200ms" }
-    });
-    setup.start()
+    };
+    connection.extend(more);
+    HubSetup::new()?.with(toml! { connection = [connection] }).start()
 }
 
 #[test]
@@ -311,16 +316,8 @@ fn interim_answers_are_skipped() -> Result<()> {
     let dir = TempDir::new()?;
     let authority = Authority::new(dir.path(), &["localhost"])?;
     for server in [Server::start(answer)?, Server::start_tls(&authority, answer)?] {
-        let (url, token, user, ca) = (server.url(), TOKEN, USER, authority.ca().display().to_string());
-        let setup = HubSetup::new()?.with(toml! {
-            [[connection]]
-            name = "shop"
-            url = url
-            user_id = user
-            token = token
-            ca_file = ca
-        });
-        let hub = setup.start()?;
+        let ca = authority.ca().display().to_string();
+        let hub = start_with(&server, toml! { ca_file = ca })?;
         hub.until("a connection", PATIENCE, |status| {
             status["connections"][0]["state"] == "connected"
         })?;

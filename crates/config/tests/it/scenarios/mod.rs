@@ -1,6 +1,6 @@
 //! What rules do, as a specification that is run: sites, what happens on them and when, and what follows from that, each with its
 //! reason. The files beside this one are read as they stand: what is done to a site is written there by hand, and what follows is
-//! what the routing step says, which `UPDATE_EXPECT=1` writes down anew.
+//! what the routing step says, which `UPDATE_EXPECT=1` writes down again.
 //!
 //! A line with a time, two spaces and a text is an act; what stands deeper follows from it, or from time that goes by:
 //!
