@@ -3,7 +3,7 @@
 use watchpost_core::{Holiday, ParseScheduleError, Window};
 use watchpost_units::UnitError;
 
-use crate::{ByteSize, Pace, TimeSpan, address, log_filter};
+use crate::{ByteSize, Pace, TimeSpan, address, code, log_filter};
 
 /// Longest name, in bytes: names become parts of file names, which end at 255.
 const MAX_NAME_BYTES: usize = 64;
@@ -32,6 +32,12 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
         "variable" => variable(text),
         "window" => schedule(text.parse::<Window>()),
         "date" => schedule(text.parse::<Holiday>()),
+        "code hash" => code::check(text).map_err(|bad| {
+            violation(
+                bad.to_string(),
+                "paste what `watchpost code hash` prints: the code itself must not stand in the file",
+            )
+        }),
         "text" | "reference" if text.trim().is_empty() => {
             Err(violation("is empty", "write something, or leave the key out"))
         }
@@ -53,6 +59,7 @@ pub(crate) fn expected(format: &str) -> &'static str {
         "email" => "an e-mail address in quotes",
         "window" => "days and times in quotes, such as \"mon-fri 22:00-06:00\"",
         "date" => "a date in quotes, such as \"2026-04-03\" or \"12-25\"",
+        "code hash" => "what `watchpost code hash` prints, in quotes",
         "plugin" => "the name of a plugin in quotes, such as \"archive\"",
         _ => "a string in quotes",
     }

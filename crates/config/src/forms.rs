@@ -60,6 +60,8 @@ forms! {
     ModeWord = { "type": "string", "enum": ["home", "away", "night"] };
     /// The words of `watchpost_core::ArmedWord`.
     ArmedWordForm = { "type": "string", "enum": ["home", "away", "night", "disarmed"] };
+    /// The hash of a code.
+    CodeHash = { "type": "string", "format": "code hash" };
     /// A window of a schedule.
     Window = { "type": "string", "format": "window" };
     /// A date, once or every year.

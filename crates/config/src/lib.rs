@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod code;
 mod error;
 mod file_identity;
 mod loaded;
@@ -48,6 +49,7 @@ mod text;
 mod tree;
 
 pub use accounts::{Account, Accounts};
+pub use code::{BadCode, BadCodeHash, CodeHash};
 pub use error::{ConfigError, ConfigErrors, Finding};
 pub use file_identity::{ConfigFiles, KnownFile};
 pub use load::{Variables, likely_data_dir, load, load_with};
@@ -61,10 +63,10 @@ pub use secret::SecretSource;
 pub use settings::{
     AnyPort, AreaSettings, AutoArmSettings, BackfillSettings, CameraMatch, CameraSettings, ConfirmSettings,
     ConnectionKind, ConnectionSettings, ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings,
-    LogFormat, LoginSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings,
-    SandboxSettings, ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser, SlotSettings,
-    StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull,
-    camera_book, router,
+    LogFormat, LoginSettings, PersonSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch,
+    RouteSettings, SandboxSettings, ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser,
+    SlotSettings, StoreSettings, VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings,
+    WhenFull, camera_book, router,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -23,13 +23,16 @@ const POINTER_ENDS: [&str; 4] = ["file", "env", "path", "dir"];
 /// The address of a monitor: whoever knows it can report that all is well.
 const MONITOR: &str = "ping_url";
 
+/// That of a person: its hash, or by mistake the code itself.
+const CODE: &str = "code";
+
 /// What a hidden secret begins with in the masked text; blanks follow.
 pub(crate) const HIDDEN: &str = "***";
 
 /// Whether what stands behind this key is likely to be a secret.
 pub(crate) fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase();
-    if key == MONITOR {
+    if key == MONITOR || key == CODE {
         return true;
     }
     let parts: Vec<&str> = key.split(['_', '-', '.']).collect();

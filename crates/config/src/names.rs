@@ -16,6 +16,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     unique("expect", json, tree, sources, errors);
     let schedules = unique("schedule", json, tree, sources, errors);
     let cameras = unique("camera", json, tree, sources, errors);
+    unique("person", json, tree, sources, errors);
     let armed = unique("area", json, tree, sources, errors);
     for (i, camera) in elements(&json["camera"]).iter().enumerate() {
         let connection = &camera["match"]["connection"];

@@ -2,6 +2,7 @@
 //! alone must be, `check` has seen to.
 
 mod areas;
+mod persons;
 mod routes;
 
 use std::path::Path;
@@ -49,6 +50,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
     one_client_an_account(&settings.connection, &mut rules);
     cameras(&settings.camera, &mut rules);
     areas::areas(settings, &mut rules);
+    persons::persons(settings, &mut rules);
     for (i, sink) in settings.sink.iter().enumerate() {
         self::sink(&format!("/sink/{i}"), sink, &mut rules);
         own_port(

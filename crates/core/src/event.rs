@@ -1,8 +1,8 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
 use crate::{
-    Actor, Alert, AlertId, AlertKind, AreaEvent, Details, HeldBack, Picture, Severity, SilenceId,
-    SubscriptionLoss, UnixMillis,
+    Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, HeldBack, Picture, Severity,
+    SilenceId, SubscriptionLoss, UnixMillis,
 };
 
 /// Name that stands for the connection of an internal event.
@@ -168,6 +168,11 @@ pub enum HubEvent {
         /// What it has held back.
         held: Option<HeldBack>,
     },
+    /// A sink takes no codes for a while, as too many were wrong.
+    CodesLocked {
+        /// Its name.
+        sink: String,
+    },
     /// Something has become of an area.
     Area(AreaEvent),
     /// The store was damaged. It was quarantined and recreated.
@@ -245,6 +250,7 @@ impl HubEvent {
                 ended_by,
                 held,
             } => silence_over(id, &why, ended_by.as_ref(), held.as_ref()),
+            Self::CodesLocked { sink } => CodeChannels::describe_locked(&sink),
             Self::Area(event) => event.describe(),
             Self::LinkLost {
                 connection,
@@ -524,6 +530,13 @@ mod tests {
             expect![[r#"
                 dead_letters (high): Sink mail did not get 1 alert
                 The last one is 5: 550 no such user. `watchpost deliveries retry` tries again.
+            "#]],
+        );
+        check(
+            HubEvent::CodesLocked { sink: "panel".into() },
+            expect![[r#"
+                codes_locked (high): 5 wrong codes at sink panel
+                It takes no code for 15 minutes. Who has forgotten a code, or who tries codes there?
             "#]],
         );
         check(

@@ -72,14 +72,14 @@ pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
     Actor, AfterLoss, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState,
-    Areas, ArmedWord, ArmingCommand, ArmingRefused, AutoArm, Blocker, Calendar, CancelReason, Cancellation,
-    CancelledAlerts, Cause, CommandRefused, Confirm, DigestWindow, Effects, Expectation, Followed, Heard,
-    HeldBack, Holiday, Hush, LastHeard, LatePolicy, MAX_AREAS, MAX_CONFIRM_COUNT, MAX_FROM_MEMORY,
-    MAX_POSTPONED, MAX_SILENCE, MAX_SILENCES, Match, MatchCondition, MemoryRelay, Mode, NextEdge,
-    ParseScheduleError, PendingArm, PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent,
-    RoutingState, SIREN_WINDOW, Schedule, SeverityTable, Sightings, Silence, SilenceCommand, SilenceId,
-    SilenceMatch, SilenceRefused, Silences, Suppression, Target, Window, WorstAlert, is_pattern,
-    name_matches,
+    Areas, ArmedWord, ArmingCommand, ArmingRefused, AutoArm, Blocker, CODE_LOCK, Calendar, CancelReason,
+    Cancellation, CancelledAlerts, Cause, CodeChannel, CodeChannels, CodeRefused, CommandRefused, Confirm,
+    DigestWindow, Effects, Expectation, Followed, Heard, HeldBack, Holiday, Hush, LastHeard, LatePolicy,
+    MAX_AREAS, MAX_CONFIRM_COUNT, MAX_FROM_MEMORY, MAX_POSTPONED, MAX_SILENCE, MAX_SILENCES, MAX_WRONG_CODES,
+    Match, MatchCondition, MemoryRelay, Mode, NextEdge, ParseScheduleError, PendingArm, PlannedDelivery,
+    Protection, Route, RouteReason, Router, RoutingEvent, RoutingState, SIREN_WINDOW, Schedule,
+    SeverityTable, Sightings, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused, Silences,
+    Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 use tracing::{info, warn};
 use watchpost_config::Settings;
 use watchpost_core::{AlertIds, Changes, Router};
 use watchpost_sinkhost_client::Cgroups;
 use watchpost_store::{OpenReport, Store, StoreError};
 
+use crate::arming::LiveAreas;
 use crate::blueprint::{BadAddress, Blueprint};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
@@ -27,7 +28,7 @@ use crate::sink_watch::SinkWatch;
 use crate::source::Unstored;
 use crate::source::inbound::InboundHandles;
 use crate::stamp::Stamp;
-use crate::store::{AlertStore, Readers, StoreHandle, WriterParts};
+use crate::store::{AlertStore, Readers, StoreHandle, StoreState, WriterParts};
 use crate::supervisor::{Apply, Supervisor};
 use crate::watchdog::{Watch, WatchdogState};
 use crate::wiring::Wiring;
@@ -138,12 +139,14 @@ fn open(
     let ids = Arc::new(AlertIds::after(opened.last_id));
     let (notifiers, inbound) = (SinkNotifiers::default(), InboundHandles::default());
     let readers = Readers::new(store.reader_factory(), threads);
+    let areas = LiveAreas::new();
     let parts = WriterParts {
         // Until it is given a policy, which comes before anything that it could route.
         router: Router::default(),
         stamp: stamp(&store)?,
         notifiers: notifiers.clone(),
         live: live.clone(),
+        areas: areas.clone(),
         health: health.clone(),
         write_backs: WriteBackNotifier::new(),
         ids: Arc::clone(&ids),
@@ -152,7 +155,7 @@ fn open(
     let (batch, storage) = (blueprint.settings.store.group_commit, platform.storage(store));
     let (alert_store, store, store_state) = AlertStore::new(storage, readers.clone(), batch, threads, parts);
     alert_store.start();
-    let supervisor = Supervisor::new(Wiring {
+    let wiring = Wiring {
         clock,
         settings: settings.clone(),
         store: store.clone(),
@@ -160,25 +163,19 @@ fn open(
         ids,
         notifiers,
         inbound: inbound.clone(),
+        areas,
+        codes: Arc::new(Semaphore::new(1)),
         unstored,
         platform: Arc::clone(&platform),
         host_binary: Arc::new(host_binary),
         cgroups: cgroups.clone(),
         health: health.clone(),
         deaths: Deaths::default(),
-    })
-    .start();
-    watch_sinks(&supervisor, &store, &readers, &settings, clock);
-    let watch = Watch {
-        supervisor: supervisor.clone(),
-        store: store.clone(),
-        store_state: store_state.clone(),
-        watchdog_state: WatchdogState::default(),
-        settings: settings.clone(),
-        clock,
-        platform,
     };
-    let watchdog_state = watch.start();
+    let arming = wiring.arming();
+    let supervisor = Supervisor::new(wiring).start();
+    watch_sinks(&supervisor, &store, &readers, &settings, clock);
+    let watchdog_state = watch(&supervisor, &store, &store_state, &settings, (clock, platform));
     Ok(HubHandle::new(HubParts {
         supervisor,
         store,
@@ -192,8 +189,29 @@ fn open(
         health,
         started_at: clock.unix(),
         inbound,
+        arming,
         live,
     }))
+}
+
+/// Starts what calls the monitor.
+fn watch(
+    supervisor: &Addr<Supervisor>,
+    store: &StoreHandle,
+    store_state: &StoreState,
+    settings: &CurrentSettings,
+    (clock, platform): (Clock, Arc<dyn Platform>),
+) -> WatchdogState {
+    let watch = Watch {
+        supervisor: supervisor.clone(),
+        store: store.clone(),
+        store_state: store_state.clone(),
+        watchdog_state: WatchdogState::default(),
+        settings: settings.clone(),
+        clock,
+        platform,
+    };
+    watch.start()
 }
 
 fn open_store(blueprint: &Blueprint) -> Result<(Store, OpenReport), StoreError> {

@@ -17,6 +17,7 @@ use watchpost_store::{Acknowledgement, Reader, StoreError, StoredAlert};
 
 use crate::alerts::{self, AlertPage, AlertQuery};
 use crate::areas::{self, AreaReport};
+use crate::arming::Arming;
 use crate::cameras::{self, SeenCameraReport};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
@@ -48,6 +49,7 @@ pub(crate) struct HubParts {
     pub(crate) cgroups: Cgroups,
     pub(crate) started_at: UnixMillis,
     pub(crate) inbound: InboundHandles,
+    pub(crate) arming: Arming,
     pub(crate) live: broadcast::Sender<LiveEvent>,
 }
 
@@ -383,16 +385,7 @@ impl HubHandle {
     /// # Errors
     /// When it is refused, or cannot be recorded.
     pub async fn arming(&self, command: ArmingCommand) -> Result<Recording<u64>, AskError> {
-        let hush = areas::hush(&self.settings(), &command);
-        let sounding = match hush.clone() {
-            // A store that cannot be read is no reason to let a siren sound: what it does not know is stopped when it can.
-            Some(hush) => self
-                .read(move |reader| reader.noise(&hush))
-                .await
-                .unwrap_or_default(),
-            None => BTreeSet::new(),
-        };
-        recording(self.0.store.arming(command, hush, sounding).await)
+        self.0.arming.carry_out(command).await
     }
 
     /// The connections of `kind = "inbound"` there are now.
@@ -430,7 +423,7 @@ impl HubHandle {
 }
 
 /// What the writer's answer means. There is none when it has ended.
-fn recording(answer: Option<Answer>) -> Result<Recording<u64>, AskError> {
+pub(crate) fn recording(answer: Option<Answer>) -> Result<Recording<u64>, AskError> {
     match answer.ok_or(AskError::Gone)? {
         Answer::Recorded(changed) => Ok(Recording::Done(changed)),
         Answer::Deferred => Ok(Recording::Deferred),

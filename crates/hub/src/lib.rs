@@ -9,6 +9,7 @@
 mod alerts;
 mod app;
 mod areas;
+mod arming;
 mod blueprint;
 mod cameras;
 mod clock;

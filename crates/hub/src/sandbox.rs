@@ -38,6 +38,10 @@ pub(crate) fn grants(
         unix_sockets,
         exec,
         acknowledge,
+        arm,
+        // Looked at by the hub, which believes no plugin.
+        arm_without_code: _,
+        disarm_without_code: _,
         memory,
         state_quota,
         open_files,
@@ -55,6 +59,7 @@ pub(crate) fn grants(
         unix_sockets: *unix_sockets,
         exec: *exec,
         acknowledge: *acknowledge,
+        arm: *arm,
         memory_bytes: Some(memory.0),
         open_files: Some(*open_files),
         // All together is measured, for no limit of the kernel's counts it. What is granted besides is no part of it.

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use watchpost_core::AlertIds;
 use watchpost_sinkhost_client::Cgroups;
 
+use crate::arming::{Arming, LiveAreas};
 use crate::blueprint::{ConnectionPlan, SinkPlan};
 use crate::clock::Clock;
 use crate::current::CurrentSettings;
@@ -14,7 +16,7 @@ use crate::health::Health;
 use crate::notifier::SinkNotifiers;
 use crate::platform::Platform;
 use crate::sandbox::UserOfSink;
-use crate::sink::{PluginLauncher, RunningSink, SinkParts, StoreBacklog};
+use crate::sink::{Panel, PluginLauncher, RunningSink, SinkParts, StoreBacklog};
 use crate::source::inbound::{Inbound, InboundHandle, InboundHandles, InboundParts};
 use crate::source::visionguard::{self, ConnectionParts};
 use crate::source::{Source, SourceParts, Unstored};
@@ -29,6 +31,10 @@ pub(crate) struct Wiring {
     pub(crate) ids: Arc<AlertIds>,
     pub(crate) notifiers: SinkNotifiers,
     pub(crate) inbound: InboundHandles,
+    /// Where the areas stand, for who shows it.
+    pub(crate) areas: LiveAreas,
+    /// To try a code takes memory: one at a time.
+    pub(crate) codes: Arc<Semaphore>,
     /// What sources have given to the store, and is not on disk yet.
     pub(crate) unstored: Unstored,
     pub(crate) platform: Arc<dyn Platform>,
@@ -69,6 +75,19 @@ impl Wiring {
         })
     }
 
+    /// What arms and disarms.
+    pub(crate) fn arming(&self) -> Arming {
+        Arming {
+            store: self.store.clone(),
+            readers: self.readers.clone(),
+            settings: self.settings.clone(),
+            clock: self.clock,
+            threads: self.platform.threads(),
+            live: self.areas.clone(),
+            codes: Arc::clone(&self.codes),
+        }
+    }
+
     /// Starts a sink.
     pub(crate) fn start_sink(&self, plan: SinkPlan) -> Box<RunningSink> {
         let threads = self.platform.threads();
@@ -86,6 +105,7 @@ impl Wiring {
             notifier: self.notifiers.of(name),
             clock: self.clock,
             backlog: Arc::new(backlog),
+            panel: Panel::new(&plan.settings, self.arming()),
             launcher,
             settings: plan.settings,
             threads,

@@ -200,6 +200,69 @@ typedef struct wp_acknowledge {
     void (*acknowledge)(const struct wp_host *host, uint64_t call_id);
 } wp_acknowledge;
 
+/* ---- Arming ------------------------------------------------------------------------------------- */
+
+/* The host's extension of this name: people arm and disarm areas at the sink, for instance at a key pad or with a key switch,
+ * and it may show how they are armed. NULL unless the site grants it: `[sink.sandbox] arm = true`. What it may do without a code
+ * is the site's to say as well; the host checks codes, and counts wrong ones. */
+#define WP_ARM "watchpost.arm/1"
+
+/* What is asked for. */
+enum { WP_ARM_HOME = 1, WP_ARM_AWAY = 2, WP_ARM_NIGHT = 3, WP_DISARM = 4 };
+
+/* Flags of wp_arm_request: arm also what is not ready, and bypass what keeps it from that. */
+enum { WP_ARM_FORCE = 1 };
+
+/* What came of it. Travels as int32_t. A set that may grow: treat what you do not know as WP_ARM_REFUSED. */
+enum {
+    WP_ARM_DONE = 0,        /* It is so, or will be when the exit delay is over: `areas` shows it. */
+    WP_ARM_NOTED = 1,       /* What sounds is stopped. The rest follows when the hub can write to its disk. */
+    WP_ARM_NOT_READY = 2,   /* Something keeps an area from being armed. */
+    WP_ARM_NEEDS_CODE = 3,  /* It takes a code, and none was given. */
+    WP_ARM_WRONG_CODE = 4,  /* The code is no one's. */
+    WP_ARM_LOCKED = 5,      /* Too many codes were wrong: none is taken for a while. */
+    WP_ARM_REFUSED = 6      /* It is not done for another reason. */
+};
+
+/* Something that a person wants. */
+typedef struct wp_arm_request {
+    uint32_t struct_size;
+    uint32_t act;      /* WP_ARM_HOME ... WP_DISARM */
+    uint32_t flags;    /* WP_ARM_FORCE, or 0 */
+    uint32_t reserved; /* 0 */
+    wp_str area;       /* Name of an area; empty: all, of which only those of the mode are armed. At most 256 bytes. */
+    wp_str code;       /* What the person has typed; empty: none. At most 64 bytes. */
+} wp_arm_request;
+
+/* What the plugin gets to know. Both functions are called from a thread of the host's, one at a time, may overlap any call of the
+ * plugin, and have to return at once: nothing else is heard of the hub meanwhile. They must not call `listen`. Texts are valid for
+ * the call. */
+typedef struct wp_arm_listener {
+    uint32_t struct_size;
+    uint32_t reserved; /* 0 */
+    void *priv;        /* The plugin's, passed back. */
+    /* How the areas are armed, whenever that changes and once after `listen`. `json` is
+     *   {"areas": [{"name", "modes": ["home", ...], "state", "since", ...}]}
+     * in the order of the configuration, with as `state` "disarmed", "arming", "armed", "pending" or "triggered"; `mode` unless it is
+     * disarmed; `from`, the mode in which it is armed while it is arming for another one; `until`, when the state ends by itself; `by`,
+     * who has armed or disarmed it last; `cause`, the camera that has seen something, while it is pending or triggered. Keys are
+     * only ever added. */
+    void (*areas)(void *priv, wp_str json);
+    /* What came of what was asked for under this number, and why, in a sentence that may be empty. It may come before `ask` has
+     * returned that number. */
+    void (*answer)(void *priv, uint64_t ticket, int32_t outcome, wp_str text);
+} wp_arm_listener;
+
+typedef struct wp_arm {
+    uint32_t struct_size;
+    uint32_t reserved; /* 0 */
+    /* Asks for something, and returns the number of the answer. 0: it is not passed on, as the plugin is still being created, eight
+     * are not answered yet, there were more than ten at once or more than one a second since, or the request is no good. Any thread. */
+    uint64_t (*ask)(const wp_host *host, const wp_arm_request *request);
+    /* Who is informed from now on, which is copied; NULL: no one. Returns when the one before is called no more. Any thread. */
+    void (*listen)(const wp_host *host, const wp_arm_listener *listener);
+} wp_arm;
+
 /* The plugin: what it is and what it can do. Static, never written to. */
 typedef struct wp_plugin {
     uint32_t magic;          /* WP_MAGIC */
@@ -219,7 +282,7 @@ typedef struct wp_plugin {
      *   { "schema":  <JSON Schema of the configuration>,
      *     "example": <a configuration that works>,
      *     "needs":   { "read": [paths], "write": [paths], "connect": ["host:port"], "devices": [paths],
-     *                  "exec": [paths], "unix_sockets": [paths], "acknowledge": [keys] } }
+     *                  "exec": [paths], "unix_sockets": [paths], "acknowledge": [keys], "arm": [keys] } }
      * of which every key may be missing. `needs` is shown to the operator and grants nothing. Optional. */
     int32_t (*describe)(wp_reply *reply);
 
@@ -334,6 +397,14 @@ WP_AT_(wp_host, extension, 8, 9);
 
 WP_SIZE_(wp_plugin, 24, 14);
 WP_AT_(wp_acknowledge, acknowledge, 8, 0);
+
+WP_SIZE_(wp_arm_request, 16, 4);
+WP_AT_(wp_arm_request, code, 16, 2);
+WP_SIZE_(wp_arm_listener, 8, 3);
+WP_AT_(wp_arm_listener, answer, 8, 2);
+WP_SIZE_(wp_arm, 8, 2);
+WP_AT_(wp_arm, listen, 8, 1);
+
 WP_AT_(wp_plugin, caps, 16, 0);
 WP_AT_(wp_plugin, id, 24, 0);
 WP_AT_(wp_plugin, describe, 24, 5);

@@ -5,7 +5,7 @@
 
 use core::mem::{offset_of, size_of};
 
-use crate::{Acknowledge, Alert, Call, Frame, Host, Plugin, Reply, Str};
+use crate::{Acknowledge, Alert, Arm, ArmListener, ArmRequest, Call, Frame, Host, Plugin, Reply, Str};
 
 /// Bytes of `fixed` fields and of `words` pointers or sizes.
 const fn at(fixed: usize, words: usize) -> usize {
@@ -38,6 +38,14 @@ const _: () = {
     assert!(offset_of!(Host, log) == at(8, 7));
 
     assert!(offset_of!(Acknowledge, acknowledge) == at(8, 0));
+
+    assert!(size_of::<ArmRequest>() == at(16, 4));
+    assert!(offset_of!(ArmRequest, code) == at(16, 2));
+    assert!(size_of::<ArmListener>() == at(8, 3));
+    assert!(offset_of!(ArmListener, answer) == at(8, 2));
+    assert!(size_of::<Arm>() == at(8, 2));
+    assert!(offset_of!(Arm, listen) == at(8, 1));
+
     assert!(size_of::<Plugin>() == at(24, 14));
     assert!(offset_of!(Plugin, caps) == 16);
     assert!(offset_of!(Plugin, id) == 24);

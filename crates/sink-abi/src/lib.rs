@@ -13,8 +13,10 @@ mod types;
 mod values;
 
 pub use read::{Prefixed, read, read_plugin};
-pub use types::{ACKNOWLEDGE, Acknowledge, Alert, Call, Frame, Host, Plugin, Reply, Str};
-pub use values::{Outcome, Severity, level};
+pub use types::{
+    ACKNOWLEDGE, ARM, Acknowledge, Alert, Arm, ArmListener, ArmRequest, Call, Frame, Host, Plugin, Reply, Str,
+};
+pub use values::{ARM_FORCE, ArmAct, ArmOutcome, Outcome, Severity, level};
 
 /// First field of every [`Plugin`]: `WPSK` in the memory order of a little-endian machine.
 pub const MAGIC: u32 = 0x4B53_5057;

@@ -6,7 +6,7 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use crate::{Alert, Call, Host, Plugin, Reply};
+use crate::{Alert, Arm, ArmListener, ArmRequest, Call, Host, Plugin, Reply};
 
 /// A struct of the ABI whose first field is its `struct_size`.
 ///
@@ -23,6 +23,12 @@ unsafe impl Prefixed for Call {}
 unsafe impl Prefixed for Host {}
 // SAFETY: as above.
 unsafe impl Prefixed for Reply {}
+// SAFETY: as above.
+unsafe impl Prefixed for ArmRequest {}
+// SAFETY: as above.
+unsafe impl Prefixed for ArmListener {}
+// SAFETY: as above.
+unsafe impl Prefixed for Arm {}
 
 /// Copies the part both sides know and leaves the rest zero.
 ///

@@ -152,6 +152,57 @@ pub struct Acknowledge {
     pub acknowledge: Option<unsafe extern "C" fn(host: *const Host, call_id: u64)>,
 }
 
+/// `WP_ARM`: the name of the host's extension [`Arm`].
+pub const ARM: &core::ffi::CStr = c"watchpost.arm/1";
+
+/// `wp_arm_request`: something that a person wants of areas.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ArmRequest {
+    /// `sizeof` at the plugin.
+    pub struct_size: u32,
+    /// An [`ArmAct`](crate::ArmAct).
+    pub act: u32,
+    /// [`ARM_FORCE`](crate::ARM_FORCE) or 0.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Name of an area; empty: all.
+    pub area: Str,
+    /// What was typed; empty: nothing.
+    pub code: Str,
+}
+
+/// `wp_arm_listener`: what a plugin gets to know of areas, on a thread of the host's.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ArmListener {
+    /// `sizeof` at the plugin.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The plugin's, passed back.
+    pub private: *mut c_void,
+    /// How the areas are armed, as JSON.
+    pub areas: Option<unsafe extern "C" fn(private: *mut c_void, json: Str)>,
+    /// What came of what was asked for: an [`ArmOutcome`](crate::ArmOutcome).
+    pub answer: Option<unsafe extern "C" fn(private: *mut c_void, ticket: u64, outcome: i32, text: Str)>,
+}
+
+/// `wp_arm`: an extension of the host by which people arm and disarm at a plugin.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Arm {
+    /// `sizeof` at the host.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Asks for something. Returns the number of the answer, or 0. Any thread.
+    pub ask: Option<unsafe extern "C" fn(host: *const Host, request: *const ArmRequest) -> u64>,
+    /// Who is informed from now on, or null. Returns when the one before is called no more. Any thread.
+    pub listen: Option<unsafe extern "C" fn(host: *const Host, listener: *const ArmListener)>,
+}
+
 /// `wp_plugin`: what the plugin is and what it can do.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -55,6 +55,68 @@ impl Severity {
     }
 }
 
+/// What a person wants of areas: `WP_ARM_HOME` and its kin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the words are the header's own")]
+pub enum ArmAct {
+    ArmHome = 1,
+    ArmAway = 2,
+    ArmNight = 3,
+    Disarm = 4,
+}
+
+impl ArmAct {
+    /// Reads the number; `None` for one that this version does not know.
+    pub const fn from_raw(raw: u32) -> Option<Self> {
+        Some(match raw {
+            1 => Self::ArmHome,
+            2 => Self::ArmAway,
+            3 => Self::ArmNight,
+            4 => Self::Disarm,
+            _ => return None,
+        })
+    }
+}
+
+/// `WP_ARM_FORCE`: arm also what is not ready.
+pub const ARM_FORCE: u32 = 1;
+
+/// What came of what a person wanted of areas: `WP_ARM_DONE` and its kin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum ArmOutcome {
+    /// It is so, or will be after the exit delay.
+    Done = 0,
+    /// What sounds is stopped, and the rest follows when the hub can write to its disk.
+    Noted = 1,
+    /// Something keeps an area from being armed.
+    NotReady = 2,
+    /// It takes a code, and none was given.
+    NeedsCode = 3,
+    /// The code is no one's.
+    WrongCode = 4,
+    /// No code is taken for a while.
+    Locked = 5,
+    /// Another reason.
+    Refused = 6,
+}
+
+impl ArmOutcome {
+    /// Reads what the host says. A value of a later version means [`ArmOutcome::Refused`].
+    pub const fn from_raw(raw: i32) -> Self {
+        match raw {
+            0 => Self::Done,
+            1 => Self::Noted,
+            2 => Self::NotReady,
+            3 => Self::NeedsCode,
+            4 => Self::WrongCode,
+            5 => Self::Locked,
+            _ => Self::Refused,
+        }
+    }
+}
+
 /// Levels for [`Host::log`](crate::Host::log).
 pub mod level {
     /// `WP_LOG_ERROR`

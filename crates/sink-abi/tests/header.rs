@@ -100,6 +100,18 @@ fn rust_table() -> Vec<(String, u64)> {
         ("WP_MEDIUM", abi::Severity::Medium as u64),
         ("WP_HIGH", abi::Severity::High as u64),
         ("WP_CRITICAL", abi::Severity::Critical as u64),
+        ("WP_ARM_HOME", abi::ArmAct::ArmHome as u64),
+        ("WP_ARM_AWAY", abi::ArmAct::ArmAway as u64),
+        ("WP_ARM_NIGHT", abi::ArmAct::ArmNight as u64),
+        ("WP_DISARM", abi::ArmAct::Disarm as u64),
+        ("WP_ARM_FORCE", u64::from(abi::ARM_FORCE)),
+        ("WP_ARM_DONE", abi::ArmOutcome::Done as u64),
+        ("WP_ARM_NOTED", abi::ArmOutcome::Noted as u64),
+        ("WP_ARM_NOT_READY", abi::ArmOutcome::NotReady as u64),
+        ("WP_ARM_NEEDS_CODE", abi::ArmOutcome::NeedsCode as u64),
+        ("WP_ARM_WRONG_CODE", abi::ArmOutcome::WrongCode as u64),
+        ("WP_ARM_LOCKED", abi::ArmOutcome::Locked as u64),
+        ("WP_ARM_REFUSED", abi::ArmOutcome::Refused as u64),
         ("WP_LOG_ERROR", abi::level::ERROR as u64),
         ("WP_LOG_WARN", abi::level::WARN as u64),
         ("WP_LOG_INFO", abi::level::INFO as u64),
@@ -157,6 +169,26 @@ fn rust_table() -> Vec<(String, u64)> {
         cancelled,
         extension
     );
+    rows!(
+        "wp_arm_request",
+        abi::ArmRequest,
+        struct_size,
+        act,
+        flags,
+        reserved,
+        area,
+        code
+    );
+    rows!(
+        "wp_arm_listener",
+        abi::ArmListener,
+        struct_size,
+        reserved,
+        private,
+        areas,
+        answer
+    );
+    rows!("wp_arm", abi::Arm, struct_size, reserved, ask, listen);
     rows!(
         "wp_plugin",
         abi::Plugin,

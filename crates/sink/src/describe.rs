@@ -45,6 +45,9 @@ pub struct Needs {
     /// What it acknowledges alerts by, such as a button.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acknowledge: Vec<String>,
+    /// What people arm and disarm by at it, such as a key switch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arm: Vec<String>,
 }
 
 impl Description {

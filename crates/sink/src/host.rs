@@ -1,5 +1,6 @@
 //! What a sink may ask of the process it runs in.
 
+use std::ffi::{CStr, c_void};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,15 +94,21 @@ impl Host {
         &self.texts.state_dir
     }
 
+    /// The host's extension of this name, which is not null and lives as long as the host.
+    pub(crate) fn extension(&self, name: &CStr) -> Option<*const c_void> {
+        // SAFETY: the host lives, and the name is a C string.
+        let found = unsafe { (self.known.extension?)(self.raw, name.as_ptr()) };
+        (!found.is_null()).then_some(found)
+    }
+
+    pub(crate) fn raw(&self) -> *const abi::Host {
+        self.raw
+    }
+
     pub(crate) fn acknowledge(&self, call_id: u64) -> bool {
-        let Some(extension) = self.known.extension else {
+        let Some(found) = self.extension(abi::ACKNOWLEDGE) else {
             return false;
         };
-        // SAFETY: the host lives, and the name is a C string.
-        let found = unsafe { extension(self.raw, abi::ACKNOWLEDGE.as_ptr()) };
-        if found.is_null() {
-            return false;
-        }
         // SAFETY: the header says what the extension of this name is, and that it lives as long as the host.
         let found = unsafe { &*found.cast::<abi::Acknowledge>() };
         let Some(acknowledge) = found.acknowledge else {

@@ -54,6 +54,7 @@
 #![allow(unsafe_code, reason = "this crate is the border to C")]
 
 mod alert;
+mod arming;
 mod call;
 mod conformance;
 mod describe;
@@ -78,6 +79,7 @@ pub mod testing;
 mod unanswered;
 
 pub use alert::{Alert, Frame};
+pub use arming::{AreaMode, AreaState, AreaStatus, ArmRequest, Arming, ArmingNews};
 pub use call::Call;
 pub use describe::{Description, Needs};
 pub use fail::Fail;
@@ -89,7 +91,7 @@ pub use sink::{Canceller, Sink};
 #[cfg(feature = "template")]
 pub use template::Template;
 pub use unanswered::Unanswered;
-pub use watchpost_sink_abi::{Outcome, Severity};
+pub use watchpost_sink_abi::{ArmAct, ArmOutcome, Outcome, Severity};
 pub use watchpost_units as units;
 
 #[doc(hidden)]

@@ -195,6 +195,18 @@ impl Driver {
                     self.send_urgently(&ToChild::Cancel { call_id });
                 }
             }
+            Some(Command::Answer {
+                ticket,
+                outcome,
+                text,
+            }) => {
+                let answer = self.parent.answer_ask(ticket, outcome, &text);
+                answer.iter().for_each(|answer| self.send_urgently(answer));
+            }
+            Some(Command::Areas(json)) => {
+                let areas = self.parent.show_areas(json);
+                areas.iter().for_each(|areas| self.send_urgently(areas));
+            }
             Some(Command::Kill { why }) => self.kill(ExitKind::OverLimit(why)),
             Some(Command::Stop { grace }) => self.stop(grace),
             None => {

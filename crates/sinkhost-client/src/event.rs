@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchpost_sinkhost_protocol::{LogLevel, Note, Outcome};
+use watchpost_sinkhost_protocol::{ArmRequest, LogLevel, Note, Outcome};
 
 /// Something that happened in or to the child, in the order it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Event {
         /// The call's number, as given.
         call_id: u64,
     },
+    /// A person at the sink wants something of areas. Comes only from a plugin with the grant, and wants an answer.
+    Asked(ArmRequest),
     /// A line for the sink's log.
     Log {
         /// How loud.

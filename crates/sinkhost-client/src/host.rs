@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_TEXT_BYTES};
 use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants};
-use watchpost_sinkhost_protocol::{FIRST_OWN_CALL, PluginInfo, Task};
+use watchpost_sinkhost_protocol::{ArmOutcome, FIRST_OWN_CALL, PluginInfo, Task};
 
 use crate::family::Mark;
 use crate::request::{Command, NotQueued, Queued, Request};
@@ -129,6 +129,22 @@ impl Host {
     pub fn cancel(&self, call_id: u64) {
         // A child that is gone has nothing to cancel.
         let _ = self.commands.send(Command::Cancel { call_id });
+    }
+
+    /// Answers what the plugin has asked for in an [`Event::Asked`]. What it has not asked for it does not hear.
+    pub fn answer(&self, ticket: u64, outcome: ArmOutcome, text: String) {
+        // A child that is gone waits for nothing.
+        let _ = self.commands.send(Command::Answer {
+            ticket,
+            outcome,
+            text,
+        });
+    }
+
+    /// Shows the plugin how the areas are armed, as the document that the contract describes, if it may know.
+    pub fn show_areas(&self, json: String) {
+        // A child that is gone shows nothing.
+        let _ = self.commands.send(Command::Areas(json));
     }
 
     /// Ends the child at once. `why` goes behind "was killed because". Its last event is its exit.

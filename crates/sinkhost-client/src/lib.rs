@@ -15,7 +15,7 @@
 //!     match event {
 //!         Event::Done { call_id, outcome, .. } => println!("{call_id}: {outcome}"),
 //!         Event::Exited(exit) => println!("the plugin {}; to do again: {:?}", exit.how, exit.unfinished),
-//!         Event::Begun { .. } | Event::Acknowledged { .. } | Event::Log { .. } => {}
+//!         Event::Begun { .. } | Event::Acknowledged { .. } | Event::Asked(_) | Event::Log { .. } => {}
 //!     }
 //! }
 //! # Ok(()) }
@@ -27,6 +27,7 @@
 //! and when to restart a dead plugin, is for its caller to decide.
 
 mod answer;
+mod asks;
 mod calls;
 mod cgroup;
 mod clock;
@@ -63,7 +64,8 @@ pub use watchpost_sinkhost_protocol::limits::{
     CANCEL_GRACE, DROP_GRACE, INSPECT_TIMEOUT, MAX_FRAMES, MAX_LINE_BYTES, MAX_QUEUED, WINDOW,
 };
 pub use watchpost_sinkhost_protocol::{
-    AlertDoc, FrameFd, FrameMeta, LoadFault, LogLevel, Note, Outcome, PluginInfo, Severity, Stage, sandbox,
+    AlertDoc, ArmAct, ArmMode, ArmOutcome, ArmRequest, Code, FrameFd, FrameMeta, LoadFault, LogLevel, Note,
+    Outcome, PluginInfo, Severity, Stage, sandbox,
 };
 
 /// Holds the parent's state against a model of it, in a course of events that these bytes say. Panics where they disagree.

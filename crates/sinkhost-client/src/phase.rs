@@ -73,7 +73,11 @@ impl Phase {
             (at @ (At::Asked | At::Running | At::Over), Said::Log(..)) if self.purpose == Purpose::Run => at,
             (
                 At::Running,
-                Said::Begun { .. } | Said::Done { .. } | Said::Acknowledged { .. } | Said::Pong,
+                Said::Begun { .. }
+                | Said::Done { .. }
+                | Said::Acknowledged { .. }
+                | Said::Asked(_)
+                | Said::Pong,
             ) => At::Running,
             _ => return Err(Violation::OutOfOrder(message.subject())),
         };
@@ -85,7 +89,7 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use watchpost_sinkhost_protocol::sandbox::Enforced;
-    use watchpost_sinkhost_protocol::{LogLevel, PluginInfo};
+    use watchpost_sinkhost_protocol::{ArmAct, ArmRequest, Code, LogLevel, PluginInfo};
 
     use super::*;
 
@@ -130,6 +134,12 @@ mod tests {
         vec![
             ToParent::Begun { call_id: 1 },
             ToParent::Acknowledged { call_id: 1 },
+            ToParent::Asked(ArmRequest {
+                ticket: 1,
+                act: ArmAct::Disarm,
+                area: String::new(),
+                code: Code(String::new()),
+            }),
             ToParent::Done {
                 call_ids: vec![1],
                 outcome: Outcome::Ok,

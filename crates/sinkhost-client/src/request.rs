@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_QUEUED, MAX_TEXT_BYTES};
-use watchpost_sinkhost_protocol::{AlertDoc, Outgoing, ToChild, encode_to_child};
+use watchpost_sinkhost_protocol::{AlertDoc, ArmOutcome, Outgoing, ToChild, encode_to_child};
 
 use crate::Job;
 use crate::calls::{Call, CallKind};
@@ -20,6 +20,14 @@ pub(crate) enum Command {
     Call(Call, Request),
     /// Cancel this call.
     Cancel { call_id: u64 },
+    /// Answer what it has asked for of areas.
+    Answer {
+        ticket: u64,
+        outcome: ArmOutcome,
+        text: String,
+    },
+    /// Show it how the areas are armed.
+    Areas(String),
     /// End the child.
     Stop { grace: Duration },
     /// End the child at once, for this reason.

@@ -14,7 +14,7 @@ use crate::cgroup::Cgroups;
 use crate::clock;
 use crate::driver::Driver;
 use crate::family::{Family, Mark};
-use crate::parent::{Caller, Parent};
+use crate::parent::{Caller, Parent, Rights};
 use crate::request::{Command, Queued};
 use crate::spawn::{Spawned, spawn};
 use crate::{Error, Event, ExitKind, file};
@@ -70,13 +70,16 @@ pub(crate) async fn start(
     let (emitted, events) = mpsc::unbounded_channel();
     let (asked, answer) = oneshot::channel();
     let queued = Queued::default();
-    let acknowledge = grants.acknowledge;
+    let rights = Rights {
+        acknowledge: grants.acknowledge,
+        arm: grants.arm,
+    };
     let caller = Caller {
         queued: queued.clone(),
         events: emitted,
         answer: asked,
     };
-    let parent = Parent::new(&task, timeout, acknowledge, caller, clock::now());
+    let parent = Parent::new(&task, timeout, rights, caller, clock::now());
     let driver = Driver::new(child, parent, received);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),

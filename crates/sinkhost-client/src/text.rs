@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use watchpost_sinkhost_protocol::limits::{MAX_KEPT_NOTE_BYTES, MAX_KEPT_NOTES_BYTES, MAX_NOTE_BYTES};
-use watchpost_sinkhost_protocol::{LoadFault, Note, PluginInfo};
+use watchpost_sinkhost_protocol::limits::{
+    MAX_AREA_BYTES, MAX_KEPT_NOTE_BYTES, MAX_KEPT_NOTES_BYTES, MAX_NOTE_BYTES,
+};
+use watchpost_sinkhost_protocol::{ArmRequest, LoadFault, Note, PluginInfo};
 
 /// Stands for what was cut off.
 const CUT: char = '…';
@@ -57,6 +59,14 @@ pub(crate) fn plain_notes(notes: Vec<Note>) -> Arc<[Note]> {
 /// What is wrong with a plugin's file, as it is shown. Its constructors may say so themselves.
 pub(crate) fn plain_fault(fault: LoadFault) -> LoadFault {
     fault.map_texts(|text| one_line(&text, MAX_NOTE_BYTES))
+}
+
+/// What a person wants at a plugin, as it is shown. A code is not.
+pub(crate) fn plain_request(request: ArmRequest) -> ArmRequest {
+    ArmRequest {
+        area: one_line(&request.area, MAX_AREA_BYTES),
+        ..request
+    }
 }
 
 /// What a plugin says of itself, as it is shown.

@@ -1,7 +1,8 @@
 //! What a child can send that no child of this release sends.
 
 use watchpost_sinkhost_protocol::limits::{
-    MAX_DESCRIPTION_BYTES, MAX_INFO_BYTES, MAX_LINE_BYTES, MAX_NOTE_BYTES, MAX_NOTES,
+    MAX_AREA_BYTES, MAX_CODE_BYTES, MAX_DESCRIPTION_BYTES, MAX_INFO_BYTES, MAX_LINE_BYTES, MAX_NOTE_BYTES,
+    MAX_NOTES,
 };
 use watchpost_sinkhost_protocol::{Note, Outcome, ToParent};
 
@@ -20,6 +21,15 @@ pub(crate) enum Violation {
     /// An acknowledgement without the grant.
     #[error("it acknowledges an alert, which `[sink.sandbox]` does not let it")]
     AcknowledgeNotGranted,
+    /// A wish about areas without the grant.
+    #[error("it asks to arm or disarm, which `[sink.sandbox]` does not let it")]
+    ArmNotGranted,
+    /// A wish whose number is not next.
+    #[error("it asks to arm or disarm under number {0}, which is out of turn")]
+    AskedOutOfTurn(u64),
+    /// More wishes than it may have.
+    #[error("it asks to arm or disarm more often than its limit lets through")]
+    AskFlood,
     /// A message whose turn it is not.
     #[error("it reports {0} out of order")]
     OutOfOrder(&'static str),
@@ -69,6 +79,10 @@ pub(crate) fn check_size(message: &ToParent) -> Result<(), Violation> {
                 return Err(Violation::ForeignOutcome);
             }
             check_notes(notes)
+        }
+        ToParent::Asked(request) => {
+            check_len("the name of an area", &request.area, MAX_AREA_BYTES)?;
+            check_len("a code", &request.code.0, MAX_CODE_BYTES)
         }
         ToParent::Log(_, line) => check_len("a log line", line, MAX_LINE_BYTES),
         ToParent::Unconfined(reason) => check_len("a reason", reason, MAX_NOTE_BYTES),

@@ -26,7 +26,8 @@ use watchpost_sinkhost_client::{
     Stage,
 };
 use watchpost_sinkhost_protocol::{
-    FIRST_OWN_CALL, Outgoing, Receiver, ToChild, ToParent, decode_to_child, encode_to_parent,
+    ArmAct, ArmRequest, Code, FIRST_OWN_CALL, Outgoing, Receiver, ToChild, ToParent, decode_to_child,
+    encode_to_parent,
 };
 
 const MIB: usize = 1 << 20;
@@ -69,6 +70,12 @@ const LIES: &[(&str, &str)] = &[
     ("acknowledge-other", "call 2, which it does not have"),
     ("acknowledge-twice", "twice"),
     ("acknowledge-done", "call 1, which it does not have"),
+    ("ask-ungranted", "does not let it"),
+    ("ask-out-of-turn", "number 7, which is out of turn"),
+    ("ask-twice", "number 1, which is out of turn"),
+    ("ask-flood", "more often than its limit"),
+    ("ask-long-area", "the name of an area of 1000 bytes"),
+    ("ask-long-code", "a code of 1000 bytes"),
     ("pong-unasked", "a ping that was not sent"),
     ("files", "1 open files"),
     ("files-with-begun", "1 open files"),
@@ -147,6 +154,7 @@ fn launch(lie: &str) -> Launch {
         hub_version: "0".into(),
         grants: Grants {
             acknowledge: !lie.contains("ungranted"),
+            arm: !lie.contains("ungranted"),
             ..Grants::default()
         },
         create_timeout: Duration::from_secs(5),
@@ -283,7 +291,7 @@ async fn an_honest_child_is_believed() {
                 assert_eq!(outcome, Outcome::Ok);
                 done += 1;
             }
-            Some(Event::Begun { .. } | Event::Acknowledged { .. }) => {}
+            Some(Event::Begun { .. } | Event::Acknowledged { .. } | Event::Asked(_)) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -551,7 +559,20 @@ impl Liar {
         self.deliveries(2);
         let done = |ids: &[u64]| self.done(ids.to_vec(), Outcome::Ok, Vec::new());
         let acknowledge = |call_id: u64| self.send(&ToParent::Acknowledged { call_id });
+        let ask = |ticket: u64| self.send(&ToParent::Asked(wish(ticket)));
         match lie {
+            "ask-ungranted" => ask(1),
+            "ask-out-of-turn" => ask(7),
+            "ask-twice" => [1, 1].into_iter().for_each(ask),
+            "ask-flood" => (1..100).for_each(ask),
+            "ask-long-area" => self.send(&ToParent::Asked(ArmRequest {
+                area: "x".repeat(1_000),
+                ..wish(1)
+            })),
+            "ask-long-code" => self.send(&ToParent::Asked(ArmRequest {
+                code: Code("1".repeat(1_000)),
+                ..wish(1)
+            })),
             "begun-flood" => (0..100_000).for_each(|_| self.begin(1)),
             "begun-unknown" => self.begin(77),
             "begun-last-first" => self.begin(2),
@@ -590,6 +611,15 @@ impl Liar {
                 }
             }
         }
+    }
+}
+
+fn wish(ticket: u64) -> ArmRequest {
+    ArmRequest {
+        ticket,
+        act: ArmAct::Disarm,
+        area: String::new(),
+        code: Code(String::new()),
     }
 }
 

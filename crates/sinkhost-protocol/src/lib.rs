@@ -7,6 +7,7 @@
 //! Nothing here starts a process, loads a library or knows a runtime.
 
 mod alert;
+mod arm;
 mod fault;
 mod frame;
 mod info;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod sandbox;
 
 pub use alert::{AlertDoc, Severity};
+pub use arm::{ASK_COST, ArmAct, ArmMode, ArmOutcome, ArmRequest, AskLimit, Code};
 pub use fault::{LoadFault, Stage};
 pub use frame::{FrameFd, FrameMeta};
 pub use info::PluginInfo;

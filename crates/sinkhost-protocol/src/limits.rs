@@ -63,6 +63,16 @@ pub const MAX_SCHEMA_PARTS: u64 = 100_000;
 pub const LOG_BURST_LINES: u32 = 500;
 /// See [`LOG_BURST_LINES`].
 pub const LOG_LINES_PER_SECOND: u32 = 50;
+/// What a person at a plugin may ask for at once, and each second after.
+pub const ASK_BURST: u32 = 10;
+/// See [`ASK_BURST`].
+pub const ASKS_PER_SECOND: u32 = 1;
+/// What may be asked for and not be answered yet.
+pub const MAX_OPEN_ASKS: usize = 8;
+/// Bytes of the name of an area that is asked for.
+pub const MAX_AREA_BYTES: usize = 256;
+/// Bytes of a code.
+pub const MAX_CODE_BYTES: usize = 64;
 /// Bytes of log that pass at once, and each second after.
 pub const LOG_BURST_BYTES: u32 = 1 << 20;
 /// See [`LOG_BURST_BYTES`].

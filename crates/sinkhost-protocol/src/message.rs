@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::sandbox::{Enforced, Grants};
-use crate::{AlertDoc, FrameMeta, LoadFault, LogLevel, Note, Outcome, PluginInfo, Stage};
+use crate::{
+    AlertDoc, ArmOutcome, ArmRequest, FrameMeta, LoadFault, LogLevel, Note, Outcome, PluginInfo, Stage,
+};
 
 /// Call ids from here on are the child's own; the hub's are below.
 pub const FIRST_OWN_CALL: u64 = 1 << 63;
@@ -19,6 +21,7 @@ pub const FIRST_OWN_CALL: u64 = 1 << 63;
 const FINGERPRINT: u64 = fingerprint(&[
     include_bytes!("message.rs"),
     include_bytes!("alert.rs"),
+    include_bytes!("arm.rs"),
     include_bytes!("fault.rs"),
     include_bytes!("frame.rs"),
     include_bytes!("info.rs"),
@@ -67,6 +70,17 @@ pub enum ToChild<'a> {
     Cancel {
         /// The hub's number, or the child's own.
         call_id: u64,
+    },
+    /// How the areas are armed, as a document: only for a plugin that may arm.
+    Areas(String),
+    /// What came of what was asked for.
+    Answered {
+        /// The number of the request.
+        ticket: u64,
+        /// What.
+        outcome: ArmOutcome,
+        /// Why, in a sentence.
+        text: String,
     },
     /// Give a sign of life. The thread that receives answers, whatever the plugin does.
     Ping,
@@ -140,6 +154,8 @@ pub enum ToParent {
         /// The number given.
         call_id: u64,
     },
+    /// A person at the plugin wants something of areas.
+    Asked(ArmRequest),
     /// A line for the log.
     Log(LogLevel, String),
     /// The answer to a ping.
@@ -159,6 +175,7 @@ impl ToParent {
             Self::Begun { .. } => "the beginning of a call",
             Self::Done { .. } => "the end of a call",
             Self::Acknowledged { .. } => "an acknowledgement",
+            Self::Asked(_) => "what a person wants of areas",
             Self::Log(..) => "a log line",
             Self::Pong => "a sign of life",
         }

@@ -45,6 +45,11 @@ pub enum OperatorAct {
     Silence(SilenceCommand),
     /// Arm or disarm areas. What makes noise for those that are disarmed is dropped.
     Arming(ArmingCommand),
+    /// Note that a code was given at a sink that is no one's, which is refused.
+    WrongCode {
+        /// Name of the sink.
+        sink: String,
+    },
 }
 
 /// What an act has changed.
@@ -97,6 +102,10 @@ pub(crate) fn perform(
         }
         OperatorAct::Silence(command) => silence(tx, command, routing, now),
         OperatorAct::Arming(command) => arming(tx, command, routing, now),
+        OperatorAct::WrongCode { sink } => Ok(Performed {
+            refused: routing.ask(RoutingEvent::WrongCode(sink)).refused,
+            ..Performed::default()
+        }),
     }
 }
 

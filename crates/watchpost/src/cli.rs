@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::alerts::AlertsArgs;
 use crate::commands::areas::{AreasArgs, ArmArgs, DisarmArgs};
 use crate::commands::cameras::CamerasArgs;
+use crate::commands::code::CodeCommand;
 use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     Disarm(DisarmArgs),
     /// List the areas: how they are armed, by whom, what keeps them from being ready, and which alarms are in memory.
     Areas(AreasArgs),
+    /// Codes of persons, by which they arm and disarm.
+    #[command(subcommand)]
+    Code(CodeCommand),
     /// List, show, retry and drop deliveries: what became of the alerts at the sinks.
     Deliveries(DeliveriesArgs),
     /// Find out why it does not connect, why no alerts come or why they are not delivered. Changes nothing.
@@ -87,7 +91,7 @@ impl Command {
             | Self::Disarm(_)
             | Self::Areas(_)
             | Self::Deliveries(_) => Needs::Hub,
-            Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
+            Self::Code(_) | Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,
         }
     }
 }

@@ -46,6 +46,11 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout(), "{safe}")?)
 }
 
+/// Writes words of ours to standard error, where the cursor stays behind them.
+pub(crate) fn prompt(words: &str) -> io::Result<()> {
+    write!(io::stderr(), "{words}")
+}
+
 /// Writes each line of a text to standard error. What cannot be written is lost: there is no other place to say it.
 pub(crate) fn error(text: &str) {
     for line in text.lines() {

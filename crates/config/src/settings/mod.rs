@@ -5,6 +5,7 @@ mod area;
 mod camera;
 mod connection;
 mod expect;
+mod person;
 mod restart;
 mod route;
 mod router;
@@ -30,6 +31,7 @@ pub use self::connection::{
     ReconnectSettings, SlotSettings,
 };
 pub use self::expect::ExpectSettings;
+pub use self::person::PersonSettings;
 pub use self::route::{ConfirmSettings, RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::router::router;
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
@@ -58,6 +60,9 @@ pub struct Settings {
     /// noise (`only_armed` of `[[sink]]`) sounds only for cameras whose area is armed, and for those that are of no area.
     #[serde(default)]
     pub area: Vec<AreaSettings>,
+    /// Who may arm and disarm with a code, at a key pad such as that of Home Assistant.
+    #[serde(default)]
+    pub person: Vec<PersonSettings>,
     /// What holds of VisionGuard backends, whichever connection they are at.
     #[serde(default)]
     pub visionguard: VisionGuardSettings,

@@ -34,6 +34,13 @@ pub struct SandboxSettings {
     pub exec: bool,
     /// Whether it may acknowledge the alerts it is given, for instance by a button at the siren: once for each delivery.
     pub acknowledge: bool,
+    /// Whether people may arm and disarm at it, for instance at the panel of Home Assistant or with a key switch, and it may know how
+    /// areas are armed. Each act takes the code of a `[[person]]`, but for what the next two keys say.
+    pub arm: bool,
+    /// Whether it takes no code to arm.
+    pub arm_without_code: bool,
+    /// Whether it takes no code to disarm: for what is a key itself, such as a key switch.
+    pub disarm_without_code: bool,
     /// How much memory of its own it may have. More is refused.
     pub memory: ByteSize,
     /// How much it may keep in its own directory below `data_dir`, besides 10,000 files there. It is looked at every ten
@@ -128,6 +135,9 @@ impl Default for SandboxSettings {
             unix_sockets: false,
             exec: false,
             acknowledge: false,
+            arm: false,
+            arm_without_code: false,
+            disarm_without_code: false,
             memory: ByteSize(256 << 20),
             state_quota: ByteSize(256 << 20),
             open_files: 512,

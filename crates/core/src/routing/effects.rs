@@ -1,6 +1,6 @@
 //! What follows from a routing step, as plain data.
 
-use super::{ArmingRefused, CancelReason, RouteReason, RoutingState, SilenceId, SilenceRefused};
+use super::{ArmingRefused, CancelReason, CodeRefused, RouteReason, RoutingState, SilenceId, SilenceRefused};
 use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
 /// What follows from one event. It is committed together with the event.
@@ -106,4 +106,7 @@ pub enum CommandRefused {
     /// Of areas.
     #[error(transparent)]
     Arming(#[from] ArmingRefused),
+    /// For the code that came with it.
+    #[error(transparent)]
+    Code(#[from] CodeRefused),
 }

@@ -16,6 +16,7 @@
 //! 5. what sends it later: the delay of its route.
 
 mod arming;
+mod codes;
 mod confirmation;
 mod digest;
 mod effects;
@@ -41,6 +42,7 @@ pub use self::arming::{
     ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, Mode, NextEdge, PendingArm,
     Protection, SIREN_WINDOW,
 };
+pub use self::codes::{CODE_LOCK, CodeChannel, CodeChannels, CodeRefused, MAX_WRONG_CODES};
 pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
@@ -77,6 +79,9 @@ pub struct RoutingState {
     /// What cameras have seen that may confirm an alert of another one.
     #[serde(skip_serializing_if = "Sightings::is_empty")]
     pub sightings: Sightings,
+    /// Where codes were wrong.
+    #[serde(skip_serializing_if = "CodeChannels::is_empty")]
+    pub codes: CodeChannels,
     /// When what is expected to raise alerts last did.
     #[serde(skip_serializing_if = "Heard::is_empty")]
     pub heard: Heard,
@@ -121,6 +126,8 @@ pub enum RoutingEvent<'a> {
     Silence(&'a SilenceCommand),
     /// A person wants something of areas.
     Arming(&'a ArmingCommand),
+    /// Someone has given a code at the sink of this name that is no one's.
+    WrongCode(&'a str),
     /// A silence that has begun has held back this alert, which was waiting.
     HeldBack {
         /// Which.
@@ -165,6 +172,13 @@ pub enum Actor {
     Operator,
     /// A person at the sink of this name, for instance by a button.
     Sink(String),
+    /// The person of this name, who has given their code at a sink.
+    Person {
+        /// Who.
+        name: String,
+        /// Where.
+        sink: String,
+    },
     /// A person in the backend of the connection of this name.
     Backend(String),
     /// No person, but the schedule of this name.
@@ -176,6 +190,7 @@ impl std::fmt::Display for Actor {
         match self {
             Self::Operator => f.write_str("the operator"),
             Self::Sink(name) => write!(f, "a person at sink {name}"),
+            Self::Person { name, sink } => write!(f, "{name} at sink {sink}"),
             Self::Backend(name) => write!(f, "a person in the backend of {name}"),
             Self::Schedule(name) => write!(f, "schedule {name}"),
         }

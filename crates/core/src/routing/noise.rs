@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::arming::{Judged, Sounding};
-use super::{ArmingCommand, Blocker, CancelReason, Effects, Hush, RouteReason, Router, RoutingState, Target};
+use super::{
+    Actor, ArmingCommand, Blocker, CancelReason, Effects, Hush, RouteReason, Router, RoutingState, Target,
+};
 use crate::{Alert, HubEvent, UnixMillis};
 
 impl Router {
@@ -43,6 +45,14 @@ impl Router {
         command: &ArmingCommand,
     ) -> Effects {
         let mut after = state.clone();
+        if let Some(Actor::Person { sink, .. }) = command.by()
+            && let Err(refused) = after.codes.give(now, sink, true)
+        {
+            return Effects {
+                refused: Some(refused.into()),
+                ..Effects::default()
+            };
+        }
         let outcome = after
             .areas
             .carry_out(now, self.areas(), &self.faults(faults), command);
@@ -86,7 +96,10 @@ impl Router {
         };
         let news = news.into_iter().map(HubEvent::Area);
         let quiet = self.expectations.look(now, &mut after.heard);
-        let events: Vec<HubEvent> = news.chain(after.silences.end(now)).chain(quiet).collect();
+        let is_there = |sink: &str| self.targets.iter().any(|target| target.name == sink);
+        let locked = after.codes.look(now, is_there);
+        let events = news.chain(after.silences.end(now)).chain(quiet).chain(locked);
+        let events: Vec<HubEvent> = events.collect();
         let over = match &self.areas {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,

@@ -131,7 +131,7 @@ impl Router {
     pub fn next_due(&self, state: &RoutingState) -> Option<UnixMillis> {
         let areas = self.areas.as_ref().and_then(|_| state.areas.next_due());
         let look = self.expectations.next_look(&state.heard);
-        [state.silences.next_end(), areas, look]
+        [state.silences.next_end(), areas, look, state.codes.next_due()]
             .into_iter()
             .flatten()
             .min()
@@ -170,6 +170,7 @@ impl Router {
             },
             RoutingEvent::Silence(command) => self.silence(now, state, command),
             RoutingEvent::Arming(command) => self.arming(now, faults, state, command),
+            RoutingEvent::WrongCode(sink) => wrong_code(now, state, sink),
             RoutingEvent::HeldBack { silence, alert } => {
                 changed(state, |after| after.silences.hold(silence, alert))
             }
@@ -179,6 +180,7 @@ impl Router {
                 after.areas.shift(now, millis);
                 after.heard.shift(now, millis);
                 after.sightings.shift(now, millis);
+                after.codes.shift(now, millis);
             }),
         }
     }
@@ -380,6 +382,17 @@ fn changed(state: &RoutingState, change: impl FnOnce(&mut RoutingState)) -> Effe
     }
 }
 
+/// Remembers that a code was no one's.
+fn wrong_code(now: UnixMillis, state: &RoutingState, sink: &str) -> Effects {
+    let mut after = state.clone();
+    let given = after.codes.give(now, sink, false);
+    Effects {
+        refused: given.err().map(Into::into),
+        state: (after != *state).then_some(after),
+        ..Effects::default()
+    }
+}
+
 /// An acknowledgement cancels what its own row says it cancels, but for the delivery at which it was made.
 fn cancellation(AlertCommand { act, by }: &AlertCommand) -> Cancellation {
     let (alerts, reason) = match *act {
@@ -395,7 +408,7 @@ fn cancellation(AlertCommand { act, by }: &AlertCommand) -> Cancellation {
     };
     let except = match by {
         Actor::Operator | Actor::Backend(_) | Actor::Schedule(_) => None,
-        Actor::Sink(name) => Some(name.clone()),
+        Actor::Sink(sink) | Actor::Person { sink, .. } => Some(sink.clone()),
     };
     Cancellation {
         alerts,

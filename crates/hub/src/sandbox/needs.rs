@@ -50,6 +50,8 @@ pub enum Access {
     UnixSocket(PathBuf),
     /// To acknowledge the alerts it is given.
     Acknowledge,
+    /// To arm and disarm areas.
+    Arm,
 }
 
 /// What the plugin says it needs with this configuration.
@@ -81,10 +83,9 @@ pub fn needs(info: &PluginInfo, config: &Value) -> Vec<Need> {
             }
         }
     }
-    for entry in entries("acknowledge") {
-        if is_set(entry, config) {
-            found.push(Need::new(Access::Acknowledge, entry));
-        }
+    for (key, access) in [("acknowledge", Access::Acknowledge), ("arm", Access::Arm)] {
+        let set = entries(key).filter(|entry| is_set(entry, config));
+        found.extend(set.map(|entry| Need::new(access.clone(), entry)));
     }
     for entry in entries("connect") {
         found.extend(targets(entry, config).iter().map(|target| {
@@ -120,6 +121,7 @@ impl Need {
             Access::Exec(_) => sandbox.exec,
             Access::UnixSocket(_) => sandbox.unix_sockets,
             Access::Acknowledge => sandbox.acknowledge,
+            Access::Arm => sandbox.arm,
         }
     }
 }
@@ -134,6 +136,7 @@ impl fmt::Display for Access {
             Self::Exec(path) => write!(f, "start {}", path.display()),
             Self::UnixSocket(path) => write!(f, "connect to the local socket {}", path.display()),
             Self::Acknowledge => f.write_str("acknowledge alerts"),
+            Self::Arm => f.write_str("arm and disarm areas"),
         }
     }
 }

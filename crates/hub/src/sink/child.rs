@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::ResponseFuture;
 use futures_util::Stream;
 use watchpost_core::CallId;
-use watchpost_sinkhost_client::{Event, Host, Job, NotQueued};
+use watchpost_sinkhost_client::{ArmOutcome, Event, Host, Job, NotQueued};
 
 use super::granted::GrantedFiles;
 use super::memory;
@@ -32,6 +32,10 @@ pub trait Child {
     fn deliver(&self, job: Job) -> Result<(), NotQueued>;
     /// Queues a probe, which ends with an event.
     fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued>;
+    /// Answers what its plugin has asked for of areas. One that may not ask waits for nothing.
+    fn answer(&self, _ticket: u64, _outcome: ArmOutcome, _text: String) {}
+    /// Shows its plugin how the areas are armed, if it may know.
+    fn show_areas(&self, _json: String) {}
     /// Kills it, which is a crash for this reason. Its last event is its exit.
     fn kill(&self, why: String);
     /// Asks for a call to return soon.
@@ -111,6 +115,14 @@ impl Child for Host {
 
     fn probe(&self, call: CallId, timeout: Duration) -> Result<(), NotQueued> {
         Self::probe(self, call, timeout)
+    }
+
+    fn answer(&self, ticket: u64, outcome: ArmOutcome, text: String) {
+        Self::answer(self, ticket, outcome, text);
+    }
+
+    fn show_areas(&self, json: String) {
+        Self::show_areas(self, json);
     }
 
     fn kill(&self, why: String) {

@@ -318,6 +318,7 @@ impl Bench {
             settings: Arc::new(settings),
             clock: Clock::starting_at(START),
             backlog: Arc::new(world.clone()),
+            panel: None,
             launcher: Arc::new(world.clone()),
             notifier: notifiers.of("siren"),
             threads: Threads::Own,

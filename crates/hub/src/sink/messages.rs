@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use watchpost_core::{ChildExit, SinkEvent};
 use watchpost_sinkhost_client::{self as sinkhost, Exit, ExitKind};
 
+use super::panel::AreasChanged;
 use super::{Sink, launch, log, memory};
 use crate::status::SinkReport;
 use crate::store::{Recorded, Released};
@@ -23,12 +24,21 @@ impl Handler<Wake> for Sink {
     }
 }
 
+impl Handler<AreasChanged> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, _: AreasChanged, _: &mut Self::Context) {
+        self.show_areas();
+    }
+}
+
 /// What the child reports.
 impl StreamHandler<sinkhost::Event> for Sink {
     fn handle(&mut self, event: sinkhost::Event, ctx: &mut Self::Context) {
         let event = match event {
             sinkhost::Event::Begun { .. } => return,
             sinkhost::Event::Log { level, text } => return log::plugin(self.name(), level, &text),
+            sinkhost::Event::Asked(request) => return self.ask(request, ctx),
             sinkhost::Event::Acknowledged { call_id } => SinkEvent::Acknowledged { call: call_id },
             sinkhost::Event::Done {
                 call_id,

@@ -13,6 +13,7 @@ mod launch;
 mod log;
 mod memory;
 mod messages;
+mod panel;
 mod probe;
 mod quota;
 mod running;
@@ -32,7 +33,7 @@ use watchpost_core::{
     AlertId, BackoffPolicy, CallId, CrashPolicy, Fetched, MonotonicTime, RetryPolicy, SinkEffect, SinkEvent,
     SinkMachine, SinkPolicy, SinkState,
 };
-use watchpost_sinkhost_client::{CANCEL_GRACE, Job, NotQueued};
+use watchpost_sinkhost_client::{ArmRequest, CANCEL_GRACE, Job, NotQueued};
 
 pub(crate) use self::backlog::{Backlog, StoreBacklog, Wanted};
 pub use self::child::{Child, Events, Launched, Launcher, Processes};
@@ -40,6 +41,7 @@ pub(crate) use self::fetch::{Payload, copied};
 use self::granted::GrantedFiles;
 pub(crate) use self::launch::PluginLauncher;
 use self::messages::{RemindToCheck, RemindToMeasure, ReportSink, StopSink, Wake};
+pub(crate) use self::panel::Panel;
 pub use self::probe::{Probe, probe_sink};
 pub(crate) use self::running::RunningSink;
 use crate::clock::Clock;
@@ -83,6 +85,8 @@ pub(crate) struct SinkParts {
     pub(crate) clock: Clock,
     /// Its queue, which is the store.
     pub(crate) backlog: Arc<dyn Backlog>,
+    /// Its part in arming, if it has any.
+    pub(crate) panel: Option<Arc<Panel>>,
     /// What starts its plugin.
     pub(crate) launcher: Arc<dyn Launcher>,
     /// Wakes it when something is due, or has to stop.
@@ -108,6 +112,8 @@ pub(crate) struct Sink {
     granted: GrantedFiles,
     /// Whether its plugin's file is another by now.
     plugin_replaced: bool,
+    /// What its plugin was shown of areas last.
+    shown: String,
     /// How it was when that was last reported.
     reported: SinkState,
     timer: Option<SpawnHandle>,
@@ -130,6 +136,7 @@ impl Sink {
             child: None,
             granted: GrantedFiles::default(),
             plugin_replaced: false,
+            shown: String::new(),
             reported: SinkState::Starting,
             timer: None,
             stopping: Vec::new(),
@@ -238,10 +245,39 @@ impl Sink {
                 let probes = child.probes();
                 this.child = Some(child);
                 (this.granted, this.plugin_replaced) = (granted, false);
+                this.shown.clear();
+                this.show_areas();
                 ctx.add_stream(events);
                 this.step(SinkEvent::Started { probes }, ctx);
             }
             Err(why) => this.step(SinkEvent::NotStarted { why }, ctx),
+        }));
+    }
+
+    /// Shows the plugin how the areas are armed, if that is its business and another thing than it was shown last.
+    fn show_areas(&mut self) {
+        let (Some(panel), Some(child)) = (&self.parts.panel, &self.child) else {
+            return;
+        };
+        let document = panel.document();
+        if document != self.shown {
+            child.show_areas(document.clone());
+            self.shown = document;
+        }
+    }
+
+    /// Does what a person wants of areas at the plugin, and answers.
+    fn ask(&self, request: ArmRequest, ctx: &mut Context<Self>) {
+        let (Some(panel), Some(child)) = (self.parts.panel.clone(), &self.child) else {
+            return;
+        };
+        let (pid, ticket) = (child.pid(), request.ticket);
+        let asked = async move { panel.ask(request).await };
+        ctx.spawn(asked.into_actor(self).map(move |(outcome, text), this, _| {
+            let child = this.child.as_ref().filter(|child| child.pid() == pid);
+            if let Some(child) = child {
+                child.answer(ticket, outcome, text);
+            }
         }));
     }
 
@@ -378,6 +414,9 @@ impl Actor for Sink {
             Some((Wake, notifier))
         });
         ctx.add_message_stream(wakes);
+        if let Some(panel) = &self.parts.panel {
+            ctx.add_message_stream(panel.changes());
+        }
         ctx.notify_later(RemindToMeasure, memory::CHECK_INTERVAL);
         ctx.notify_later(RemindToCheck, granted::CHECK_INTERVAL);
         self.step(SinkEvent::Wake, ctx);

@@ -186,6 +186,12 @@ impl StoreHandle {
         self.operate(OperatorAct::Arming(command), hold).await.ok()
     }
 
+    /// Records that a code was given at a sink that is no one's. `None` when the writer has ended.
+    pub(crate) async fn wrong_code(&self, sink: &str) -> Option<Answer> {
+        let sink = sink.to_owned();
+        self.operate(OperatorAct::WrongCode { sink }, None).await.ok()
+    }
+
     /// Has the writer go by another policy, between two commits. What is handed over from now on is routed by it. There is
     /// no answer when the writer has ended.
     pub(crate) fn set_policy(&self, policy: WriterPolicy) -> oneshot::Receiver<PolicyAnswer> {

@@ -78,8 +78,11 @@ impl WriteQueue {
         if self.failing {
             let waiting = || self.operator_commands();
             // To ask for the same once more changes nothing. Its stop goes with the one that waits. To arm and disarm once more
-            // does.
-            let repeats = !matches!(command.act, OperatorAct::Arming(_));
+            // does, and so does another wrong code.
+            let repeats = !matches!(
+                command.act,
+                OperatorAct::Arming(_) | OperatorAct::WrongCode { .. }
+            );
             if repeats && command.changed == 0 && waiting().any(|other| other.act == command.act) {
                 return command.answer(Answer::Deferred);
             }

@@ -21,6 +21,7 @@ use watchpost_store::{
 };
 
 use super::*;
+use crate::arming::LiveAreas;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::notifier::{SinkNotifiers, WriteBackNotifier};
@@ -105,6 +106,7 @@ impl Storage for Switched {
                 OperatorAct::Cancel(_) => "cancel",
                 OperatorAct::Silence(_) => "silence",
                 OperatorAct::Arming(_) => "arming",
+                OperatorAct::WrongCode { .. } => "wrong code",
             }
             .to_owned(),
         );
@@ -176,6 +178,7 @@ impl Rig {
             notifiers.of(sink);
         }
         let parts = WriterParts {
+            areas: LiveAreas::new(),
             router: router(),
             stamp: Stamp::default(),
             notifiers: notifiers.clone(),

@@ -21,6 +21,7 @@ use super::intake::{Intake, Next};
 use super::queue::Work;
 use super::relay::Relay;
 use super::state::StoreState;
+use crate::arming::LiveAreas;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::live::LiveEvent;
@@ -44,6 +45,8 @@ pub(crate) struct WriterParts {
     /// Wakes the connections that have something to report to their backend.
     pub(crate) write_backs: WriteBackNotifier,
     pub(crate) live: broadcast::Sender<LiveEvent>,
+    /// Where the areas stand, for who shows it.
+    pub(crate) areas: LiveAreas,
     /// What is wrong on the site, which may keep areas from being armed.
     pub(crate) health: Health,
     /// For internal events.
@@ -88,6 +91,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(parts: WriterParts, state: StoreState, disk: Disk, intake: Intake) -> Self {
+        parts.areas.publish(&disk.routing_state().areas);
         Self {
             retain_at: parts.clock.now(),
             retain_by: parts.clock.now(),
@@ -249,6 +253,7 @@ impl Writer {
         if retry_at.is_none() {
             self.changed = true;
             self.relay.end(&self.parts.notifiers);
+            self.parts.areas.publish(&self.disk.routing_state().areas);
         }
         retry_at
     }
@@ -375,7 +380,8 @@ impl Writer {
             OperatorAct::Drop(_)
             | OperatorAct::Cancel(_)
             | OperatorAct::Silence(_)
-            | OperatorAct::Arming(_) => {}
+            | OperatorAct::Arming(_)
+            | OperatorAct::WrongCode { .. } => {}
         }
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{pause, resume, sleep};
 use watchpost_config::Settings;
@@ -17,6 +17,7 @@ use watchpost_core::{AlertId, AlertIds, Changes, DeliveryState, MonotonicTime};
 use watchpost_sinkhost_client::{Cgroups, ExitKind, Outcome};
 
 use super::*;
+use crate::arming::LiveAreas;
 use crate::clock::Clock;
 use crate::crew::Running;
 use crate::current::CurrentSettings;
@@ -50,6 +51,8 @@ fn without_parts() -> (Supervisor, Receiver<Command>) {
         settings: CurrentSettings::default(),
         store,
         readers: Readers::new(Arc::new(|| panic!("nothing here reads the store")), Threads::Own),
+        areas: LiveAreas::new(),
+        codes: Arc::new(Semaphore::new(1)),
         platform: Arc::new(Machine),
         ids: Arc::new(AlertIds::after(None)),
         notifiers: SinkNotifiers::default(),

@@ -11,20 +11,21 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use watchpost_sinkhost_protocol::limits::{BEGIN_TIMEOUT, MAX_INFO_BYTES};
+use watchpost_sinkhost_protocol::limits::{BEGIN_TIMEOUT, MAX_INFO_BYTES, MAX_NOTE_BYTES};
 use watchpost_sinkhost_protocol::sandbox::Enforced;
 use watchpost_sinkhost_protocol::{
-    DecodeError, FIRST_OWN_CALL, Incoming, LogLimit, Note, Outcome, PluginInfo, Stage, Task, ToParent,
-    decode_to_parent,
+    ArmOutcome, DecodeError, FIRST_OWN_CALL, Incoming, LogLimit, Note, Outcome, PluginInfo, Stage, Task,
+    ToChild, ToParent, decode_to_parent,
 };
 
 use crate::answer::Answer;
+use crate::asks::Asks;
 use crate::calls::{Calls, DeadlineAction, after_deadline};
 use crate::journal::Journal;
 use crate::liveness::{Liveness, LivenessAction};
 use crate::phase::Phase;
 use crate::request::{Command, Queued, Request};
-use crate::text::{one_line, plain_fault, plain_info, plain_notes};
+use crate::text::{one_line, plain_fault, plain_info, plain_notes, plain_request};
 use crate::violation::{Violation, check_size};
 use crate::{Event, Exit, ExitKind};
 
@@ -48,6 +49,16 @@ pub(crate) struct Parent {
     log_limit: LogLimit,
     /// Whether the site lets it acknowledge alerts.
     may_acknowledge: bool,
+    asks: Asks,
+}
+
+/// What the site lets a plugin say beside the outcomes of its calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rights {
+    /// That a person has acknowledged an alert.
+    pub(crate) acknowledge: bool,
+    /// That a person wants to arm or disarm.
+    pub(crate) arm: bool,
 }
 
 /// Whom a parent answers to.
@@ -74,13 +85,7 @@ pub(crate) enum Due {
 
 impl Parent {
     /// Of a child that was just started for this, and has `startup` for it.
-    pub(crate) fn new(
-        task: &Task,
-        startup: Duration,
-        may_acknowledge: bool,
-        caller: Caller,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(task: &Task, startup: Duration, rights: Rights, caller: Caller, now: Instant) -> Self {
         Self {
             calls: Calls::starting(now, startup),
             journal: Journal::new(caller.events, now),
@@ -92,7 +97,8 @@ impl Parent {
             phase: Phase::new(task),
             liveness: None,
             log_limit: LogLimit::of_parent(now.into_std()),
-            may_acknowledge,
+            may_acknowledge: rights.acknowledge,
+            asks: Asks::new(rights.arm, now),
         }
     }
 
@@ -173,6 +179,10 @@ impl Parent {
                 self.calls.acknowledged(call_id)?;
                 self.journal.emit(Event::Acknowledged { call_id });
             }
+            ToParent::Asked(request) => {
+                self.asks.asked(request.ticket, now)?;
+                self.journal.emit(Event::Asked(plain_request(request)));
+            }
             ToParent::Log(level, line) => {
                 let admitted = self.log_limit.admit(now.into_std(), line.len());
                 admitted.ok_or(Violation::LogFlood)?;
@@ -212,6 +222,26 @@ impl Parent {
             outcome,
             notes,
         });
+    }
+
+    /// What the child is to hear of a request of its own, if it waits for that.
+    pub(crate) fn answer_ask(
+        &mut self,
+        ticket: u64,
+        outcome: ArmOutcome,
+        text: &str,
+    ) -> Option<ToChild<'static>> {
+        let text = one_line(text, MAX_NOTE_BYTES);
+        self.asks.answer(ticket).then_some(ToChild::Answered {
+            ticket,
+            outcome,
+            text,
+        })
+    }
+
+    /// What the child is to hear of areas, if it may.
+    pub(crate) fn show_areas(&self, json: String) -> Option<ToChild<'static>> {
+        self.asks.may_know().then_some(ToChild::Areas(json))
     }
 
     /// Cancels a call. Whether the child is to be asked to.

@@ -16,13 +16,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use watchpost_sinkhost_protocol::limits::{
-    LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, MAX_KEPT_NOTES_BYTES, MAX_LINE_BYTES, MAX_NOTE_BYTES, MAX_QUEUED,
+    LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, MAX_AREA_BYTES, MAX_CODE_BYTES, MAX_KEPT_NOTES_BYTES,
+    MAX_LINE_BYTES, MAX_NOTE_BYTES, MAX_QUEUED,
 };
 use watchpost_sinkhost_protocol::{
-    AlertDoc, Incoming, Note, Outcome, Severity, Task, ToParent, decode_to_parent, encode_to_parent,
+    AlertDoc, ArmOutcome, Incoming, Note, Outcome, Severity, Task, ToParent, decode_to_parent,
+    encode_to_parent,
 };
 
-use super::{Caller, Due, Parent};
+use super::{Caller, Due, Parent, Rights};
 use crate::answer::Answer;
 use crate::clock;
 use crate::request::{Queued, Request};
@@ -39,7 +41,11 @@ const MAX_REASON_BYTES: usize = MAX_NOTE_BYTES + 1024;
 /// Has happen what these bytes say, and fails where parent and model disagree.
 pub(crate) fn run(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let mut world = World::new(script.flag());
+    let rights = Rights {
+        acknowledge: script.flag(),
+        arm: script.flag(),
+    };
+    let mut world = World::new(rights);
     while let Some(step) = script.next(&world.ledger) {
         if let Err(how) = world.take(step) {
             world.end(how);
@@ -62,7 +68,7 @@ struct World {
 }
 
 impl World {
-    fn new(may_acknowledge: bool) -> Self {
+    fn new(rights: Rights) -> Self {
         let (events, received) = mpsc::unbounded_channel();
         let (asked, answer) = oneshot::channel();
         let queued = Queued::default();
@@ -80,8 +86,8 @@ impl World {
             timeout: STARTUP,
         };
         Self {
-            parent: Parent::new(&task, STARTUP, may_acknowledge, caller, now),
-            ledger: Ledger::new(may_acknowledge, now, STARTUP),
+            parent: Parent::new(&task, STARTUP, rights, caller, now),
+            ledger: Ledger::new(rights, now, STARTUP),
             queued,
             events: received,
             answer: Some(answer),
@@ -102,6 +108,14 @@ impl World {
             Step::Cancel(id) => {
                 let asked = self.parent.cancel(id);
                 assert_eq!(asked, self.ledger.cancel(id), "the child is asked to cancel {id}");
+            }
+            Step::Answer(ticket) => {
+                let answer = self.parent.answer_ask(ticket, ArmOutcome::Done, "");
+                assert_eq!(
+                    answer.is_some(),
+                    self.ledger.answer(ticket),
+                    "{ticket} is answered"
+                );
             }
             Step::Dispatch => {
                 while let Some(request) = self.parent.calls.dispatch(self.now) {
@@ -208,6 +222,11 @@ impl World {
                     check_notes(&notes);
                 }
                 Event::Acknowledged { call_id } => self.ledger.heard_acknowledged(call_id),
+                Event::Asked(request) => {
+                    check_text(&request.area, MAX_AREA_BYTES);
+                    assert!(request.code.0.len() <= MAX_CODE_BYTES);
+                    self.ledger.heard_asked(request.ticket);
+                }
                 Event::Log { text, .. } => {
                     check_text(&text, MAX_LINE_BYTES);
                     self.logged += text.len();

@@ -50,6 +50,8 @@ pub struct Grants {
     pub exec: bool,
     /// Whether the plugin may report that a person has acknowledged an alert, once a call.
     pub acknowledge: bool,
+    /// Whether the plugin may ask to arm and disarm areas, and gets to know how they are armed.
+    pub arm: bool,
     /// Most bytes of private memory (heap, stacks, private writable mappings: `RLIMIT_DATA`); more is a failed
     /// allocation. Pictures from the hub are shared memory and do not count. `None`: no limit.
     pub memory_bytes: Option<u64>,
@@ -119,6 +121,7 @@ impl Default for Grants {
             unix_sockets: false,
             exec: false,
             acknowledge: false,
+            arm: false,
             memory_bytes: Some(DEFAULT_MEMORY_BYTES),
             open_files: Some(DEFAULT_OPEN_FILES),
             file_bytes: None,

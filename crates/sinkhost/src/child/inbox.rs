@@ -9,6 +9,7 @@ use std::thread;
 use watchpost_sinkhost_protocol::limits::DROP_GRACE;
 use watchpost_sinkhost_protocol::{AlertDoc, FrameMeta, Note, Outcome, Receiver, ToChild, ToParent};
 
+use super::arming::Arming;
 use super::current::Current;
 use super::instance::CallInfo;
 use super::port::Port;
@@ -41,6 +42,7 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     changed: Condvar,
     current: &'static Current,
+    arming: &'static Arming,
 }
 
 #[derive(Debug, Default)]
@@ -50,11 +52,12 @@ struct State {
 }
 
 impl Inbox {
-    pub(super) fn new(current: &'static Current) -> Self {
+    pub(super) fn new(current: &'static Current, arming: &'static Arming) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             current,
+            arming,
         }
     }
 
@@ -165,6 +168,12 @@ fn handle_message(message: ToChild<'static>, fds: Vec<OwnedFd>, port: &Port, inb
         ToChild::Cancel { call_id } => inbox.current.cancel(Some(call_id)),
         // A second plugin in one process is what this process is there to prevent.
         ToChild::Load { .. } => {}
+        ToChild::Areas(json) => inbox.arming.areas(json),
+        ToChild::Answered {
+            ticket,
+            outcome,
+            text,
+        } => inbox.arming.answered(ticket, outcome, &text),
         ToChild::Ping => port.send(&ToParent::Pong),
         ToChild::Stop => inbox.stop(),
     }

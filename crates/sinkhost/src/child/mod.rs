@@ -5,6 +5,7 @@
 //! destructors nor an unloaded library can then trip over threads that still run.
 #![allow(unsafe_code, reason = "this is where foreign code is loaded and called")]
 
+mod arming;
 mod current;
 mod host;
 mod inbox;
@@ -20,9 +21,11 @@ mod work;
 use std::path::Path;
 
 use watchpost_sinkhost_protocol::limits::MAX_MESSAGE_BYTES;
+use watchpost_sinkhost_protocol::sandbox::Grants;
 use watchpost_sinkhost_protocol::{Note, Outcome, Receiver, Stage, Task, ToChild, ToParent};
 
 use crate::scan::scan;
+use arming::Arming;
 use current::Current;
 use inbox::Inbox;
 use instance::Instance;
@@ -61,7 +64,7 @@ pub fn main() -> ! {
             _,
         )) => {
             if sandbox::enter(port, &grants, mark) {
-                serve(port, receiver, Path::new(&plugin), grants.acknowledge, task);
+                serve(port, receiver, Path::new(&plugin), &grants, task);
             }
         }
         Some(_) | None => streams::leave(1),
@@ -69,7 +72,7 @@ pub fn main() -> ! {
     streams::leave(0)
 }
 
-fn serve(port: &'static Port, receiver: Receiver, path: &Path, acknowledge: bool, task: Task) {
+fn serve(port: &'static Port, receiver: Receiver, path: &Path, grants: &Grants, task: Task) {
     port.send(&ToParent::Reached(Stage::Loading));
     let plugin = match scan(path).and_then(|()| Plugin::load(path)) {
         Ok(plugin) => plugin,
@@ -104,17 +107,21 @@ fn serve(port: &'static Port, receiver: Receiver, path: &Path, acknowledge: bool
         } => {
             port.send(&ToParent::Loaded(Box::new(plugin.info()), None));
             port.send(&ToParent::Reached(Stage::Creating));
-            let current: &'static Current = Box::leak(Box::new(Current::new(plugin.cancel(), acknowledge)));
-            let inbox: &'static Inbox = Box::leak(Box::new(Inbox::new(current)));
+            let current = Current::new(plugin.cancel(), grants.acknowledge);
+            let current: &'static Current = Box::leak(Box::new(current));
+            let arming: &'static Arming = Box::leak(Box::new(Arming::new(grants.arm)));
+            let inbox: &'static Inbox = Box::leak(Box::new(Inbox::new(current, arming)));
             if let Err(error) = inbox::listen(port, receiver, inbox) {
                 let note = Note::new(format!("cannot start a thread: {error}"));
                 return port.send(&ToParent::Answer(Outcome::Retry { after: None }, vec![note]));
             }
-            let host = host::leak(port, current, hub_version, instance, state_dir);
+            let host = host::leak(port, (current, arming), hub_version, instance, state_dir);
             match Instance::create(plugin, host, current, &config, timeout) {
                 Ok(mut instance) => {
                     port.send(&ToParent::Answer(Outcome::Ok, Vec::new()));
+                    arming.runs();
                     work::work(port, inbox, current, &mut instance);
+                    arming.listen(None);
                     instance.destroy();
                     port.end_log();
                 }

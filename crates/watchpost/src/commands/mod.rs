@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod areas;
 pub(crate) mod cameras;
 pub(crate) mod check;
+pub(crate) mod code;
 pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -105,6 +105,8 @@ fn table(granted: &SandboxSettings, needs: &[Need]) -> String {
     switch(&mut text, "exec", programs, granted.exec);
     let acknowledge = why(needs, |access| matches!(access, Access::Acknowledge));
     switch(&mut text, "acknowledge", acknowledge, granted.acknowledge);
+    let arm = why(needs, |access| matches!(access, Access::Arm));
+    switch(&mut text, "arm", arm, granted.arm);
     rest(&mut text, granted);
     text
 }
@@ -125,6 +127,9 @@ fn rest(text: &mut String, granted: &SandboxSettings) {
             line(text, &format!("{key} = {value}  # {KEPT}"));
         }
     };
+    let (arm, disarm) = (granted.arm_without_code, granted.disarm_without_code);
+    keep("arm_without_code", arm.to_string(), arm);
+    keep("disarm_without_code", disarm.to_string(), disarm);
     let require = granted.require;
     keep("memory", quoted(granted.memory), granted.memory != usual.memory);
     let quota = granted.state_quota;

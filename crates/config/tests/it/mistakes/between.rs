@@ -857,3 +857,117 @@ fn schedules_and_holidays() {
     "#]],
     );
 }
+
+/// Of 1234, at the least cost.
+const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$mRqvs1SvdUK3uqjvRGNnwpgpfzOZ9ZFCF5XDuEXZFlE";
+
+#[test]
+fn what_is_granted_of_arming_can_be_used() {
+    let area = "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n[[area]]\nname = \"Yard\"\ncamera = \"Gate\"\n";
+    let sink =
+        |sandbox: &str| format!("[[sink]]\nname = \"ha\"\nplugin = \"mqtt\"\nsandbox = {{ {sandbox} }}\n");
+    let person = |name: &str, code: &str| format!("[[person]]\nname = \"{name}\"\ncode = \"{code}\"\n");
+    let cases = [
+        sink("arm = true, arm_without_code = true"),
+        format!("{area}{}", sink("arm = true")),
+        format!(
+            "{area}{}",
+            sink("arm_without_code = true, disarm_without_code = true")
+        ),
+        // These are right.
+        format!("{area}{}", sink("arm = true, disarm_without_code = true")),
+        format!("{area}{}{}", sink("arm = true"), person("Anna", HASH)),
+        // A code is not a hash, and is not shown.
+        person("Anna", "123454321"),
+        person("Anna", &HASH.replace("m=8", "m=1048576")),
+        format!("{}{}", person("Anna", HASH), person("Anna", HASH)),
+    ];
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[sink]]
+        > name = "ha"
+        > plugin = "mqtt"
+        > sandbox = { arm = true, arm_without_code = true }
+        watchpost.toml:9:19: `arm` in [sink.sandbox] of `ha` is true, and there is nothing to arm
+          | true | here
+          add an [[area]], or leave it out
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > [[sink]]
+        > name = "ha"
+        > plugin = "mqtt"
+        > sandbox = { arm = true }
+        watchpost.toml:15:19: `arm` in [sink.sandbox] of `ha` is true, and there is no one whose code could be given
+          | true | here
+          add a [[person]], or set `arm_without_code` or `disarm_without_code`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > [[sink]]
+        > name = "ha"
+        > plugin = "mqtt"
+        > sandbox = { arm_without_code = true, disarm_without_code = true }
+        watchpost.toml:15:32: `arm_without_code` in [sink.sandbox] of `ha` says nothing, as the sink may not arm at all
+          | true | here
+          set `arm = true` beside it, or leave it out
+        watchpost.toml:15:60: `disarm_without_code` in [sink.sandbox] of `ha` says nothing, as the sink may not arm at all
+          | true | here
+          set `arm = true` beside it, or leave it out
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > [[sink]]
+        > name = "ha"
+        > plugin = "mqtt"
+        > sandbox = { arm = true, disarm_without_code = true }
+        NO ERROR
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[area]]
+        > name = "Yard"
+        > camera = "Gate"
+        > [[sink]]
+        > name = "ha"
+        > plugin = "mqtt"
+        > sandbox = { arm = true }
+        > [[person]]
+        > name = "Anna"
+        > code = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$mRqvs1SvdUK3uqjvRGNnwpgpfzOZ9ZFCF5XDuEXZFlE"
+        NO ERROR
+        > [[person]]
+        > name = "Anna"
+        > code = "123454321"
+        watchpost.toml:8:8: `code` in [[person]] `Anna` is no argon2id hash
+          | *** | here
+          paste what `watchpost code hash` prints: the code itself must not stand in the file
+        > [[person]]
+        > name = "Anna"
+        > code = "$argon2id$v=19$m=1048576,t=1,p=1$c29tZXNhbHQ$mRqvs1SvdUK3uqjvRGNnwpgpfzOZ9ZFCF5XDuEXZFlE"
+        watchpost.toml:8:8: `code` in [[person]] `Anna` takes more than 64 MiB, 10 passes or 4 lanes
+          | *** | here
+          paste what `watchpost code hash` prints: the code itself must not stand in the file
+        > [[person]]
+        > name = "Anna"
+        > code = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$mRqvs1SvdUK3uqjvRGNnwpgpfzOZ9ZFCF5XDuEXZFlE"
+        > [[person]]
+        > name = "Anna"
+        > code = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$mRqvs1SvdUK3uqjvRGNnwpgpfzOZ9ZFCF5XDuEXZFlE"
+        watchpost.toml:10:8: there are two persons of the name `Anna`
+          | "Anna" | again here
+          | "Anna" | first here
+          give each its own name; the first is at watchpost.toml:7:8
+    "#]],
+    );
+}

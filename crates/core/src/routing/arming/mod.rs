@@ -220,6 +220,16 @@ pub enum ArmingCommand {
     },
 }
 
+impl ArmingCommand {
+    /// Who wants it, where that matters.
+    pub(in crate::routing) fn by(&self) -> Option<&Actor> {
+        match self {
+            Self::Arm { by, .. } | Self::Disarm { by, .. } | Self::Postpone { by, .. } => Some(by),
+            Self::Seen { .. } => None,
+        }
+    }
+}
+
 /// Why a command about areas was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArmingRefused {

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use watchpost_sinkhost_protocol::limits::{
-    BEGIN_TIMEOUT, CANCEL_GRACE, FLUSH_CALLS, MAX_LINE_BYTES, MAX_NOTE_BYTES, MAX_NOTES, PONG_TIMEOUT, WINDOW,
+    ASK_BURST, BEGIN_TIMEOUT, CANCEL_GRACE, FLUSH_CALLS, MAX_AREA_BYTES, MAX_CODE_BYTES, MAX_LINE_BYTES,
+    MAX_NOTE_BYTES, MAX_NOTES, MAX_OPEN_ASKS, PONG_TIMEOUT, WINDOW,
 };
 use watchpost_sinkhost_protocol::sandbox::Enforced;
-use watchpost_sinkhost_protocol::{FIRST_OWN_CALL, Note, Outcome, PluginInfo, Stage, ToParent};
+use watchpost_sinkhost_protocol::{ASK_COST, FIRST_OWN_CALL, Note, Outcome, PluginInfo, Stage, ToParent};
+
+use crate::parent::Rights;
 
 /// Steps of a start; after the last the child runs.
 const STEPS: usize = 6;
@@ -52,7 +55,11 @@ pub(super) struct Ledger {
     step: usize,
     /// It has refused, and says nothing more but its log.
     is_over: bool,
-    may_acknowledge: bool,
+    rights: Rights,
+    /// When it has asked for something of areas.
+    asks: Vec<Instant>,
+    /// What of that is not answered, and whether the caller has heard of it.
+    unanswered: Vec<(u64, bool)>,
     flushes: bool,
     flushed: u64,
     run_began: Instant,
@@ -61,7 +68,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(may_acknowledge: bool, now: Instant, startup: Duration) -> Self {
+    pub(super) fn new(rights: Rights, now: Instant, startup: Duration) -> Self {
         Self {
             calls: Vec::new(),
             turn: Some(Turn {
@@ -72,7 +79,9 @@ impl Ledger {
             }),
             step: 0,
             is_over: false,
-            may_acknowledge,
+            rights,
+            asks: Vec::new(),
+            unanswered: Vec::new(),
             flushes: false,
             flushed: 0,
             run_began: now,
@@ -141,6 +150,7 @@ impl Ledger {
             ToParent::Begun { .. }
             | ToParent::Done { .. }
             | ToParent::Acknowledged { .. }
+            | ToParent::Asked(_)
             | ToParent::Pong => is_running,
             ToParent::Reached(stage) => {
                 let stages = [(0, Stage::Starting), (2, Stage::Loading), (4, Stage::Creating)];
@@ -162,10 +172,11 @@ impl Ledger {
                 call_ids, outcome, ..
             } => return self.finish(call_ids, *outcome, now),
             ToParent::Acknowledged { call_id } => {
-                let may = self.may_acknowledge;
+                let may = self.rights.acknowledge;
                 let running = self.running(*call_id).filter(|call| may && !call.acknowledged);
                 return running.map(|call| call.acknowledged = true).is_some();
             }
+            ToParent::Asked(request) => return self.ask(request.ticket, now),
             ToParent::Pong => return self.asked.take().is_some(),
             ToParent::Unconfined(_) | ToParent::Unloadable(_) => self.is_over = true,
             ToParent::Answer(Outcome::Ok, _) => {
@@ -257,6 +268,38 @@ impl Ledger {
         true
     }
 
+    /// Of what it may ask for, all that was ever asked for has been let through so far: twenty at once and two a second.
+    fn ask(&mut self, ticket: u64, now: Instant) -> bool {
+        let is_next = ticket == self.asks.len() as u64 + 1;
+        let fits = |first: usize| {
+            let asked = (self.asks.len() - first + 1) as u32;
+            let passed = now - self.asks.get(first).copied().unwrap_or(now);
+            ASK_COST * asked <= ASK_COST * 2 * ASK_BURST + passed * 2
+        };
+        let fit = (0..=self.asks.len()).all(fits);
+        let may = self.rights.arm && is_next && self.unanswered.len() < MAX_OPEN_ASKS && fit;
+        if may {
+            self.asks.push(now);
+            self.unanswered.push((ticket, false));
+        }
+        may
+    }
+
+    /// Whether the child waits for this answer.
+    pub(super) fn answer(&mut self, ticket: u64) -> bool {
+        let before = self.unanswered.len();
+        self.unanswered.retain(|(asked, _)| *asked != ticket);
+        self.unanswered.len() < before
+    }
+
+    pub(super) fn may_ask(&self) -> bool {
+        self.rights.arm
+    }
+
+    pub(super) fn next_ask(&self) -> u64 {
+        self.asks.len() as u64 + 1
+    }
+
     // What is due.
 
     pub(super) fn cancelled_for_time(&mut self, id: u64, now: Instant) {
@@ -303,13 +346,21 @@ impl Ledger {
     }
 
     pub(super) fn heard_acknowledged(&mut self, id: u64) {
-        assert!(self.may_acknowledge);
+        assert!(self.rights.acknowledge);
         let call = self.call(id);
         assert!(call.heard_begun && call.acknowledged, "{id}");
         assert!(
             !std::mem::replace(&mut call.heard_acknowledged, true),
             "{id} twice"
         );
+    }
+
+    pub(super) fn heard_asked(&mut self, ticket: u64) {
+        let mut asked = self.unanswered.iter_mut();
+        let (_, heard) = asked
+            .find(|(asked, _)| *asked == ticket)
+            .expect("it was asked for");
+        assert!(!std::mem::replace(heard, true), "{ticket} twice");
     }
 
     pub(super) fn heard_done(&mut self, id: u64, outcome: Outcome) {
@@ -405,6 +456,9 @@ fn is_of_size(message: &ToParent) -> bool {
     match message {
         ToParent::Answer(outcome, notes) | ToParent::Done { outcome, notes, .. } => {
             *outcome != Outcome::TimedOut && are_notes(notes)
+        }
+        ToParent::Asked(request) => {
+            request.area.len() <= MAX_AREA_BYTES && request.code.0.len() <= MAX_CODE_BYTES
         }
         ToParent::Log(_, line) => line.len() <= MAX_LINE_BYTES,
         ToParent::Unconfined(reason) => reason.len() <= MAX_NOTE_BYTES,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use watchpost_sinkhost_protocol::sandbox::Enforced;
 use watchpost_sinkhost_protocol::{
-    FIRST_OWN_CALL, LoadFault, LogLevel, Note, Outcome, PluginInfo, Stage, ToParent, encode_to_parent,
+    ArmAct, ArmRequest, Code, FIRST_OWN_CALL, LoadFault, LogLevel, Note, Outcome, PluginInfo, Stage,
+    ToParent, encode_to_parent,
 };
 
 use super::ledger::Ledger;
@@ -24,6 +25,8 @@ pub(super) enum Step {
     Deliver { id: u64, timeout: Duration },
     /// The caller wants a call no more.
     Cancel(u64),
+    /// The caller answers what was asked for under this number.
+    Answer(u64),
     /// The socket has room.
     Dispatch,
 }
@@ -63,7 +66,10 @@ impl<'a> Script<'a> {
                     timeout,
                 }
             }
-            13 => Step::Cancel(self.id(ledger)?),
+            13 => match self.byte()? % 4 {
+                0 => Step::Answer(ledger.next_ask().saturating_sub(u64::from(self.byte()? % 12))),
+                _ => Step::Cancel(self.id(ledger)?),
+            },
             _ => Step::Dispatch,
         })
     }
@@ -82,6 +88,7 @@ impl<'a> Script<'a> {
                 notes: self.notes()?,
             },
             (3, ..) if ledger.is_asked() => ToParent::Pong,
+            (2, ..) if ledger.may_ask() => ToParent::Asked(ask(ledger.next_ask())),
             (3, ..) if ledger.awaits_flush() => ToParent::Begun {
                 call_id: ledger.next_flush(),
             },
@@ -97,7 +104,7 @@ impl<'a> Script<'a> {
             Stage::Validating,
             Stage::Creating,
         ];
-        Some(match self.byte()? % 12 {
+        Some(match self.byte()? % 13 {
             0 => ToParent::Reached(STAGES[usize::from(self.byte()?) % STAGES.len()]),
             1 => ToParent::Confined(Enforced::default()),
             2 => ToParent::Unconfined(self.text()?),
@@ -121,6 +128,10 @@ impl<'a> Script<'a> {
                 call_id: self.id(ledger)?,
             },
             10 => ToParent::Log(LogLevel::Warn, self.text()?),
+            11 => ToParent::Asked(ArmRequest {
+                area: self.text()?,
+                ..ask(ledger.next_ask() + u64::from(self.byte()? % 8 / 7))
+            }),
             _ => ToParent::Pong,
         })
     }
@@ -181,6 +192,16 @@ impl<'a> Script<'a> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;
         Some(*first)
+    }
+}
+
+/// That a person wants to disarm.
+fn ask(ticket: u64) -> ArmRequest {
+    ArmRequest {
+        ticket,
+        act: ArmAct::Disarm,
+        area: String::new(),
+        code: Code("4711".into()),
     }
 }
 
