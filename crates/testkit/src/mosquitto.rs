@@ -168,6 +168,19 @@ impl Mosquitto {
             .line(&wanted, PATIENCE, |line| line.ends_with(&wanted).then_some(()))?;
         Ok(Subscriber { process })
     }
+
+    /// Publishes a message, which the broker has when this returns.
+    pub fn publish(&self, topic: &str, payload: &str, retain: bool) -> Result<()> {
+        let mut command = Command::new("mosquitto_pub");
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.plain_port.to_string()])
+            .args(["-u", Self::USER, "-P", Self::PASSWORD])
+            .args(["-q", "1", "-t", topic, "-m", payload])
+            .args(retain.then_some("-r"));
+        let output = command.output().context("mosquitto_pub did not start")?;
+        ensure!(output.status.success(), "mosquitto_pub: {output:?}");
+        Ok(())
+    }
 }
 
 impl Subscriber {

@@ -104,8 +104,11 @@ pub(crate) async fn carry(
 /// What the broker answers to the message in flight; an error is the end of the connection.
 async fn answer(wire: &mut Wire) -> Result<Result<(), Refusal>, Fail> {
     loop {
-        if let Event::Answered(verdict) = wire.next().await? {
-            return Ok(verdict);
+        match wire.next().await? {
+            Event::Answered(verdict) => return Ok(verdict),
+            // It is carried out when this is done.
+            Event::Received(received) => wire.keep(received),
+            Event::Open | Event::Subscribed(_) | Event::Other => {}
         }
     }
 }

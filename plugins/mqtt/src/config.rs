@@ -90,6 +90,35 @@ pub(crate) struct HomeAssistant {
     #[serde(default = "off_delay", deserialize_with = "duration::read")]
     #[schemars(with = "TimeSpan")]
     pub(crate) off_delay: Duration,
+    /// Has the areas appear as alarm panels, at which people arm and disarm. It takes `arm = true` in `[sink.sandbox]`.
+    #[serde(default)]
+    pub(crate) panel: Option<PanelConfig>,
+}
+
+/// How people arm and disarm at Home Assistant.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PanelConfig {
+    /// What a code is typed with: `"digits"`, `"text"`, or `"none"` where the hub takes none from this sink. Whoever may publish to the
+    /// broker can arm and disarm then.
+    #[serde(default)]
+    pub(crate) keypad: Keypad,
+    /// Whether Home Assistant asks for a code to arm, too. `false` where the hub takes none for that (`arm_without_code`).
+    #[serde(default = "yes")]
+    pub(crate) code_to_arm: bool,
+}
+
+/// What a code is typed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Keypad {
+    /// Keys with digits.
+    #[default]
+    Digits,
+    /// A field for text.
+    Text,
+    /// Nothing: no code is asked for.
+    None,
 }
 
 /// A version of MQTT.

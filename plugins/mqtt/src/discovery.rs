@@ -4,6 +4,8 @@
 //! which version 2024.11 brought. A camera is a device with a binary sensor, an image and an event; the site is one
 //! with a sensor that says whether it is connected.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use watchpost_sink::Alert;
 
@@ -36,8 +38,13 @@ impl Discovery {
         })
     }
 
-    /// The announcement of the site itself.
-    pub(crate) fn site(&self) -> Message {
+    /// What stands for the site in ids.
+    pub(crate) fn site_id(&self) -> &str {
+        &self.site
+    }
+
+    /// The announcement of the site itself, with what else belongs to it.
+    pub(crate) fn site(&self, others: BTreeMap<String, Value>) -> Message {
         let connected = json!({
             "platform": "binary_sensor",
             "name": "Connection",
@@ -48,6 +55,8 @@ impl Discovery {
             "payload_on": ONLINE,
             "payload_off": OFFLINE,
         });
+        let connection = [("connection".to_owned(), connected)];
+        let components: BTreeMap<String, Value> = others.into_iter().chain(connection).collect();
         self.message(
             &self.site,
             &json!({
@@ -59,7 +68,7 @@ impl Discovery {
                     "sw_version": self.version,
                 },
                 "origin": self.origin(),
-                "components": { "connection": connected },
+                "components": components,
             }),
         )
     }
@@ -154,7 +163,7 @@ fn event(id: &str, topic: &str) -> Value {
 
 /// A name as part of a topic and an id, where only letters, digits, `-` and `_` may stand. What had to be changed
 /// for it is told apart by a checksum.
-fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let mut slug: String = name
         .chars()
@@ -173,7 +182,7 @@ fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use watchpost_sink::testing::alert;
 
@@ -271,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_site_says_whether_it_is_connected() {
-        let site = check(&discovery().site());
+        let site = check(&discovery().site(BTreeMap::new()));
         let camera = alert("7")
             .with(|alert| discovery().camera(alert, &topics()))
             .unwrap();

@@ -4,13 +4,16 @@
 
 mod carry;
 mod config;
+mod desk;
 mod discovery;
 mod error;
 mod link;
+mod panel;
 mod topics;
 mod transport;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use bytes::Bytes;
@@ -23,8 +26,10 @@ use watchpost_sink::{
 
 use crate::carry::Failure;
 use crate::config::Config;
+use crate::desk::Desk;
 use crate::discovery::Discovery;
 use crate::link::{Delivery, Link};
+use crate::panel::Panel;
 use crate::topics::{AlertTopics, Topics};
 use crate::wire::{Abilities, Dial, Message, ONLINE};
 
@@ -62,9 +67,11 @@ impl Sink for Mqtt {
             );
         }
         let discovery = Discovery::new(&config, host.hub_version());
-        let greeting = discovery.iter().map(Discovery::site).collect();
-        let link =
-            Link::start(dial, greeting, host).map_err(|e| Fail::retry(format_args!("no thread: {e}")))?;
+        let greeting = discovery.iter().map(|site| site.site(BTreeMap::new())).collect();
+        let panel = Panel::new(&config, host.hub_version());
+        let desk = panel.map(|panel| Desk::open(panel, host)).transpose()?;
+        let link = Link::start(dial, greeting, desk, host)
+            .map_err(|e| Fail::retry(format_args!("no thread: {e}")))?;
         Ok(Self {
             topics: Topics::new(&config)?,
             discovery,
@@ -148,6 +155,7 @@ impl Sink for Mqtt {
                 .map(|key| format!("config.{key}"))
                 .into(),
             connect: vec!["config.server".to_owned()],
+            arm: vec!["config.home_assistant.panel".to_owned()],
             ..Needs::default()
         };
         Description::default().example(example).needs(needs)

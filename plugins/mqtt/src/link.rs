@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout_at};
 use watchpost_sink::{Call, Fail, Host, Level, Outcome};
 
 use crate::carry::{Failure, Progress, Stopped, carry, reason};
+use crate::desk::Desk;
 use crate::error::{hung_up, no_acknowledgements, no_retain};
 use crate::wire::{Dial, Event, Message, ONLINE, Wire};
 
@@ -67,7 +68,12 @@ struct Job {
 
 impl Link {
     /// Starts the thread, which connects. `greeting` is published after every connection.
-    pub(crate) fn start(dial: Dial, greeting: Vec<Message>, host: &Host) -> io::Result<Self> {
+    pub(crate) fn start(
+        dial: Dial,
+        greeting: Vec<Message>,
+        desk: Option<Desk>,
+        host: &Host,
+    ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(2)
@@ -77,6 +83,7 @@ impl Link {
         let task = ConnectionTask {
             dial,
             greeting,
+            desk,
             host: host.clone(),
             refusal: None,
             last_logged: None,
@@ -155,6 +162,8 @@ fn run(
 struct ConnectionTask {
     dial: Dial,
     greeting: Vec<Message>,
+    /// The site's panels, if it has any.
+    desk: Option<Desk>,
     host: Host,
     /// The broker did not want the greeting, and no delivery has been better since. Some brokers hang up then.
     refusal: Option<Fail>,
@@ -195,13 +204,24 @@ impl ConnectionTask {
                     Some(job) => first = Some(job),
                     None => return,
                 },
+                messages = update(&mut self.desk) => for message in &messages {
+                    self.learn(message);
+                },
                 () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
             }
         }
     }
 
-    /// Makes a connection and publishes the greeting.
+    /// Makes a connection, publishes the greeting, and has commands sent on.
     async fn connect(&mut self) -> Result<Wire, Fail> {
+        let wire = self.greet().await?;
+        if let Some(desk) = &self.desk {
+            wire.subscribe(&desk.filter())?;
+        }
+        Ok(wire)
+    }
+
+    async fn greet(&mut self) -> Result<Wire, Fail> {
         let mut wire = self.open().await?;
         let status = Message {
             topic: self.dial.status_topic.clone(),
@@ -266,19 +286,61 @@ impl ConnectionTask {
     ) -> Option<Fail> {
         let mut next = first;
         loop {
-            let job = match next.take() {
-                Some(job) => job,
+            while let Some(received) = wire.take_kept() {
+                self.hear(Event::Received(received));
+            }
+            let broken = match next.take() {
+                Some(job) => self.hand_over(&mut wire, job).await,
                 None => tokio::select! {
                     event = wire.next() => match event {
-                        Ok(_) => continue,
-                        Err(fail) => return Some(fail),
+                        Ok(event) => {
+                            self.hear(event);
+                            None
+                        }
+                        Err(fail) => Some(fail),
                     },
-                    job = jobs.recv() => job?,
+                    messages = update(&mut self.desk) => self.publish(&mut wire, messages).await,
+                    job = jobs.recv() => self.hand_over(&mut wire, job?).await,
                 },
             };
-            if let Some(fail) = self.hand_over(&mut wire, job).await {
-                return Some(fail);
+            if broken.is_some() {
+                return broken;
             }
+        }
+    }
+
+    /// What the broker says when nothing is in flight.
+    fn hear(&mut self, event: Event) {
+        let Some(desk) = &self.desk else { return };
+        match event {
+            Event::Received(received) => desk.carry_out(&received),
+            Event::Subscribed(false) => {
+                let filter = desk.filter();
+                self.host.log(
+                    Level::Warn,
+                    format_args!(
+                        "the broker does not let this user subscribe to `{filter}`: no one can arm there. Change its access list"
+                    ),
+                );
+            }
+            Event::Open | Event::Answered(_) | Event::Subscribed(true) | Event::Other => {}
+        }
+    }
+
+    /// Publishes what is new of the panels, and again after each connection. Gives the reason if the connection is of no use
+    /// after it.
+    async fn publish(&mut self, wire: &mut Wire, mut messages: Vec<Message>) -> Option<Fail> {
+        messages.retain(|message| self.learn(message));
+        let limit = tokio::time::Instant::now() + USUAL_PATIENCE;
+        match timeout_at(limit, carry(wire, messages, &mut Progress::default())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(Stopped::Refused(failure))) => {
+                let why = reason(&failure.into_fail());
+                self.log_change(Level::Warn, &format!("alarm panel: {why}"));
+                None
+            }
+            Ok(Err(Stopped::Broken(_, fail))) => Some(fail),
+            Err(_) => Some(Fail::retry("the broker does not acknowledge what it is sent")),
         }
     }
 
@@ -348,6 +410,14 @@ impl ConnectionTask {
             self.host.log(level, what);
             self.last_logged = Some(what.to_owned());
         }
+    }
+}
+
+/// What is new of the panels. It waits for ever where there are none.
+async fn update(desk: &mut Option<Desk>) -> Vec<Message> {
+    match desk {
+        Some(desk) => desk.update().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection to a broker, in either version of the protocol. What it takes of messages, and what broke, is reported;
 //! what follows from it is not known here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ const MAX_OUTGOING_BYTES: usize = 268_435_455;
 /// What a packet holds besides topic, media type and payload, in bytes, at most.
 const PACKET_OVERHEAD_BYTES: usize = 32;
 
+/// Messages of the broker that are kept while something else is waited for.
+const MAX_KEPT: usize = 64;
+
 /// What stands at the status topic.
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
@@ -50,6 +54,15 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
     /// Whether it is a picture, without which the alert is still worth something.
     pub(crate) picture: bool,
+}
+
+/// What the broker has sent on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    /// Whether it is not new: the broker had kept it.
+    pub(crate) retain: bool,
 }
 
 /// Whom to connect to, and as whom.
@@ -85,6 +98,10 @@ pub(crate) enum Event {
     Open,
     /// The broker has the message, or does not want it. With QoS 0: the message has been sent.
     Answered(Result<(), Refusal>),
+    /// Whether the broker passes on what was asked for.
+    Subscribed(bool),
+    /// It passes this on.
+    Received(Received),
     /// Nothing of interest.
     Other,
 }
@@ -95,6 +112,8 @@ pub(crate) struct Wire {
     abilities: Abilities,
     /// The message that was sent last.
     in_flight: Option<Notice>,
+    /// What has come while something else was waited for.
+    kept: VecDeque<Received>,
     /// Why it has ended.
     ended: Option<Fail>,
 }
@@ -124,6 +143,7 @@ impl Wire {
             protocol,
             abilities: dial.abilities,
             in_flight: None,
+            kept: VecDeque::new(),
             ended: None,
         })
     }
@@ -189,6 +209,31 @@ impl Wire {
         Ok(())
     }
 
+    /// Keeps what has come at the wrong time, for [`Self::take_kept`]. A flood is not kept.
+    pub(crate) fn keep(&mut self, received: Received) {
+        if self.kept.len() < MAX_KEPT {
+            self.kept.push_back(received);
+        }
+    }
+
+    /// The oldest that is kept.
+    pub(crate) fn take_kept(&mut self) -> Option<Received> {
+        self.kept.pop_front()
+    }
+
+    /// Asks for what is published to these topics.
+    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Fail> {
+        let asked = match &self.protocol {
+            Protocol::V311(client, _) => client
+                .try_subscribe(filter, rumqttc_v4::mqttbytes::QoS::AtLeastOnce)
+                .map_err(|e| e.to_string()),
+            Protocol::V5(client, _) => client
+                .try_subscribe(filter, rumqttc_v5::mqttbytes::QoS::AtLeastOnce)
+                .map_err(|e| e.to_string()),
+        };
+        asked.map_err(|e| Fail::retry(format_args!("commands cannot be subscribed to: {e}")))
+    }
+
     /// Waits for the next event. An error is the end of the connection.
     pub(crate) async fn next(&mut self) -> Result<Event, Fail> {
         if self.ended.is_none() {
@@ -247,6 +292,15 @@ impl Wire {
         match event {
             E::Incoming(Packet::ConnAck(_)) => Event::Open,
             E::Incoming(Packet::PubAck(_)) => Event::Answered(Ok(())),
+            E::Incoming(Packet::SubAck(ack)) => {
+                let mut codes = ack.return_codes.iter();
+                Event::Subscribed(
+                    codes.all(|code| matches!(code, v4_packets::SubscribeReasonCode::Success(_))),
+                )
+            }
+            E::Incoming(Packet::Publish(publish)) => {
+                received(&publish.topic, &publish.payload, publish.retain)
+            }
             E::Outgoing(Outgoing::Publish(_)) if !self.abilities.acknowledges => Event::Answered(Ok(())),
             _ => Event::Other,
         }
@@ -261,10 +315,27 @@ impl Wire {
                 Event::Open
             }
             E::Incoming(Packet::PubAck(ack)) => Event::Answered(error::verdict(ack.reason)),
+            E::Incoming(Packet::SubAck(ack)) => {
+                let mut codes = ack.return_codes.iter();
+                Event::Subscribed(
+                    codes.all(|code| matches!(code, v5_packets::SubscribeReasonCode::Success(_))),
+                )
+            }
+            E::Incoming(Packet::Publish(publish)) => {
+                received(&publish.topic, &publish.payload, publish.retain)
+            }
             E::Outgoing(Outgoing::Publish(_)) if !self.abilities.acknowledges => Event::Answered(Ok(())),
             _ => Event::Other,
         }
     }
+}
+
+fn received(topic: &Bytes, payload: &Bytes, retain: bool) -> Event {
+    Event::Received(Received {
+        topic: String::from_utf8_lossy(topic).into_owned(),
+        payload: payload.clone(),
+        retain,
+    })
 }
 
 /// How a connection ended.
