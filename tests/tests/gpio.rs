@@ -17,6 +17,8 @@ const SLACK: f64 = 6.0;
 const SIREN: u32 = 3;
 const HORN: u32 = 4;
 const BUTTON: u32 = 5;
+const KEY: u32 = 6;
+const PULSE_KEY: u32 = 7;
 
 /// A siren that sounds for seconds, and a horn that would sound for an hour and has a button.
 const SINKS: &str = r#"
@@ -50,6 +52,50 @@ line = "HORN"
 pattern = "on 1h"
 max_on = "1h"
 button = { line = "BUTTON", debounce = "10ms" }
+"#;
+
+/// Two sirens with a key switch each: one that stays where it is turned to, and one that springs back.
+const KEYS: &str = r#"
+[hub]
+data_dir = "/tmp/watchpost"
+plugin_dirs = ["/bin"]
+
+[[camera]]
+name = "Gate"
+match = { location = "*" }
+
+[[area]]
+name = "Yard"
+camera = "Gate"
+exit_delay = "0s"
+
+[[sink]]
+name = "siren"
+plugin = "gpio"
+[sink.sandbox]
+write = ["/dev/gpiochip0"]
+arm = true
+arm_without_code = true
+disarm_without_code = true
+[sink.config]
+chip = "/dev/gpiochip0"
+line = 3
+pattern = "on 12s"
+key_switch = { line = 6, mode = "night", debounce = "10ms" }
+
+[[sink]]
+name = "horn"
+plugin = "gpio"
+[sink.sandbox]
+write = ["/dev/gpiochip0"]
+arm = true
+arm_without_code = true
+disarm_without_code = true
+[sink.config]
+chip = "/dev/gpiochip0"
+line = "HORN"
+pattern = "on 12s"
+key_switch = { line = 7, kind = "pulse", area = "Yard", debounce = "10ms" }
 "#;
 
 /// The hub, a backend and two sirens in a machine.
@@ -258,6 +304,59 @@ fn a_siren_sounds_for_its_time_and_alerts_extend_it() -> Result<()> {
     })?;
     assert_eq!(status["sinks"][1]["deliveries"]["dropped"], 1);
     assert!(!site.is_on(HORN)?);
+    Ok(())
+}
+
+#[test]
+fn a_key_switch_arms_and_disarms_when_it_is_turned_and_not_by_what_it_stands_at() -> Result<()> {
+    if skip_without(&[Need::GpioMachine]) {
+        return Ok(());
+    }
+    let site = Site::boot(KEYS, "1MiB")?;
+    let turn = |key, on| site.machine.borrow_mut().pull(key, on);
+    let until = |state: &str| {
+        let status = site.until(state, |status| status["areas"][0]["state"] == state)?;
+        Ok::<Value, anyhow::Error>(status["areas"][0].clone())
+    };
+    until("disarmed")?;
+    turn(KEY, true)?;
+    let area = until("armed")?;
+    assert_eq!(
+        (&area["mode"], &area["by"]),
+        (&json!("night"), &json!({"sink": "siren"}))
+    );
+
+    // The hub starts again with the switch turned on, after a person has disarmed.
+    site.run("watchpost disarm --data-dir /tmp/watchpost")?;
+    site.run("kill -9 $(cat /tmp/hub)")?;
+    site.start()?;
+    // What comes after it was turned off shows that nothing came before.
+    turn(KEY, false)?;
+    let log = || {
+        site.run("grep -c 'the key switch is turned to' /tmp/log")
+            .map_err(|e| e.to_string())
+    };
+    eventually("the switch is turned off", PATIENCE * 4, || match log() {
+        Ok(count) if count == "2" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let area = until("disarmed")?;
+    assert_eq!(area["by"], json!("operator"));
+
+    // One that springs back does the other thing each time.
+    turn(PULSE_KEY, true)?;
+    let area = until("armed")?;
+    assert_eq!(
+        (&area["mode"], &area["by"]),
+        (&json!("away"), &json!({"sink": "horn"}))
+    );
+    turn(PULSE_KEY, false)?;
+    turn(PULSE_KEY, true)?;
+    assert_eq!(until("disarmed")?["by"], json!({"sink": "horn"}));
+    turn(KEY, true)?;
+    until("armed")?;
+    turn(KEY, false)?;
+    until("disarmed")?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use watchpost_sink::Fail;
 use watchpost_sink::units::{TimeSpan, duration};
 
+use crate::input::Wiring;
 use crate::pattern::Pattern;
 
 /// What is left on for longer is forgotten on.
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) silent_drill: bool,
     /// A button that silences it, and acknowledges what it sounds for.
     pub(crate) button: Option<ButtonConfig>,
+    /// A key switch that arms and disarms.
+    pub(crate) key_switch: Option<KeySwitchConfig>,
 }
 
 /// A button that silences the siren, on the same chip. What the siren sounds for when it is pressed is acknowledged.
@@ -63,6 +66,58 @@ pub(crate) struct ButtonConfig {
     #[serde(default = "fifty_milliseconds", deserialize_with = "duration::read")]
     #[schemars(with = "TimeSpan")]
     pub(crate) debounce: Duration,
+}
+
+/// A key switch that arms and disarms, on the same chip. What it is turned to when the sink starts does neither: it counts when it is
+/// turned. It takes `arm`, `arm_without_code` and `disarm_without_code` in `[sink.sandbox]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeySwitchConfig {
+    /// Its line by number or name.
+    pub(crate) line: LineId,
+    /// `"level"`: armed as long as it is turned on. `"pulse"`: it springs back, and arms or disarms each time.
+    #[serde(default)]
+    pub(crate) kind: KeySwitchKind,
+    /// How it arms: `"home"`, `"away"` or `"night"`.
+    #[serde(default)]
+    pub(crate) mode: Mode,
+    /// The area that it arms and disarms, by name. Without it, all of the mode, and all.
+    #[serde(default)]
+    pub(crate) area: String,
+    /// Whether the line is low while it is turned on, as with a switch to ground.
+    #[serde(default)]
+    pub(crate) active_low: bool,
+    /// What pulls at the line inside the chip; a switch to ground needs `pull_up`.
+    #[serde(default)]
+    pub(crate) bias: Bias,
+    /// What bounces for this long is turned once: `"50ms"` unless set.
+    #[serde(default = "fifty_milliseconds", deserialize_with = "duration::read")]
+    #[schemars(with = "TimeSpan")]
+    pub(crate) debounce: Duration,
+}
+
+/// What a key switch does when it is turned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeySwitchKind {
+    /// It stays where it is turned to.
+    #[default]
+    Level,
+    /// It springs back.
+    Pulse,
+}
+
+/// How a key switch arms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// People are there and awake.
+    Home,
+    /// The site is empty.
+    #[default]
+    Away,
+    /// People are there and asleep.
+    Night,
 }
 
 /// A line of a chip.
@@ -117,7 +172,40 @@ impl Config {
         {
             return Err(Fail::bad_config("/button/line", "this is the siren's line"));
         }
-        Ok(())
+        let button = self.button.as_ref().map(|button| &button.line);
+        match self.key_switch.as_ref().map(|key| &key.line) {
+            Some(key) if *key == self.line => {
+                Err(Fail::bad_config("/key_switch/line", "this is the siren's line"))
+            }
+            Some(key) if Some(key) == button => {
+                Err(Fail::bad_config("/key_switch/line", "this is the button's line"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ButtonConfig {
+    /// How it is connected.
+    pub(crate) fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            line: &self.line,
+            active_low: self.active_low,
+            bias: self.bias,
+            debounce: self.debounce,
+        }
+    }
+}
+
+impl KeySwitchConfig {
+    /// How it is connected.
+    pub(crate) fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            line: &self.line,
+            active_low: self.active_low,
+            bias: self.bias,
+            debounce: self.debounce,
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod button;
 mod config;
+mod input;
+mod key_switch;
 mod line;
 mod pattern;
 mod send;
@@ -19,6 +21,7 @@ use watchpost_sink::{Alert, Call, Description, Fail, Host, Level, Needs, Sink, e
 
 use crate::button::Button;
 use crate::config::Config;
+use crate::key_switch::KeySwitch;
 use crate::line::Line;
 use crate::siren::Siren;
 use crate::sounded::SoundedLog;
@@ -28,6 +31,7 @@ use crate::watchdog::Watchdog;
 struct Gpio {
     watchdog: Watchdog,
     button: Option<Button>,
+    _key_switch: Option<KeySwitch>,
     line: Arc<Line>,
     siren: Siren,
     sounded: SoundedLog,
@@ -58,6 +62,11 @@ impl Sink for Gpio {
             button: button
                 .map(|button| Button::watch(&chip, button, host))
                 .transpose()?,
+            _key_switch: config
+                .key_switch
+                .as_ref()
+                .map(|key| KeySwitch::watch(&chip, key, host))
+                .transpose()?,
             line,
             siren: Siren::new(config.pattern.total(), config.max_on),
             sounded: SoundedLog::load(host.state_dir(), forgetful)?,
@@ -83,6 +92,7 @@ impl Sink for Gpio {
         let needs = Needs {
             devices: vec!["config.chip".to_owned()],
             acknowledge: vec!["config.button".to_owned()],
+            arm: vec!["config.key_switch".to_owned()],
             ..Needs::default()
         };
         Description::default().example(example).needs(needs)
