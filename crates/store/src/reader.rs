@@ -4,7 +4,7 @@ mod cameras;
 mod due;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -305,6 +305,15 @@ impl Reader {
     /// When the database cannot be read.
     pub fn of_anomaly(&mut self, anomaly_id: &str) -> Result<Option<AlertId>, StoreError> {
         let outcome = records::stored_record(&self.db, anomaly_id);
+        self.outcome(outcome)
+    }
+
+    /// Which of these records belong to an alert, in one look at the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn known_records(&mut self, records: Vec<String>) -> Result<HashSet<String>, StoreError> {
+        let outcome = records::known(&mut self.db, records);
         self.outcome(outcome)
     }
 

@@ -1,6 +1,6 @@
 //! The backend's own records: which of them is which alert, and how far they are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
@@ -51,6 +51,19 @@ pub(crate) fn stored_record(db: &Connection, record: &str) -> rusqlite::Result<O
     )?
     .query_row([record], |row| row.get(0).map(id))
     .optional()
+}
+
+/// Which of these records belong to an alert.
+pub(crate) fn known(db: &mut Connection, records: Vec<String>) -> rusqlite::Result<HashSet<String>> {
+    // Each look of its own would take and release the database's locks.
+    let moment = db.transaction()?;
+    let mut known = HashSet::new();
+    for record in records {
+        if stored_record(&moment, &record)?.is_some() {
+            known.insert(record);
+        }
+    }
+    Ok(known)
 }
 
 pub(crate) fn insert_record(

@@ -140,17 +140,7 @@ impl ShopList for BackendList<'_> {
 
     async fn stored(&self, records: Vec<String>) -> Result<HashSet<String>, ReadError> {
         let readers = &self.context.readers;
-        readers
-            .read(move |reader| {
-                let mut stored = HashSet::new();
-                for record in records {
-                    if reader.of_anomaly(&record)?.is_some() {
-                        stored.insert(record);
-                    }
-                }
-                Ok(stored)
-            })
-            .await
+        readers.read(move |reader| reader.known_records(records)).await
     }
 }
 
