@@ -331,8 +331,12 @@ impl Connection {
     /// for its user.
     fn accept(&mut self, incoming: IncomingAlert<String>, ctx: &mut Context<Self>) {
         let admitted = self.admission.admits(incoming.bytes);
-        if admitted && incoming.is_pushed() {
-            self.catch_up.came(&incoming.alert, self.context.clock.now());
+        if incoming.is_pushed() {
+            let (alert, now) = (&incoming.alert, self.context.clock.now());
+            match admitted {
+                true => self.catch_up.came(alert, now),
+                false => self.catch_up.dropped(alert, now),
+            }
         }
         let offered = self.admission.offer(incoming, ctx.address().recipient());
         if offered.is_err() {

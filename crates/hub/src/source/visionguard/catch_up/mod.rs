@@ -132,8 +132,17 @@ impl CatchUp {
             self.feed.came(&camera.id, now);
         }
         self.unstored.add(alert);
+        self.awaits_notification(alert, Some(alert.id), now);
+    }
+
+    /// An alert came over the socket, and there was no room for it.
+    pub(super) fn dropped(&mut self, alert: &Alert, now: MonotonicTime) {
+        self.awaits_notification(alert, None, now);
+    }
+
+    fn awaits_notification(&mut self, alert: &Alert, id: Option<AlertId>, now: MonotonicTime) {
         let person_id = alert.visionguard.as_ref().map_or(0, |fields| fields.person_id);
-        self.correlator.alert(alert.id, alert.camera_id(), person_id);
+        self.correlator.alert(now, id, alert.camera_id(), person_id);
     }
 
     /// An alert was dropped, or a notification came whose alert is not certain: the list knows.
@@ -151,7 +160,7 @@ impl CatchUp {
         let stream_id = record.stream_id.as_deref().unwrap_or(UNKNOWN);
         match self
             .correlator
-            .notification(stream_id, record.person_id.unwrap_or(0))
+            .notification(context.clock.now(), stream_id, record.person_id.unwrap_or(0))
         {
             Correlation::With(alert) => {
                 let annotation = notification::annotation(record, alert, |at| context.ours(at));
