@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 use watchpost_core::{Actor, AlertKind, Silence, SilenceCommand, SilenceMatch};
 use watchpost_hub::{Recording, WallClock as _};
 
-use crate::backend::Status;
 use crate::backend::producer::Sighting;
+use crate::backend::{Refusal, Status};
 use crate::disk::Disk;
 use crate::oracle::Quiet;
 use crate::process::{Ground, Process};
@@ -32,6 +32,7 @@ pub enum Undo {
     SecondHub,
     Mute,
     Reorder,
+    Pictures,
     Shop,
     BackendClock,
     Hub,
@@ -54,6 +55,7 @@ impl World<'_> {
                 let until = now + Duration::from_millis(ms);
                 self.ground.network.change(|weather| weather.hole_until = until);
             }
+            Act::Stuck { ms } => self.ground.network.stick(now + Duration::from_millis(ms)),
             Act::Slow {
                 bytes_per_second,
                 latency_ms,
@@ -142,6 +144,11 @@ impl World<'_> {
             Act::Reorder { ms } => {
                 backend.state().reorders = true;
                 self.later(ms, Undo::Reorder);
+            }
+            Act::PicturesFail { cut, ms } => {
+                let how = if cut { Refusal::Cut } else { Refusal::Broken };
+                backend.state().refuses_pictures = Some(how);
+                self.later(ms, Undo::Pictures);
             }
             Act::RevokeTokens => {
                 let now = backend.now().unix_timestamp();
@@ -285,6 +292,7 @@ impl World<'_> {
             Undo::SecondHub => self.end_second_hub().await,
             Undo::Mute => backend.state().mute = false,
             Undo::Reorder => backend.state().reorders = false,
+            Undo::Pictures => backend.state().refuses_pictures = None,
             Undo::Shop => backend.state().unreadable_shop = None,
             Undo::BackendClock => backend.state().set_clock(0),
             Undo::Hub => {
@@ -294,6 +302,7 @@ impl World<'_> {
             }
             Undo::Stall => {
                 self.stalled = false;
+                self.listens_since = None;
                 if let Some(process) = &self.process {
                     process.stall(false);
                 }

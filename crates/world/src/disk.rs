@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -21,6 +22,9 @@ use watchpost_store::{
 
 use crate::scenario::Point;
 
+/// What waited for a full disk is written within this.
+const WRITES_WITHIN: Duration = Duration::from_secs(60);
+
 /// The disk. Clones are the same one.
 #[derive(Clone)]
 pub struct Disk(Arc<Mutex<State>>);
@@ -30,6 +34,8 @@ struct State {
     /// Number of the directory in use.
     number: u32,
     full_until: Instant,
+    /// From when until when it was to be full.
+    filled: Vec<(Instant, Instant)>,
     /// What is cut at the next commit, and whether what is not synced is lost.
     cut: Option<(Point, bool)>,
     /// How long each file was when it was last synced.
@@ -52,6 +58,7 @@ impl Disk {
             place,
             number: 0,
             full_until: Instant::now(),
+            filled: Vec::new(),
             cut: None,
             synced: BTreeMap::new(),
             die,
@@ -72,7 +79,16 @@ impl Disk {
     }
 
     pub fn fill_until(&self, at: Instant) {
-        self.state().full_until = at;
+        let mut state = self.state();
+        state.full_until = at;
+        state.filled.push((Instant::now(), at));
+    }
+
+    /// Whether it was full then, or just before.
+    pub fn was_full(&self, at: Instant) -> bool {
+        let state = self.state();
+        let mut filled = state.filled.iter();
+        filled.any(|(from, until)| *from <= at && at <= *until + WRITES_WITHIN)
     }
 
     pub fn is_full(&self) -> bool {

@@ -37,6 +37,8 @@ struct State {
     weather: Weather,
     listener: mpsc::UnboundedSender<Side>,
     open: Vec<Weak<Mutex<Wire>>>,
+    /// When something last arrived at the hub that is watched.
+    heard: Instant,
 }
 
 /// Both directions of one connection.
@@ -46,6 +48,8 @@ struct Wire {
     /// Nothing on the way knows of this connection any more: what is sent vanishes without a word.
     severed: bool,
     reset: bool,
+    /// Nothing arrives over it before then.
+    stuck_until: Instant,
 }
 
 #[derive(Default)]
@@ -100,6 +104,7 @@ impl Network {
             weather,
             listener,
             open: Vec::new(),
+            heard: Instant::now(),
         };
         (Self(Arc::new(Mutex::new(state))), incoming)
     }
@@ -125,6 +130,16 @@ impl Network {
     /// All connections are forgotten by something between the two ends.
     pub fn sever(&self) {
         self.each(|wire| wire.severed = true);
+    }
+
+    /// Nothing arrives before then over the connections that are open.
+    pub fn stick(&self, until: Instant) {
+        self.each(|wire| wire.stuck_until = until);
+    }
+
+    /// When something last arrived at the hub that is watched.
+    pub fn heard(&self) -> Instant {
+        lock(&self.0).heard
     }
 
     fn each(&self, mut act: impl FnMut(&mut Wire)) {
@@ -156,6 +171,7 @@ impl Network {
             pipes: Default::default(),
             severed: false,
             reset: false,
+            stuck_until: Instant::now(),
         }));
         let mut state = lock(&self.0);
         state.open.push(Arc::downgrade(&wire));
@@ -194,15 +210,15 @@ impl AsyncRead for Side {
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        let severed = wire.severed;
+        let (severed, held_until) = (wire.severed, weather.hole_until.max(wire.stuck_until));
         let pipe = &mut wire.pipes[1 - self.out];
         pipe.reader = Some(cx.waker().clone());
         if severed {
             return Poll::Pending;
         }
         let Some((sent, piece, read)) = pipe.pieces.front_mut() else {
-            if pipe.ended && weather.hole_until > Instant::now() {
-                self.wait_until(weather.hole_until, cx);
+            if pipe.ended && held_until > Instant::now() {
+                self.wait_until(held_until, cx);
                 return Poll::Pending;
             }
             return if pipe.ended {
@@ -211,7 +227,7 @@ impl AsyncRead for Side {
                 Poll::Pending
             };
         };
-        let arrives = (*sent + weather.latency).max(weather.hole_until);
+        let arrives = (*sent + weather.latency).max(held_until);
         if arrives > Instant::now() {
             self.wait_until(arrives, cx);
             return Poll::Pending;
@@ -223,6 +239,9 @@ impl AsyncRead for Side {
             pipe.pieces.pop_front();
         }
         pipe.bytes -= taken;
+        if self.out == 0 && !self.rival {
+            lock(&self.network.0).heard = Instant::now();
+        }
         pipe.writer.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(()))
     }
@@ -235,9 +254,11 @@ impl AsyncWrite for Side {
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        let severed = wire.severed;
+        // That the other end is gone has to arrive too.
+        let is_held = weather.hole_until.max(wire.stuck_until) > Instant::now();
+        let is_silent = wire.severed || is_held;
         let pipe = &mut wire.pipes[self.out];
-        if pipe.reader_gone && !severed {
+        if pipe.reader_gone && !is_silent {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let taken = bytes.len().min(WINDOW_BYTES.saturating_sub(pipe.bytes));

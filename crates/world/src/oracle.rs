@@ -3,10 +3,12 @@
 mod contents;
 mod deliveries;
 mod people;
+mod slots;
 
 pub use self::contents::contents;
 pub use self::deliveries::{Deliveries, Quiet};
 pub use self::people::people;
+pub use self::slots::slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -109,15 +111,23 @@ impl Stored {
             && key(stored).is_none()
     }
 
-    /// Receipts that were sent and whose alerts are not there.
-    pub fn unkept(&self, receipts: &[u64]) -> Vec<String> {
+    /// Receipts that were sent and whose alerts are not there, also not as the alerts that their rows had become before.
+    pub fn unkept(&self, state: &State) -> Vec<String> {
         let kept: BTreeSet<_> = self
             .anomalies()
             .filter_map(|stored| stored.alert.source_id.as_deref())
             .collect();
-        let lost = receipts
+        let keys: BTreeSet<_> = self.anomalies().filter_map(key).collect();
+        let fetched: BTreeSet<_> = state
+            .rows
             .iter()
-            .filter(|number| !kept.contains(number.to_string().as_str()));
+            .filter(|row| keys.contains(&row.key()))
+            .map(|row| row.number)
+            .collect();
+        let lost = state
+            .receipts
+            .iter()
+            .filter(|number| !kept.contains(number.to_string().as_str()) && !fetched.contains(*number));
         lost.map(|number| format!("alert {number} got its receipt and is not on the disk"))
             .collect()
     }

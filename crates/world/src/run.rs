@@ -73,6 +73,10 @@ pub struct World<'a> {
     pub silences: Vec<Quiet>,
     /// Since when the backend has no socket of the hub, while the hub runs and can say so.
     pub absent: Option<Absence>,
+    /// Since when the hub runs and can say what it does not hear.
+    pub listens_since: Option<Instant>,
+    /// When the silence began that was looked at last.
+    pub silence_of: Option<Instant>,
     recovered_in: Duration,
     /// When the hub was last asked what it holds.
     pub looked_at: Instant,
@@ -131,6 +135,8 @@ impl<'a> World<'a> {
             second_hub: None,
             silences: Vec::new(),
             absent: None,
+            listens_since: None,
+            silence_of: None,
             recovered_in: Duration::ZERO,
             looked_at: Instant::now(),
             findings: Vec::new(),
@@ -241,7 +247,7 @@ impl<'a> World<'a> {
         let tidied = self.ground.disk.tidy();
         assert!(tidied.is_ok(), "{tidied:?}");
         self.stalled = false;
-        self.absent = None;
+        (self.absent, self.listens_since) = (None, None);
         self.check_receipts();
         if !self.undo.values().any(|undo| matches!(undo, Undo::Hub)) {
             self.later(2_000, Undo::Hub);
@@ -250,10 +256,9 @@ impl<'a> World<'a> {
 
     /// Whether every alert that got its receipt is there. Returns what is.
     fn check_receipts(&mut self) -> Option<Stored> {
-        let receipts = self.backend.state().receipts.clone();
         match Stored::read(&self.ground.disk.dir()) {
             Ok(stored) => {
-                let unkept = stored.unkept(&receipts);
+                let unkept = stored.unkept(&self.backend.state());
                 unkept.into_iter().for_each(|what| self.find(what));
                 Some(stored)
             }
@@ -270,6 +275,7 @@ impl<'a> World<'a> {
         let now = Instant::now();
         self.ground.disk.forget_cut();
         self.ground.network.change(|weather| weather.hole_until = now);
+        self.ground.network.stick(now);
         while let Some((_, undo)) = self.undo.pop_first() {
             // What is reloaded again and again stops.
             if !matches!(undo, Undo::RivalReloads { .. }) {

@@ -15,6 +15,9 @@ const SPELL: Duration = Duration::from_secs(14 * 60);
 const ALERTS: std::ops::RangeInclusive<u32> = 34..=90;
 const FAULTS: std::ops::RangeInclusive<u32> = 4..=8;
 
+/// Alerts that come while the line is slow, beside the others.
+const CROWD: std::ops::RangeInclusive<u32> = 10..=40;
+
 /// The names of the sinks: what makes noise, and what writes.
 pub const SINKS: [&str; 2] = ["siren", "mail"];
 
@@ -125,6 +128,8 @@ pub enum Act {
     Sever,
     /// Nothing arrives.
     Hole { ms: u64 },
+    /// Nothing arrives over the connections that are open, while those that are opened later are well.
+    Stuck { ms: u64 },
     /// The line is slow.
     Slow {
         bytes_per_second: u64,
@@ -151,6 +156,8 @@ pub enum Act {
     Mute { ms: u64 },
     /// Notifications come after those of the next alert.
     Reorder { ms: u64 },
+    /// The backend does not give its pictures: it answers 500, or ends the connection without an answer.
+    PicturesFail { cut: bool, ms: u64 },
     /// All tokens are refused from now on.
     RevokeTokens,
     /// The hub's user is deleted and made again, with another id.
@@ -276,17 +283,56 @@ fn spell(random: &mut Rng, kind: Kind) -> Vec<Timed> {
     for _ in 0..random.u32(FAULTS) {
         let at_ms = random.u64(..length);
         let act = fault(random, kind.clocks);
-        // Two persons judge at the same time, one there and one here.
-        if matches!(act, Act::Verdict { .. }) && random.bool() {
-            acts.push(Timed {
-                at_ms: at_ms.saturating_sub(random.u64(..20_000)),
-                act: Act::Clear,
-            });
-        }
+        acts.extend(company(random, kind, at_ms, &act));
         acts.push(Timed { at_ms, act });
     }
     acts.sort_by_key(|timed| timed.at_ms);
     acts
+}
+
+/// What comes with a fault at times, because only both together are hard.
+fn company(random: &mut Rng, kind: Kind, at_ms: u64, act: &Act) -> Vec<Timed> {
+    let one = |at_ms, act| vec![Timed { at_ms, act }];
+    let chance = random.u8(..4);
+    match *act {
+        // Two persons judge at the same time, one there and one here.
+        Act::Verdict { .. } if chance < 2 => one(at_ms.saturating_sub(random.u64(..20_000)), Act::Clear),
+        // Without alerts from the list no picture is fetched.
+        Act::PicturesFail { ms, .. } => one(at_ms, Act::Mute { ms }),
+        // Something waits to be tried again.
+        Act::HubClock { .. } if chance < 2 => {
+            let (sink, ms) = (random.usize(..SINKS.len()), between(random, 20_000.0, 300_000.0));
+            let mood = Mood::Down;
+            one(
+                at_ms.saturating_sub(random.u64(..ms)),
+                Act::Sink { sink, mood, ms },
+            )
+        }
+        // What was missed has just been fetched, and not all of it has gone on its way.
+        Act::Hole { ms } | Act::Restart { ms } | Act::Freeze { ms } | Act::Mute { ms } if chance == 0 => {
+            let ends = at_ms + ms + random.u64(..60_000);
+            one(
+                ends,
+                Act::Kill {
+                    ms: random.u64(100..20_000),
+                },
+            )
+        }
+        // The list grows while it is read.
+        Act::Slow { ms, .. } if chance < 2 => {
+            let mut crowd = Vec::new();
+            for _ in 0..random.u32(CROWD) {
+                let (stream, infinite) = (random.usize(..3), kind.infinite && random.u8(..4) == 0);
+                let act = Act::Alert { stream, infinite };
+                crowd.push(Timed {
+                    at_ms: at_ms + random.u64(..=ms),
+                    act,
+                });
+            }
+            crowd
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Times are of all orders of magnitude between these two.
@@ -297,7 +343,7 @@ fn between(random: &mut Rng, from_ms: f64, to_ms: f64) -> u64 {
 fn fault(random: &mut Rng, clocks: bool) -> Act {
     let short = between(random, 100.0, 20_000.0);
     let long = between(random, 2_000.0, 300_000.0);
-    match random.u8(..if clocks { 29 } else { 27 }) {
+    match random.u8(..if clocks { 31 } else { 29 }) {
         0 => Act::Reset,
         1 => Act::Sever,
         2 | 3 => Act::Hole { ms: long },
@@ -330,6 +376,13 @@ fn fault(random: &mut Rng, clocks: bool) -> Act {
             rows: random.usize(1..10),
         },
         18 => Act::Clear,
+        number => fault_of_hub(random, number, short, long),
+    }
+}
+
+/// Those of the hub and its sinks, and what has come to the list later.
+fn fault_of_hub(random: &mut Rng, number: u8, short: u64, long: u64) -> Act {
+    match number {
         19 => Act::Kill { ms: short },
         20 => match random.bool() {
             true => Act::PowerCut { ms: short },
@@ -352,7 +405,14 @@ fn fault(random: &mut Rng, clocks: bool) -> Act {
             sink: random.bool().then(|| random.usize(..SINKS.len())),
             ms: long,
         },
-        27 => Act::BackendClock {
+        27 => Act::Stuck {
+            ms: between(random, 5_000.0, 100_000.0),
+        },
+        28 => Act::PicturesFail {
+            cut: random.bool(),
+            ms: long,
+        },
+        29 => Act::BackendClock {
             ahead_ms: between(random, 1_000.0, 7_200_000.0) as i64 * if random.bool() { 1 } else { -1 },
             ms: long,
         },

@@ -20,6 +20,10 @@ const HEARTBEAT: Duration = Duration::from_secs(90);
 /// A connection that is away for longer is news; the hub's default, and some time to notice.
 const NEWS_AFTER: Duration = Duration::from_secs(60 + 20);
 
+/// When nothing has arrived from the backend for longer, that is news: after the hub's default a connection is taken for dead
+/// that says nothing, and was away for so long then; and some time to notice.
+const SILENCE: Duration = Duration::from_secs(60 + 30);
+
 /// So often the hub is asked whether all that it holds is within its limits.
 const LIMITS: Duration = Duration::from_secs(60);
 
@@ -55,6 +59,7 @@ impl World<'_> {
                 "row {row} was judged by a person, and the hub has changed it"
             ));
         }
+        self.check_silence();
         let (present, left) = {
             let state = self.backend.state();
             let mut sockets = state.sockets.values();
@@ -91,6 +96,30 @@ impl World<'_> {
             }
         }
         self.check_belief(lasts).await;
+    }
+
+    /// Whether it is said that nothing arrives from the backend, while the hub could hear and say something.
+    fn check_silence(&mut self) {
+        let (now, heard) = (Instant::now(), self.ground.network.heard());
+        let speaks = self.process.is_some() && !self.stalled && !self.ground.disk.is_full();
+        if !speaks || self.scenario.sets_hub_clock() {
+            self.listens_since = None;
+            return;
+        }
+        let since = (*self.listens_since.get_or_insert(now)).max(heard);
+        // Once for each silence.
+        if now - since < SILENCE || self.silence_of == Some(since) {
+            return;
+        }
+        self.silence_of = Some(since);
+        let from = self.ground.clock.wall() - (now - since);
+        let stored = Stored::read(&self.ground.disk.dir());
+        if !stored.is_ok_and(|stored| stored.says_lost(from)) {
+            let seconds = (now - since).as_secs();
+            self.find(format!(
+                "nothing has arrived from the backend for {seconds} s, and no event says so"
+            ));
+        }
     }
 
     /// Whether nothing that the hub holds in memory is beyond its limit.
@@ -162,6 +191,10 @@ impl World<'_> {
         let (dir, clocks) = (self.ground.disk.dir(), self.scenario.sets_clocks());
         let wrong = oracle::contents(&self.backend, stored, &dir, clocks);
         wrong.into_iter().for_each(|what| self.find(what));
+        if !self.scenario.sets_hub_clock() {
+            let wrong = oracle::slots(&self.backend, stored, &self.ground.disk, self.user);
+            wrong.into_iter().for_each(|what| self.find(what));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::wire::{read_token, token};
-use super::{BAD_SHOP, Backend, Row, State, Status};
+use super::{BAD_SHOP, Backend, Refusal, Row, SlotAnswer, State, Status};
 
 /// A question.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     pub token: Option<String>,
     pub body: Vec<u8>,
+    /// Another client than the hub that is watched asks.
+    pub rival: bool,
 }
 
 /// An answer.
@@ -24,6 +26,9 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The status of an answer that is not sent.
+    pub const NONE: u16 = 0;
+
     pub fn json(status: u16, body: &Value) -> Self {
         Self::text(status, body.to_string())
     }
@@ -46,6 +51,11 @@ impl Answer {
             404,
             &json!({"error": "Not Found", "message": "The requested endpoint does not exist", "path": path}),
         )
+    }
+
+    /// The connection ends without one.
+    fn none() -> Self {
+        Self::text(Self::NONE, String::new())
     }
 
     /// What it says where it has not expected something.
@@ -79,7 +89,7 @@ impl Backend {
         match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["health"]) => return Answer::json(200, &json!({"status": "degraded"})),
             ("GET", ["ws", "connections"]) => return self.connections(),
-            ("GET", ["ws", "connections", user]) => return self.connection(user, &request.path),
+            ("GET", ["ws", "connections", user]) => return self.connection(user, request),
             _ => {}
         }
         let database_down = self.state().database_down;
@@ -120,17 +130,7 @@ impl Backend {
             ("GET", ["api", "anomalies", "stats", "summary"]) => {
                 Answer::json(200, &json!({"total": state.rows.len()}))
             }
-            ("GET", ["api", "anomalies", "frames", _, file]) => {
-                let id = file.trim_end_matches(".jpg");
-                match state.rows.iter().find(|row| row.id == id) {
-                    Some(row) => Answer {
-                        status: 200,
-                        content_type: "image/jpeg",
-                        body: row.picture.clone(),
-                    },
-                    None => Answer::not_found(&request.path),
-                }
-            }
+            ("GET", ["api", "anomalies", "frames", _, file]) => state.picture(file, &request.path),
             ("GET", ["api", "anomalies", id]) => match state.rows.iter_mut().find(|row| row.id == *id) {
                 Some(row) => {
                     if row.status == Status::Pending {
@@ -168,18 +168,34 @@ impl Backend {
         )
     }
 
-    fn connection(&self, user: &str, path: &str) -> Answer {
-        let state = self.state();
-        let found = state.users.iter().position(|known| known.id == user);
-        let Some(slot) = found.and_then(|user| state.slots.get(&user)) else {
-            return Answer::not_found(path);
+    fn connection(&self, id: &str, request: &Request) -> Answer {
+        let mut state = self.state();
+        let found = state.users.iter().position(|known| known.id == id);
+        let slot = found.and_then(|user| state.slots.get(&user)).cloned();
+        if let Some(user) = found.filter(|_| !request.rival) {
+            let socket = slot.as_ref().and_then(|slot| state.sockets.get(&slot.socket));
+            let is_rivals = socket.is_some_and(|socket| socket.rival);
+            let at = Instant::now();
+            state.slot_answers.push(SlotAnswer { at, user, is_rivals });
+        }
+        let Some(slot) = slot else {
+            return Answer::not_found(&request.path);
         };
         let uptime = slot.since.elapsed().as_secs_f64();
         Answer::json(
             200,
-            &json!({"user_id": user, "connected": true, "connected_at": slot.connected_at,
+            &json!({"user_id": id, "connected": true, "connected_at": slot.connected_at,
                 "uptime_seconds": uptime, "last_heartbeat": slot.connected_at, "seconds_since_heartbeat": 1.0}),
         )
+    }
+}
+
+impl Refusal {
+    fn answer(self) -> Answer {
+        match self {
+            Self::Broken => Answer::broken(),
+            Self::Cut => Answer::none(),
+        }
     }
 }
 
@@ -193,6 +209,21 @@ impl Row {
 }
 
 impl State {
+    fn picture(&self, file: &str, path: &str) -> Answer {
+        if let Some(refusal) = self.refuses_pictures {
+            return refusal.answer();
+        }
+        let id = file.trim_end_matches(".jpg");
+        match self.rows.iter().find(|row| row.id == id) {
+            Some(row) => Answer {
+                status: 200,
+                content_type: "image/jpeg",
+                body: row.picture.clone(),
+            },
+            None => Answer::not_found(path),
+        }
+    }
+
     fn list(&mut self, request: &Request) -> Answer {
         let number = |name, usual: usize| match request.query(name) {
             Some(text) => text.parse().unwrap_or(usual),

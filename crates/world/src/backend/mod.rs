@@ -54,6 +54,26 @@ pub struct Stream {
     pub shop: usize,
     pub persons: i64,
     pub frame: i64,
+    /// When it last raised something.
+    pub last: Option<Instant>,
+}
+
+/// How something is not given.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// With an HTTP 500.
+    Broken,
+    /// The connection ends.
+    Cut,
+}
+
+/// What a hub was told of a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotAnswer {
+    pub at: Instant,
+    pub user: usize,
+    /// Another client had it.
+    pub is_rivals: bool,
 }
 
 /// The place that a user has for its client.
@@ -89,6 +109,8 @@ pub struct State {
     pub rowless: BTreeSet<Key>,
     pub slots: BTreeMap<usize, Slot>,
     pub sockets: BTreeMap<u64, Socket>,
+    /// What the hub was told of the slots of its users.
+    pub slot_answers: Vec<SlotAnswer>,
     /// When the last socket of the hub's ended, by its user.
     pub left: BTreeMap<usize, Instant>,
     /// By how many hours its own time is ahead of UTC.
@@ -106,6 +128,8 @@ pub struct State {
     pub mute: bool,
     /// Tokens from before this moment are not accepted.
     pub tokens_since: i64,
+    /// Pictures are not given.
+    pub refuses_pictures: Option<Refusal>,
     /// A shop that answers 422.
     pub unreadable_shop: Option<usize>,
     /// Rows that a person had judged and a hub has changed.
@@ -207,6 +231,7 @@ impl Backend {
             shop,
             persons: 0,
             frame: 0,
+            last: None,
         });
         let state = State {
             users,
@@ -217,6 +242,7 @@ impl Backend {
             rowless: BTreeSet::new(),
             slots: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            slot_answers: Vec::new(),
             left: BTreeMap::new(),
             zone_hours: setup.zone_hours,
             clock_ahead_ms: 0,
@@ -226,6 +252,7 @@ impl Backend {
             reorders: false,
             mute: false,
             tokens_since: 0,
+            refuses_pictures: None,
             unreadable_shop: None,
             overwritten: Vec::new(),
             receipts: Vec::new(),
@@ -243,6 +270,11 @@ impl Backend {
     /// Never held across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the world began.
+    pub fn origin(&self) -> Instant {
+        self.origin
     }
 
     /// What its clock shows.

@@ -1,6 +1,8 @@
 //! Makes anomalies: first the alert over the socket, then the row, then the notification, as the real backend does. Of one
 //! stream one after the other, so that a client that does not read stops its streams.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -10,6 +12,9 @@ use super::{Backend, Row, State, Status, uuid, wire};
 
 /// Anomalies that wait for a stream's turn.
 const MAX_WAITING: usize = 4_096;
+
+/// What a stream raises within this of what it raised before is about the same person.
+const SAME_PERSON: Duration = Duration::from_secs(2);
 
 /// Something that a camera sees.
 #[derive(Clone, Copy, Debug)]
@@ -48,16 +53,22 @@ impl Producers {
     }
 }
 
-async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool, held: &mut Option<String>) {
+/// A notification that comes after that of the next alert, and the socket that it goes to.
+struct Held {
+    socket: Option<u64>,
+    text: String,
+}
+
+async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool, held: &mut Option<Held>) {
     backend.thawed().await;
     let at = backend.now();
-    let (row, user, user_id, outbox) = {
+    let (row, user, user_id, slot, outbox) = {
         let mut state = backend.state();
         let (row, user) = next_row(&mut state, stream, at, sighting.infinite);
         let slot = state.slots.get(&user).map(|slot| slot.socket);
         let socket = slot.and_then(|slot| state.sockets.get(&slot));
         let outbox = socket.filter(|_| !state.mute).map(|socket| socket.outbox.clone());
-        (row, user, state.users[user].id.clone(), outbox)
+        (row, user, state.users[user].id.clone(), slot, outbox)
     };
     let sent = match &outbox {
         Some(outbox) => outbox.send(wire::alert(&row, &user_id, ids)).await.is_ok(),
@@ -87,7 +98,15 @@ async fn report(backend: &Backend, stream: usize, sighting: Sighting, ids: bool,
             notified_late: reorders,
             ..row
         });
-        if reorders { held.replace(text) } else { Some(text) }
+        // What was held for another socket has ended with it.
+        let before = held.take().filter(|held| held.socket == slot);
+        match reorders {
+            true => {
+                *held = Some(Held { socket: slot, text });
+                before.map(|before| before.text)
+            }
+            false => Some(text),
+        }
     };
     if let (Some(outbox), Some(text)) = (outbox, notification) {
         let _ = outbox.send(text).await;
@@ -99,8 +118,12 @@ fn next_row(state: &mut State, stream: usize, at: OffsetDateTime, infinite: bool
     let number = state.next_number;
     state.next_number += 1;
     let id = uuid(&mut state.random);
-    let camera = &mut state.streams[stream];
-    camera.persons += 1;
+    let (camera, now) = (&mut state.streams[stream], Instant::now());
+    // Who walks by raises some in a row.
+    if camera.last.is_none_or(|last| now - last > SAME_PERSON) {
+        camera.persons += 1;
+    }
+    camera.last = Some(now);
     camera.frame += 30;
     let camera = camera.clone();
     let row = Row {
@@ -116,7 +139,7 @@ fn next_row(state: &mut State, stream: usize, at: OffsetDateTime, infinite: bool
         at,
         clock: state.clocks,
         is_before_all: false,
-        raised: Instant::now(),
+        raised: now,
         infinite,
         notified_late: false,
         status: Status::Pending,

@@ -86,6 +86,9 @@ async fn connection(backend: Backend, mut side: Side) -> std::io::Result<()> {
             backend.thawed().await;
         }
         let answer = backend.answer(&request);
+        if answer.status == Answer::NONE {
+            return Ok(());
+        }
         write_answer(&mut side, &backend, &answer).await?;
         // It ends the connection then without having said so.
         if answer.status == 500 {
@@ -130,6 +133,7 @@ async fn read_request(
                         .collect(),
                     token: bearer.and_then(|text| Some(text.strip_prefix("Bearer ")?.to_owned())),
                     body: buffer[length..length + body].to_vec(),
+                    rival: side.rival,
                 };
                 let key = header("sec-websocket-key");
                 buffer.drain(..length + body);

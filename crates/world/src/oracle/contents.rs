@@ -1,4 +1,4 @@
-//! What an alert says is what its row says: its picture, byte for byte, and when it happened.
+//! What an alert says is what its row says: its picture, byte for byte, the record that it is, and when it happened.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use watchpost_core::UnixMillis;
 use watchpost_store::{FrameRef, Reader, StoredAlert};
 
-use super::{Stored, key};
+use super::{PLACE, Stored, key};
 use crate::backend::{Backend, Row};
 
 /// The hub learns the backend's time in whole seconds, from answers that are on their way for a while.
@@ -28,6 +28,7 @@ pub fn contents(backend: &Backend, stored: &Stored, dir: &Path, clocks: bool) ->
         if let Some(frame) = &anomaly.frame {
             wrong.extend(picture(&mut reader, anomaly, frame, row));
         }
+        wrong.extend(record(anomaly, row));
         if !clocks {
             wrong.extend(time(anomaly, row));
         }
@@ -45,6 +46,19 @@ fn picture(reader: &mut Reader, anomaly: &StoredAlert, frame: &FrameRef, row: &R
         )),
         Err(e) => Some(format!("the picture of alert {id} cannot be read: {e}")),
     }
+}
+
+fn record(anomaly: &StoredAlert, row: &Row) -> Option<String> {
+    let said = anomaly
+        .alert
+        .anomaly_id()
+        .filter(|said| !said.starts_with(PLACE))?;
+    (said != row.id).then(|| {
+        format!(
+            "alert {} is said to be record {said}, and is {} of anomaly {}",
+            anomaly.alert.id, row.id, row.number
+        )
+    })
 }
 
 fn time(anomaly: &StoredAlert, row: &Row) -> Option<String> {
