@@ -21,7 +21,7 @@ const SKIPPED: &str = "WATCHPOST_SKIPPED";
 const ARM64_MACHINE: &str = "WATCHPOST_ARM64_MACHINE";
 
 /// What a run does that `cargo test` by itself does less of, where its caller does not say it.
-const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..300")];
+const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..960")];
 
 /// How much more a long run does, where its caller does not say it.
 const LONG_RUN: [(&str, &str); 5] = [
