@@ -53,7 +53,7 @@ forms! {
     /// A text that is not empty.
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
-    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub"] };
+    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
     /// The words of `watchpost_core::Mode`.
@@ -107,7 +107,8 @@ mod tests {
                 AlertKind::Anomaly,
                 AlertKind::OwlEye,
                 AlertKind::Notice,
-                AlertKind::Hub
+                AlertKind::Hub,
+                AlertKind::Panic
             ])
         );
     }

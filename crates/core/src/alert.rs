@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::camera_ids::{MIN_SHOWN_CHARS, UUID_CHARS};
-use crate::{AlertId, AreaNote, UnixMillis};
+use crate::{AlertId, AreaNote, Panic, UnixMillis};
 
 /// Stands for a camera or a state that the source does not name.
 pub const UNKNOWN: &str = "unknown";
@@ -25,7 +25,7 @@ pub struct Alert {
     pub site: Option<String>,
     /// What kind of thing happened.
     pub kind: AlertKind,
-    /// Name of the `[[connection]]` it came over; `"hub"` for the hub's own.
+    /// Name of the `[[connection]]` it came over; `"hub"` for the hub's own and a panic.
     pub connection: String,
     /// The id the source gave it, if it gave one. Unique within a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +60,9 @@ pub struct Alert {
     /// The area that it is about, if it is an internal event about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<AreaNote>,
+    /// Who needs help where, if it is a panic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<Panic>,
     /// Further connections that it came over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_over: Vec<String>,
@@ -153,6 +156,8 @@ pub enum AlertKind {
     Digest,
     /// An exercise: nothing has happened. Reserved.
     Drill,
+    /// A person needs help, and has said so: see [`Panic`].
+    Panic,
 }
 
 impl AlertKind {
@@ -273,6 +278,7 @@ impl Alert {
             picture: Picture::Missing("it came without one".to_owned()),
             digest: None,
             area: None,
+            panic: None,
             also_over: Vec::new(),
             visionguard: None,
         }
@@ -378,6 +384,7 @@ impl fmt::Display for AlertKind {
             Self::Hub => "hub",
             Self::Digest => "digest",
             Self::Drill => "drill",
+            Self::Panic => "panic",
         })
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
+use tracing::warn;
 use watchpost_config::PersonSettings;
-use watchpost_core::{Areas, ArmingCommand, CodeRefused};
+use watchpost_core::{AlertId, AlertIds, Areas, ArmingCommand, CodeRefused, CommandRefused, Panic};
 
 use crate::areas;
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ pub(crate) struct Arming {
     pub(crate) readers: Readers,
     pub(crate) settings: CurrentSettings,
     pub(crate) clock: Clock,
+    pub(crate) ids: Arc<AlertIds>,
     pub(crate) threads: Threads,
     pub(crate) live: LiveAreas,
     /// To try a code takes memory: one at a time.
@@ -45,6 +47,16 @@ impl Arming {
             None => BTreeSet::new(),
         };
         recording(self.store.arming(command, hush, sounding).await)
+    }
+
+    /// Raises a panic. It does not wait for a store that cannot be written. Returns the alert's id, and whether it is recorded.
+    pub(crate) async fn panic(&self, panic: Panic) -> Result<(AlertId, Recording<u64>), AskError> {
+        areas::check(&self.settings.get(), &panic.areas).map_err(CommandRefused::from)?;
+        let now = self.clock.unix();
+        let id = self.ids.next(now);
+        let alert = panic.into_alert(id, now);
+        warn!("{}: {}", alert.title, alert.text);
+        Ok((id, recording(self.store.panic(alert).await)?))
     }
 
     /// Records that a code was given at a sink that is no one's. It is refused, with what that means.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use watchpost_config::Settings;
 use watchpost_core::{
-    Actor, Alert, AlertId, ArmingCommand, CommandRefused, DeliveryState, RoutingState, Silence,
+    Actor, Alert, AlertId, ArmingCommand, CommandRefused, DeliveryState, Panic, RoutingState, Silence,
     SilenceCommand, UnixMillis,
 };
 use watchpost_sinkhost_client::Cgroups;
@@ -386,6 +386,15 @@ impl HubHandle {
     /// When it is refused, or cannot be recorded.
     pub async fn arming(&self, command: ArmingCommand) -> Result<Recording<u64>, AskError> {
         self.0.arming.carry_out(command).await
+    }
+
+    /// Raises a panic: an alert that asks neither arming nor delays nor confirmation. It does not wait for a store that cannot be
+    /// written. Returns the alert's id, and whether it is recorded.
+    ///
+    /// # Errors
+    /// When an area is named that there is none of, or it cannot be recorded.
+    pub async fn panic(&self, panic: Panic) -> Result<(AlertId, Recording<u64>), AskError> {
+        self.0.arming.panic(panic).await
     }
 
     /// The connections of `kind = "inbound"` there are now.

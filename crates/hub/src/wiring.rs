@@ -82,6 +82,7 @@ impl Wiring {
             readers: self.readers.clone(),
             settings: self.settings.clone(),
             clock: self.clock,
+            ids: Arc::clone(&self.ids),
             threads: self.platform.threads(),
             live: self.areas.clone(),
             codes: Arc::clone(&self.codes),

@@ -144,7 +144,7 @@ typedef struct wp_frame {
  * not know. Times are text, "2026-11-23T01:16:30.250Z", ids of alerts are numbers. In every document:
  *   kind         "anomaly": a camera's AI judged a person's behaviour abnormal; "owl_eye": the night watch saw a
  *                person; "notice": a message that proves nothing; "hub": the hub speaks of itself; "digest": the
- *                sum of alerts that came late, made for this sink; "drill": an exercise
+ *                sum of alerts that came late, made for this sink; "drill": an exercise; "panic": a person needs help
  *   id, connection, received_at, severity, title, text
  *   via          "live", "list" (fetched from the backend's list afterwards) or "inbound" (posted to the hub)
  *   details      {status, classification, confidence, score, bbox}, of which only `status` is always there
@@ -155,6 +155,8 @@ typedef struct wp_frame {
  *   also_over    names of further connections over which the same alert came
  *   digest       {count, from, to, ids, worst, sink}: how many alerts, when the first and the last happened, which
  *                (the newest 100), and the one that matters most, whose picture the digest has
+ *   panic        {areas, silent, by, why}: the names of the areas, or none for the whole site; whether no siren is to
+ *                sound; who has raised it, and what was said
  *   visionguard  {person_id, anomaly_id, shop_id, location, frame_number, start_frame, pose}: frame_number is the
  *                video frame shown, start_frame the first one of the sequence that was judged
  */

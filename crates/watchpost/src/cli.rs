@@ -10,6 +10,7 @@ use crate::commands::deliveries::DeliveriesArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::panic::PanicArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::routes::RoutesArgs;
 use crate::commands::silence::SilenceArgs;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Arm(ArmArgs),
     /// Disarm areas. What sounds is silenced, what was about to sound does not, and who got the alarm hears that it is cancelled.
     Disarm(DisarmArgs),
+    /// Call for help: an alarm whatever is armed, without any delay, which goes to every sink unless routes say otherwise.
+    Panic(PanicArgs),
     /// List the areas: how they are armed, by whom, what keeps them from being ready, and which alarms are in memory.
     Areas(AreasArgs),
     /// Codes of persons, by which they arm and disarm.
@@ -89,6 +92,7 @@ impl Command {
             | Self::Silence(_)
             | Self::Arm(_)
             | Self::Disarm(_)
+            | Self::Panic(_)
             | Self::Areas(_)
             | Self::Deliveries(_) => Needs::Hub,
             Self::Code(_) | Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,

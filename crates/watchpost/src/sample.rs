@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Deserialize;
 use watchpost_config::{CameraSettings, ConnectionKind, Settings, TimeZone, not_there};
 use watchpost_core::{
-    Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Severity, UNKNOWN,
-    UnixMillis, Via, VisionGuard,
+    Actor, Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Panic, Severity,
+    UNKNOWN, UnixMillis, Via, VisionGuard,
 };
 use watchpost_hub::Circumstances;
 
@@ -25,7 +25,7 @@ pub(crate) struct Sample {
     /// The connection that it comes over. Without it, the camera's, or the first.
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
-    /// The kind of the alert: anomaly, `owl_eye`, notice or hub. Without it, anomaly.
+    /// The kind of the alert: anomaly, `owl_eye`, notice, hub or panic. Without it, anomaly.
     #[arg(long, value_parser = values::word::<AlertKind>)]
     kind: Option<AlertKind>,
     /// Its score, such as -2.5: the lower the more abnormal.
@@ -113,11 +113,17 @@ impl Sample {
                 score: self.score,
                 ..Details::default()
             },
-            visionguard: (!inbound && kind != AlertKind::Hub).then(|| VisionGuard {
+            visionguard: (!inbound && !is_internal(kind)).then(|| VisionGuard {
                 person_id: self.person.unwrap_or(0),
                 ..VisionGuard::default()
             }),
             camera,
+            panic: (kind == AlertKind::Panic).then(|| Panic {
+                areas: Vec::new(),
+                silent: false,
+                by: Actor::Operator,
+                why: None,
+            }),
             ..Alert::new(
                 AlertId(u64::try_from(at.0).unwrap_or(0) * 1_000),
                 kind,
@@ -148,7 +154,7 @@ impl Sample {
         kind: AlertKind,
         settings: &Settings,
     ) -> Result<String, String> {
-        if kind == AlertKind::Hub {
+        if is_internal(kind) {
             return Ok(HUB.to_owned());
         }
         let names = || {
@@ -173,7 +179,7 @@ impl Sample {
         kind: AlertKind,
         settings: &Settings,
     ) -> Option<Camera> {
-        if self.camera.is_none() && self.stream.is_none() && kind == AlertKind::Hub {
+        if self.camera.is_none() && self.stream.is_none() && is_internal(kind) {
             return None;
         }
         Some(Camera {
@@ -188,6 +194,11 @@ impl Sample {
             },
         })
     }
+}
+
+/// Whether the hub makes such alerts itself, and they come over no connection.
+fn is_internal(kind: AlertKind) -> bool {
+    matches!(kind, AlertKind::Hub | AlertKind::Panic)
 }
 
 fn confidence(text: &str) -> Confidence {

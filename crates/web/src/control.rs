@@ -23,6 +23,7 @@
 //! | `POST /v1/areas/disarm` | disarms those that a [`crate::NamedAreas`] names, or all |
 //! | `POST /v1/areas/postpone` | schedules arm areas later, as a [`crate::PostponeAreas`] says |
 //! | `POST /v1/areas/seen` | what has triggered them is seen, and not remembered any more |
+//! | `POST /v1/panic` | raises a panic, as a [`crate::RaisePanic`] says; [`crate::PanicAnswer`] |
 //! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |
 //!
 //! Acknowledge, dismiss, clear, drop and disarm stop at once what is in flight, also while the store cannot be written. Then the
@@ -48,7 +49,7 @@ use serde::{Deserialize, Serialize};
 use watchpost_core::AlertId;
 use watchpost_hub::{AlertQuery, DeliveryQuery, HubHandle, Recording, STOPPED_DEFERRED, is_of_a_sink};
 
-use crate::{Problem, Program, Status, areas, silences};
+use crate::{Problem, Program, Status, areas, panic, silences};
 
 /// Name of the socket in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -159,6 +160,7 @@ fn configure(routes: &mut web::ServiceConfig, hub: HubHandle, program: Arc<dyn P
         .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e).into()))
         .configure(silences::configure)
         .configure(areas::configure)
+        .route("/v1/panic", web::post().to(panic::panic))
         .route("/v1/reload", web::post().to(reload))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("there is no such route"))

@@ -8,6 +8,7 @@
 mod areas;
 mod control;
 mod inbound;
+mod panic;
 mod problem;
 mod program;
 mod silences;
@@ -15,6 +16,7 @@ mod silences;
 pub use areas::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas};
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{InboundServer, ListenError, Prepared};
+pub use panic::{PanicAnswer, RaisePanic};
 pub use problem::Problem;
 pub use program::{
     ConfigurationStatus, NotReloaded, Program, ProgramStatus, RefusedReload, Reloaded, Reloading, Status,

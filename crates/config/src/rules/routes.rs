@@ -68,9 +68,11 @@ pub(super) fn expectations(expected: &[ExpectSettings], rules: &mut Rules) {
     for (i, expect) in expected.iter().enumerate() {
         conditions(&format!("/expect/{i}/match"), &expect.matches, None, rules);
         rules.require(
-            !expect.matches.kind.contains(&AlertKind::Hub),
+            ![AlertKind::Hub, AlertKind::Panic]
+                .iter()
+                .any(|kind| expect.matches.kind.contains(kind)),
             &format!("/expect/{i}/match/kind"),
-            || "names `hub`: what the hub says of itself shows nothing of a camera".to_owned(),
+            || "names `hub` or `panic`, which show nothing of a camera".to_owned(),
             || "name `anomaly`, `owl_eye` or `notice`, or leave it out".to_owned(),
         );
         rules.require(

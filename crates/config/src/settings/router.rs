@@ -17,6 +17,7 @@ pub fn router(settings: &Settings) -> Router {
         late: sink.late(),
         keeps_record: sink.keeps_record(),
         only_armed: settings.only_armed(sink),
+        makes_noise: sink.makes_noise(),
     };
     let route = |(number, route): (usize, &RouteSettings)| Route {
         name: route

@@ -157,6 +157,11 @@ impl SinkSettings {
             .unwrap_or_else(|| NOISY.contains(&self.plugin_name()))
     }
 
+    /// Whether it makes noise, whatever is armed: a silent panic is not for it.
+    pub(crate) fn makes_noise(&self) -> bool {
+        self.only_armed == Some(true) || NOISY.contains(&self.plugin_name())
+    }
+
     /// Whether it keeps the record and is no message: silences spare it.
     pub fn keeps_record(&self) -> bool {
         self.plugin_name() == "archive"

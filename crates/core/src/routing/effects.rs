@@ -93,7 +93,10 @@ impl Hush {
     /// Whether it is about this delivery.
     pub fn covers(&self, alert: &Alert, sink: &str) -> bool {
         let area = alert.camera.as_ref().and_then(|camera| camera.area.as_ref());
-        area.is_some_and(|area| self.areas.contains(area)) && self.sinks.iter().any(|name| name == sink)
+        let panic = alert.panic.as_ref();
+        let of_these = area.is_some_and(|area| self.areas.contains(area))
+            || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
+        of_these && self.sinks.iter().any(|name| name == sink)
     }
 }
 

@@ -14,6 +14,8 @@
 //! 3. arming (`arming`), for what makes noise: whether its area is armed, and whether it waits for the entry delay;
 //! 4. how late it came (`digest.rs`): whether it is held for a message with others;
 //! 5. what sends it later: the delay of its route.
+//!
+//! A panic (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
 mod arming;
 mod codes;
@@ -23,6 +25,7 @@ mod effects;
 mod expectation;
 mod matcher;
 mod noise;
+mod panic;
 mod reason;
 mod relay;
 mod router;
@@ -50,6 +53,7 @@ pub use self::effects::{
 };
 pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::matcher::{Match, is_pattern, name_matches};
+pub use self::panic::Panic;
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
 pub use self::router::{Route, Router, Target};

@@ -26,14 +26,18 @@ impl Router {
 
     /// Remembers what an alert means for its area.
     pub(super) fn settle(&self, judged: Judged, effects: &Effects, after: &mut Cow<'_, RoutingState>) {
-        let recipients = effects.deliveries.iter().map(|planned| planned.sink.as_str());
-        let recipients = recipients.filter(|sink| {
-            let target = self.targets.iter().find(|target| target.name == *sink);
-            target.is_some_and(|target| !target.only_armed)
-        });
         if judged.changed || judged.is_alarm() {
-            after.to_mut().areas.settle(judged, recipients);
+            after.to_mut().areas.settle(judged, self.recipients(effects));
         }
+    }
+
+    /// The sinks that get an alert and are to hear how its alarm goes on: those that make no noise.
+    pub(super) fn recipients<'a>(&'a self, effects: &'a Effects) -> impl Iterator<Item = &'a str> {
+        let sinks = effects.deliveries.iter().map(|planned| planned.sink.as_str());
+        sinks.filter(|sink| {
+            let target = self.targets.iter().find(|target| target.name == *sink);
+            target.is_some_and(|target| !target.only_armed && !target.makes_noise)
+        })
     }
 
     /// Carries out what a person wants of areas.

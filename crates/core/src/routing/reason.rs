@@ -77,6 +77,15 @@ pub enum RouteReason {
         /// The area.
         area: String,
     },
+    /// Yes: a person needs help, and no route says who is to hear of that.
+    Panic,
+    /// No: a person needs help, and has asked for that in silence.
+    SilentPanic,
+    /// No: the area has a silent panic, and its sirens stay silent as long.
+    HeldSilent {
+        /// The area.
+        area: String,
+    },
     /// Yes: it says how an alarm goes on, and the sink got that.
     GotAlarm {
         /// The area.
@@ -151,8 +160,45 @@ impl RouteReason {
                 | Self::GetsEvents
                 | Self::Digest
                 | Self::EntryDelay { .. }
+                | Self::Panic
                 | Self::GotAlarm { .. }
         )
+    }
+}
+
+impl RouteReason {
+    /// Those that arming has.
+    fn fmt_of_area(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EntryDelay { area } => write!(
+                f,
+                "area {area} is armed and has an entry delay: it sounds when that is over, unless it is disarmed before"
+            ),
+            Self::HeldSilent { area } => write!(
+                f,
+                "area {area} has a silent panic, and its sirens stay silent until that is over"
+            ),
+            Self::GotAlarm { area } => {
+                write!(f, "it got the alarm in area {area}, and hears how that goes on")
+            }
+            Self::NotArmed { area } => write!(
+                f,
+                "it sounds only while area {area} is armed, which it was not then or is not any more"
+            ),
+            Self::ExitDelay { area } => write!(
+                f,
+                "it sounds only while area {area} is armed, and people were leaving it (`exit_delay`)"
+            ),
+            Self::MessagesOnly { area } => write!(
+                f,
+                "what was armed is lost, and area {area} is armed for messages only until it is armed (`after_loss`)"
+            ),
+            Self::Bypassed { area } => write!(
+                f,
+                "area {area} was armed by force, and the camera is bypassed until it is disarmed"
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -197,29 +243,15 @@ impl fmt::Display for RouteReason {
             ),
             Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
             Self::Digest => f.write_str("it is the sum of what came late for this sink"),
-            Self::EntryDelay { area } => write!(
-                f,
-                "area {area} is armed and has an entry delay: it sounds when that is over, unless it is disarmed before"
-            ),
-            Self::GotAlarm { area } => {
-                write!(f, "it got the alarm in area {area}, and hears how that goes on")
-            }
-            Self::NotArmed { area } => write!(
-                f,
-                "it sounds only while area {area} is armed, which it was not then or is not any more"
-            ),
-            Self::ExitDelay { area } => write!(
-                f,
-                "it sounds only while area {area} is armed, and people were leaving it (`exit_delay`)"
-            ),
-            Self::MessagesOnly { area } => write!(
-                f,
-                "what was armed is lost, and area {area} is armed for messages only until it is armed (`after_loss`)"
-            ),
-            Self::Bypassed { area } => write!(
-                f,
-                "area {area} was armed by force, and the camera is bypassed until it is disarmed"
-            ),
+            Self::Panic => f.write_str("a person needs help: a panic that no route takes goes to every sink"),
+            Self::SilentPanic => f.write_str("the panic is silent, and the sink makes noise"),
+            Self::EntryDelay { .. }
+            | Self::HeldSilent { .. }
+            | Self::GotAlarm { .. }
+            | Self::NotArmed { .. }
+            | Self::ExitDelay { .. }
+            | Self::MessagesOnly { .. }
+            | Self::Bypassed { .. } => self.fmt_of_area(f),
         }
     }
 }

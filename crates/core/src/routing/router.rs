@@ -7,6 +7,7 @@ use super::arming::AlertMark;
 use super::expectation::Expectations;
 use super::matcher::{Matcher, Schedules};
 use super::noise::sounding;
+use super::panic;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
@@ -36,6 +37,8 @@ pub struct Target {
     pub keeps_record: bool,
     /// Whether it sounds only while the area of an alert is armed, and then not late.
     pub only_armed: bool,
+    /// Whether it makes noise, whatever is armed: a panic that is silent is not for it.
+    pub makes_noise: bool,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -189,6 +192,9 @@ impl Router {
         if let Some(digest) = &alert.digest {
             return self.digest(now, state, alert, &digest.sink);
         }
+        if let Some(panic) = &alert.panic {
+            return panic::route(self, now, state, (alert, panic));
+        }
         let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
         let verdicts = self.verdicts(now, state, alert);
@@ -331,7 +337,7 @@ impl Router {
 
 impl Target {
     /// A delivery that is due after a delay, and not before a time.
-    fn plan(
+    pub(super) fn plan(
         &self,
         now: UnixMillis,
         alert: &Alert,

@@ -36,6 +36,8 @@ pub(crate) enum Join {
     Accept(Box<Accept>),
     /// Store and route an internal event.
     Raise(HubEvent),
+    /// Store and route a panic, which a person has raised.
+    Panic(PanicRaised),
     /// Record what became of deliveries.
     RecordOutcomes(RecordOutcomes),
     /// Everything that waits for a retry at this sink is due now.
@@ -78,6 +80,23 @@ pub(crate) struct Accept {
     pub(crate) bytes: usize,
     /// Who waits for the receipt.
     pub(crate) reply: Recipient<Stored>,
+}
+
+/// A panic on its way into the store, and who waits for that; no one once it was answered.
+#[derive(Debug)]
+pub(crate) struct PanicRaised {
+    pub(crate) alert: Box<Alert>,
+    pub(crate) done: Option<oneshot::Sender<Answer>>,
+}
+
+impl PanicRaised {
+    /// Answers, if nothing was answered yet.
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        if let Some(done) = self.done.take() {
+            // Who asked may have gone.
+            let _ = done.send(answer);
+        }
+    }
 }
 
 /// Names one [`Accept`] of one source, and means nothing to anybody else.

@@ -5,14 +5,14 @@ use std::sync::{Arc, mpsc};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, oneshot, watch};
-use watchpost_core::{Actor, AlertId, ArmingCommand, ClockStep, HubEvent, Hush, SilenceCommand};
+use watchpost_core::{Actor, Alert, AlertId, ArmingCommand, ClockStep, HubEvent, Hush, SilenceCommand};
 use watchpost_store::{
     Annotation, Hushed, OperatorAct, PictureResult, Selection, ShopCheckpoint, StoreError, WriteBackResult,
 };
 
 use super::command::{
-    Accept, Answer, Command, Control, Join, OperatorCommand, PolicyAnswer, PolicyChange, RecordOutcomes,
-    Released, WriterPolicy,
+    Accept, Answer, Command, Control, Join, OperatorCommand, PanicRaised, PolicyAnswer, PolicyChange,
+    RecordOutcomes, Released, WriterPolicy,
 };
 use super::readers::ReadError;
 use crate::notifier::{SinkNotifiers, StopHold, StopRequest, WriteBackNotifier};
@@ -161,6 +161,16 @@ impl StoreHandle {
             .notifiers
             .stop(&StopRequest::Dropped(selection.clone()), None);
         self.operate(OperatorAct::Drop(selection), Some(hold)).await.ok()
+    }
+
+    /// Has a panic stored and routed. `None` when the writer has ended.
+    pub(crate) async fn panic(&self, alert: Alert) -> Option<Answer> {
+        let (done, answer) = oneshot::channel();
+        self.join(Join::Panic(PanicRaised {
+            alert: Box::new(alert),
+            done: Some(done),
+        }));
+        answer.await.ok()
     }
 
     /// Begins, extends or ends a silence. `None` when the writer has ended.

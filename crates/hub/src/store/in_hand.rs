@@ -8,7 +8,8 @@ use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, UnixMillis};
 use watchpost_store::{Arrival, Batch, Committed, DeliveryUpdate};
 
 use super::command::{
-    Accept, Join, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored, StoredAs,
+    Accept, Answer, Join, PanicRaised, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored,
+    StoredAs,
 };
 use crate::clock::Clock;
 use crate::live::LiveEvent;
@@ -21,13 +22,23 @@ struct PendingReceipt {
     reply: Recipient<Stored>,
 }
 
+/// Who waits for an arrival to be on disk.
+enum Waiter {
+    /// No one: the hub has made it itself.
+    NoOne,
+    /// Its source, for the receipt.
+    Source(PendingReceipt),
+    /// The person who has raised a panic, if not answered yet.
+    Person(Option<oneshot::Sender<Answer>>),
+}
+
 /// A batch that is being committed.
 pub(super) struct InHand {
     batch: Batch,
     /// When it was taken in hand. Its alerts are routed at this time, however often the commit is tried.
     at: UnixMillis,
-    /// For each arrival of the batch, in the same order; `None` for internal events.
-    receipts: Vec<Option<PendingReceipt>>,
+    /// For each arrival of the batch, in the same order.
+    waiters: Vec<Waiter>,
     outcome_waiters: Vec<(Recipient<Recorded>, Vec<AlertId>)>,
     release_waiters: Vec<Recipient<Released>>,
     clock_waiter: Option<oneshot::Sender<()>>,
@@ -54,9 +65,12 @@ impl InHand {
                         reply,
                     } = *accept;
                     let receipt = PendingReceipt { token, reply };
-                    in_hand.arrival(alert, frame, Some(receipt), stamp);
+                    in_hand.arrival(alert, frame, Waiter::Source(receipt), stamp);
                 }
-                Join::Raise(raised) => in_hand.arrival(event(raised), None, None, stamp),
+                Join::Raise(raised) => in_hand.arrival(event(raised), None, Waiter::NoOne, stamp),
+                Join::Panic(PanicRaised { alert, done }) => {
+                    in_hand.arrival(*alert, None, Waiter::Person(done), stamp);
+                }
                 Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
                     let alerts = updates.iter().map(|update| update.alert).collect();
                     in_hand.outcome_waiters.push((reply, alerts));
@@ -87,7 +101,7 @@ impl InHand {
     pub(super) fn of_own(alert: Alert, at: UnixMillis) -> Self {
         let mut in_hand = Self::empty(at, &Stamp::default());
         in_hand.batch.arrivals.push(Arrival { alert, frame: None });
-        in_hand.receipts.push(None);
+        in_hand.waiters.push(Waiter::NoOne);
         in_hand
     }
 
@@ -98,7 +112,7 @@ impl InHand {
                 ..Batch::default()
             },
             at,
-            receipts: Vec::new(),
+            waiters: Vec::new(),
             outcome_waiters: Vec::new(),
             release_waiters: Vec::new(),
             clock_waiter: None,
@@ -111,21 +125,15 @@ impl InHand {
         let mut in_hand = Self::empty(at, stamp);
         in_hand.batch.due = Some(at);
         for alert in alerts {
-            in_hand.arrival(alert, None, None, stamp);
+            in_hand.arrival(alert, None, Waiter::NoOne, stamp);
         }
         in_hand
     }
 
-    fn arrival(
-        &mut self,
-        mut alert: Alert,
-        frame: Option<Vec<u8>>,
-        receipt: Option<PendingReceipt>,
-        stamp: &Stamp,
-    ) {
+    fn arrival(&mut self, mut alert: Alert, frame: Option<Vec<u8>>, waiter: Waiter, stamp: &Stamp) {
         stamp.apply(&mut alert);
         self.batch.arrivals.push(Arrival { alert, frame });
-        self.receipts.push(receipt);
+        self.waiters.push(waiter);
     }
 
     pub(super) fn at(&self) -> UnixMillis {
@@ -138,14 +146,29 @@ impl InHand {
 
     /// Its alerts, each with its picture, in their order. Internal events are not among them.
     pub(super) fn alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
-        let arrivals = self.batch.arrivals.iter().zip(&self.receipts);
-        let accepted = arrivals.filter(|(_, receipt)| receipt.is_some());
+        let arrivals = self.batch.arrivals.iter().zip(&self.waiters);
+        let accepted = arrivals.filter(|(_, waiter)| !matches!(waiter, Waiter::NoOne));
         accepted.map(|(arrival, _)| (&arrival.alert, arrival.frame.as_deref()))
+    }
+
+    /// The store cannot be written: no person waits for it any longer.
+    pub(super) fn deferred(&mut self) {
+        self.answer_persons(|| Answer::Deferred);
+    }
+
+    fn answer_persons(&mut self, answer: impl Fn() -> Answer) {
+        for waiter in &mut self.waiters {
+            if let Waiter::Person(done) = waiter
+                && let Some(done) = done.take()
+            {
+                let _ = done.send(answer());
+            }
+        }
     }
 
     /// It is on disk: sends the receipts and wakes whoever has something to do now.
     pub(super) fn committed(
-        self,
+        mut self,
         committed: &Committed,
         notifiers: &SinkNotifiers,
         write_backs: &WriteBackNotifier,
@@ -178,8 +201,9 @@ impl InHand {
             watchpost_store::Receipt::Stored => StoredAs::New,
             watchpost_store::Receipt::Duplicate { of } => StoredAs::Duplicate { of: *of },
         });
-        let pending = self.receipts.into_iter().zip(outcomes);
-        send_receipts(pending.filter_map(|(receipt, outcome)| Some((receipt?, outcome))));
+        self.answer_persons(|| Answer::Recorded(1));
+        let pending = self.waiters.into_iter().zip(outcomes);
+        send_receipts(pending.filter_map(|(waiter, outcome)| Some((waiter.receipt()?, outcome))));
         for (reply, alerts) in self.outcome_waiters {
             reply.do_send(Recorded { alerts });
         }
@@ -194,8 +218,18 @@ impl InHand {
 
     /// It will not be stored, as the hub stops.
     pub(super) fn lost(self) {
-        let pending = self.receipts.into_iter().flatten();
+        let pending = self.waiters.into_iter().filter_map(Waiter::receipt);
         send_receipts(pending.map(|receipt| (receipt, StoredAs::Lost)));
+    }
+}
+
+impl Waiter {
+    /// The receipt that a source waits for.
+    fn receipt(self) -> Option<PendingReceipt> {
+        match self {
+            Self::Source(receipt) => Some(receipt),
+            Self::NoOne | Self::Person(_) => None,
+        }
     }
 }
 

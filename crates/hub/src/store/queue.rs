@@ -7,7 +7,7 @@ use watchpost_store::{OperatorAct, PictureOutcome};
 
 use super::command::{Answer, Join, OperatorCommand};
 
-/// Operator commands that may wait for a store that cannot be written. More are refused.
+/// Operator commands that may wait for a store that cannot be written, and as many panics. More are refused.
 const MAX_OPERATOR_COMMANDS: usize = 1_024;
 
 /// How much goes into one batch.
@@ -70,7 +70,15 @@ impl WriteQueue {
         self.waiting.is_empty()
     }
 
-    pub(super) fn push(&mut self, join: Join) {
+    pub(super) fn push(&mut self, mut join: Join) {
+        if let (Join::Panic(panic), true) = (&mut join, self.failing) {
+            let waiting = self.waiting.iter();
+            let panics = waiting.filter(|waiting| matches!(waiting, Waiting::Join(Join::Panic(_))));
+            if panics.count() >= MAX_OPERATOR_COMMANDS {
+                return panic.answer(Answer::Refused);
+            }
+            panic.answer(Answer::Deferred);
+        }
         self.waiting.push_back(Waiting::Join(join));
     }
 
@@ -99,8 +107,10 @@ impl WriteQueue {
         self.failing = failing;
         if failing {
             for waiting in &mut self.waiting {
-                if let Waiting::Operator(command) = waiting {
-                    command.answer(Answer::Deferred);
+                match waiting {
+                    Waiting::Operator(command) => command.answer(Answer::Deferred),
+                    Waiting::Join(Join::Panic(panic)) => panic.answer(Answer::Deferred),
+                    Waiting::Join(_) => {}
                 }
             }
         }
@@ -163,6 +173,7 @@ impl WriteQueue {
     pub(super) fn waiting_alerts(&self) -> impl Iterator<Item = (&Alert, Option<&[u8]>)> {
         self.waiting.iter().filter_map(|waiting| match waiting {
             Waiting::Join(Join::Accept(accept)) => Some((&accept.alert, accept.frame.as_deref())),
+            Waiting::Join(Join::Panic(panic)) => Some((&*panic.alert, None)),
             Waiting::Join(_) | Waiting::Operator(_) => None,
         })
     }
@@ -202,7 +213,7 @@ impl BatchSize {
                 self.bytes += accept.bytes;
                 self.urgent = true;
             }
-            Join::Raise(_) => {
+            Join::Raise(_) | Join::Panic(_) => {
                 self.alerts += 1;
                 self.urgent = true;
             }

@@ -276,7 +276,12 @@ impl Writer {
             },
         );
         let committed = match attempt {
-            Attempt::Again(retry_at) => return Some(retry_at),
+            Attempt::Again(retry_at) => {
+                if let Some(InProgress::Batch(in_hand)) = &mut self.in_progress {
+                    in_hand.deferred();
+                }
+                return Some(retry_at);
+            }
             Attempt::Ended(committed) => committed.ok(),
             Attempt::GivenUp => None,
         };

@@ -152,12 +152,15 @@ fn state(state: &AreaState, zone: &TimeZone) -> String {
             at(*until),
             cause.camera
         ),
-        AreaState::Triggered { mode, until, .. } => {
+        AreaState::Triggered {
+            mode, until, silent, ..
+        } => {
             let after = match mode {
                 Some(mode) => format!("armed again, mode {mode}"),
                 None => "disarmed".to_owned(),
             };
-            format!("ALARM until {}, {after} then", at(*until))
+            let silent = if *silent { " (silent panic)" } else { "" };
+            format!("ALARM{silent} until {}, {after} then", at(*until))
         }
     }
 }

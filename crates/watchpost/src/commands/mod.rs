@@ -9,6 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod panic;
 pub(crate) mod reload;
 pub(crate) mod routes;
 pub(crate) mod run;

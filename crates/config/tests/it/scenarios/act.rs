@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use watchpost_config::TimeSpan;
-use watchpost_core::{Actor, AlertKind, ArmingCommand, Mode, SilenceCommand, SilenceId, SilenceMatch};
+use watchpost_core::{Actor, AlertKind, ArmingCommand, Mode, Panic, SilenceCommand, SilenceId, SilenceMatch};
 
 /// One of these.
 pub(super) enum Act {
@@ -12,6 +12,8 @@ pub(super) enum Act {
     Seen(Seen),
     /// `arm away`, or with `, area Yard` and `, force`; `disarm`, `postpone 30m`, `forget` what has triggered areas.
     Arming(ArmingCommand),
+    /// `panic`, or with `, area Yard`, `, silent` and `, why robbery`: a person needs help.
+    Panic(Panic),
     /// `silence camera=Back*, for 2h`, or with further conditions and `, why painters`; `extend silence 1, for 4h`, `end silence 1`.
     Silence(SilenceCommand),
     /// `acknowledge Back door`: its last alert. `dismiss Back door` and `clear` likewise.
@@ -71,6 +73,12 @@ impl Act {
                 by,
             }),
             ("forget", "") => Self::Arming(ArmingCommand::Seen { areas: areas() }),
+            ("panic", "") => Self::Panic(Panic {
+                areas: areas(),
+                silent: options.contains(&"silent"),
+                why: options_of(&options, "why").pop(),
+                by,
+            }),
             ("silence", condition) => Self::Silence(SilenceCommand::Begin {
                 matches: Box::new(conditions(
                     std::iter::once(condition).chain(options.iter().copied()),

@@ -310,9 +310,15 @@ impl Hub {
             AreaState::Pending { mode, until: end, .. } => {
                 format!("armed {mode}, pending until {}", until(*end))
             }
-            AreaState::Triggered { mode, until: end, .. } => {
+            AreaState::Triggered {
+                mode,
+                until: end,
+                silent,
+                ..
+            } => {
+                let silent = if *silent { "silently " } else { "" };
                 let then = mode.map_or("disarmed".to_owned(), |mode| format!("armed {mode}"));
-                format!("triggered until {}, {then} then", until(*end))
+                format!("{silent}triggered until {}, {then} then", until(*end))
             }
         };
         if area.messages_only {
@@ -331,6 +337,10 @@ impl Hub {
             Act::Arming(command) => {
                 let effects = self.step(RoutingEvent::Arming(&command));
                 self.answer(&effects);
+            }
+            Act::Panic(panic) => {
+                self.last_id += 1;
+                self.take(panic.into_alert(AlertId(self.last_id), self.now));
             }
             Act::Silence(command) => {
                 let effects = self.step(RoutingEvent::Silence(&command));

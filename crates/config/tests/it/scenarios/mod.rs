@@ -100,4 +100,5 @@ scenarios! {
     silences = "silences.md";
     late = "late.md";
     confirmation = "confirmation.md";
+    panic = "panic.md";
 }

@@ -7,7 +7,7 @@ use crate::routing::{Actor, RouteReason};
 use crate::{Alert, UnixMillis, name_matches};
 
 /// Alerts that are remembered as the cause of an alarm: the first ones.
-const MAX_CAUSES: usize = 20;
+pub(super) const MAX_CAUSES: usize = 20;
 
 /// Changes of what is protected that are remembered, for alerts that come after them. No alert that is older makes noise.
 const MAX_HISTORY: usize = 32;
@@ -307,12 +307,18 @@ impl Area {
                 *until = ends.min(*until);
                 (Sounding::At(*until), None)
             }
-            AreaState::Triggered { causes, .. } => {
+            AreaState::Triggered { causes, silent, .. } => {
+                let sounding = match silent {
+                    true => Sounding::No(RouteReason::HeldSilent {
+                        area: policy.name.clone(),
+                    }),
+                    false => Sounding::Now,
+                };
                 if causes.len() < MAX_CAUSES {
                     causes.push(cause.clone());
                 }
                 self.remember(cause);
-                (Sounding::Now, None)
+                (sounding, None)
             }
             AreaState::Pending { cause: first, .. } => {
                 let causes = vec![first.clone(), cause];
@@ -330,7 +336,7 @@ impl Area {
     }
 
     /// Alarm, as of a time that may have passed while the hub was away.
-    fn trigger(
+    pub(super) fn trigger(
         &mut self,
         now: UnixMillis,
         from: UnixMillis,
@@ -346,11 +352,20 @@ impl Area {
             to: self.recipients.clone(),
         };
         let until = from + policy.trigger_time;
-        self.go(now, AreaState::Triggered { mode, until, causes });
+        let silent = false;
+        self.go(
+            now,
+            AreaState::Triggered {
+                mode,
+                until,
+                causes,
+                silent,
+            },
+        );
         news
     }
 
-    fn remember(&mut self, cause: Cause) {
+    pub(super) fn remember(&mut self, cause: Cause) {
         let known = self.memory.iter().any(|known| known.alert == cause.alert);
         if !known && self.memory.len() < MAX_CAUSES {
             self.memory.push(cause);

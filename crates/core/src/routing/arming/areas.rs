@@ -10,7 +10,7 @@ use super::{
     AlertMark, Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, MAX_POSTPONED,
     Mode, Protection, Sounding,
 };
-use crate::routing::{Actor, CancelReason};
+use crate::routing::{Actor, CancelReason, Panic};
 use crate::{Alert, AlertKind, UnixMillis};
 
 /// Shortest time by which arming by a schedule is postponed.
@@ -149,6 +149,24 @@ impl Areas {
         }
         self.areas.insert(name, area);
         self.news.extend(event);
+    }
+
+    /// Alarm in the areas of a panic. `recipients` are the sinks that get it, and hear how it goes on.
+    pub(in crate::routing) fn panic(
+        &mut self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        (alert, panic): (&Alert, &Panic),
+        recipients: &[&str],
+    ) {
+        for policy in policies.iter().filter(|policy| panic.is_of(&policy.name)) {
+            let area = self.areas.entry(policy.name.clone());
+            let area = area.or_insert_with(|| Area::new(now));
+            let news = area.panic(now, policy, (alert, panic));
+            let sinks = recipients.iter().copied();
+            area.recipients.extend(sinks.map(str::to_owned));
+            news.into_iter().for_each(|news| self.say(&policy.name, news));
+        }
     }
 
     /// Carries out what a person wants. Returns the names of the areas that are disarmed by it.

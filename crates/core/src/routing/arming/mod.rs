@@ -11,6 +11,7 @@ mod areas;
 mod auto_arm;
 mod follow;
 mod news;
+mod panic;
 mod state;
 #[cfg(test)]
 mod tests;

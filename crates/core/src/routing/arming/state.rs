@@ -51,6 +51,9 @@ pub enum AreaState {
         until: UnixMillis,
         /// What was seen, the first ones.
         causes: Vec<Cause>,
+        /// Whether it is a silent panic, while which its sirens stay silent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        silent: bool,
     },
 }
 
@@ -61,7 +64,7 @@ pub struct Cause {
     pub alert: AlertId,
     /// When it happened.
     pub at: UnixMillis,
-    /// Its camera, as people call it.
+    /// Its camera, as people call it; of a panic a word for that.
     pub camera: String,
 }
 

@@ -188,6 +188,7 @@ fn show(area: &Area) -> String {
             mode: then,
             until,
             causes,
+            ..
         } => format!(
             "triggered until {} by {} then {}",
             until.0 / 1_000,
