@@ -155,11 +155,7 @@ fn references(
         if known.iter().any(|known| name_matches(name, known)) {
             continue;
         }
-        // One name may stand there without its array.
-        let one = format!("{pointer}/{j}");
-        let origin = tree
-            .find(&one)
-            .map_or_else(|| tree.locate(pointer), |node| node.origin);
+        let origin = tree.locate(&format!("{pointer}/{j}"));
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if known.is_empty() && kind == "area" => "give a [[camera]] this `area`".to_owned(),

@@ -95,7 +95,7 @@ impl Node {
     }
 
     /// Where the value at a JSON pointer (RFC 6901) stands; or, where there is none, the deepest table or
-    /// array on the way that there is.
+    /// array on the way that there is. A value that stands there without its array is the array's first.
     pub(crate) fn locate(&self, pointer: &str) -> Origin {
         self.walk(pointer).0
     }
@@ -109,10 +109,11 @@ impl Node {
         let mut node = self;
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
+            let only = (step == "0").then_some(node);
             let next = match &node.value {
-                Value::Table(table) => table.get(&step).map(|entry| &entry.node),
+                Value::Table(table) => table.get(&step).map(|entry| &entry.node).or(only),
                 Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
-                _ => None,
+                _ => only,
             };
             match next {
                 Some(next) => node = next,

@@ -29,9 +29,14 @@ impl At {
         let mut at = Self::root();
         let mut so_far = String::new();
         for step in pointer.split('/').skip(1) {
+            let around = tree.find(&so_far);
             so_far = format!("{so_far}/{step}");
             at = match (step.parse::<usize>(), tree.find(&so_far)) {
-                (Ok(_), Some(node)) if !at.steps.is_empty() => at.element(node),
+                (Ok(_), Some(node)) if !at.steps.is_empty() => match around.map(|around| &around.value) {
+                    Some(Value::Array(_)) => at.element(node),
+                    // It stands there without its array.
+                    _ => at,
+                },
                 _ => at.below(&step.replace("~1", "/").replace("~0", "~")),
             };
         }

@@ -341,8 +341,8 @@ fn an_area_is_armed_by_one_schedule_that_there_is_in_a_mode_that_it_has() {
             > camera = "Gate"
             > modes = ["away", "night"]
             > arm = { schedule = "nihgt" }
-            watchpost.toml:16:7: there is no schedule `nihgt`
-              | { schedule = "nihgt" } | no `[[schedule]]` has this name
+            watchpost.toml:16:20: there is no schedule `nihgt`
+              | "nihgt" | no `[[schedule]]` has this name
               did you mean "night"?
             > [[schedule]]
             > name = "night"
@@ -355,8 +355,8 @@ fn an_area_is_armed_by_one_schedule_that_there_is_in_a_mode_that_it_has() {
             > camera = "Gate"
             > modes = ["away", "night"]
             > arm = { schedule = "nig*" }
-            watchpost.toml:16:7: `schedule` in [area.arm.0] of `Yard` has `*` or `?`, and one schedule is meant
-              | { schedule = "nig*" } | here
+            watchpost.toml:16:20: `schedule` in [area.arm] of `Yard` has `*` or `?`, and one schedule is meant
+              | "nig*" | here
               expected the name of a [[schedule]], or several [[area.arm]]
             > [[schedule]]
             > name = "night"
@@ -369,8 +369,8 @@ fn an_area_is_armed_by_one_schedule_that_there_is_in_a_mode_that_it_has() {
             > camera = "Gate"
             > modes = ["away", "night"]
             > arm = { schedule = "night", mode = "home" }
-            watchpost.toml:16:7: `mode` in [area.arm.0] of `Yard` is `home`, in which the area is not armed
-              | { schedule = "night", mode = "home" } | here
+            watchpost.toml:16:36: `mode` in [area.arm] of `Yard` is `home`, in which the area is not armed
+              | "home" | here
               expected one of its `modes`: away, night
             > [[schedule]]
             > name = "night"
@@ -715,8 +715,8 @@ fn conditions_that_name_what_is_not_there_or_cannot_be_met() {
           | "yard" | no `[[camera]]` watches it
           did you mean "Yard"?
         > match = { connection = "mai*", not = { area = "Till" } }
-        watchpost.toml:15:38: there is no area `Till`
-          | { area = "Till" } | no `[[camera]]` watches it
+        watchpost.toml:15:47: there is no area `Till`
+          | "Till" | no `[[camera]]` watches it
           these are there: Yard
         > match = { any = [{ camera = "Back door" }, { connection = "min" }] }
         watchpost.toml:15:59: there is no connection `min`
