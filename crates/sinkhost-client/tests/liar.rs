@@ -98,7 +98,11 @@ fn main() {
     {
         Liar::new().live(&std::env::args().nth(1).unwrap_or_default());
     }
-    let arguments = Arguments::from_args();
+    // One after the other: what a lie costs is seen at the peak of the process.
+    let arguments = Arguments {
+        test_threads: Some(1),
+        ..Arguments::from_args()
+    };
     let mut trials: Vec<Trial> = LIES
         .iter()
         .map(|(lie, words)| trial(lie, move || block_on(found_out(lie, words))))
@@ -210,7 +214,7 @@ async fn found_out(lie: &str, words: &str) {
         how.contains("violated the protocol") && how.contains(words),
         "{lie}: {how}"
     );
-    let cost = peak_kib() - before;
+    let cost = peak_kib().saturating_sub(before);
     assert!(cost < MAX_COST_KIB, "{lie} cost {cost} KiB");
 }
 
@@ -248,7 +252,7 @@ async fn what_comes_late_costs_no_more() {
     let before = peak_kib();
     let (how, _) = end_of("late-spill", Duration::from_millis(100)).await;
     assert!(how.contains("a message is too large"), "{how}");
-    let cost = peak_kib() - before;
+    let cost = peak_kib().saturating_sub(before);
     assert!(cost < MAX_COST_KIB, "it cost {cost} KiB");
 }
 
@@ -298,7 +302,7 @@ async fn an_honest_child_is_believed() {
     assert_eq!(host.stop(PATIENCE).await, ExitKind::Stopped);
 }
 
-/// The most memory this process has held.
+/// The most memory this process has held. The kernel keeps account by processor, and so it may be a little less later.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
