@@ -26,12 +26,17 @@ use crate::output::Output;
 use crate::parent::{Due, Parent};
 use crate::process::Process;
 use crate::request::Command;
+use crate::share::{Share, ShareWatch};
 use crate::spawn::Spawned;
 
 /// Packets taken before other things get their turn.
 const PACKETS_A_TURN: usize = 64;
 /// Bytes of messages taken before other things get their turn.
 const BYTES_A_TURN: usize = 2 * MAX_REPLY_BYTES;
+
+/// What the log of a sink says of one that is slowed down.
+const SLOWED_DOWN: &str =
+    "the plugin keeps processors busy and answers few calls: for a while it gets what others leave";
 
 /// The task's state.
 #[derive(Debug)]
@@ -51,6 +56,9 @@ pub(crate) struct Driver {
     has_handle: bool,
     /// Set when the process was killed: why, and when.
     killed: Option<(ExitKind, Instant)>,
+    share: ShareWatch,
+    /// The share that the process has.
+    given: Share,
 }
 
 /// The child is expected to leave.
@@ -89,6 +97,8 @@ impl Driver {
             stopping: None,
             has_handle: true,
             killed: None,
+            share: ShareWatch::new(clock::now()),
+            given: Share::Equal,
         }
     }
 
@@ -99,6 +109,7 @@ impl Driver {
             self.pump();
             // Whatever is ready all the time, the others on this thread get their turn, and deadlines are checked.
             consume_budget().await;
+            self.look_at_share(clock::now());
             match self.wait().await {
                 Wake::Exited => return self.finish().await,
                 Wake::Readable => self.read_socket(false),
@@ -156,7 +167,28 @@ impl Driver {
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
         let pause = self.outbox.pause_until().filter(|_| self.socket_open);
         let parent = self.parent.next_deadline(self.stopping.is_some());
-        [parent, stop, pause].into_iter().flatten().min()
+        [parent, stop, pause, self.share.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Looks what it uses of the processors, and gives it what it is to have. What fails is tried again at the next look.
+    fn look_at_share(&mut self, now: Instant) {
+        if self.killed.is_some() || !self.share.is_due(now) {
+            return;
+        }
+        // One that is gone uses nothing any more.
+        let used = self.process.used().unwrap_or_default();
+        self.share.look(now, used, self.parent.answered);
+        let share = self.share.share();
+        if share == self.given || !self.process.give(share) {
+            return;
+        }
+        self.given = share;
+        if share == Share::Rest {
+            self.parent.journal.log(now, LogLevel::Warn, SLOWED_DOWN);
+        }
     }
 
     fn check_deadlines(&mut self, now: Instant) {

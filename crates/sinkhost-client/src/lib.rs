@@ -28,6 +28,7 @@
 
 mod answer;
 mod asks;
+mod autogroup;
 mod calls;
 mod cgroup;
 mod clock;
@@ -47,6 +48,7 @@ mod parent;
 mod phase;
 mod process;
 mod request;
+mod share;
 mod spawn;
 mod start;
 mod text;

@@ -1,12 +1,14 @@
 //! A child's process: watched, killed with all that it has started, reaped. Knows nothing of plugins.
 #![allow(unsafe_code, reason = "tokio asks for a promise about descriptors it watches")]
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
 };
@@ -15,7 +17,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
 use crate::ExitKind;
+use crate::autogroup::Autogroup;
 use crate::family::Family;
+use crate::share::Share;
 
 /// How often what a child has started is looked for after its end. Each look kills what it finds.
 const SWEEPS: u32 = 50;
@@ -40,6 +44,7 @@ pub(crate) struct Process {
     pidfd: Option<AsyncFd<OwnedFd>>,
     /// What it has started.
     family: Family,
+    autogroup: Autogroup,
 }
 
 impl Process {
@@ -54,6 +59,7 @@ impl Process {
                 pid,
                 pidfd: Some(pidfd),
                 family,
+                autogroup: Autogroup::of(pid.as_raw_pid().unsigned_abs()),
             }),
             Err(error) => {
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -77,6 +83,25 @@ impl Process {
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.pid.as_raw_pid().unsigned_abs()
+    }
+
+    /// The processor time that it has used: in a cgroup with all that it has started, else by itself. `None` when it is gone.
+    pub(crate) fn used(&self) -> Option<Duration> {
+        match &self.family {
+            Family::Grouped(group) => group.used(),
+            Family::Alone | Family::Marked(_) => {
+                let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).ok()?;
+                used(&stat, clock_ticks_per_second())
+            }
+        }
+    }
+
+    /// Has it get this share of processors that others want too. Whether that was done.
+    pub(crate) fn give(&self, share: Share) -> bool {
+        match &self.family {
+            Family::Grouped(group) => group.give(share),
+            Family::Alone | Family::Marked(_) => self.autogroup.slow(share == Share::Rest),
+        }
     }
 
     /// Waits until it is dead. It stays to be reaped.
@@ -162,8 +187,34 @@ fn lingering() -> std::sync::MutexGuard<'static, Vec<OwnedFd>> {
     LINGERING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The time in user mode and in the kernel in a `/proc/PID/stat`; the name before the state may hold anything.
+fn used(stat: &str, ticks_per_second: u64) -> Option<Duration> {
+    // `utime` and `stime` are the 14th and 15th field, and the state behind the name is the third: proc_pid_stat(5).
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()?.saturating_add(ticks()?);
+    Some(Duration::from_millis(
+        ticks.saturating_mul(1_000) / ticks_per_second.max(1),
+    ))
+}
+
 /// Has the reactor watch a descriptor.
 pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is one descriptor, open until it is dropped, which `AsyncFd` does after deregistering.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_as_the_kernel_writes_it() {
+        let stat = "12 (a) b) S 1 12 12 0 -1 4194560 100 0 0 0 150 25 0 0 20 0 1 0 99 1000 10";
+        assert_eq!(used(stat, 100), Some(Duration::from_millis(1_750)));
+        assert_eq!(used("12 (sh) S 1 12", 100), None);
+        assert_eq!(used("", 100), None);
+        let own = fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(used(&own, clock_ticks_per_second()).is_some(), "{own}");
+    }
 }

@@ -120,6 +120,7 @@ fn main() {
         block_on(what_is_said_while_it_ends_is_checked())
     }));
     trials.push(trial("heir", || block_on(an_heir_is_not_listened_to_for_long())));
+    trials.push(trial("busy", || block_on(a_busy_child_gets_what_others_leave())));
     trials.push(trial("honest", || block_on(an_honest_child_is_believed())));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -280,6 +281,25 @@ async fn an_heir_is_not_listened_to_for_long() {
     assert!(lines < 2_000, "{lines} lines");
 }
 
+/// By the scheduler's group of its session, for it has no cgroup here.
+async fn a_busy_child_gets_what_others_leave() {
+    if !std::fs::exists("/proc/self/autogroup").unwrap() {
+        let _ = watchpost_testkit::skip_because("this kernel has no autogroups");
+        return;
+    }
+    let (host, mut events) = Host::start(launch("busy")).await.unwrap();
+    let event = tokio::time::timeout(PATIENCE, events.next()).await;
+    assert!(
+        matches!(&event, Ok(Some(Event::Log { level: LogLevel::Warn, text })) if text.contains("processors busy")),
+        "{event:?}"
+    );
+    let group = std::fs::read_to_string(format!("/proc/{}/autogroup", host.pid())).unwrap();
+    assert!(group.trim().ends_with("nice 19"), "{group}");
+    assert_eq!(host.stop(PATIENCE).await, ExitKind::Stopped);
+    let own = std::fs::read_to_string("/proc/self/autogroup").unwrap();
+    assert!(own.trim().ends_with("nice 0"), "{own}");
+}
+
 async fn an_honest_child_is_believed() {
     let (host, mut events) = Host::start(launch("honest")).await.unwrap();
     for call_id in 1..=30 {
@@ -415,6 +435,15 @@ impl Liar {
         self.start(steps);
         match lie {
             "honest" => self.honest(),
+            "busy" => {
+                rustix::process::setsid().unwrap();
+                std::thread::spawn(|| {
+                    loop {
+                        std::hint::spin_loop();
+                    }
+                });
+                self.deliveries(1);
+            }
             "stop" => {
                 // SAFETY: no memory is passed.
                 let _ = unsafe { libc::raise(libc::SIGSTOP) };

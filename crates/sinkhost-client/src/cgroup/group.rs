@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::Pid;
 
 use super::limits::{self, Controller};
+use crate::share::Share;
+
 use super::{Cgroups, Failed, failed, read, write};
 
 /// A child's cgroup. Dropping it ends what is in it and removes it, or leaves it to be removed when it is empty.
@@ -44,6 +47,18 @@ impl Group {
     pub(crate) fn kill(&self) {
         // It fails only when the cgroup is gone. The kernel starts no process in it meanwhile.
         let _ = write(&self.path.join("cgroup.kill"), "1");
+    }
+
+    /// The processor time that all that was in it has used.
+    pub(crate) fn used(&self) -> Option<Duration> {
+        let stat = read(&self.path.join("cpu.stat")).ok()?;
+        limits::counted(&stat, "usage_usec").map(Duration::from_micros)
+    }
+
+    /// Has it get this share of processors that other children want too. Whether that was done.
+    pub(crate) fn give(&self, share: Share) -> bool {
+        let (file, weight) = limits::weight(share);
+        write(&self.path.join(file), &weight.to_string()).is_ok()
     }
 
     /// Whether a process is in it that is not dead.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::share::Share;
+
 /// Most processes and threads of a child, those it has started with it. A plugin that encodes video with one thread a
 /// processor and a pool for its network has a few dozen.
 pub const MAX_TASKS: u64 = 128;
@@ -75,6 +77,15 @@ impl Controller {
             (Self::Memory | Self::Processors | Self::Disks, _) => Vec::new(),
         }
     }
+}
+
+/// What gives one child this share of what all of them get: 100 is what each has.
+pub(super) fn weight(share: Share) -> (&'static str, u64) {
+    let weight = match share {
+        Share::Equal => 100,
+        Share::Rest => 1,
+    };
+    ("cpu.weight", weight)
 }
 
 impl fmt::Display for Controller {

@@ -50,6 +50,8 @@ pub(crate) struct Parent {
     /// Whether the site lets it acknowledge alerts.
     may_acknowledge: bool,
     asks: Asks,
+    /// Calls that it has answered.
+    pub(crate) answered: u64,
 }
 
 /// What the site lets a plugin say beside the outcomes of its calls.
@@ -99,6 +101,7 @@ impl Parent {
             log_limit: LogLimit::of_parent(now.into_std()),
             may_acknowledge: rights.acknowledge,
             asks: Asks::new(rights.arm, now),
+            answered: 0,
         }
     }
 
@@ -163,6 +166,7 @@ impl Parent {
             } => {
                 let overdue = self.calls.done(&call_ids, outcome, now)?;
                 let notes = plain_notes(notes);
+                self.answered += call_ids.len() as u64;
                 for call_id in call_ids {
                     let outcome = if overdue == Some(call_id) {
                         after_deadline(outcome)

@@ -31,7 +31,7 @@ struct Case {
 #[test]
 fn a_kernel_answers_as_the_interpreter() {
     let Some(machine) = std::env::var_os(MACHINE).map(PathBuf::from) else {
-        println!("{MACHINE} names no machine: none is started");
+        let _ = watchpost_testkit::skip_because("`cargo xtask test --long` makes the machine that it needs");
         return;
     };
     let unix = Grants {
