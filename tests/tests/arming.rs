@@ -276,6 +276,44 @@ fn a_hub_that_is_killed_in_any_state_goes_on_in_it() -> Result<()> {
 }
 
 #[test]
+fn a_panic_sounds_though_nothing_is_armed_until_its_area_is_disarmed() -> Result<()> {
+    let mut site = Site::start(&HOURS)?;
+    let said = site.hub.ask("panic", &["--area", "Yard", "--why", "robbery"])?;
+    ensure!(said.contains("raised, as alert "), "{said}");
+    site.until_sirens((1, true))?;
+    site.until_told("Panic: Yard")?;
+    let before = site.until("triggered")?;
+    assert_eq!(before["causes"][0]["camera"], "panic");
+    site.kill()?;
+    let after = site.until("triggered")?;
+    assert_eq!(
+        (&after["until"], &after["causes"]),
+        (&before["until"], &before["causes"])
+    );
+    site.until_sirens((2, true))?;
+    site.hub.ask("disarm", &[])?;
+    site.until_sirens((2, false))?;
+    site.until_told("The alarm in Yard is cancelled by the operator")?;
+    site.until("disarmed")?;
+
+    site.hub.ask("panic", &["--silent"])?;
+    site.until_told("Silent panic")?;
+    let area = site.until("triggered")?;
+    assert_eq!(area["silent"], true);
+    assert_eq!(site.sirens(), (2, false));
+    let refusal = site
+        .hub
+        .ask("panic", &["--area", "Yrad"])
+        .unwrap_err()
+        .to_string();
+    ensure!(
+        refusal.contains("there is no area `Yrad`; there are Yard"),
+        "{refusal}"
+    );
+    Ok(())
+}
+
+#[test]
 fn delays_run_out_and_an_alarm_ends_by_itself() -> Result<()> {
     let site = Site::start(&Times {
         exit: "1s",

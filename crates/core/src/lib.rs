@@ -75,11 +75,12 @@ pub use routing::{
     Areas, ArmedWord, ArmingCommand, ArmingRefused, AutoArm, Blocker, CODE_LOCK, Calendar, CancelReason,
     Cancellation, CancelledAlerts, Cause, CodeChannel, CodeChannels, CodeRefused, CommandRefused, Confirm,
     DigestWindow, Effects, Expectation, Followed, Heard, HeldBack, Holiday, Hush, LastHeard, LatePolicy,
-    MAX_AREAS, MAX_CONFIRM_COUNT, MAX_FROM_MEMORY, MAX_POSTPONED, MAX_SILENCE, MAX_SILENCES, MAX_WRONG_CODES,
-    Match, MatchCondition, MemoryRelay, Mode, NextEdge, Panic, ParseScheduleError, PendingArm,
-    PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent, RoutingState, SIREN_WINDOW,
-    Schedule, SeverityTable, Sightings, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
-    Silences, Suppression, Target, Window, WorstAlert, is_pattern, name_matches,
+    MAX_AREAS, MAX_CONFIRM_COUNT, MAX_FROM_MEMORY, MAX_POSTPONED, MAX_SILENCE, MAX_SILENCES, MAX_SWINGER,
+    MAX_TEST, MAX_WRONG_CODES, Match, MatchCondition, MemoryRelay, Mode, NextEdge, Panic, ParseScheduleError,
+    PendingArm, PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent, RoutingState,
+    SIREN_WINDOW, Schedule, SeverityTable, Sightings, Silence, SilenceCommand, SilenceId, SilenceMatch,
+    SilenceRefused, Silences, Suppression, Swingers, Target, TestMode, Unsent, Window, WorstAlert,
+    is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

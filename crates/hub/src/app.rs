@@ -132,12 +132,11 @@ fn open(
     platform: Arc<dyn Platform>,
 ) -> Result<HubHandle, StartError> {
     let (clock, threads) = (Clock::on(platform.wall_clock()), platform.threads());
-    let (cgroups, health, unstored) = (claim_cgroups(), Health::default(), Unstored::default());
+    let (health, unstored, notifiers) = (Health::default(), Unstored::default(), SinkNotifiers::default());
     let settings = CurrentSettings::new(Arc::clone(&blueprint.settings));
     let (store, opened) = open_store(blueprint)?;
-    let (live, _) = broadcast::channel(MAX_LAG_EVENTS);
-    let ids = Arc::new(AlertIds::after(opened.last_id));
-    let (notifiers, inbound) = (SinkNotifiers::default(), InboundHandles::default());
+    let (live, inbound) = (broadcast::channel(MAX_LAG_EVENTS).0, InboundHandles::default());
+    let (cgroups, ids) = (claim_cgroups(), Arc::new(AlertIds::after(opened.last_id)));
     let readers = Readers::new(store.reader_factory(), threads);
     let areas = LiveAreas::new();
     let parts = WriterParts {

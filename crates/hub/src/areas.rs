@@ -21,6 +21,9 @@ pub struct AreaReport {
     /// What keeps it from being ready to arm, while it is disarmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
+    /// Cameras that sirens do not sound for any more, as they have raised too many alarms (`swinger`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shut: Vec<String>,
 }
 
 /// All of them, in the order of the configuration.
@@ -38,6 +41,7 @@ pub(crate) fn report(
         let blockers = areas.blockers(now, &policy, &faults);
         AreaReport {
             blockers: if disarmed { blockers } else { Vec::new() },
+            shut: area.shut(now, &policy),
             name: policy.name,
             modes: policy.modes,
             area,

@@ -27,6 +27,8 @@ fn routing(state: &RoutingState, event: RoutingEvent<'_>) -> Effects {
         connections: Vec::new(),
         after_loss: AfterLoss::MessagesOnly,
         auto_arm: Vec::new(),
+        abort_window: None,
+        swinger: None,
     };
     let mail = Target {
         name: "mail".into(),

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::alerts::AlertsArgs;
-use crate::commands::areas::{AreasArgs, ArmArgs, DisarmArgs};
+use crate::commands::areas::{AreasArgs, ArmArgs, DisarmArgs, TestModeArgs};
 use crate::commands::cameras::CamerasArgs;
 use crate::commands::code::CodeCommand;
 use crate::commands::deliveries::DeliveriesArgs;
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Disarm(DisarmArgs),
     /// Call for help: an alarm whatever is armed, without any delay, which goes to every sink unless routes say otherwise.
     Panic(PanicArgs),
+    /// Try the cameras of an area: what they see is recorded, and neither sounds nor is sent. It ends by itself.
+    TestMode(TestModeArgs),
     /// List the areas: how they are armed, by whom, what keeps them from being ready, and which alarms are in memory.
     Areas(AreasArgs),
     /// Codes of persons, by which they arm and disarm.
@@ -93,6 +95,7 @@ impl Command {
             | Self::Arm(_)
             | Self::Disarm(_)
             | Self::Panic(_)
+            | Self::TestMode(_)
             | Self::Areas(_)
             | Self::Deliveries(_) => Needs::Hub,
             Self::Code(_) | Self::Simulate(_) | Self::Demo(_) => Needs::Nothing,

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Arm(args) => commands::areas::arm(&target, &args),
         Command::Disarm(args) => commands::areas::disarm(&target, &args),
         Command::Panic(args) => commands::panic::run(&target, &args),
+        Command::TestMode(args) => commands::areas::test_mode(&target, &args),
         Command::Areas(args) => commands::areas::run(&target, &args),
         Command::Code(command) => commands::code::run(&command),
         Command::Sink(command) => commands::sink::run(&target, &command),

@@ -42,6 +42,18 @@ pub struct PostponeAreas {
     pub millis: u64,
 }
 
+/// The body of `POST /v1/areas/test`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestAreas {
+    /// Names of areas; all without any.
+    #[serde(default)]
+    pub areas: Vec<String>,
+    /// How long, in milliseconds; without it the test ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millis: Option<u64>,
+}
+
 /// What became of a command about areas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AreasAnswer {
@@ -58,6 +70,7 @@ pub(crate) fn configure(routes: &mut web::ServiceConfig) {
         .route("/v1/areas/arm", web::post().to(arm))
         .route("/v1/areas/disarm", web::post().to(disarm))
         .route("/v1/areas/postpone", web::post().to(postpone))
+        .route("/v1/areas/test", web::post().to(test))
         .route("/v1/areas/seen", web::post().to(seen));
 }
 
@@ -88,6 +101,12 @@ async fn postpone(hub: Hub, body: web::Json<PostponeAreas>) -> Result<HttpRespon
     let PostponeAreas { areas, millis } = body.into_inner();
     let (lasts, by) = (Duration::from_millis(millis), Actor::Operator);
     carry_out(&hub, ArmingCommand::Postpone { areas, lasts, by }, DEFERRED).await
+}
+
+async fn test(hub: Hub, body: web::Json<TestAreas>) -> Result<HttpResponse, Problem> {
+    let TestAreas { areas, millis } = body.into_inner();
+    let (lasts, by) = (millis.map(Duration::from_millis), Actor::Operator);
+    carry_out(&hub, ArmingCommand::Test { areas, lasts, by }, DEFERRED).await
 }
 
 async fn seen(hub: Hub, body: web::Json<NamedAreas>) -> Result<HttpResponse, Problem> {

@@ -22,6 +22,7 @@
 //! | `POST /v1/areas/arm` | arms areas, as a [`crate::ArmAreas`] says; [`crate::AreasAnswer`], or 409 with what keeps them from being ready |
 //! | `POST /v1/areas/disarm` | disarms those that a [`crate::NamedAreas`] names, or all |
 //! | `POST /v1/areas/postpone` | schedules arm areas later, as a [`crate::PostponeAreas`] says |
+//! | `POST /v1/areas/test` | begins or ends test mode, as a [`crate::TestAreas`] says |
 //! | `POST /v1/areas/seen` | what has triggered them is seen, and not remembered any more |
 //! | `POST /v1/panic` | raises a panic, as a [`crate::RaisePanic`] says; [`crate::PanicAnswer`] |
 //! | `POST /v1/reload` | has the hub go by its configuration as that is now; [`crate::Reloaded`], or 422 with every mistake |

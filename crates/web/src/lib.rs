@@ -13,7 +13,7 @@ mod problem;
 mod program;
 mod silences;
 
-pub use areas::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas};
+pub use areas::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas, TestAreas};
 pub use control::{ControlError, Deferred, SOCKET_NAME, serve_control};
 pub use inbound::{InboundServer, ListenError, Prepared};
 pub use panic::{PanicAnswer, RaisePanic};

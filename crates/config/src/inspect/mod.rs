@@ -137,11 +137,10 @@ impl Inspection<'_> {
             let finding = self.finding(&format!("/sink/{i}/name"), message, help.to_owned());
             self.found.push(finding.into());
         }
+        // What is confirmed is taken by the route that asks for it.
         let taken = |kind: &AlertKind| {
-            settings
-                .route
-                .iter()
-                .any(|route| route.confirm.is_none() && route.matches.takes_all_of(*kind))
+            let mut routes = settings.route.iter().filter(|route| route.confirm.is_none());
+            routes.any(|route| route.matches.takes_all_unconfirmed(*kind))
         };
         if !AlertKind::OF_CAMERAS.iter().all(taken) {
             let pointer = format!("/route/{}", settings.route.len() - 1);

@@ -1,9 +1,11 @@
 //! Rules of areas: a camera belongs to one at most, and what can be armed has a camera.
 
+use std::time::Duration;
+
 use watchpost_core::{MAX_AREAS, Mode, is_pattern, name_matches};
 
 use super::Rules;
-use crate::{AreaSettings, CameraSettings, Settings};
+use crate::{AreaSettings, CameraSettings, Settings, TimeSpan};
 
 pub(super) fn areas(settings: &Settings, rules: &mut Rules) {
     rules.require(
@@ -21,6 +23,7 @@ pub(super) fn areas(settings: &Settings, rules: &mut Rules) {
             || "name `home`, `away` or `night`, or leave the key out for all three".to_owned(),
         );
         rules.positive(&format!("{at}/trigger_time"), area.trigger_time);
+        abort_window(&at, area, rules);
         auto_arm(&at, area, rules);
         let watched = settings.camera.iter().any(|camera| names(area, camera));
         rules.require(
@@ -67,6 +70,42 @@ pub(super) fn areas(settings: &Settings, rules: &mut Rules) {
             );
         }
     }
+}
+
+/// The times of ANSI/SIA CP-01: an abort window of 15 to 45 seconds, and a minute with the entry delay.
+const ABORT_WINDOW: std::ops::RangeInclusive<TimeSpan> = TimeSpan::from_secs(15)..=TimeSpan::from_secs(45);
+
+/// Longest time from what is seen to what is sent, after ANSI/SIA CP-01.
+const LONGEST_HELD: TimeSpan = TimeSpan::from_secs(60);
+
+/// What is held back is so for a short time, and no longer than the alarm lasts.
+fn abort_window(at: &str, area: &AreaSettings, rules: &mut Rules) {
+    let Some(window) = area.abort_window else { return };
+    let pointer = format!("{at}/abort_window");
+    let held = Duration::from(window) + Duration::from(area.entry_delay);
+    rules.require(
+        ABORT_WINDOW.contains(&window),
+        &pointer,
+        || format!("is {window}"),
+        || "expected 15 to 45 seconds, such as \"30s\"".to_owned(),
+    );
+    rules.require(
+        area.delayed.is_empty() || held <= Duration::from(LONGEST_HELD),
+        &pointer,
+        || {
+            format!(
+                "({window}) and `entry_delay` ({}) make more than a minute",
+                area.entry_delay
+            )
+        },
+        || "help must not come later than that: lower one of them".to_owned(),
+    );
+    rules.require(
+        window <= area.trigger_time,
+        &pointer,
+        || format!("({window}) is longer than `trigger_time` ({})", area.trigger_time),
+        || "the alarm would be over before it is sent: lower the one or raise the other".to_owned(),
+    );
 }
 
 /// What arms an area is one schedule, in a mode that the area has.

@@ -24,6 +24,12 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
             );
         }
         conditions(&format!("/route/{i}/match"), &route.matches, None, rules);
+        rules.require(
+            !route.matches.asks_confirmed() || routes[..i].iter().any(|earlier| earlier.confirm.is_some()),
+            &format!("/route/{i}/match"),
+            || "has `confirmed`, and no route before it asks for confirmation".to_owned(),
+            || "put it behind a [[route]] with `confirm`, or leave it out".to_owned(),
+        );
         if let Some(confirm) = &route.confirm {
             let pointer = format!("/route/{i}/confirm/within");
             rules.positive(&pointer, confirm.within);
@@ -67,6 +73,12 @@ const LEAST_QUIET: TimeSpan = TimeSpan::from_secs(60);
 pub(super) fn expectations(expected: &[ExpectSettings], rules: &mut Rules) {
     for (i, expect) in expected.iter().enumerate() {
         conditions(&format!("/expect/{i}/match"), &expect.matches, None, rules);
+        rules.require(
+            !expect.matches.asks_confirmed(),
+            &format!("/expect/{i}/match"),
+            || "has `confirmed`, which is for routes".to_owned(),
+            || "leave it out: what is expected needs no confirmation".to_owned(),
+        );
         rules.require(
             ![AlertKind::Hub, AlertKind::Panic]
                 .iter()

@@ -40,6 +40,15 @@ pub struct AreaSettings {
     /// How long an alarm lasts. It is armed again then, whatever keeps it from being ready, and what sounds is silenced.
     #[serde(default = "trigger_time")]
     pub trigger_time: TimeSpan,
+    /// How long an alarm that a camera raises is held back from `remote` sinks, 15 to 45 seconds, `30s` for instance. Who disarms within
+    /// it ends it before anything is sent. Sirens do not wait for it, nor does a panic. With the `entry_delay` it makes a minute at
+    /// most. Without it, an alarm is sent at once.
+    pub abort_window: Option<TimeSpan>,
+    /// After how many alarms that one camera has raised since the area was armed sirens do not sound for it any more (swinger
+    /// shutdown): a branch in the wind then does not sound all night. Messages go on, and an event says so (`swinger_shutdown`). It ends
+    /// when the area is armed or disarmed, or after 48 hours without an alert of the camera. Without it, never.
+    #[schemars(range(min = 1, max = 6))]
+    pub swinger: Option<u8>,
     /// A schedule that arms it, or several, of which the first that is open counts: `arm = { schedule = "night", mode = "away" }`.
     /// What a person wants meanwhile, with `watchpost arm` or `watchpost disarm`, holds until a schedule opens or closes next. One
     /// that has opened or closed while the hub did not run counts once it does.
@@ -110,6 +119,8 @@ impl Settings {
                 .iter()
                 .filter_map(|arm| arm.auto_arm(&schedules))
                 .collect(),
+            abort_window: area.abort_window.map(Into::into),
+            swinger: area.swinger,
         };
         self.area.iter().map(policy).collect()
     }

@@ -113,6 +113,9 @@ pub struct RouteMatch {
     /// armed in every mode.
     #[schemars(with = "Vec<forms::ArmedWordForm>", extend("x-one" = true))]
     pub armed: Vec<ArmedWord>,
+    /// `true`: other cameras confirm it for a route before this one that has `confirm`; `false`: none has taken it so. It is for
+    /// routes only.
+    pub confirmed: Option<bool>,
     /// What only VisionGuard says.
     pub visionguard: VisionGuardMatch,
     /// Alternatives, such as `[{ area = "Till" }, { severity = "high" }]`: it meets one of them at least. The keys of each are
@@ -154,6 +157,22 @@ impl RouteMatch {
         (kind.is_empty() || kind.contains(&raised)) && rest.is_empty()
     }
 
+    /// Whether it takes all that cameras raise of this kind, but for what other cameras confirm.
+    pub(crate) fn takes_all_unconfirmed(&self, raised: AlertKind) -> bool {
+        let confirmed = self.confirmed.filter(|confirmed| *confirmed);
+        Self {
+            confirmed,
+            ..self.clone()
+        }
+        .takes_all_of(raised)
+    }
+
+    /// Whether it asks anywhere for what other cameras confirm.
+    pub(crate) fn asks_confirmed(&self) -> bool {
+        let mut nested = self.any.iter().chain(&self.not);
+        self.confirmed.is_some() || nested.any(Self::asks_confirmed)
+    }
+
     /// Whether it takes nothing but what cameras raise.
     pub(crate) fn takes_cameras_only(&self) -> bool {
         self.kind.iter().all(|kind| AlertKind::OF_CAMERAS.contains(kind))
@@ -185,6 +204,7 @@ impl RouteMatch {
             severity: self.severity,
             schedules: schedules.iter().filter(is_named).cloned().collect(),
             armed: self.armed.clone(),
+            confirmed: self.confirmed,
             any: all(&self.any),
             not: all(&self.not),
         }

@@ -18,6 +18,7 @@ pub fn router(settings: &Settings) -> Router {
         keeps_record: sink.keeps_record(),
         only_armed: settings.only_armed(sink),
         makes_noise: sink.makes_noise(),
+        remote: sink.is_remote(),
     };
     let route = |(number, route): (usize, &RouteSettings)| Route {
         name: route

@@ -28,7 +28,8 @@ pub struct SinkSettings {
     /// it, age does not matter.
     pub max_age: Option<TimeSpan>,
     /// Whether a delivery is cancelled once its alert is acknowledged or dismissed, also in flight: a siren stops. The
-    /// delivery is listed as dropped then. Without it, that is so for `gpio` and `sound`.
+    /// delivery is listed as dropped then. It disarms nothing: an area whose entry delay runs goes on to its alarm, and what is seen
+    /// next sounds. Without it, that is so for `gpio` and `sound`.
     pub cancel_on_acknowledge: Option<bool>,
     /// Whether it gets internal events, alerts of kind `hub`, with or without routes: a sink that is overdue, a
     /// connection that is lost, a disk that fills up. Without it, `true` for the plugins `archive`, `email`, `mqtt` and
@@ -38,6 +39,9 @@ pub struct SinkSettings {
     /// Without any `[[area]]` that makes no difference. Without it, `true` for `gpio` and `sound`; a chime that is to sound while
     /// disarmed is a sink with `only_armed = false` and a route with `armed = "disarmed"`.
     pub only_armed: Option<bool>,
+    /// Whether it calls people who are elsewhere: an alarm is held back from it for the `abort_window` of its area. Without it, `false`
+    /// for `archive`, `gpio` and `sound`, else `true`.
+    pub remote: Option<bool>,
     /// What becomes of alerts that come late, which are many when a connection is back: `each` is delivered, all that come
     /// together make one message (`digest`) with how many there are, of which time, and the picture of the worst, or they are
     /// not delivered (`drop`). Without it, `digest` for `email`, `exec`, `mqtt` and `webhook`, `drop` for `gpio` and `sound`,
@@ -162,6 +166,12 @@ impl SinkSettings {
         self.only_armed == Some(true) || NOISY.contains(&self.plugin_name())
     }
 
+    /// Whether an alarm is held back from it for the abort window: as configured, or because it sends messages.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.remote
+            .unwrap_or_else(|| !self.keeps_record() && !NOISY.contains(&self.plugin_name()))
+    }
+
     /// Whether it keeps the record and is no message: silences spare it.
     pub fn keeps_record(&self) -> bool {
         self.plugin_name() == "archive"
@@ -202,6 +212,7 @@ impl fmt::Debug for SinkSettings {
             cancel_on_acknowledge,
             events,
             only_armed,
+            remote,
             late,
             wait_picture,
             when_full,
@@ -219,6 +230,7 @@ impl fmt::Debug for SinkSettings {
             .field("cancel_on_acknowledge", cancel_on_acknowledge)
             .field("events", events)
             .field("only_armed", only_armed)
+            .field("remote", remote)
             .field("late", late)
             .field("wait_picture", wait_picture)
             .field("when_full", when_full)

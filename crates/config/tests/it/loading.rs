@@ -113,6 +113,7 @@ fn defaults() {
             ],
             camera: [],
             area: [],
+            person: [],
             visionguard: VisionGuardSettings {
                 severity: SeveritySettings {
                     medium_below: -2.0,

@@ -80,14 +80,42 @@ pub struct Hush {
     pub areas: Vec<String>,
     /// Names of the sinks that make noise.
     pub sinks: Vec<String>,
+    /// Alarms that were held back from remote sinks, which are not sent any more.
+    pub unsent: Vec<Unsent>,
     /// Why.
     pub reason: CancelReason,
+}
+
+/// An alarm that was disarmed within the abort window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// The name of its area.
+    pub area: String,
+    /// Its first alert.
+    pub from: AlertId,
+    /// Names of the sinks that it was held back from.
+    pub sinks: Vec<String>,
+}
+
+impl Unsent {
+    fn covers(&self, alert: &Alert, sink: &str) -> bool {
+        let camera = alert.camera.as_ref();
+        let seen = camera.is_some_and(|camera| camera.area.as_ref() == Some(&self.area));
+        let said = alert.area.as_ref();
+        let said = said.is_some_and(|note| note.alarm && note.name == self.area);
+        (seen || said) && alert.id >= self.from && self.sinks.iter().any(|name| name == sink)
+    }
 }
 
 impl Hush {
     /// Of these areas at these sinks, if there are any.
     pub fn new(areas: Vec<String>, sinks: Vec<String>, reason: CancelReason) -> Option<Self> {
-        (!areas.is_empty() && !sinks.is_empty()).then_some(Self { areas, sinks, reason })
+        (!areas.is_empty() && !sinks.is_empty()).then_some(Self {
+            areas,
+            sinks,
+            unsent: Vec::new(),
+            reason,
+        })
     }
 
     /// Whether it is about this delivery.
@@ -96,7 +124,8 @@ impl Hush {
         let panic = alert.panic.as_ref();
         let of_these = area.is_some_and(|area| self.areas.contains(area))
             || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
-        of_these && self.sinks.iter().any(|name| name == sink)
+        let sounds = of_these && self.sinks.iter().any(|name| name == sink);
+        sounds || self.unsent.iter().any(|unsent| unsent.covers(alert, sink))
     }
 }
 

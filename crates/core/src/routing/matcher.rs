@@ -43,6 +43,8 @@ pub struct Match {
     pub schedules: Vec<Arc<Schedule>>,
     /// How its area was armed when it happened, one of these. What is of no area is armed in every mode.
     pub armed: Vec<ArmedWord>,
+    /// Whether a route before has taken it because other cameras confirm it.
+    pub confirmed: Option<bool>,
     /// Alternatives, one of which it meets.
     pub any: Vec<Self>,
     /// Exceptions, none of which it meets.
@@ -68,6 +70,7 @@ pub(super) struct Matcher {
     /// Any when empty; by their places among the schedules that all rules name.
     schedules: Vec<usize>,
     armed: Vec<ArmedWord>,
+    confirmed: Option<bool>,
     any: Vec<Self>,
     not: Vec<Self>,
 }
@@ -97,6 +100,7 @@ pub(super) struct Asked<'a> {
     schedules: &'a Schedules,
     open: Vec<Cell<Option<bool>>>,
     protection: Protection,
+    confirmed: Cell<bool>,
 }
 
 impl Schedules {
@@ -116,7 +120,13 @@ impl<'a> Asked<'a> {
             open: vec![Cell::new(None); schedules.0.len()],
             schedules,
             protection: Protection::Always,
+            confirmed: Cell::new(false),
         }
+    }
+
+    /// From now on other cameras confirm it.
+    pub(super) fn confirm(&self) {
+        self.confirmed.set(true);
     }
 
     /// The same, with what arming said of the alert when it happened.
@@ -167,6 +177,7 @@ impl Matcher {
             severity: conditions.severity,
             schedules: named,
             armed: conditions.armed.clone(),
+            confirmed: conditions.confirmed,
             any: all(&conditions.any),
             not: all(&conditions.not),
         }
@@ -204,6 +215,11 @@ impl Matcher {
                 Some(MatchCondition::Schedule)
             } else if !self.armed.is_empty() && !self.armed.iter().any(|word| word.holds(asked.protection)) {
                 Some(MatchCondition::Armed)
+            } else if self
+                .confirmed
+                .is_some_and(|asked_for| asked_for != asked.confirmed.get())
+            {
+                Some(MatchCondition::Confirmed)
             } else if !self.any.is_empty() && !self.any.iter().any(|any| any.takes(asked)) {
                 Some(MatchCondition::Any)
             } else if self.not.iter().any(|not| not.takes(asked)) {

@@ -10,10 +10,13 @@
 //! 1. its routes (`verdicts.rs`), each by its conditions (`matcher.rs`), of which schedules are a part (`schedule.rs`):
 //!    which sinks it is for, and when; one that asks for it waits for other cameras to confirm the alert (`confirmation.rs`), of
 //!    which none counts that is silenced, or not armed;
-//! 2. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
-//! 3. arming (`arming`), for what makes noise: whether its area is armed, and whether it waits for the entry delay;
-//! 4. how late it came (`digest.rs`): whether it is held for a message with others;
-//! 5. what sends it later: the delay of its route.
+//! 2. test mode (`arming/test_mode.rs`): whether its area is tried, and the alert is recorded only;
+//! 3. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
+//! 4. for sirens, whether the camera has raised too many alarms already (`arming/swinger.rs`);
+//! 5. arming (`arming`): for what makes noise whether its area is armed, and whether it waits for the entry delay; for remote sinks
+//!    whether an alarm waits for the abort window;
+//! 6. how late it came (`digest.rs`): whether it is held for a message with others;
+//! 7. what sends it later: the delay of its route.
 //!
 //! A panic (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
@@ -42,14 +45,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::arming::{
     AfterLoss, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState, Areas, ArmedWord, ArmingCommand,
-    ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, Mode, NextEdge, PendingArm,
-    Protection, SIREN_WINDOW,
+    ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, MAX_SWINGER, MAX_TEST, Mode,
+    NextEdge, PendingArm, Protection, SIREN_WINDOW, Swingers, TestMode,
 };
 pub use self::codes::{CODE_LOCK, CodeChannel, CodeChannels, CodeRefused, MAX_WRONG_CODES};
 pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
 pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
-    Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression,
+    Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression, Unsent,
 };
 pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::matcher::{Match, is_pattern, name_matches};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::arming::{Judged, Sounding};
 use super::{
     Actor, ArmingCommand, Blocker, CancelReason, Effects, Hush, RouteReason, Router, RoutingState, Target,
+    Unsent,
 };
 use crate::{Alert, HubEvent, UnixMillis};
 
@@ -24,16 +25,50 @@ impl Router {
         !alert.late && decided.any(|(target, reason)| counts(target) && reason.delivers())
     }
 
+    /// Whether a siren sounds, as far as its camera has not raised too many alarms.
+    pub(super) fn unless_swinging(
+        &self,
+        now: UnixMillis,
+        state: &RoutingState,
+        (alert, siren): (&Alert, &Target),
+        reason: RouteReason,
+    ) -> RouteReason {
+        let swinging = state.areas.is_swinging(now, self.areas(), alert, &siren.name);
+        swinging.map_or(reason, |(area, camera)| RouteReason::Swinger {
+            area: area.to_owned(),
+            camera: camera.to_owned(),
+        })
+    }
+
     /// Remembers what an alert means for its area.
-    pub(super) fn settle(&self, judged: Judged, effects: &Effects, after: &mut Cow<'_, RoutingState>) {
+    pub(super) fn settle(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        mut judged: Judged,
+        effects: &Effects,
+        after: &mut Cow<'_, RoutingState>,
+    ) {
+        let sinks = effects.deliveries.iter().map(|planned| planned.sink.as_str());
+        judged.count(
+            now,
+            alert,
+            sinks.filter(|sink| self.sounding().any(|siren| siren.name == *sink)),
+        );
         if judged.changed || judged.is_alarm() {
-            after.to_mut().areas.settle(judged, self.recipients(effects));
+            let deliveries = effects.deliveries.iter();
+            let held = deliveries.filter(|planned| matches!(planned.reason, RouteReason::AbortWindow { .. }));
+            let held = held.map(|planned| planned.sink.as_str());
+            let areas = &mut after.to_mut().areas;
+            areas.settle(judged, self.recipients(effects), held);
         }
     }
 
     /// The sinks that get an alert and are to hear how its alarm goes on: those that make no noise.
     pub(super) fn recipients<'a>(&'a self, effects: &'a Effects) -> impl Iterator<Item = &'a str> {
-        let sinks = effects.deliveries.iter().map(|planned| planned.sink.as_str());
+        let sent = effects.deliveries.iter();
+        let sent = sent.filter(|planned| !matches!(planned.reason, RouteReason::AbortWindow { .. }));
+        let sinks = sent.map(|planned| planned.sink.as_str());
         sinks.filter(|sink| {
             let target = self.targets.iter().find(|target| target.name == *sink);
             target.is_some_and(|target| !target.only_armed && !target.makes_noise)
@@ -63,9 +98,14 @@ impl Router {
         let mut effects = Effects::default();
         match (outcome, command) {
             (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
-                effects.hush = self.quieten(&mut after, disarmed, CancelReason::Disarmed(by.clone()));
+                let unsent = self.unsent(now, state, &disarmed);
+                let reason = CancelReason::Disarmed(by.clone());
+                effects.hush = self.quieten(&mut after, (disarmed, unsent), reason);
             }
-            (Ok(_), ArmingCommand::Seen { .. } | ArmingCommand::Postpone { .. }) => {}
+            (
+                Ok(_),
+                ArmingCommand::Seen { .. } | ArmingCommand::Postpone { .. } | ArmingCommand::Test { .. },
+            ) => {}
             (Err(refused), _) => effects.refused = Some(refused.into()),
         }
         effects.state = (after != *state).then_some(after);
@@ -83,12 +123,49 @@ impl Router {
     }
 
     /// What sounds for these areas stops. What was seen in those that are disarmed confirms nothing any more.
-    fn quieten(&self, after: &mut RoutingState, areas: Vec<String>, reason: CancelReason) -> Option<Hush> {
+    fn quieten(
+        &self,
+        after: &mut RoutingState,
+        (areas, unsent): (Vec<String>, Vec<Unsent>),
+        reason: CancelReason,
+    ) -> Option<Hush> {
         if matches!(reason, CancelReason::Disarmed(_)) {
             areas.iter().for_each(|area| after.sightings.forget(area));
         }
-        let sinks = self.sounding().map(|target| target.name.clone());
-        Hush::new(areas, sinks.collect(), reason)
+        let sinks: Vec<String> = self.sounding().map(|target| target.name.clone()).collect();
+        let nothing = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
+        (!nothing).then_some(Hush {
+            areas,
+            sinks,
+            unsent,
+            reason,
+        })
+    }
+
+    /// What of these areas, which are disarmed, was held back from remote sinks.
+    fn unsent(&self, now: UnixMillis, before: &RoutingState, areas: &[String]) -> Vec<Unsent> {
+        let remote = self.targets.iter().filter(|target| target.remote);
+        let sinks: Vec<String> = remote.map(|target| target.name.clone()).collect();
+        let held = areas.iter().filter_map(|area| {
+            let from = before.areas.held_from(now, area)?;
+            let (area, sinks) = (area.clone(), sinks.clone());
+            Some(Unsent { area, from, sinks })
+        });
+        held.collect()
+    }
+
+    /// Until when an alert is held back from remote sinks, and the area whose alarm it is about.
+    pub(super) fn held<'a>(
+        now: UnixMillis,
+        state: &RoutingState,
+        alert: &'a Alert,
+        judged: Option<&'a Judged>,
+    ) -> Option<(UnixMillis, &'a str)> {
+        if let Some(judged) = judged {
+            return Some((judged.held_until(now)?, judged.area_name()));
+        }
+        let note = alert.area.as_ref().filter(|note| note.alarm)?;
+        Some((state.areas.held_until(now, &note.name)?, &note.name))
     }
 
     /// Does what is due. What is to be said of it is so the next time, or what is said would depend on what is wrong now.
@@ -108,7 +185,7 @@ impl Router {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,
         };
-        let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, areas, reason));
+        let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, (areas, Vec::new()), reason));
         after.sightings.keep_routes(|route| self.confirms(route));
         Effects {
             state: (after != *state).then_some(after),
@@ -119,8 +196,27 @@ impl Router {
     }
 }
 
+/// Whether a sink that is to get an alert does so as far as arming goes, and not before when. `held` is until when the alert is held
+/// back from remote sinks, by which area.
+pub(super) fn timing(
+    target: &Target,
+    reason: RouteReason,
+    judged: Option<&Judged>,
+    held: Option<(UnixMillis, &str)>,
+) -> (RouteReason, Option<UnixMillis>) {
+    match held.filter(|_| target.remote) {
+        _ if !reason.delivers() => (reason, None),
+        _ if target.only_armed => sounding(reason, judged),
+        Some((until, area)) => {
+            let area = area.to_owned();
+            (RouteReason::AbortWindow { area }, Some(until))
+        }
+        None => (reason, None),
+    }
+}
+
 /// Whether what makes noise does so for an alert that its routes take, and from when.
-pub(super) fn sounding(reason: RouteReason, judged: Option<&Judged>) -> (RouteReason, Option<UnixMillis>) {
+fn sounding(reason: RouteReason, judged: Option<&Judged>) -> (RouteReason, Option<UnixMillis>) {
     match judged.map(|judged| (&judged.sounding, judged.area_name())) {
         None | Some((Sounding::Now, _)) => (reason, None),
         Some((Sounding::At(at), area)) => {

@@ -1,5 +1,5 @@
 //! Panic: a person needs help, and says so. It is an alert of its own, which asks neither arming nor delays nor confirmation, and
-//! which nothing holds back but a silence that names it. What it makes of areas stands in `arming/panic.rs`.
+//! which nothing holds back but a silence that names it. What it makes of areas stands in `arming/alarm.rs`.
 
 use std::time::Duration;
 

@@ -86,6 +86,25 @@ pub enum RouteReason {
         /// The area.
         area: String,
     },
+    /// No: the camera has raised too many alarms since its area was armed.
+    Swinger {
+        /// The area.
+        area: String,
+        /// The camera.
+        camera: String,
+    },
+    /// Yes, when the abort window is over, unless the area is disarmed by then.
+    AbortWindow {
+        /// The area.
+        area: String,
+    },
+    /// No: the area is in test mode, and the alert is recorded only.
+    Test {
+        /// The area.
+        area: String,
+    },
+    /// Yes: it is for every sink that makes no noise.
+    ForAll,
     /// Yes: it says how an alarm goes on, and the sink got that.
     GotAlarm {
         /// The area.
@@ -130,6 +149,7 @@ pub enum MatchCondition {
     Severity,
     Schedule,
     Armed,
+    Confirmed,
     Any,
     Not,
 }
@@ -161,6 +181,8 @@ impl RouteReason {
                 | Self::Digest
                 | Self::EntryDelay { .. }
                 | Self::Panic
+                | Self::ForAll
+                | Self::AbortWindow { .. }
                 | Self::GotAlarm { .. }
         )
     }
@@ -177,6 +199,15 @@ impl RouteReason {
             Self::HeldSilent { area } => write!(
                 f,
                 "area {area} has a silent panic, and its sirens stay silent until that is over"
+            ),
+            Self::Test { area } => write!(f, "area {area} is in test mode: it is a test, and recorded only"),
+            Self::AbortWindow { area } => write!(
+                f,
+                "area {area} has an abort window: it is sent when that is over, unless it is disarmed before"
+            ),
+            Self::Swinger { area, camera } => write!(
+                f,
+                "{camera} has raised as many alarms since area {area} was armed as it sounds for (`swinger`)"
             ),
             Self::GotAlarm { area } => {
                 write!(f, "it got the alarm in area {area}, and hears how that goes on")
@@ -245,8 +276,12 @@ impl fmt::Display for RouteReason {
             Self::Digest => f.write_str("it is the sum of what came late for this sink"),
             Self::Panic => f.write_str("a person needs help: a panic that no route takes goes to every sink"),
             Self::SilentPanic => f.write_str("the panic is silent, and the sink makes noise"),
+            Self::ForAll => f.write_str("every sink that makes no noise gets it, whatever routes say"),
             Self::EntryDelay { .. }
             | Self::HeldSilent { .. }
+            | Self::Swinger { .. }
+            | Self::AbortWindow { .. }
+            | Self::Test { .. }
             | Self::GotAlarm { .. }
             | Self::NotArmed { .. }
             | Self::ExitDelay { .. }
@@ -279,6 +314,7 @@ impl fmt::Display for MatchCondition {
             Self::Severity => "asks for a higher severity",
             Self::Schedule => "asks for another time",
             Self::Armed => "asks for another state of its area (`armed`)",
+            Self::Confirmed => "asks whether other cameras confirm it (`confirmed`)",
             Self::Any => "has `any`, and none of that is met",
             Self::Not => "excludes it by `not`",
         })

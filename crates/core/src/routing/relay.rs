@@ -117,8 +117,11 @@ impl MemoryRelay {
             self.state = state;
         }
         deliveries.retain(|planned| {
-            let in_time =
-                planned.due_at.is_none() || matches!(planned.reason, RouteReason::EntryDelay { .. });
+            let in_time = planned.due_at.is_none()
+                || matches!(
+                    planned.reason,
+                    RouteReason::EntryDelay { .. } | RouteReason::AbortWindow { .. }
+                );
             let wanted = in_time
                 && planned.expires_at.is_none_or(|end| end > now)
                 && router.delivers_when_full(&planned.sink);
@@ -252,6 +255,8 @@ mod tests {
             connections: Vec::new(),
             after_loss: AfterLoss::Disarmed,
             auto_arm: Vec::new(),
+            abort_window: None,
+            swinger: None,
         }];
         let siren = Target {
             name: "siren".into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arming::AlertMark;
 use super::expectation::Expectations;
 use super::matcher::{Matcher, Schedules};
-use super::noise::sounding;
+use super::noise::timing;
 use super::panic;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
@@ -39,6 +39,8 @@ pub struct Target {
     pub only_armed: bool,
     /// Whether it makes noise, whatever is armed: a panic that is silent is not for it.
     pub makes_noise: bool,
+    /// Whether it calls people who are elsewhere: an alarm is held back from it for the abort window of its area.
+    pub remote: bool,
 }
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
@@ -67,6 +69,8 @@ pub struct Router {
     /// `None` where nothing is known of areas: what is remembered of them stays as it is.
     pub(super) areas: Option<Vec<AreaPolicy>>,
     pub(super) expectations: Expectations,
+    /// Every alert counts as confirmed.
+    pub(super) assume_confirmed: bool,
 }
 
 /// A [`Route`] in the form in which it is asked.
@@ -101,6 +105,7 @@ impl Router {
             schedules,
             areas: None,
             expectations: Expectations::default(),
+            assume_confirmed: false,
         }
     }
 
@@ -122,6 +127,7 @@ impl Router {
     #[must_use]
     pub fn confirmed(mut self) -> Self {
         self.routes.iter_mut().for_each(|route| route.confirm = None);
+        self.assume_confirmed = true;
         self
     }
 
@@ -207,6 +213,7 @@ impl Router {
             qualifies: self.qualifies(alert, &reasons),
         };
         let judged = state.areas.judge(now, self.areas(), mark);
+        let held = Self::held(now, state, alert, judged.as_ref());
         for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
             let delay = match (verdict, &reason) {
                 (Verdict::Matched(route), RouteReason::Matched { .. } | RouteReason::Confirmed { .. }) => {
@@ -214,10 +221,7 @@ impl Router {
                 }
                 _ => Duration::ZERO,
             };
-            let (mut reason, mut sounds_at) = (reason, None);
-            if reason.delivers() && target.only_armed {
-                (reason, sounds_at) = sounding(reason, judged.as_ref());
-            }
+            let (mut reason, not_before) = timing(target, reason, judged.as_ref(), held);
             if reason.delivers() {
                 match target.late_policy(alert) {
                     LatePolicy::Each => {}
@@ -229,7 +233,7 @@ impl Router {
                 }
             }
             if reason.delivers() {
-                let planned = target.plan(now, alert, (delay, sounds_at), reason);
+                let planned = target.plan(now, alert, (delay, not_before), reason);
                 effects.deliveries.push(planned);
             } else {
                 let sink = Some(target.name.clone());
@@ -237,7 +241,7 @@ impl Router {
             }
         }
         if let Some(judged) = judged {
-            self.settle(judged, &effects, &mut after);
+            self.settle(now, alert, judged, &effects, &mut after);
         }
         if !verdicts.matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
             effects.suppressions.push(Suppression {
@@ -265,10 +269,15 @@ impl Router {
         after: &mut Cow<'_, RoutingState>,
     ) -> Vec<RouteReason> {
         let silences = state.silences.about(now, alert);
+        let test = state.areas.testing(now, self.areas(), alert);
         let about = |(target, verdict): (&Target, &Verdict<'_>)| {
             let reason = self.reason(target, alert, (*verdict, verdicts));
             if !reason.delivers() {
                 return reason;
+            }
+            if let Some(area) = test.filter(|_| !target.keeps_record) {
+                let area = area.to_owned();
+                return RouteReason::Test { area };
             }
             let mut silences = silences.iter();
             let muting = silences.find(|silence| silence.mutes(&target.name, target.keeps_record));
@@ -282,6 +291,7 @@ impl Router {
                 }
                 // What is late is a message, and never a siren.
                 None if target.only_armed && alert.late => RouteReason::TooLate,
+                None if target.only_armed => self.unless_swinging(now, state, (alert, target), reason),
                 None => reason,
             }
         };

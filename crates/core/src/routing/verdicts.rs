@@ -51,6 +51,9 @@ impl Router {
         let mut stopped: Option<&CompiledRoute> = None;
         let protection = state.areas.protection(self.areas(), alert);
         let asked = Asked::new(alert, &self.schedules).under(protection);
+        if self.assume_confirmed {
+            asked.confirm();
+        }
         for route in &self.routes {
             let refusal = route.matcher.refusal(&asked);
             // What is no detection of a camera needs no confirmation.
@@ -64,6 +67,9 @@ impl Router {
                 verdicts.confirmed_by.insert(&route.name, with);
                 missing
             });
+            if confirm.is_some() && counts && unconfirmed.is_none() {
+                asked.confirm();
+            }
             for &sink in &route.sinks {
                 match unconfirmed {
                     Some(confirm) => verdicts.of_sinks[sink].wait(route, confirm),
@@ -87,6 +93,9 @@ impl Router {
         (alert, protection): (&Alert, Protection),
         route: &CompiledRoute,
     ) -> bool {
+        if state.areas.testing(now, self.areas(), alert).is_some() {
+            return false;
+        }
         let silences = state.silences.about(now, alert);
         route.sinks.iter().any(|&sink| {
             let target = &self.targets[sink];
@@ -110,6 +119,9 @@ impl Router {
         {
             let area = area.name.clone();
             return RouteReason::GotAlarm { area };
+        }
+        if alert.area.as_ref().is_some_and(|area| area.to_all) && !target.makes_noise && !target.only_armed {
+            return RouteReason::ForAll;
         }
         match verdict {
             _ if internal && target.events => RouteReason::GetsEvents,

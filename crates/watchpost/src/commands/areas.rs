@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use watchpost_config::{TimeSpan, TimeZone};
 use watchpost_core::{AreaState, Cause, Followed, Mode};
 use watchpost_hub::AreaReport;
-use watchpost_web::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas};
+use watchpost_web::{AreasAnswer, ArmAreas, NamedAreas, PostponeAreas, TestAreas};
 
 use crate::client::HubClient;
 use crate::target::{RunningHub, Target};
@@ -35,6 +35,27 @@ pub(crate) struct DisarmArgs {
     /// The area that is disarmed, or several. Without any, all.
     #[arg(long = "area", value_name = "NAME")]
     areas: Vec<String>,
+    /// Print JSON: one document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestModeArgs {
+    /// The area that is tried, or several.
+    #[arg(required = true, value_name = "AREA")]
+    areas: Vec<String>,
+    /// How long at most: 8 hours at the longest. It ends by itself then.
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        default_value = "1h",
+        conflicts_with = "end"
+    )]
+    lasts: TimeSpan,
+    /// End it now.
+    #[arg(long)]
+    end: bool,
     /// Print JSON: one document.
     #[arg(long)]
     json: bool,
@@ -94,6 +115,16 @@ pub(crate) fn disarm(target: &Target, args: &DisarmArgs) -> anyhow::Result<()> {
     let body = NamedAreas { areas };
     ask(target, args.json, async |hub| {
         hub.post_json("/v1/areas/disarm", &body).await
+    })
+}
+
+pub(crate) fn test_mode(target: &Target, args: &TestModeArgs) -> anyhow::Result<()> {
+    let body = TestAreas {
+        areas: args.areas.clone(),
+        millis: (!args.end).then(|| values::millis(args.lasts)),
+    };
+    ask(target, args.json, async |hub| {
+        hub.post_json("/v1/areas/test", &body).await
     })
 }
 
@@ -171,6 +202,7 @@ pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
         area,
         blockers,
         modes,
+        shut,
     } = report;
     let modes: Vec<String> = modes.iter().map(Mode::to_string).collect();
     let at = |at: watchpost_core::UnixMillis| zone.show(at.0);
@@ -192,6 +224,19 @@ pub(crate) fn show(report: &AreaReport, zone: &TimeZone) -> anyhow::Result<()> {
     }
     for blocker in blockers {
         out::line(format_args!("  not ready: {blocker}"))?;
+    }
+    if let Some(test) = &area.test {
+        out::line(format_args!(
+            "  TEST MODE until {}, by {}: {} alerts so far, which neither sound nor are sent",
+            at(test.until),
+            test.by,
+            test.count
+        ))?;
+    }
+    for camera in shut {
+        out::line(format_args!(
+            "  no siren for {camera} any more: it has raised too many alarms (`swinger`)"
+        ))?;
     }
     for blocker in &area.bypassed {
         out::line(format_args!("  bypassed: {blocker}"))?;

@@ -971,3 +971,134 @@ fn what_is_granted_of_arming_can_be_used() {
     "#]],
     );
 }
+
+#[test]
+fn what_is_confirmed_is_asked_behind_the_route_that_confirms() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[[sink]]
+name = "archive"
+plugin = "archive"
+
+[[route]]
+match = { any = [{ confirmed = true }] }
+sinks = "archive"
+
+[[expect]]
+name = "gate"
+every = "1h"
+match = { confirmed = false }
+"#),
+        expect![[r#"
+            watchpost.toml:12:9
+              × `match` in [[route]] has `confirmed`, and no route before it asks for confirmation
+                ╭─[watchpost.toml:12:9]
+             11 │ [[route]]
+             12 │ match = { any = [{ confirmed = true }] }
+                ·         ────────────────┬───────────────
+                ·                         ╰── here
+             13 │ sinks = "archive"
+                ╰────
+              help: put it behind a [[route]] with `confirm`, or leave it out
+            watchpost.toml:18:9
+              × `match` in [[expect]] `gate` has `confirmed`, which is for routes
+                ╭─[watchpost.toml:18:9]
+             17 │ every = "1h"
+             18 │ match = { confirmed = false }
+                ·         ──────────┬──────────
+                ·                   ╰── here
+                ╰────
+              help: leave it out: what is expected needs no confirmation
+        "#]],
+    );
+}
+
+#[test]
+fn a_swinger_of_seven_alarms() {
+    check(
+        &(CONNECTION.to_owned()
+            + r#"
+[[area]]
+name = "Yard"
+camera = "Gate"
+swinger = 7
+
+[[camera]]
+name = "Gate"
+match = { stream = "gate" }
+"#),
+        expect![[r#"
+            watchpost.toml:10:11
+              × `swinger` in [[area]] `Yard` cannot be 7
+                ╭─[watchpost.toml:10:11]
+              9 │ camera = "Gate"
+             10 │ swinger = 7
+                ·           ┬
+                ·           ╰── out of range
+             11 │
+                ╰────
+              help: expected 1 to 6
+        "#]],
+    );
+}
+
+#[test]
+fn an_abort_window_that_keeps_help_waiting() {
+    let area = |times: &str| {
+        CONNECTION.to_owned()
+            + r#"
+[[camera]]
+name = "Gate"
+match = { stream = "gate" }
+
+[[area]]
+name = "Yard"
+camera = "Gate"
+delayed = "Gate"
+"# + times
+    };
+    check(
+        &area("abort_window = \"45s\"\n"),
+        expect![[r#"
+        watchpost.toml:15:16
+          × `abort_window` in [[area]] `Yard` (45s) and `entry_delay` (30s) make more than a minute
+            ╭─[watchpost.toml:15:16]
+         14 │ delayed = "Gate"
+         15 │ abort_window = "45s"
+            ·                ──┬──
+            ·                  ╰── here
+            ╰────
+          help: help must not come later than that: lower one of them
+    "#]],
+    );
+    check(
+        &area("entry_delay = \"10s\"\nabort_window = \"50s\"\n"),
+        expect![[r#"
+            watchpost.toml:16:16
+              × `abort_window` in [[area]] `Yard` is 50s
+                ╭─[watchpost.toml:16:16]
+             15 │ entry_delay = "10s"
+             16 │ abort_window = "50s"
+                ·                ──┬──
+                ·                  ╰── here
+                ╰────
+              help: expected 15 to 45 seconds, such as "30s"
+        "#]],
+    );
+    check(
+        &area("abort_window = \"30s\"\ntrigger_time = \"20s\"\n"),
+        expect![[r#"
+            watchpost.toml:15:16
+              × `abort_window` in [[area]] `Yard` (30s) is longer than `trigger_time` (20s)
+                ╭─[watchpost.toml:15:16]
+             14 │ delayed = "Gate"
+             15 │ abort_window = "30s"
+                ·                ──┬──
+                ·                  ╰── here
+             16 │ trigger_time = "20s"
+                ╰────
+              help: the alarm would be over before it is sent: lower the one or raise the other
+        "#]],
+    );
+}

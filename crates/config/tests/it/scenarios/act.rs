@@ -10,7 +10,7 @@ pub(super) enum Act {
     /// `Back door`, or with `, score -4`, `, person 7`, `, kind owl_eye`, `, over yard`, `, happened Fri 21:00`, `, from the list`: a
     /// camera has seen something.
     Seen(Seen),
-    /// `arm away`, or with `, area Yard` and `, force`; `disarm`, `postpone 30m`, `forget` what has triggered areas.
+    /// `arm away`, or with `, area Yard` and `, force`; `disarm`, `postpone 30m`, `test 1h`, `test over`, `forget` what has triggered areas.
     Arming(ArmingCommand),
     /// `panic`, or with `, area Yard`, `, silent` and `, why robbery`: a person needs help.
     Panic(Panic),
@@ -70,6 +70,11 @@ impl Act {
             ("postpone", lasts) => Self::Arming(ArmingCommand::Postpone {
                 areas: areas(),
                 lasts: span(lasts)?,
+                by,
+            }),
+            ("test", lasts) => Self::Arming(ArmingCommand::Test {
+                areas: areas(),
+                lasts: if lasts == "over" { None } else { Some(span(lasts)?) },
                 by,
             }),
             ("forget", "") => Self::Arming(ArmingCommand::Seen { areas: areas() }),

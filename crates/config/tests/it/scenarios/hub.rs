@@ -207,11 +207,13 @@ impl Hub {
         if let Some(hush) = &effects.hush {
             let is_hushed = |waiting: &Waiting| hush.covers(&waiting.alert, &waiting.planned.sink);
             let reason = hush.reason.to_string();
-            self.say(&format!(
-                "stop {} for {}: {reason}",
-                hush.sinks.join(", "),
-                hush.areas.join(", ")
-            ));
+            if !hush.sinks.is_empty() {
+                self.say(&format!(
+                    "stop {} for {}: {reason}",
+                    hush.sinks.join(", "),
+                    hush.areas.join(", ")
+                ));
+            }
             self.drop_waiting(is_hushed, &reason);
         }
         effects
@@ -251,6 +253,10 @@ impl Hub {
         if internal {
             let none = if now.is_empty() { "no one" } else { "" };
             self.say(&format!("! {} > {}{none}", alert.title, to(&now)));
+            let unsent = alert.text.split_once("Nothing was sent");
+            if let Some((_, sinks)) = unsent {
+                self.say(&format!("Nothing was sent{sinks}"));
+            }
         } else {
             let reasons = now.iter().map(|planned| (planned.sink.as_str(), &planned.reason));
             for (sinks, reason) in grouped(reasons) {
@@ -321,6 +327,9 @@ impl Hub {
                 format!("{silent}triggered until {}, {then} then", until(*end))
             }
         };
+        if area.test.is_some() {
+            shown += ", in test mode";
+        }
         if area.messages_only {
             shown += ", messages only";
         }

@@ -101,4 +101,7 @@ scenarios! {
     late = "late.md";
     confirmation = "confirmation.md";
     panic = "panic.md";
+    swinger = "swinger.md";
+    abort = "abort.md";
+    test_mode = "test_mode.md";
 }

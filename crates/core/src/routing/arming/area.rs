@@ -1,35 +1,14 @@
-//! One area, as a state machine. It knows no other area, and of the configuration what is said of it.
+//! One area, as a state machine. It knows no other area, and of the configuration what is said of it. What makes an alarm of it
+//! stands in `alarm.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::{AfterLoss, Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Cause, Mode};
-use crate::routing::{Actor, RouteReason};
-use crate::{Alert, UnixMillis, name_matches};
-
-/// Alerts that are remembered as the cause of an alarm: the first ones.
-pub(super) const MAX_CAUSES: usize = 20;
+use super::{AfterLoss, Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Mode, TestMode};
+use crate::routing::Actor;
+use crate::{AlertId, UnixMillis};
 
 /// Changes of what is protected that are remembered, for alerts that come after them. No alert that is older makes noise.
 const MAX_HISTORY: usize = 32;
-
-/// What of an alert matters to its area.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::routing) struct AlertMark<'a> {
-    pub(in crate::routing) alert: &'a Alert,
-    /// Whether it may raise an alarm: a route has it sound, and nothing before keeps it from that.
-    pub(in crate::routing) qualifies: bool,
-}
-
-/// Whether what makes noise does so for an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::routing) enum Sounding {
-    /// At once.
-    Now,
-    /// When the entry delay is over.
-    At(UnixMillis),
-    /// No.
-    No(RouteReason),
-}
 
 impl Area {
     /// One that is disarmed, as no one has armed it yet.
@@ -59,6 +38,12 @@ impl Area {
             .map_or_else(|| self.protects(), |(_, mode)| *mode)
     }
 
+    /// Cameras that a siren does not sound for any more, as they have raised too many alarms.
+    pub fn shut(&self, now: UnixMillis, policy: &AreaPolicy) -> Vec<String> {
+        let limit = policy.swinger.unwrap_or(u8::MAX);
+        self.swingers.shut(now, limit)
+    }
+
     /// When its state ends by itself.
     pub fn until(&self) -> Option<UnixMillis> {
         match self.state {
@@ -72,7 +57,17 @@ impl Area {
     /// When there is something to do although nothing has come.
     pub(super) fn due(&self) -> Option<UnixMillis> {
         let followed = self.followed.as_ref().and_then(|followed| followed.look_at);
-        self.until().into_iter().chain(followed).min()
+        let test = self.test.as_ref().map(|test| test.until);
+        self.until().into_iter().chain(followed).chain(test).min()
+    }
+
+    /// The alarm that there is, or may be soon, by its first alert.
+    pub(super) fn alarm_id(&self) -> Option<AlertId> {
+        match &self.state {
+            AreaState::Pending { cause, .. } => Some(cause.alert),
+            AreaState::Triggered { causes, .. } => causes.first().map(|cause| cause.alert),
+            AreaState::Disarmed | AreaState::Arming { .. } | AreaState::Armed { .. } => None,
+        }
     }
 
     /// Whether there is an alarm, or may be one soon.
@@ -83,7 +78,7 @@ impl Area {
         )
     }
 
-    fn go(&mut self, now: UnixMillis, state: AreaState) {
+    pub(super) fn go(&mut self, now: UnixMillis, state: AreaState) {
         (self.state, self.since) = (state, now);
         let protects = self.protects();
         // What held for no time at all is not remembered.
@@ -134,6 +129,7 @@ impl Area {
         blockers: Vec<Blocker>,
     ) -> Option<AreaNews> {
         let (mut from, mut again) = (self.protects(), false);
+        self.swingers.clear();
         match &mut self.state {
             // For messages only, it is armed as any other: with the time to leave.
             AreaState::Armed { mode } if *mode == wanted && !self.messages_only => return None,
@@ -223,164 +219,49 @@ impl Area {
 
     /// Disarms it, whatever it is at. Returns what is to be said of it.
     pub(super) fn disarm(&mut self, now: UnixMillis, by: &Actor) -> Option<AreaNews> {
-        let (to, by) = (std::mem::take(&mut self.recipients), by.clone());
+        if self.state == AreaState::Disarmed {
+            return None;
+        }
+        let ((to, unsent), by) = (self.take_recipients(now), by.clone());
         let news = match &self.state {
-            AreaState::Disarmed => return None,
-            AreaState::Arming { .. } | AreaState::Armed { .. } => AreaNews::Disarmed { by: by.clone() },
+            AreaState::Disarmed | AreaState::Arming { .. } | AreaState::Armed { .. } => {
+                AreaNews::Disarmed { by: by.clone() }
+            }
             AreaState::Pending { cause, .. } => AreaNews::Cancelled {
                 by: by.clone(),
                 causes: vec![cause.clone()],
                 to,
+                unsent,
             },
             AreaState::Triggered { causes, .. } => AreaNews::Cancelled {
                 by: by.clone(),
                 causes: causes.clone(),
                 to,
+                unsent,
             },
         };
         self.bypassed.clear();
+        self.swingers.clear();
         (self.last, self.messages_only) = (None, false);
         self.by = Some(by);
         self.go(now, AreaState::Disarmed);
         Some(news)
     }
 
-    /// An alert of one of its cameras: whether what makes noise does so, and what is to be said.
-    pub(super) fn alert(
-        &mut self,
-        now: UnixMillis,
-        policy: &AreaPolicy,
-        mark: AlertMark<'_>,
-    ) -> (Sounding, Option<AreaNews>) {
-        let alert = mark.alert;
-        let area = || policy.name.clone();
-        let cause = Cause::of(alert);
-        let delayed = policy.delays(alert);
-        let no = |reason| (Sounding::No(reason), None);
-        let is_bypassed =
-            |blocker: &Blocker| matches!(blocker, Blocker::Camera { name } if *name == cause.camera);
-        if self.bypassed.iter().any(is_bypassed) {
-            return no(RouteReason::Bypassed { area: area() });
-        }
-        match &self.state {
-            AreaState::Disarmed => {
-                self.note_seen(delayed, cause);
-                return no(RouteReason::NotArmed { area: area() });
-            }
-            AreaState::Arming { from, .. } if delayed || from.is_none() => {
-                self.note_seen(delayed, cause);
-                return no(RouteReason::ExitDelay { area: area() });
-            }
-            _ if self.protected_at(alert.happened_at()).is_none() => {
-                return no(RouteReason::NotArmed { area: area() });
-            }
-            _ => {}
-        }
-        if self.messages_only {
-            return no(RouteReason::MessagesOnly { area: area() });
-        }
-        if !mark.qualifies {
-            return (Sounding::Now, None);
-        }
-        self.alarm(now, policy, cause, delayed)
-    }
-
-    /// An alert of a camera that is protected.
-    fn alarm(
-        &mut self,
-        now: UnixMillis,
-        policy: &AreaPolicy,
-        cause: Cause,
-        delayed: bool,
-    ) -> (Sounding, Option<AreaNews>) {
-        let delayed = delayed && !policy.entry_delay.is_zero();
-        let ends = now + policy.entry_delay;
-        match &mut self.state {
-            AreaState::Armed { mode } if delayed => {
-                let (mode, until) = (*mode, ends);
-                self.recipients.clear();
-                self.go(now, AreaState::Pending { mode, until, cause });
-                (Sounding::At(until), None)
-            }
-            AreaState::Pending { until, .. } if delayed => {
-                // Only ever earlier: a second camera on the way must not give a burglar time.
-                *until = ends.min(*until);
-                (Sounding::At(*until), None)
-            }
-            AreaState::Triggered { causes, silent, .. } => {
-                let sounding = match silent {
-                    true => Sounding::No(RouteReason::HeldSilent {
-                        area: policy.name.clone(),
-                    }),
-                    false => Sounding::Now,
-                };
-                if causes.len() < MAX_CAUSES {
-                    causes.push(cause.clone());
-                }
-                self.remember(cause);
-                (sounding, None)
-            }
-            AreaState::Pending { cause: first, .. } => {
-                let causes = vec![first.clone(), cause];
-                let news = self.trigger(now, now, policy, self.protects(), causes);
-                (Sounding::Now, Some(news))
-            }
-            AreaState::Armed { mode } | AreaState::Arming { mode, .. } => {
-                let mode = Some(*mode);
-                self.recipients.clear();
-                let news = self.trigger(now, now, policy, mode, vec![cause]);
-                (Sounding::Now, Some(news))
-            }
-            AreaState::Disarmed => (Sounding::Now, None),
-        }
-    }
-
-    /// Alarm, as of a time that may have passed while the hub was away.
-    pub(super) fn trigger(
-        &mut self,
-        now: UnixMillis,
-        from: UnixMillis,
-        policy: &AreaPolicy,
-        mode: Option<Mode>,
-        causes: Vec<Cause>,
-    ) -> AreaNews {
-        for cause in &causes {
-            self.remember(cause.clone());
-        }
-        let news = AreaNews::Alarm {
-            causes: causes.clone(),
-            to: self.recipients.clone(),
-        };
-        let until = from + policy.trigger_time;
-        let silent = false;
-        self.go(
-            now,
-            AreaState::Triggered {
-                mode,
-                until,
-                causes,
-                silent,
-            },
+    /// The sinks that got its alarm, or will, and those that do not, as it was held back from them and is not sent any more.
+    fn take_recipients(&mut self, now: UnixMillis) -> (BTreeSet<String>, BTreeSet<String>) {
+        let (mut got, held) = (
+            std::mem::take(&mut self.recipients),
+            std::mem::take(&mut self.held),
         );
-        news
-    }
-
-    pub(super) fn remember(&mut self, cause: Cause) {
-        let known = self.memory.iter().any(|known| known.alert == cause.alert);
-        if !known && self.memory.len() < MAX_CAUSES {
-            self.memory.push(cause);
+        let is_held = self.is_held(now);
+        self.abort_until = None;
+        if is_held {
+            let unsent = held.difference(&got).cloned().collect();
+            return (got, unsent);
         }
-    }
-
-    /// Notes what an immediate camera has seen, at most once a second: who arms then is not alone.
-    fn note_seen(&mut self, delayed: bool, cause: Cause) {
-        let newest = self
-            .last
-            .as_ref()
-            .map_or(i64::MIN, |last| last.at.0.saturating_add(999));
-        if !delayed && cause.at.0 > newest {
-            self.last = Some(cause);
-        }
+        got.extend(held);
+        (got, BTreeSet::new())
     }
 
     /// Ends its state if the time for that has come. Returns what is to be said, and whether what makes noise is to stop. To
@@ -392,6 +273,9 @@ impl Area {
         faults: &[Blocker],
     ) -> Option<(Option<AreaNews>, bool)> {
         self.rebase(now);
+        if self.test.as_ref().is_some_and(|test| test.until <= now) {
+            return Some((TestMode::end(self, None), false));
+        }
         let until = self.until().filter(|until| *until <= now)?;
         match self.state.clone() {
             AreaState::Arming { mode, from, .. } => {
@@ -414,7 +298,8 @@ impl Area {
             AreaState::Triggered { mode, .. } => {
                 let after = mode.map_or(AreaState::Disarmed, |mode| AreaState::Armed { mode });
                 self.go(now, after);
-                let to = std::mem::take(&mut self.recipients);
+                self.abort_until = None;
+                let (to, _) = self.take_recipients(now);
                 Some((Some(AreaNews::Over { mode, to }), true))
             }
             AreaState::Disarmed | AreaState::Armed { .. } => None,
@@ -434,11 +319,13 @@ impl Area {
     /// The clock is behind the beginning of the state, as after a loss of power: its time begins again, and what is
     /// protected was so all the time.
     fn rebase(&mut self, now: UnixMillis) {
+        self.test.iter_mut().for_each(|test| test.rebase(now));
         if now >= self.since {
             return;
         }
         let protects = self.protects();
         let since = std::mem::replace(&mut self.since, now);
+        self.abort_until = self.abort_until.map(|until| now + since.until(until));
         if let AreaState::Arming { until, .. }
         | AreaState::Pending { until, .. }
         | AreaState::Triggered { until, .. } = &mut self.state
@@ -455,12 +342,15 @@ impl Area {
         if let Some(followed) = &mut self.followed {
             followed.shift(now, millis);
         }
+        self.test.iter_mut().for_each(|test| test.shift(millis));
         let before = UnixMillis(now.0.saturating_sub(millis));
         if self.since > before {
             return;
         }
         let moved = |at: &mut UnixMillis| at.0 = at.0.saturating_add(millis);
         moved(&mut self.since);
+        self.abort_until.iter_mut().for_each(moved);
+        self.swingers.shift(millis);
         self.history.iter_mut().for_each(|(from, _)| moved(from));
         self.last.iter_mut().for_each(|last| moved(&mut last.at));
         if let AreaState::Arming { until, .. }
@@ -468,25 +358,6 @@ impl Area {
         | AreaState::Triggered { until, .. } = &mut self.state
         {
             moved(until);
-        }
-    }
-}
-
-impl AreaPolicy {
-    /// Whether this alert is of a camera on the way in and out.
-    fn delays(&self, alert: &Alert) -> bool {
-        let name = alert.camera.as_ref().and_then(|camera| camera.name.as_deref());
-        name.is_some_and(|name| self.delayed.iter().any(|delayed| name_matches(delayed, name)))
-    }
-}
-
-impl Cause {
-    fn of(alert: &Alert) -> Self {
-        let camera = alert.camera.as_ref().map_or("", |camera| camera.label());
-        Self {
-            alert: alert.id,
-            at: alert.happened_at(),
-            camera: camera.to_owned(),
         }
     }
 }

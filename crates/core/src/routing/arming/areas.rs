@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::follow::Look;
 use super::{
-    AlertMark, Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, MAX_POSTPONED,
-    Mode, Protection, Sounding,
+    Area, AreaEvent, AreaPolicy, AreaState, ArmingCommand, ArmingRefused, Blocker, MAX_POSTPONED, Mode,
+    TestMode,
 };
-use crate::routing::{Actor, CancelReason, Panic};
-use crate::{Alert, AlertKind, UnixMillis};
+use crate::UnixMillis;
+use crate::routing::{Actor, CancelReason};
 
 /// Shortest time by which arming by a schedule is postponed.
 const SHORTEST_POSTPONED: Duration = Duration::from_secs(60);
@@ -22,10 +22,10 @@ const SHORTEST_POSTPONED: Duration = Duration::from_secs(60);
 pub struct Areas {
     /// By their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    areas: BTreeMap<String, Area>,
+    pub(super) areas: BTreeMap<String, Area>,
     /// What is still to be said of them, oldest first. It is committed with what has happened, and becomes alerts at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    news: Vec<AreaEvent>,
+    pub(super) news: Vec<AreaEvent>,
     /// What was armed is not known any more, which is for the next step to deal with.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     lost: bool,
@@ -45,6 +45,10 @@ impl Areas {
         let mut outline = self.to_keep();
         for area in outline.areas.values_mut() {
             area.recipients.clear();
+            area.held.clear();
+            if let Some(test) = &mut area.test {
+                test.count = 0;
+            }
             area.memory.truncate(1);
             if let AreaState::Triggered { causes, .. } = &mut area.state {
                 causes.truncate(1);
@@ -97,78 +101,6 @@ impl Areas {
         std::mem::take(&mut self.news)
     }
 
-    /// What was said of it when an alert happened.
-    pub(in crate::routing) fn protection(&self, policies: &[AreaPolicy], alert: &Alert) -> Protection {
-        let Some(policy) = policy_of(policies, alert) else {
-            return Protection::Always;
-        };
-        let area = self.areas.get(&policy.name);
-        let armed = area.and_then(|area| area.protected_at(alert.happened_at()));
-        armed.map_or(Protection::Disarmed, Protection::Armed)
-    }
-
-    /// Whether what makes noise does so for an alert; `None` where it is of no area. Returns the area as it is then, if it is
-    /// another one.
-    pub(in crate::routing) fn judge(
-        &self,
-        now: UnixMillis,
-        policies: &[AreaPolicy],
-        mark: AlertMark<'_>,
-    ) -> Option<Judged> {
-        let policy = policy_of(policies, mark.alert)?;
-        let before = self.areas.get(&policy.name);
-        let mut area = before.cloned().unwrap_or_else(|| Area::new(now));
-        let (sounding, news) = area.alert(now, policy, mark);
-        let event = news.map(|news| AreaEvent {
-            area: policy.name.clone(),
-            news,
-        });
-        Some(Judged {
-            name: policy.name.clone(),
-            changed: before != Some(&area),
-            area,
-            sounding,
-            event,
-        })
-    }
-
-    /// Remembers what an alert has changed. `recipients` are the sinks that get it.
-    pub(in crate::routing) fn settle<'a>(
-        &mut self,
-        judged: Judged,
-        recipients: impl Iterator<Item = &'a str>,
-    ) {
-        let Judged {
-            name,
-            mut area,
-            event,
-            ..
-        } = judged;
-        if area.is_alarmed() {
-            area.recipients.extend(recipients.map(str::to_owned));
-        }
-        self.areas.insert(name, area);
-        self.news.extend(event);
-    }
-
-    /// Alarm in the areas of a panic. `recipients` are the sinks that get it, and hear how it goes on.
-    pub(in crate::routing) fn panic(
-        &mut self,
-        now: UnixMillis,
-        policies: &[AreaPolicy],
-        (alert, panic): (&Alert, &Panic),
-        recipients: &[&str],
-    ) {
-        for policy in policies.iter().filter(|policy| panic.is_of(&policy.name)) {
-            let area = self.areas.entry(policy.name.clone());
-            let area = area.or_insert_with(|| Area::new(now));
-            let news = area.panic(now, policy, (alert, panic));
-            let sinks = recipients.iter().copied();
-            area.recipients.extend(sinks.map(str::to_owned));
-            news.into_iter().for_each(|news| self.say(&policy.name, news));
-        }
-    }
-
     /// Carries out what a person wants. Returns the names of the areas that are disarmed by it.
     pub(in crate::routing) fn carry_out(
         &mut self,
@@ -200,6 +132,10 @@ impl Areas {
             }
             ArmingCommand::Postpone { areas, lasts, by } => {
                 self.postpone(now, policies, areas, (*lasts, by))?;
+                Ok(Vec::new())
+            }
+            ArmingCommand::Test { areas, lasts, by } => {
+                self.test(now, policies, areas, (*lasts, by))?;
                 Ok(Vec::new())
             }
             ArmingCommand::Seen { areas } => {
@@ -306,7 +242,36 @@ impl Areas {
         Ok(())
     }
 
-    fn say(&mut self, area: &str, news: super::AreaNews) {
+    /// Begins a test in all of these, or ends it.
+    fn test(
+        &mut self,
+        now: UnixMillis,
+        policies: &[AreaPolicy],
+        names: &[String],
+        (lasts, by): (Option<Duration>, &Actor),
+    ) -> Result<(), ArmingRefused> {
+        if lasts.is_some_and(|lasts| !TestMode::may_last(lasts)) {
+            return Err(ArmingRefused::NotTested);
+        }
+        let mut changed = false;
+        for policy in named(policies, names)? {
+            let area = self.areas.entry(policy.name.clone());
+            let area = area.or_insert_with(|| Area::new(now));
+            let news = match lasts {
+                Some(lasts) => Some(TestMode::begin(area, now, lasts, by)),
+                None => TestMode::end(area, Some(by)),
+            };
+            changed |= news.is_some();
+            news.into_iter().for_each(|news| self.say(&policy.name, news));
+        }
+        match changed {
+            true => Ok(()),
+            false if names.is_empty() => Err(ArmingRefused::NoTest("any area".to_owned())),
+            false => Err(ArmingRefused::NoTest(format!("area {}", names.join(", ")))),
+        }
+    }
+
+    pub(super) fn say(&mut self, area: &str, news: super::AreaNews) {
         self.news.push(AreaEvent {
             area: area.to_owned(),
             news,
@@ -376,40 +341,6 @@ impl Areas {
         let unknown = Area::default();
         area.unwrap_or(&unknown).keeps_from(now, policy, faults)
     }
-}
-
-/// What an alert means for its area.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::routing) struct Judged {
-    name: String,
-    area: Area,
-    /// Whether the area is another one by that.
-    pub(in crate::routing) changed: bool,
-    /// Whether what makes noise does so.
-    pub(in crate::routing) sounding: Sounding,
-    event: Option<AreaEvent>,
-}
-
-impl Judged {
-    /// The name of the area.
-    pub(in crate::routing) fn area_name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether it belongs to an alarm.
-    pub(in crate::routing) fn is_alarm(&self) -> bool {
-        self.area.is_alarmed()
-    }
-}
-
-/// The area of an alert, if it has one that is armed and disarmed.
-fn policy_of<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPolicy> {
-    let area = alert.camera.as_ref()?.area.as_deref()?;
-    // What is no detection of a camera is heard whatever is armed.
-    if !AlertKind::OF_CAMERAS.contains(&alert.kind) {
-        return None;
-    }
-    policies.iter().find(|policy| policy.name == area)
 }
 
 fn named<'p>(policies: &'p [AreaPolicy], names: &[String]) -> Result<Vec<&'p AreaPolicy>, ArmingRefused> {

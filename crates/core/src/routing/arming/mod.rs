@@ -6,13 +6,16 @@
 //! after a loss of power. A timer is a time in the state: what ended the state has ended its timer. Nothing here knows routes,
 //! sinks or where an alert came from.
 
+mod alarm;
 mod area;
 mod areas;
 mod auto_arm;
 mod follow;
+mod judged;
 mod news;
-mod panic;
 mod state;
+mod swinger;
+mod test_mode;
 #[cfg(test)]
 mod tests;
 
@@ -21,13 +24,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::area::{AlertMark, Sounding};
+pub(super) use self::alarm::{AlertMark, Sounding};
 pub use self::areas::Areas;
-pub(super) use self::areas::Judged;
 pub use self::auto_arm::AutoArm;
 pub use self::follow::{Followed, NextEdge, PendingArm};
+pub(super) use self::judged::Judged;
 pub use self::news::{AreaEvent, AreaNews, AreaNote};
 pub use self::state::{Area, AreaState, Cause};
+pub use self::swinger::{MAX_SWINGER, Swingers};
+pub use self::test_mode::{MAX_TEST, TestMode};
 use super::Actor;
 use crate::Severity;
 
@@ -126,6 +131,10 @@ pub struct AreaPolicy {
     pub after_loss: AfterLoss,
     /// The schedules that arm it, of which the first that is open counts.
     pub auto_arm: Vec<AutoArm>,
+    /// How long an alarm of a camera is held back from remote sinks, in which disarming sends nothing; `None` for not at all.
+    pub abort_window: Option<Duration>,
+    /// After how many alarms of a camera sirens do not sound for it any more, 1 to [`MAX_SWINGER`]; `None` for never.
+    pub swinger: Option<u8>,
 }
 
 /// What an area is when what was armed is not known any more, because the database is lost and the file beside it too.
@@ -214,6 +223,15 @@ pub enum ArmingCommand {
         /// Who.
         by: Actor,
     },
+    /// That what their cameras see is a test for a while, or is not any more.
+    Test {
+        /// Names; empty means all.
+        areas: Vec<String>,
+        /// How long, at most [`MAX_TEST`]; `None` ends it.
+        lasts: Option<Duration>,
+        /// Who.
+        by: Actor,
+    },
     /// That what has triggered them is seen, and need not be remembered any more.
     Seen {
         /// Names; empty means all.
@@ -225,7 +243,10 @@ impl ArmingCommand {
     /// Who wants it, where that matters.
     pub(in crate::routing) fn by(&self) -> Option<&Actor> {
         match self {
-            Self::Arm { by, .. } | Self::Disarm { by, .. } | Self::Postpone { by, .. } => Some(by),
+            Self::Arm { by, .. }
+            | Self::Disarm { by, .. }
+            | Self::Postpone { by, .. }
+            | Self::Test { by, .. } => Some(by),
             Self::Seen { .. } => None,
         }
     }
@@ -266,6 +287,12 @@ pub enum ArmingRefused {
     /// It would be armed too late, or at once.
     #[error("arming is postponed by 1 minute to {} hours", MAX_POSTPONED.as_secs() / 3_600)]
     NotPostponed,
+    /// A test would last too long, or no time at all.
+    #[error("a test lasts 1 minute to {} hours", MAX_TEST.as_secs() / 3_600)]
+    NotTested,
+    /// It is not in test mode.
+    #[error("{0} is not in test mode")]
+    NoTest(String),
     /// Not all of them are ready.
     #[error("not ready to arm: {}. `--force` arms all the same and bypasses what is named here until disarmed.", named(.0))]
     NotReady(Vec<(String, Blocker)>),

@@ -90,6 +90,30 @@ pub enum AreaNews {
         causes: Vec<Cause>,
         /// The sinks that got the alerts.
         to: BTreeSet<String>,
+        /// Those that did not, as they were held back from them.
+        #[serde(default)]
+        unsent: BTreeSet<String>,
+    },
+    /// Sirens do not sound for a camera any more.
+    Swinger {
+        /// Which.
+        camera: String,
+        /// How many alarms it has raised.
+        alarms: u8,
+    },
+    /// What its cameras see is a test from now on.
+    TestBegun {
+        /// By whom.
+        by: Actor,
+        /// For how many seconds at most.
+        seconds: u64,
+    },
+    /// It is none any more.
+    TestOver {
+        /// By whom, if not by itself.
+        by: Option<Actor>,
+        /// How many alerts there were.
+        count: u64,
     },
     /// The time of an alarm is over.
     Over {
@@ -108,6 +132,12 @@ pub struct AreaNote {
     /// The sinks that get it whatever routes say, as they got the alarm.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub to: BTreeSet<String>,
+    /// Whether every sink that makes no noise gets it, whatever routes say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_all: bool,
+    /// Whether it reports an alarm, which is held back from remote sinks as long as the alarm is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
 }
 
 /// A word, how much it matters, a title and a text.
@@ -152,27 +182,23 @@ impl AreaEvent {
                 format!("Alarm in {area}: {}", cameras(causes)),
                 format!("{} `watchpost disarm` ends it.", alerts(causes)),
             ),
-            AreaNews::Cancelled { by, causes, .. } => (
+            AreaNews::Cancelled {
+                by, causes, unsent, ..
+            } => (
                 "alarm_cancelled",
                 Severity::Medium,
                 format!("The alarm in {area} is cancelled by {by}"),
                 format!(
-                    "It is disarmed. It was about {}. {}",
+                    "It is disarmed. It was about {}. {}{}",
                     cameras(causes),
-                    alerts(causes)
+                    alerts(causes),
+                    nothing_sent(unsent)
                 ),
             ),
-            AreaNews::Over { mode, .. } => (
-                "alarm_over",
-                Severity::Medium,
-                format!("The time of the alarm in {area} is over"),
-                match mode {
-                    Some(mode) => {
-                        format!("It is armed again, mode {mode}: the next alert of it is an alarm.")
-                    }
-                    None => "It is disarmed, as it was before.".to_owned(),
-                },
-            ),
+            AreaNews::TestBegun { by, seconds } => test_begun(area, by, *seconds),
+            AreaNews::TestOver { by, count } => test_over(area, by.as_ref(), *count),
+            AreaNews::Swinger { camera, alarms } => swinger(area, camera, *alarms),
+            AreaNews::Over { mode, .. } => over(area, *mode),
         }
     }
 
@@ -187,11 +213,16 @@ impl AreaEvent {
             | AreaNews::ArmsSoon { .. }
             | AreaNews::Postponed { .. }
             | AreaNews::StaysArmed { .. }
+            | AreaNews::Swinger { .. }
+            | AreaNews::TestBegun { .. }
+            | AreaNews::TestOver { .. }
             | AreaNews::Disarmed { .. } => BTreeSet::new(),
         };
         AreaNote {
             name: self.area.clone(),
             to,
+            to_all: matches!(self.news, AreaNews::Swinger { .. }),
+            alarm: matches!(self.news, AreaNews::Alarm { .. }),
         }
     }
 }
@@ -230,6 +261,67 @@ fn stays_armed(area: &str, by: &Actor) -> Description {
         "A schedule ends no alarm: it stays armed until a person disarms it (`watchpost disarm`), or until its schedules \
          want something else."
             .to_owned(),
+    )
+}
+
+fn over(area: &str, mode: Option<Mode>) -> Description {
+    (
+        "alarm_over",
+        Severity::Medium,
+        format!("The time of the alarm in {area} is over"),
+        match mode {
+            Some(mode) => format!("It is armed again, mode {mode}: the next alert of it is an alarm."),
+            None => "It is disarmed, as it was before.".to_owned(),
+        },
+    )
+}
+
+fn test_begun(area: &str, by: &Actor, seconds: u64) -> Description {
+    (
+        "test_begun",
+        Severity::Medium,
+        format!("{area} is in test mode for {}, by {by}", span(seconds)),
+        "What its cameras see is recorded, and neither sounds nor is sent: it is no alarm. A panic is one all the same."
+            .to_owned(),
+    )
+}
+
+fn test_over(area: &str, by: Option<&Actor>, count: u64) -> Description {
+    (
+        "test_over",
+        Severity::Low,
+        format!("The test of {area} is over{}", by_whom(by)),
+        match count {
+            0 => "Its cameras have seen nothing meanwhile: look whether they work.".to_owned(),
+            1 => "1 alert came meanwhile.".to_owned(),
+            count => format!("{count} alerts came meanwhile."),
+        },
+    )
+}
+
+/// That an alarm was disarmed within the abort window.
+fn nothing_sent(unsent: &BTreeSet<String>) -> String {
+    let sinks: Vec<&str> = unsent.iter().map(String::as_str).collect();
+    match sinks.as_slice() {
+        [] => String::new(),
+        sinks => format!(" Nothing was sent to {}.", sinks.join(", ")),
+    }
+}
+
+fn swinger(area: &str, camera: &str, alarms: u8) -> Description {
+    let count = if alarms == 1 {
+        "an alarm".to_owned()
+    } else {
+        format!("{alarms} alarms")
+    };
+    (
+        "swinger_shutdown",
+        Severity::High,
+        format!("Sirens in {area} do not sound for {camera} any more"),
+        format!(
+            "It has raised {count} since the area was armed (`swinger`). Messages go on. It sounds again once the area is armed or \
+             disarmed, or after 48 hours without an alert of it: look what moves there."
+        ),
     )
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blocker, Followed, Mode};
+use super::{Blocker, Followed, Mode, Swingers, TestMode};
 use crate::routing::Actor;
 use crate::{AlertId, UnixMillis};
 
@@ -92,6 +92,18 @@ pub struct Area {
     /// The sinks that got the alarm, which are to hear how it ends.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub recipients: BTreeSet<String>,
+    /// Until when its alarm is held back from remote sinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_until: Option<UnixMillis>,
+    /// The remote sinks that it is held back from, or was.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<String>,
+    /// What its cameras see is a test, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMode>,
+    /// The alarms that cameras have raised since it was armed, where that is counted.
+    #[serde(skip_serializing_if = "Swingers::is_empty")]
+    pub swingers: Swingers,
     /// How far its schedules were followed, where it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub followed: Option<Followed>,

@@ -1,6 +1,7 @@
 //! The state machine of an area as a table, its sentences one by one, and all of it against a small model.
 
 mod auto_arm;
+mod test_mode;
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ fn yard() -> AreaPolicy {
         connections: vec!["shop".into()],
         after_loss: AfterLoss::MessagesOnly,
         auto_arm: Vec::new(),
+        abort_window: None,
+        swinger: None,
     }
 }
 
