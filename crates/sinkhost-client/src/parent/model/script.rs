@@ -130,7 +130,7 @@ impl<'a> Script<'a> {
             10 => ToParent::Log(LogLevel::Warn, self.text()?),
             11 => ToParent::Asked(ArmRequest {
                 area: self.text()?,
-                ..ask(ledger.next_ask() + u64::from(self.byte()? % 8 / 7))
+                ..ask(ledger.next_ask() + u64::from(self.byte()? % 4 / 3))
             }),
             _ => ToParent::Pong,
         })
