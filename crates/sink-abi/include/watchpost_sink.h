@@ -210,10 +210,10 @@ typedef struct wp_acknowledge {
 #define WP_ARM "watchpost.arm/1"
 
 /* What is asked for. */
-enum { WP_ARM_HOME = 1, WP_ARM_AWAY = 2, WP_ARM_NIGHT = 3, WP_DISARM = 4 };
+enum { WP_ARM_HOME = 1, WP_ARM_AWAY = 2, WP_ARM_NIGHT = 3, WP_DISARM = 4, WP_PANIC = 5 };
 
-/* Flags of wp_arm_request: arm also what is not ready, and bypass what keeps it from that. */
-enum { WP_ARM_FORCE = 1 };
+/* Flags of wp_arm_request: arm also what is not ready, and bypass what keeps it from that; a panic for which no siren sounds. */
+enum { WP_ARM_FORCE = 1, WP_PANIC_SILENT = 2 };
 
 /* What came of it. Travels as int32_t. A set that may grow: treat what you do not know as WP_ARM_REFUSED. */
 enum {
@@ -229,11 +229,11 @@ enum {
 /* Something that a person wants. */
 typedef struct wp_arm_request {
     uint32_t struct_size;
-    uint32_t act;      /* WP_ARM_HOME ... WP_DISARM */
-    uint32_t flags;    /* WP_ARM_FORCE, or 0 */
+    uint32_t act;      /* WP_ARM_HOME ... WP_PANIC */
+    uint32_t flags;    /* WP_ARM_FORCE, WP_PANIC_SILENT, or 0 */
     uint32_t reserved; /* 0 */
     wp_str area;       /* Name of an area; empty: all, of which only those of the mode are armed. At most 256 bytes. */
-    wp_str code;       /* What the person has typed; empty: none. At most 64 bytes. */
+    wp_str code;       /* What the person has typed; empty: none. A panic takes none. At most 64 bytes. */
 } wp_arm_request;
 
 /* What the plugin gets to know. Both functions are called from a thread of the host's, one at a time, may overlap any call of the

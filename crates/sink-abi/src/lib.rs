@@ -16,7 +16,7 @@ pub use read::{Prefixed, read, read_plugin};
 pub use types::{
     ACKNOWLEDGE, ARM, Acknowledge, Alert, Arm, ArmListener, ArmRequest, Call, Frame, Host, Plugin, Reply, Str,
 };
-pub use values::{ARM_FORCE, ArmAct, ArmOutcome, Outcome, Severity, level};
+pub use values::{ARM_FORCE, ArmAct, ArmOutcome, Outcome, PANIC_SILENT, Severity, level};
 
 /// First field of every [`Plugin`]: `WPSK` in the memory order of a little-endian machine.
 pub const MAGIC: u32 = 0x4B53_5057;

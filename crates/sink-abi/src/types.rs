@@ -163,7 +163,7 @@ pub struct ArmRequest {
     pub struct_size: u32,
     /// An [`ArmAct`](crate::ArmAct).
     pub act: u32,
-    /// [`ARM_FORCE`](crate::ARM_FORCE) or 0.
+    /// [`ARM_FORCE`](crate::ARM_FORCE), [`PANIC_SILENT`](crate::PANIC_SILENT) or 0.
     pub flags: u32,
     /// 0.
     pub reserved: u32,

@@ -64,6 +64,7 @@ pub enum ArmAct {
     ArmAway = 2,
     ArmNight = 3,
     Disarm = 4,
+    Panic = 5,
 }
 
 impl ArmAct {
@@ -74,6 +75,7 @@ impl ArmAct {
             2 => Self::ArmAway,
             3 => Self::ArmNight,
             4 => Self::Disarm,
+            5 => Self::Panic,
             _ => return None,
         })
     }
@@ -81,6 +83,9 @@ impl ArmAct {
 
 /// `WP_ARM_FORCE`: arm also what is not ready.
 pub const ARM_FORCE: u32 = 1;
+
+/// `WP_PANIC_SILENT`: no siren sounds for it.
+pub const PANIC_SILENT: u32 = 2;
 
 /// What came of what a person wanted of areas: `WP_ARM_DONE` and its kin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -104,6 +104,8 @@ fn rust_table() -> Vec<(String, u64)> {
         ("WP_ARM_AWAY", abi::ArmAct::ArmAway as u64),
         ("WP_ARM_NIGHT", abi::ArmAct::ArmNight as u64),
         ("WP_DISARM", abi::ArmAct::Disarm as u64),
+        ("WP_PANIC", abi::ArmAct::Panic as u64),
+        ("WP_PANIC_SILENT", u64::from(abi::PANIC_SILENT)),
         ("WP_ARM_FORCE", u64::from(abi::ARM_FORCE)),
         ("WP_ARM_DONE", abi::ArmOutcome::Done as u64),
         ("WP_ARM_NOTED", abi::ArmOutcome::Noted as u64),

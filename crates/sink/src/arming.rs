@@ -88,6 +88,8 @@ pub struct ArmRequest<'a> {
     pub code: &'a str,
     /// Whether to arm also what is not ready.
     pub force: bool,
+    /// Whether no siren sounds for a panic.
+    pub silent: bool,
 }
 
 impl fmt::Debug for ArmRequest<'_> {
@@ -144,7 +146,8 @@ impl Arming {
         let request = abi::ArmRequest {
             struct_size: size_of::<abi::ArmRequest>() as u32,
             act: act as u32,
-            flags: if request.force { abi::ARM_FORCE } else { 0 },
+            flags: if request.force { abi::ARM_FORCE } else { 0 }
+                | if request.silent { abi::PANIC_SILENT } else { 0 },
             reserved: 0,
             area: abi::Str::new(request.area),
             code: abi::Str::new(request.code),

@@ -32,6 +32,11 @@ pub enum ArmAct {
     },
     /// To disarm.
     Disarm,
+    /// To call for help.
+    Panic {
+        /// Whether no siren sounds.
+        silent: bool,
+    },
 }
 
 /// How something is armed.

@@ -83,7 +83,7 @@ impl Desk {
         let request = ArmRequest {
             area: &wish.area,
             code: &wish.code,
-            force: false,
+            ..ArmRequest::default()
         };
         if self.arming.ask(wish.act, request).is_none() {
             refuse("there were too many, or it is too long");

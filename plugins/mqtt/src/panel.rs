@@ -120,7 +120,8 @@ impl Panel {
             "ARM_AWAY" => ArmAct::ArmAway,
             "ARM_NIGHT" => ArmAct::ArmNight,
             "DISARM" => ArmAct::Disarm,
-            _ => return Err("it is neither ARM_HOME, ARM_AWAY, ARM_NIGHT nor DISARM".to_owned()),
+            "TRIGGER" => ArmAct::Panic,
+            _ => return Err("it is neither ARM_HOME, ARM_AWAY, ARM_NIGHT, DISARM nor TRIGGER".to_owned()),
         };
         let code = code.unwrap_or_default();
         Ok(Wish { act, area, code })
@@ -151,6 +152,7 @@ impl Panel {
         let mut features: Vec<&str> = modes.map(feature).collect();
         features.sort_unstable();
         features.dedup();
+        features.push("trigger");
         let id = place.trim_start_matches('.');
         let site = self.discovery.site_id();
         let mut component = json!({
@@ -337,7 +339,8 @@ mod tests {
               "state_topic": "watchpost/area/yard_1_ff9b17de/state",
               "supported_features": [
                 "arm_away",
-                "arm_home"
+                "arm_home",
+                "trigger"
               ],
               "unique_id": "home_panel_yard_1_ff9b17de"
             }"#]]
@@ -415,6 +418,11 @@ mod tests {
             Ok(disarmed("yard"))
         );
         assert_eq!(wish(".site", "DISARM\n"), Ok(disarmed("")));
+        let panic = Wish {
+            act: ArmAct::Panic,
+            ..disarmed("yard")
+        };
+        assert_eq!(wish("yard", r#"{"action":"TRIGGER","code":null}"#), Ok(panic));
         for (place, payload, why) in [
             ("cellar", "DISARM", "no area"),
             ("yard", "OPEN 4711", "neither"),

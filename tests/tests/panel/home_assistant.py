@@ -1,4 +1,4 @@
-"""Home Assistant itself, at a broker: it finds the panel, arms it with a code, sees it pending and triggered, and disarms it.
+"""Home Assistant itself, at a broker: it finds the panel, arms it with a code, sees it pending and triggered, disarms it, and raises a panic.
 
 Usage: home_assistant.py PORT USER PASSWORD CODE. Prints each state of the panel as a line.
 """
@@ -61,6 +61,11 @@ async def main(port, user, password, code):
     await shown("pending")
     panel = await shown("triggered")
     assert panel.attributes["by"] == "Anna at sink ha", panel.attributes
+    await call("alarm_disarm", code=code)
+    await shown("disarmed")
+    # A panic takes no code.
+    await call("alarm_trigger")
+    await shown("triggered")
     await call("alarm_disarm", code=code)
     await shown("disarmed")
     print("done", flush=True)

@@ -174,6 +174,9 @@ fn a_house_is_armed_and_disarmed_with_a_code_and_shows_its_alarm() -> Result<()>
     })?;
     house.shows("armed_night")?;
     ensure!(house.hub.status()?["areas"][0]["state"] == "armed");
+    // Who needs help needs no code.
+    house.command("TRIGGER", None)?;
+    house.shows("triggered")?;
     // No code is in the log or among the events.
     let log = house.log();
     ensure!(!log.contains(CODE), "{log}");

@@ -35,7 +35,8 @@ pub struct SandboxSettings {
     /// Whether it may acknowledge the alerts it is given, for instance by a button at the siren: once for each delivery.
     pub acknowledge: bool,
     /// Whether people may arm and disarm at it, for instance at the panel of Home Assistant or with a key switch, and it may know how
-    /// areas are armed. Each act takes the code of a `[[person]]`, but for what the next two keys say.
+    /// areas are armed. Each act takes the code of a `[[person]]`, but for a panic
+    /// and for what the next two keys say.
     pub arm: bool,
     /// Whether it takes no code to arm.
     pub arm_without_code: bool,

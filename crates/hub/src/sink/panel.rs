@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use watchpost_config::{SandboxSettings, SinkSettings};
 use watchpost_core::{
     Actor, Area, AreaPolicy, AreaState, Areas, ArmingCommand, ArmingRefused, CodeRefused, CommandRefused,
-    MAX_WRONG_CODES, Mode, UnixMillis,
+    MAX_WRONG_CODES, Mode, Panic, UnixMillis,
 };
 use watchpost_sinkhost_client::{ArmAct, ArmMode, ArmOutcome, ArmRequest};
 
@@ -71,8 +71,10 @@ impl Panel {
             Err(refused) => return refused,
         };
         let (sink, who) = (&self.settings.name, by.to_string());
-        let command = command(&request, by);
-        let answer = answer(self.arming.carry_out(command).await);
+        let answer = match act(&request, by) {
+            Act::Arming(command) => answer(self.arming.carry_out(command).await),
+            Act::Panic(panic) => answer(self.arming.panic(panic).await.map(|(_, recording)| recording)),
+        };
         info!(%sink, by = %who, outcome = ?answer.0, "asked to arm or disarm: {:?}", request.act);
         answer
     }
@@ -80,7 +82,8 @@ impl Panel {
     /// Who it is, or why it does not matter.
     async fn who(&self, request: &ArmRequest, unrecorded: &mut u8) -> Result<Actor, Answer> {
         let (sink, code) = (&self.settings.name, &request.code.0);
-        if code.is_empty() {
+        // Who needs help is not asked for a code, nor kept by a wrong one.
+        if code.is_empty() || matches!(request.act, ArmAct::Panic { .. }) {
             return match takes_no_code(&self.settings.sandbox, request.act) {
                 true => Ok(Actor::Sink(sink.clone())),
                 false => Err((ArmOutcome::NeedsCode, "it takes a code".to_owned())),
@@ -117,13 +120,21 @@ fn takes_no_code(sandbox: &SandboxSettings, act: ArmAct) -> bool {
     match act {
         ArmAct::Arm { .. } => sandbox.arm_without_code,
         ArmAct::Disarm => sandbox.disarm_without_code,
+        ArmAct::Panic { .. } => true,
     }
 }
 
-fn command(request: &ArmRequest, by: Actor) -> ArmingCommand {
+/// What a request comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Act {
+    Arming(ArmingCommand),
+    Panic(Panic),
+}
+
+fn act(request: &ArmRequest, by: Actor) -> Act {
     let area = Some(request.area.clone()).filter(|area| !area.is_empty());
     let areas = area.into_iter().collect();
-    match request.act {
+    let command = match request.act {
         ArmAct::Arm { mode, force } => ArmingCommand::Arm {
             mode: match mode {
                 ArmMode::Home => Mode::Home,
@@ -135,7 +146,16 @@ fn command(request: &ArmRequest, by: Actor) -> ArmingCommand {
             by,
         },
         ArmAct::Disarm => ArmingCommand::Disarm { areas, by },
-    }
+        ArmAct::Panic { silent } => {
+            return Act::Panic(Panic {
+                areas,
+                silent,
+                by,
+                why: None,
+            });
+        }
+    };
+    Act::Arming(command)
 }
 
 fn answer(outcome: Result<Recording<u64>, AskError>) -> Answer {
@@ -230,6 +250,7 @@ mod tests {
             let sandbox = sandbox(arms, disarms);
             assert_eq!(takes_no_code(&sandbox, arm), arms);
             assert_eq!(takes_no_code(&sandbox, ArmAct::Disarm), disarms);
+            assert!(takes_no_code(&sandbox, ArmAct::Panic { silent: false }));
         }
     }
 
@@ -247,20 +268,29 @@ mod tests {
         };
         let by = || Actor::Sink("panel".into());
         assert_eq!(
-            command(&request("Yard", arm), by()),
-            ArmingCommand::Arm {
+            act(&request("Yard", arm), by()),
+            Act::Arming(ArmingCommand::Arm {
                 mode: Mode::Night,
                 areas: vec!["Yard".into()],
                 force: true,
                 by: by(),
-            }
+            })
         );
         assert_eq!(
-            command(&request("", ArmAct::Disarm), by()),
-            ArmingCommand::Disarm {
+            act(&request("", ArmAct::Disarm), by()),
+            Act::Arming(ArmingCommand::Disarm {
                 areas: Vec::new(),
                 by: by(),
-            }
+            })
+        );
+        assert_eq!(
+            act(&request("Yard", ArmAct::Panic { silent: true }), by()),
+            Act::Panic(Panic {
+                areas: vec!["Yard".into()],
+                silent: true,
+                by: by(),
+                why: None,
+            })
         );
     }
 

@@ -147,6 +147,10 @@ pub(super) fn act(request: &abi::ArmRequest) -> Option<ArmAct> {
         abi::ArmAct::ArmAway => ArmMode::Away,
         abi::ArmAct::ArmNight => ArmMode::Night,
         abi::ArmAct::Disarm => return Some(ArmAct::Disarm),
+        abi::ArmAct::Panic => {
+            let silent = request.flags & abi::PANIC_SILENT != 0;
+            return Some(ArmAct::Panic { silent });
+        }
     };
     Some(ArmAct::Arm { mode, force })
 }
