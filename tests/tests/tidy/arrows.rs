@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchpost-visionguard",
         ],
     ),
+    ("watchpost-scenarios", &["watchpost-config", "watchpost-core"]),
     // An own reading of the protocol: shared code would share its mistakes.
     // A plugin that misbehaves for the tests; it stands on the SDK as any other.
     ("watchpost-panicking", &["watchpost-sink"]),
@@ -67,6 +68,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchpost-config",
             "watchpost-core",
             "watchpost-hub",
+            "watchpost-scenarios",
             "watchpost-sinkhost-client",
             "watchpost-store",
         ],

@@ -9,5 +9,4 @@ mod example;
 mod loading;
 mod mistakes;
 mod sandbox;
-mod scenarios;
 mod site;

@@ -2,20 +2,23 @@
 //! does what the store and the writer do with the effects of a step, and writes it down.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use jiff::ToSpan as _;
-use jiff::civil::{DateTime, Weekday};
-use watchpost_config::{Settings, TimeZone, camera_book, router};
+use watchpost_config::{Settings, camera_book, router};
 use watchpost_core::{
-    Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Area, AreaState, Blocker, Camera,
-    CancelledAlerts, Details, Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent,
-    RoutingState, Severity, UnixMillis, Via, VisionGuard,
+    Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Blocker, Camera, CancelledAlerts, Details,
+    Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState, Severity,
+    UnixMillis, Via, VisionGuard,
 };
 
-use super::TEXT_AT;
-use super::act::{Act, InHand, Seen};
-use crate::site::{CONNECTION, Site};
+use watchpost_scenarios::{Act, FIRST_DAY, InHand, Seen, SiteClock, brief, settings, show_area, write};
+
+/// What every site has: a connection.
+const CONNECTION: &str = r#"[[connection]]
+name = "main"
+url = "http://192.168.1.20:8000"
+user_id = "550e8400-e29b-41d4-a716-446655440000"
+token_file = "token"
+"#;
 
 /// More steps than this without an act would go on for ever.
 const MAX_STEPS: usize = 10_000;
@@ -29,7 +32,7 @@ struct Waiting {
 pub(super) struct Hub {
     settings: Settings,
     router: Router,
-    zone: TimeZone,
+    clock: SiteClock,
     state: RoutingState,
     now: UnixMillis,
     runs: bool,
@@ -45,26 +48,16 @@ pub(super) struct Hub {
     written_at: Option<UnixMillis>,
 }
 
-fn settings(toml: &str) -> Settings {
-    let zone = match toml.contains("[hub]") {
-        true => "",
-        false => "[hub]\ntimezone = \"UTC\"\n",
-    };
-    Site::new(&format!("{zone}{CONNECTION}\n{toml}"))
-        .loaded()
-        .settings
-}
-
 impl Hub {
-    /// Of this site, at the beginning of this day.
-    pub(super) fn new(toml: &str, day: &str) -> Self {
-        let settings = settings(toml);
-        let zone = settings.hub.time_zone();
+    /// Of this site, at the beginning of the first day.
+    pub(super) fn new(toml: &str) -> Self {
+        let settings = settings(toml, CONNECTION, Vec::new());
+        let clock = SiteClock::new(&settings);
         let mut hub = Self {
             router: router(&settings),
-            now: UnixMillis(zone.read(&format!("{day} 00:00")).unwrap()),
+            now: clock.begins(FIRST_DAY),
             settings,
-            zone,
+            clock,
             state: RoutingState::default(),
             runs: true,
             faults: BTreeMap::new(),
@@ -81,9 +74,11 @@ impl Hub {
         hub
     }
 
-    pub(super) fn write(&mut self, text: fmt::Arguments<'_>) {
+    /// The line of an act, at its time.
+    pub(super) fn write(&mut self, time: &str, text: &str) {
+        self.until(time);
         self.written_at = Some(self.now);
-        self.written += &text.to_string();
+        self.written += &write(time, false, text);
     }
 
     pub(super) fn written(self) -> String {
@@ -94,50 +89,15 @@ impl Hub {
     fn say(&mut self, text: &str) {
         let time = match self.written_at == Some(self.now) {
             true => String::new(),
-            false => self.show(self.now, "%a "),
+            false => self.clock.show(self.now, "%a "),
         };
         self.written_at = Some(self.now);
-        self.written += &format!("{time:<TEXT_AT$}  {text}\n");
-    }
-
-    /// A time as the clocks of the site show it.
-    fn show(&self, at: UnixMillis, day: &str) -> String {
-        let shown = self.clock(at);
-        let seconds = if shown.second() == 0 { "" } else { ":%S" };
-        shown.strftime(&format!("{day}%H:%M{seconds}")).to_string()
-    }
-
-    /// When the clocks of the site show this, not before `from`.
-    fn parse_time(&self, from: UnixMillis, text: &str) -> UnixMillis {
-        let (day, time) = text
-            .split_once(' ')
-            .unwrap_or_else(|| panic!("no day and time: {text}"));
-        let weekday = match day {
-            "Mon" => Weekday::Monday,
-            "Tue" => Weekday::Tuesday,
-            "Wed" => Weekday::Wednesday,
-            "Thu" => Weekday::Thursday,
-            "Fri" => Weekday::Friday,
-            "Sat" => Weekday::Saturday,
-            "Sun" => Weekday::Sunday,
-            _ => panic!("no day: {text}"),
-        };
-        let mut date = self.clock(from).date();
-        while date.weekday() != weekday {
-            date = date.checked_add(1.day()).unwrap();
-        }
-        let at = self.zone.read(&format!("{date} {time}"));
-        UnixMillis(at.unwrap_or_else(|| panic!("no time: {text}")))
-    }
-
-    /// What the clocks of the site show.
-    fn clock(&self, at: UnixMillis) -> DateTime {
-        self.zone.show(at.0).parse().unwrap()
+        self.written += &write(&time, true, text);
     }
 
     /// Lets time go by until the clocks show this.
-    pub(super) fn until(&mut self, time: &str) {
-        let end = self.parse_time(self.now, time);
+    fn until(&mut self, time: &str) {
+        let end = self.clock.parse(self.now, time);
         assert!(end >= self.now, "{time} has passed");
         self.pass(end);
         self.now = end;
@@ -168,8 +128,8 @@ impl Hub {
         if let Some((sink, window)) = self.state.due_digest(self.now) {
             let (sink, window, id) = (sink.to_owned(), window.clone(), self.last_id + 1);
             self.last_id = id;
-            let zone = self.zone.clone();
-            let alert = window.into_alert(&sink, AlertId(id), self.now, |at| zone.show(at.0));
+            let clock = self.clock.clone();
+            let alert = window.into_alert(&sink, AlertId(id), self.now, |at| clock.full(at));
             return self.take(alert);
         }
         let now = self.now;
@@ -269,7 +229,9 @@ impl Hub {
             }
         }
         for planned in later {
-            let due = planned.due_at.map_or(String::new(), |due| self.show(due, ""));
+            let due = planned
+                .due_at
+                .map_or(String::new(), |due| self.clock.show(due, ""));
             self.say(&format!("~ {} {due}: {}", planned.sink, planned.reason));
             let alert = alert.clone();
             self.waiting.push(Waiting { alert, planned });
@@ -291,52 +253,8 @@ impl Hub {
     fn areas(&self) -> BTreeMap<String, String> {
         let areas = self.settings.area.iter();
         let known = areas.filter_map(|area| Some((area.name.clone(), self.state.areas.get(&area.name)?)));
-        known.map(|(name, area)| (name, self.show_area(area))).collect()
-    }
-
-    fn show_area(&self, area: &Area) -> String {
-        let until = |at: UnixMillis| self.show(at, "");
-        let mut shown = match &area.state {
-            AreaState::Disarmed => "disarmed".to_owned(),
-            AreaState::Arming {
-                mode,
-                until: end,
-                from: None,
-                ..
-            } => format!("arming {mode} until {}", until(*end)),
-            AreaState::Arming {
-                mode,
-                until: end,
-                from: Some(from),
-                ..
-            } => {
-                format!("armed {from}, arming {mode} until {}", until(*end))
-            }
-            AreaState::Armed { mode } => format!("armed {mode}"),
-            AreaState::Pending { mode, until: end, .. } => {
-                format!("armed {mode}, pending until {}", until(*end))
-            }
-            AreaState::Triggered {
-                mode,
-                until: end,
-                silent,
-                ..
-            } => {
-                let silent = if *silent { "silently " } else { "" };
-                let then = mode.map_or("disarmed".to_owned(), |mode| format!("armed {mode}"));
-                format!("{silent}triggered until {}, {then} then", until(*end))
-            }
-        };
-        if area.test.is_some() {
-            shown += ", in test mode";
-        }
-        if area.messages_only {
-            shown += ", messages only";
-        }
-        for blocker in &area.bypassed {
-            shown += &format!("; bypassed: {blocker}");
-        }
-        shown
+        let until = |at: UnixMillis| self.clock.show(at, "");
+        known.map(|(name, area)| (name, show_area(area, until))).collect()
     }
 
     pub(super) fn perform(&mut self, act: Act, sites: &BTreeMap<&str, &str>) {
@@ -367,7 +285,7 @@ impl Hub {
             }
             Act::Clock(shown) => {
                 let day = UnixMillis(self.now.0 - 24 * 3_600_000);
-                let to = self.parse_time(day, &shown);
+                let to = self.clock.parse(day, &shown);
                 let millis = to.0 - self.now.0;
                 self.now = to;
                 for waiting in &mut self.waiting {
@@ -381,7 +299,7 @@ impl Hub {
                 self.step(RoutingEvent::ClockStepped(millis));
             }
             Act::Reload(site) => {
-                self.settings = settings(sites[site.as_str()]);
+                self.settings = settings(sites[site.as_str()], CONNECTION, Vec::new());
                 self.router = router(&self.settings);
                 self.look();
             }
@@ -409,7 +327,7 @@ impl Hub {
         let connection = seen.over.as_deref().unwrap_or("main");
         let happened = seen.happened.map(|shown| {
             let week_ago = UnixMillis(self.now.0 - 6 * 24 * 3_600_000);
-            self.parse_time(week_ago, &shown)
+            self.clock.parse(week_ago, &shown)
         });
         let id = seen.camera.to_lowercase().replace(' ', "-");
         let alert = Alert {
@@ -494,12 +412,6 @@ impl Hub {
         };
         self.faults.insert(part, blocker);
     }
-}
-
-/// An alert in a word: its camera, or its title.
-fn brief(alert: &Alert) -> String {
-    let camera = alert.camera.as_ref();
-    camera.map_or_else(|| alert.title.clone(), |camera| camera.label().to_owned())
 }
 
 /// Sinks with the same reason, in their order.

@@ -6,7 +6,7 @@ use watchpost_config::TimeSpan;
 use watchpost_core::{Actor, AlertKind, ArmingCommand, Mode, Panic, SilenceCommand, SilenceId, SilenceMatch};
 
 /// One of these.
-pub(super) enum Act {
+pub enum Act {
     /// `Back door`, or with `, score -4`, `, person 7`, `, kind owl_eye`, `, over yard`, `, happened Fri 21:00`, `, from the list`: a
     /// camera has seen something.
     Seen(Seen),
@@ -33,25 +33,25 @@ pub(super) enum Act {
 }
 
 #[derive(Default)]
-pub(super) struct Seen {
-    pub(super) camera: String,
-    pub(super) score: Option<f64>,
-    pub(super) person: i64,
-    pub(super) kind: Option<AlertKind>,
-    pub(super) over: Option<String>,
-    pub(super) happened: Option<String>,
-    pub(super) listed: bool,
+pub struct Seen {
+    pub camera: String,
+    pub score: Option<f64>,
+    pub person: i64,
+    pub kind: Option<AlertKind>,
+    pub over: Option<String>,
+    pub happened: Option<String>,
+    pub listed: bool,
 }
 
 /// What a person has acknowledged: the last alert of a camera, which stays listed or does not, or all.
-pub(super) enum InHand {
+pub enum InHand {
     Listed(String),
     Dismissed(String),
     Cleared,
 }
 
 impl Act {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.split(", ");
         let first = parts.next().unwrap_or_default();
         let (word, rest) = first.split_once(' ').unwrap_or((first, ""));

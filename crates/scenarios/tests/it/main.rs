@@ -1,0 +1,60 @@
+//! The tables of scenarios, played on the routing step.
+
+mod hub;
+
+use std::path::Path;
+
+use expect_test::expect_file;
+use watchpost_scenarios::{Line, Scenario, Table};
+
+use self::hub::Hub;
+
+/// Plays one scenario. Returns its lines with what followed.
+fn play(scenario: &Scenario<'_>) -> String {
+    let mut hub = Hub::new(scenario.sites[scenario.site]);
+    for (time, line) in scenario.lines() {
+        let (Some(time), Line::Act(act, text)) = (time, line) else {
+            continue;
+        };
+        hub.write(time, text);
+        hub.perform(act, &scenario.sites);
+    }
+    hub.written()
+}
+
+/// Compares a file with itself after it was run.
+fn check(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tables").join(name);
+    expect_file![path].assert_eq(&Table::read(name).rewritten(|scenario| play(&scenario)));
+}
+
+macro_rules! tables {
+    ($($test:ident = $file:literal;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check($file);
+            }
+        )*
+
+        #[test]
+        fn every_table_is_played() {
+            let mut played = vec![$($file),*];
+            played.sort_unstable();
+            assert_eq!(Table::names(), played);
+        }
+    };
+}
+
+tables! {
+    routes = "routes.md";
+    arming = "arming.md";
+    schedules = "schedules.md";
+    silences = "silences.md";
+    late = "late.md";
+    confirmation = "confirmation.md";
+    panic = "panic.md";
+    swinger = "swinger.md";
+    abort = "abort.md";
+    test_mode = "test_mode.md";
+}
