@@ -67,6 +67,11 @@ impl ClockWatch {
 }
 
 impl ClockStep {
+    /// What the clock shows since, as of when that was noticed.
+    pub fn set_to(&self) -> UnixMillis {
+        UnixMillis(self.at.0.saturating_add(self.millis))
+    }
+
     /// When a retry is due by the new time.
     pub fn due(&self, due_at: UnixMillis) -> UnixMillis {
         if due_at > self.last_retry() {

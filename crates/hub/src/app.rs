@@ -142,6 +142,7 @@ fn open(
     let parts = WriterParts {
         // Until it is given a policy, which comes before anything that it could route.
         router: Router::default(),
+        has_policy: false,
         stamp: stamp(&store)?,
         notifiers: notifiers.clone(),
         live: live.clone(),

@@ -16,10 +16,13 @@ pub fn settings(toml: &str, beside: &str, variables: Variables) -> Settings {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("watchpost.toml");
     fs::write(&path, format!("{zone}{beside}\n{toml}")).unwrap();
-    let loaded = load_with(&path, variables);
-    loaded
-        .unwrap_or_else(|errors| panic!("{errors}\n{toml}"))
-        .settings
+    match load_with(&path, variables) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => {
+            let errors: Vec<_> = errors.errors().iter().map(ToString::to_string).collect();
+            panic!("{}\n{toml}", errors.join("\n"));
+        }
+    }
 }
 
 /// What the clocks of a site show.

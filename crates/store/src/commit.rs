@@ -76,7 +76,7 @@ pub(crate) fn write(
     if let Some(step) = &batch.clock_step
         && clock::apply(tx, step, marks.last_id)?
     {
-        routing.ask(RoutingEvent::ClockStepped(step.millis));
+        routing.ask(RoutingEvent::ClockStepped(*step));
     }
     for sink in &batch.release {
         deliveries::release(tx, &names.sinks, sink)?;

@@ -66,7 +66,7 @@ pub use self::silence::{
     HeldBack, MAX_SILENCE, MAX_SILENCES, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
     Silences,
 };
-use crate::{Alert, AlertId};
+use crate::{Alert, AlertId, ClockStep};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -144,8 +144,8 @@ pub enum RoutingEvent<'a> {
     },
     /// The time has come that [`Router::next_due`] named, or the configuration may be another one.
     Due,
-    /// The clock was set by so many milliseconds, and goes on from there.
-    ClockStepped(i64),
+    /// The clock was set, and goes on from there.
+    ClockStepped(ClockStep),
 }
 
 /// A person's command by which alerts are acknowledged.

@@ -184,7 +184,9 @@ impl Router {
                 changed(state, |after| after.silences.hold(silence, alert))
             }
             RoutingEvent::Due => self.due(now, faults, state),
-            RoutingEvent::ClockStepped(millis) => changed(state, |after| {
+            RoutingEvent::ClockStepped(step) => changed(state, |after| {
+                // Whoever asks may still go by the time before.
+                let (now, millis) = (step.set_to(), step.millis);
                 after.silences.shift(now, millis);
                 after.areas.shift(now, millis);
                 after.heard.shift(now, millis);

@@ -414,7 +414,7 @@ mod tests {
 
     use super::*;
     use crate::alert::sample;
-    use crate::{Camera, HUB, Route, RouteReason, Router, RoutingEvent, RoutingState, Target};
+    use crate::{Camera, ClockStep, HUB, Route, RouteReason, Router, RoutingEvent, RoutingState, Target};
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -599,6 +599,12 @@ mod tests {
         assert!(of_hub(vec![AlertKind::Hub]).muting()(&event, "mail"));
     }
 
+    /// The clock was set by so much, to this.
+    fn set_to(now: i64, millis: i64) -> RoutingEvent<'static> {
+        let at = UnixMillis(now - millis);
+        RoutingEvent::ClockStepped(ClockStep { millis, at })
+    }
+
     #[test]
     fn it_can_be_made_longer_and_shorter_and_be_ended_and_a_clock_that_is_set_changes_nothing_of_that() {
         let mut site = Site::new();
@@ -609,12 +615,12 @@ mod tests {
             .unwrap();
         assert_eq!(ends(&site), 7_201_000);
         // Set back, it began before: it is in force.
-        site.step(-86_398_000, RoutingEvent::ClockStepped(-86_400_000));
+        site.step(-86_398_000, set_to(-86_398_000, -86_400_000));
         assert_eq!(ends(&site), -79_199_000);
         let mut back = alert(0, "Back door");
         back.received_at = UnixMillis(-86_398_000);
         assert_eq!(site.heard(-86_398_000, &back), [] as [&str; 0]);
-        site.step(86_402_000, RoutingEvent::ClockStepped(172_800_000));
+        site.step(86_402_000, set_to(86_402_000, 172_800_000));
         assert_eq!(ends(&site), 93_601_000);
         site.silence(
             86_402_000,
@@ -651,7 +657,7 @@ mod tests {
         // The hub is back, and its clock is at 0 until it is set.
         assert_eq!(site.heard(0, &alert(0, "Till")), ["mail", "siren"]);
         let now = day + 1_000;
-        site.step(now, RoutingEvent::ClockStepped(now));
+        site.step(now, set_to(now, now));
         assert_eq!(site.0.next_due(&site.1), end);
         assert_eq!(site.heard(now, &alert(now, "Till")), [] as [&str; 0]);
     }

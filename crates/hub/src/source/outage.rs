@@ -30,9 +30,9 @@ impl Outage {
         (settings, health): (CurrentSettings, Health),
         now: MonotonicTime,
     ) -> Self {
-        health.set(
+        health.set_unknown(
             Part::Connection(source.clone()),
-            Some("it is not connected yet".to_owned()),
+            "it is not connected yet".to_owned(),
         );
         Self {
             source,

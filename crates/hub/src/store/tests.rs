@@ -180,6 +180,7 @@ impl Rig {
         let parts = WriterParts {
             areas: LiveAreas::new(),
             router: router(),
+            has_policy: true,
             stamp: Stamp::default(),
             notifiers: notifiers.clone(),
             write_backs: WriteBackNotifier::new(),

@@ -38,6 +38,8 @@ const IDLE_RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct WriterParts {
     pub(crate) router: Router,
+    /// Whether that is one of a configuration, and not what stands there until the first one.
+    pub(crate) has_policy: bool,
     /// What every alert gets before it is routed.
     pub(crate) stamp: Stamp,
     /// Wakes the sinks that have something to do.
@@ -135,7 +137,7 @@ impl Writer {
     /// Does what there is to do, at most one transaction. It waits for nothing but the disk.
     fn turn(&mut self) -> Turn {
         if self.in_progress.is_none() {
-            self.in_progress = self.due_digest().or_else(|| self.begin_due());
+            self.in_progress = self.begin_what_is_due();
         }
         if self.in_progress.is_none() {
             let work = match self.intake.next(self.wake_at()) {
@@ -174,7 +176,7 @@ impl Writer {
                 batch_alerts,
                 store,
             } = change.in_force();
-            self.parts.router = router;
+            (self.parts.router, self.parts.has_policy) = (router, true);
             self.parts.stamp.set_policy(stamp);
             self.intake.set_batch_alerts(batch_alerts);
             self.disk.set_policy(store);
@@ -188,11 +190,19 @@ impl Writer {
         let (clock, state) = (self.parts.clock, self.disk.routing_state());
         let now = clock.both();
         let due = [state.next_digest(now.unix), self.parts.router.next_due(state)];
+        let due = due.into_iter().filter(|_| self.parts.has_policy);
         // Looked at as often as retention at least, which is enough for a clock that is set.
-        due.into_iter()
-            .flatten()
+        due.flatten()
             .map(|at| now.monotonic + now.unix.until(at))
             .fold(self.retain_at, MonotonicTime::min)
+    }
+
+    /// Begins what is due by itself. Without a policy it is not known who is to hear of it.
+    fn begin_what_is_due(&mut self) -> Option<InProgress> {
+        if !self.parts.has_policy {
+            return None;
+        }
+        self.due_digest().or_else(|| self.begin_due())
     }
 
     /// The alert that stands for late alerts which have waited long enough. Nothing changes what is remembered of them until it
@@ -263,7 +273,7 @@ impl Writer {
             return None;
         };
         let (parts, now) = (&self.parts, in_hand.at());
-        let (router, relay, faults) = (&parts.router, &mut self.relay, parts.health.faults());
+        let (router, relay, faults) = (&parts.router, &mut self.relay, parts.health.proven());
         let step =
             |state: &RoutingState, event: RoutingEvent<'_>| router.step_amid(now, &faults, state, event);
         let attempt = self.disk.attempt(

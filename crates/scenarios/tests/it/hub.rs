@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use watchpost_config::{Settings, camera_book, router};
 use watchpost_core::{
-    Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Blocker, Camera, CancelledAlerts, Details,
-    Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState, Severity,
+    Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Blocker, Camera, CancelledAlerts, ClockStep,
+    Details, Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState, Severity,
     UnixMillis, Via, VisionGuard,
 };
 
@@ -286,7 +286,7 @@ impl Hub {
             Act::Clock(shown) => {
                 let day = UnixMillis(self.now.0 - 24 * 3_600_000);
                 let to = self.clock.parse(day, &shown);
-                let millis = to.0 - self.now.0;
+                let (millis, at) = (to.0 - self.now.0, self.now);
                 self.now = to;
                 for waiting in &mut self.waiting {
                     for at in [&mut waiting.planned.due_at, &mut waiting.planned.expires_at]
@@ -296,7 +296,7 @@ impl Hub {
                         at.0 += millis;
                     }
                 }
-                self.step(RoutingEvent::ClockStepped(millis));
+                self.step(RoutingEvent::ClockStepped(ClockStep { millis, at }));
             }
             Act::Reload(site) => {
                 self.settings = settings(sites[site.as_str()], CONNECTION, Vec::new());

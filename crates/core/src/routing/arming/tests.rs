@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::alert::sample;
 use crate::{
-    Alert, AlertKind, Camera, Effects, HubEvent, RouteReason, Router, RoutingEvent, RoutingState,
+    Alert, AlertKind, Camera, ClockStep, Effects, HubEvent, RouteReason, Router, RoutingEvent, RoutingState,
     SilenceCommand, SilenceMatch, Target, UnixMillis,
 };
 
@@ -710,13 +710,21 @@ fn deadlines_outlive_the_hub_and_a_siren_comes_no_later_than_two_minutes_after_i
     assert_eq!(site.yard(), "armed away");
 }
 
+/// The clock was set by so much, to this, in seconds.
+fn set_to(now: i64, by: i64) -> RoutingEvent<'static> {
+    RoutingEvent::ClockStepped(ClockStep {
+        millis: by * 1_000,
+        at: UnixMillis((now - by) * 1_000),
+    })
+}
+
 #[test]
 fn a_clock_that_is_set_changes_no_deadline_and_one_that_lost_its_time_begins_it_again() {
     let mut site = Site::armed();
     site.see("Gate");
     // Set an hour ahead.
     site.now = 3_670;
-    site.step(RoutingEvent::ClockStepped(3_600_000));
+    site.step(set_to(3_670, 3_600));
     assert_eq!(site.yard(), "pending away until 3690");
     // The power was lost, and the clock is at 5 until it is set.
     site.now = 5;
@@ -728,7 +736,7 @@ fn a_clock_that_is_set_changes_no_deadline_and_one_that_lost_its_time_begins_it_
         "it was armed all the time"
     );
     site.now = 100_006;
-    site.step(RoutingEvent::ClockStepped(100_000_000));
+    site.step(set_to(100_006, 100_000));
     assert_eq!(site.yard(), "triggered until 100185 by 2 then away");
 }
 

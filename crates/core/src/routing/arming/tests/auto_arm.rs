@@ -421,9 +421,9 @@ fn a_clock_that_was_days_ahead_has_schedules_followed_as_soon_as_it_is_right() {
 
 /// The clock is set to what Berlin's clocks show then.
 fn set_clock(site: &mut Site, shown: &str) {
-    let millis = (local(shown) - site.now) * 1_000;
+    let by = local(shown) - site.now;
     site.now = local(shown);
-    site.step(RoutingEvent::ClockStepped(millis));
+    site.step(set_to(site.now, by));
 }
 
 #[test]
@@ -463,9 +463,7 @@ fn a_clock_that_is_not_set_yet_arms_and_disarms_nothing() {
     // The machine has no clock of its own: it starts in 1970, and the network tells it the time.
     site.now = 30;
     assert_eq!(site.step(RoutingEvent::Due).events, []);
-    let millis = (local("2026-11-27 23:10") - site.now) * 1_000;
-    site.now = local("2026-11-27 23:10");
-    site.step(RoutingEvent::ClockStepped(millis));
+    set_clock(&mut site, "2026-11-27 23:10");
     expect![[r#"
         Sat 07:00 disarmed
     "#]]
