@@ -2,7 +2,7 @@
 //! HTTP and WebSocket clients and its store; the world is what it stands on ([`process::Ground`]) and who it talks to.
 //!
 //! `WATCHPOST_WORLD_SEEDS=0..1000` says which seeds are played; a run can be continued with the next ones.
-//! `WATCHPOST_WORLD_STORY=17` prints the story of one.
+//! `WATCHPOST_WORLD_STORY=17` prints the story of one, `WATCHPOST_SCENARIO=TITLE` that of a scenario of the rules' tables.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +21,7 @@ mod run;
 mod shrink;
 mod sinks;
 mod story;
+mod table;
 mod watch;
 
 use std::env;

@@ -41,9 +41,19 @@ fn ask_each_thread() {
 
 /// Plays it; `wanted` says whether its story is.
 pub fn play(scenario: &Scenario, wanted: bool) -> Run {
+    let (mut run, panics) = in_virtual_time(wanted, async |story| run::play(scenario, story).await);
+    if panics > 0 {
+        run.findings.push("the hub has panicked".to_owned());
+    }
+    run
+}
+
+/// Runs a world on a thread of its own, in virtual time. Returns what comes of it, and how often something panicked. `wanted` says
+/// whether its story is.
+pub fn in_virtual_time<T: Send>(wanted: bool, world: impl AsyncFnOnce(Story) -> T + Send) -> (T, u32) {
     count_panics();
     ask_each_thread();
-    let world = || {
+    let lived = || {
         let system = actix_rt::System::with_tokio_rt(|| {
             let runtime = Builder::new_current_thread()
                 .enable_time()
@@ -57,17 +67,14 @@ pub fn play(scenario: &Scenario, wanted: bool) -> Run {
                 let subscriber = tracing_subscriber::registry().with(HubLog(story.clone()));
                 tracing::subscriber::set_default(subscriber)
             });
-            let mut run = run::play(scenario, story).await;
-            if PANICS.get() > 0 {
-                run.findings.push("the hub has panicked".to_owned());
-            }
+            let outcome = world(story).await;
             drop(log);
-            run
+            (outcome, PANICS.get())
         })
     };
     thread::scope(|scope| {
         scope
-            .spawn(world)
+            .spawn(lived)
             .join()
             .expect("the world itself does not panic")
     })

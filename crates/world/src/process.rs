@@ -137,10 +137,15 @@ impl Future for Tasks {
 }
 
 impl Process {
-    /// Starts a hub. An error says why it does not start.
+    /// Starts a hub of this setup. An error says why it does not start.
     pub async fn start(ground: &Ground, setup: &Setup) -> Result<Self, String> {
+        Self::start_with(ground, settings(&ground.disk.dir(), setup)?).await
+    }
+
+    /// The same with these settings.
+    pub async fn start_with(ground: &Ground, settings: Settings) -> Result<Self, String> {
         let (started, hub) = oneshot::channel();
-        let (platform, settings) = (Arc::new(ground.clone()), settings(&ground.disk.dir(), setup)?);
+        let platform = Arc::new(ground.clone());
         let tasks = LocalSet::new();
         tasks.spawn_local(async move {
             let hub = Hub::start_on(platform, settings, PathBuf::from("/nowhere/watchpost-sinkhost")).await;

@@ -97,6 +97,11 @@ impl Sinks {
         }
     }
 
+    /// All deliveries that took effect, in their order.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.state().effects.clone()
+    }
+
     /// The alerts that a sink has delivered.
     pub fn delivered(&self, sink: &str) -> BTreeSet<String> {
         let state = self.state();

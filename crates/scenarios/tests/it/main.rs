@@ -1,5 +1,10 @@
 //! The tables of scenarios, played on the routing step.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests; clippy.toml allows it in test functions only, not in their helpers"
+)]
+
 mod hub;
 
 use std::path::Path;

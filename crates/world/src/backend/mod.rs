@@ -294,6 +294,21 @@ impl Backend {
         let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
     }
 
+    /// Sends this to the client of a user, which has its slot.
+    pub fn send(&self, user: usize, message: String) {
+        let outbox = {
+            let state = self.state();
+            let slot = state.slots.get(&user);
+            let socket = slot.and_then(|slot| state.sockets.get(&slot.socket));
+            socket.map(|socket| socket.outbox.clone())
+        };
+        let sent = outbox.map(|outbox| outbox.try_send(message));
+        assert!(
+            matches!(sent, Some(Ok(()))),
+            "the client does not take it: {sent:?}"
+        );
+    }
+
     /// A socket was opened: it has the slot of its user from now on.
     pub fn opened(&self, user: usize, rival: bool) -> (u64, mpsc::Receiver<String>) {
         let (outbox, messages) = mpsc::channel(MAX_WAITING_MESSAGES);
