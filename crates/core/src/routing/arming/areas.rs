@@ -266,8 +266,8 @@ impl Areas {
         }
         match changed {
             true => Ok(()),
-            false if names.is_empty() => Err(ArmingRefused::NoTest("any area".to_owned())),
-            false => Err(ArmingRefused::NoTest(format!("area {}", names.join(", ")))),
+            false if names.is_empty() => Err(ArmingRefused::NoTest("no area".to_owned())),
+            false => Err(ArmingRefused::NoTest(format!("none of {}", names.join(", ")))),
         }
     }
 

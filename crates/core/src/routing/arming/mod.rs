@@ -290,8 +290,8 @@ pub enum ArmingRefused {
     /// A test would last too long, or no time at all.
     #[error("a test lasts 1 minute to {} hours", MAX_TEST.as_secs() / 3_600)]
     NotTested,
-    /// It is not in test mode.
-    #[error("{0} is not in test mode")]
+    /// None of them is in test mode.
+    #[error("{0} is in test mode")]
     NoTest(String),
     /// Not all of them are ready.
     #[error("not ready to arm: {}. `--force` arms all the same and bypasses what is named here until disarmed.", named(.0))]
