@@ -44,6 +44,11 @@ impl Table {
         Self(fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
     }
 
+    /// The same of a text.
+    pub fn of(text: String) -> Self {
+        Self(text)
+    }
+
     /// The names of all files.
     pub fn names() -> Vec<String> {
         let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tables");

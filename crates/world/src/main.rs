@@ -3,6 +3,7 @@
 //!
 //! `WATCHPOST_WORLD_SEEDS=0..1000` says which seeds are played; a run can be continued with the next ones.
 //! `WATCHPOST_WORLD_STORY=17` prints the story of one, `WATCHPOST_SCENARIO=TITLE` that of a scenario of the rules' tables.
+//! `WATCHPOST_RULES_SEEDS` are those of the days on which people arm and disarm while the hub is killed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -48,13 +49,15 @@ fn crate_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn wanted_seeds() -> Range<u64> {
-    let Ok(text) = env::var("WATCHPOST_WORLD_SEEDS") else {
-        return DEFAULT_SEEDS;
+/// The seeds that an environment variable names.
+fn wanted_seeds(variable: &str, otherwise: Range<u64>) -> Range<u64> {
+    let Ok(text) = env::var(variable) else {
+        return otherwise;
     };
-    let parts = text.split_once("..").expect("WATCHPOST_WORLD_SEEDS is FROM..TO");
-    let number = |text: &str| text.parse().expect("WATCHPOST_WORLD_SEEDS is FROM..TO");
-    number(parts.0)..number(parts.1)
+    let parsed = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed.unwrap_or_else(|| panic!("{variable} is FROM..TO, and not {text}"))
 }
 
 /// Prints what failed, the shortest scenario that does, and its story.
@@ -97,7 +100,7 @@ fn kept_seeds_stay_without_a_finding() {
 
 #[test]
 fn nothing_is_lost_or_doubled_in_any_weather() {
-    let seeds = wanted_seeds();
+    let seeds = wanted_seeds("WATCHPOST_WORLD_SEEDS", DEFAULT_SEEDS);
     let next = AtomicU64::new(seeds.start);
     let (failures, lasted) = (
         Mutex::new(Vec::new()),

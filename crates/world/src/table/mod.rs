@@ -2,7 +2,10 @@
 //! virtual time. What sinks get and what `watchpost explain` says must be what the tables say, which are compared with the routing
 //! step alone elsewhere.
 
+mod around;
 mod facts;
+mod laws;
+mod played;
 mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +16,7 @@ use std::thread;
 use watchpost_scenarios::{Scenario, Table};
 
 use self::facts::Facts;
+use self::played::Pace;
 use crate::play::in_virtual_time;
 use crate::story::Story;
 
@@ -25,8 +29,8 @@ const NOT_PLAYED: &[(&str, &str)] = &[(
 /// Plays it. Returns how what was seen differs from the table, and its story if that is wanted.
 fn differences(scenario: &Scenario<'_>, wanted: bool) -> (Vec<String>, Vec<String>) {
     let ((seen, story), panics) = in_virtual_time(wanted, async |story: Story| {
-        let seen = stage::play(scenario, story.clone()).await;
-        (seen, story.lines())
+        let played = stage::play(scenario, story.clone(), Pace::Settled).await;
+        (played.facts, story.lines())
     });
     let mut differences = Facts::expected(scenario).differences(&seen);
     if panics > 0 {

@@ -2,27 +2,32 @@
 //! who gives commands. Acts of a scenario are done to it at their times, and what follows is looked at from outside: what sinks
 //! got, what the hub says of its areas, and what it explains.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod account;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, DeliveryState, SilenceCommand, UnixMillis};
+use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, SilenceCommand, UnixMillis};
 use watchpost_hub::inbound::Posted;
 use watchpost_hub::{AskError, Explanation, HubHandle, TokioClock, WallClock as _};
 use watchpost_scenarios::{
     Act, FIRST_DAY, InHand, Line, Scenario, Seen, SiteClock, brief, settings, show_area,
 };
 
+use super::around::{BESIDE, is_of_its_parts, message, setup};
 use super::facts::Facts;
+use super::played::{Command, Pace, Played};
 use crate::backend::serve::Server;
 use crate::backend::{BEGINNING, Backend};
 use crate::disk::Disk;
 use crate::net::Network;
 use crate::oracle::Stored;
 use crate::process::{Ground, Process};
-use crate::scenario::Setup;
+use crate::scenario::Point;
 use crate::sinks::Sinks;
 use crate::story::Story;
 
@@ -38,47 +43,8 @@ const NOTICED: Duration = Duration::from_millis(1_500);
 /// Whose alerts the hub gets.
 const USER: usize = 0;
 
-/// What a site has beside what its scenario says: the backend, which is asked as rarely as it can be, and a way in for what is
-/// seen while that is away.
-const BESIDE: &str = r#"
-[[connection]]
-name = "main"
-url = "http://192.168.1.20:8000"
-login = { email = "yard@example.org", password = "secret" }
-accept_notices = true
-backfill = { interval = "1h" }
-slot = { interval = "1h" }
-
-[[connection]]
-name = "posts"
-kind = "inbound"
-token = "a token that no one guesses"
-"#;
-
-/// What the hub says of its machine and its parts, and no rule does.
-const OF_ITS_PARTS: &[&str] = &[
-    "clock_differs",
-    "clock_jumped",
-    "link_back",
-    "link_lost",
-    "list_back",
-    "list_lost",
-    "store_replaced",
-    "subscription_lost",
-];
-
-/// The setup of a world's backend in which nothing is odd.
-fn setup() -> Setup {
-    Setup {
-        second_account: false,
-        write_back: false,
-        ids: true,
-        bad_shop: false,
-        both_accounts: false,
-        late: Default::default(),
-        zone_hours: 0,
-    }
-}
+/// In a hurry the process ends within a commit after one of so many acts.
+const ENDS_ONE_IN: u8 = 5;
 
 /// The site.
 pub struct Stage<'a> {
@@ -94,8 +60,11 @@ pub struct Stage<'a> {
     /// What was raised and explained so far; a store that is lost takes that with it.
     explained: BTreeMap<AlertId, (Alert, Explanation)>,
     /// Effects at sinks that are written down already.
-    effects: usize,
-    delivered: BTreeSet<(String, AlertId)>,
+    noted: usize,
+    effects: Vec<(UnixMillis, String, AlertId)>,
+    commands: Vec<Command>,
+    pace: Pace,
+    dice: fastrand::Rng,
     areas: BTreeMap<String, String>,
     /// The number of the last video frame.
     frames: i64,
@@ -105,8 +74,8 @@ pub struct Stage<'a> {
 }
 
 /// Plays a scenario. Returns what was to be seen from outside.
-pub async fn play(scenario: &Scenario<'_>, story: Story) -> Facts {
-    let mut stage = Stage::new(scenario, story);
+pub async fn play(scenario: &Scenario<'_>, story: Story, pace: Pace) -> Played {
+    let mut stage = Stage::new(scenario, story, pace);
     stage.start().await;
     stage.areas = stage.areas_now().await;
     let mut now = String::new();
@@ -129,8 +98,12 @@ pub async fn play(scenario: &Scenario<'_>, story: Story) -> Facts {
 }
 
 impl<'a> Stage<'a> {
-    fn new(scenario: &'a Scenario<'a>, story: Story) -> Self {
-        fastrand::seed(7);
+    fn new(scenario: &'a Scenario<'a>, story: Story, pace: Pace) -> Self {
+        let seed = match pace {
+            Pace::Settled => 7,
+            Pace::Hurried { seed } => seed,
+        };
+        fastrand::seed(seed);
         let clock = SiteClock::new(&settings(scenario.sites[scenario.site], BESIDE, Vec::new()));
         let (first, _) = scenario.lines().next().expect("a line");
         let first = clock.parse(clock.begins(FIRST_DAY), first.expect("a time"));
@@ -141,7 +114,7 @@ impl<'a> Stage<'a> {
             (weather.latency, weather.bytes_per_second) = (Duration::ZERO, u64::MAX);
         });
         let cut_off = network.clone();
-        let backend = Backend::new(&mut fastrand::Rng::with_seed(7), &setup(), story.clone());
+        let backend = Backend::new(&mut fastrand::Rng::with_seed(seed), &setup(), story.clone());
         backend
             .state()
             .set_clock(begins.0 - BEGINNING.unix_timestamp() * 1_000);
@@ -161,8 +134,11 @@ impl<'a> Stage<'a> {
             process: None,
             facts: Facts::default(),
             explained: BTreeMap::new(),
-            effects: 0,
-            delivered: BTreeSet::new(),
+            noted: 0,
+            effects: Vec::new(),
+            commands: Vec::new(),
+            pace,
+            dice: fastrand::Rng::with_seed(seed),
             areas: BTreeMap::new(),
             frames: 0,
             cameras: BTreeMap::new(),
@@ -195,7 +171,25 @@ impl<'a> Stage<'a> {
             }
             sleep(Duration::from_millis(100)).await;
         }
-        panic!("the hub does not connect");
+        assert!(self.pace != Pace::Settled, "the hub does not connect");
+    }
+
+    /// Starts it again if it has ended within a commit.
+    async fn revive_if_dead(&mut self) {
+        if self.ground.disk.died().now_or_never().is_some() {
+            self.revive().await;
+        }
+    }
+
+    async fn revive(&mut self) {
+        let Some(process) = self.process.take() else {
+            return;
+        };
+        self.story.tell("scenario", "the process ends within a commit");
+        self.ground.sinks.unknown(None);
+        process.kill().await;
+        self.ground.disk.tidy().expect("the other directory");
+        self.start().await;
     }
 
     fn is_connected(&self) -> bool {
@@ -203,14 +197,27 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets time go by until the clocks of the site show this.
-    async fn until(&self, time: &str) {
+    async fn until(&mut self, time: &str) {
         // Not before today, but one that has just been passed is not one of next week.
         let at = self.clock.parse(self.now() - SETTLE * 10, time);
-        sleep(self.now().until(at)).await;
+        loop {
+            let died = tokio::select! {
+                biased;
+                () = self.ground.disk.died() => true,
+                () = sleep(self.now().until(at)) => false,
+            };
+            if !died {
+                return;
+            }
+            self.revive().await;
+        }
     }
 
     /// Writes down what has followed until now, which is said of `time`.
     async fn look(&mut self, time: &str) {
+        if self.pace != Pace::Settled {
+            return;
+        }
         sleep(SETTLE).await;
         self.note_effects();
         let areas = self.areas_now().await;
@@ -248,19 +255,19 @@ impl<'a> Stage<'a> {
         let Ok(stored) = Stored::read(&self.ground.disk.dir()) else {
             return;
         };
-        for effect in &effects[self.effects..] {
+        for effect in &effects[self.noted..] {
             let id: AlertId = effect.alert.parse().expect("an alert's id");
             let found = stored.alerts.iter().find(|stored| stored.alert.id == id);
-            let alert = &found.expect("what is delivered is stored").alert;
-            self.delivered.insert((effect.sink.clone(), id));
-            if is_of_its_parts(alert) {
+            if found.is_some_and(|stored| is_of_its_parts(&stored.alert)) {
                 continue;
             }
-            let time = self.clock.show(wall - (now - effect.at), "%a ");
-            let name = self.name(alert);
+            let at = wall - (now - effect.at);
+            self.effects.push((at, effect.sink.clone(), id));
+            let time = self.clock.show(at, "%a ");
+            let name = found.map_or("what is not stored".to_owned(), |stored| self.name(&stored.alert));
             self.facts.delivered(&time, &effect.sink, &name);
         }
-        self.effects = effects.len();
+        self.noted = effects.len();
     }
 
     /// What the hub explains of all that is in its store.
@@ -276,12 +283,14 @@ impl<'a> Stage<'a> {
     }
 
     async fn perform(&mut self, act: Act, time: &str) {
+        self.revive_if_dead().await;
         match act {
             Act::Nothing => {}
             Act::Seen(seen) => self.see(&seen).await,
             Act::Arming(command) => self.arm(command, time).await,
             Act::Panic(panic) => {
-                let raised = self.hub().panic(panic).await;
+                let hub = self.hub();
+                let raised = self.ask(async move { hub.panic(panic).await }).await;
                 self.answer(time, raised);
             }
             Act::Silence(command) => self.silence(command, time).await,
@@ -304,7 +313,15 @@ impl<'a> Stage<'a> {
             }
             Act::Lose => self.lose_store().await,
         }
-        sleep(SETTLE).await;
+        match self.pace {
+            Pace::Settled => sleep(SETTLE).await,
+            // Not the next process, which is waited for.
+            Pace::Hurried { .. } if self.process.is_some() && self.dice.u8(..ENDS_ONE_IN) == 0 => {
+                let point = [Point::Before, Point::Within, Point::After][self.dice.usize(..3)];
+                self.ground.disk.cut_at(point, false);
+            }
+            Pace::Hurried { .. } => {}
+        }
     }
 
     /// The camera's alert comes over the socket, or is posted while that is away.
@@ -335,24 +352,45 @@ impl<'a> Stage<'a> {
     }
 
     async fn arm(&mut self, command: ArmingCommand, time: &str) {
-        let done = self.hub().arming(command).await;
+        let (hub, from, what) = (self.hub(), self.now(), command.clone());
+        let done = self.ask(async move { hub.arming(command).await }).await;
+        self.commands.push(Command {
+            what,
+            from,
+            until: self.now(),
+            done: matches!(done, Some(Ok(_))),
+        });
         self.answer(time, done);
     }
 
     async fn silence(&mut self, command: SilenceCommand, time: &str) {
-        let done = self.hub().silence(command).await;
+        let hub = self.hub();
+        let done = self.ask(async move { hub.silence(command).await }).await;
         self.answer(time, done);
     }
 
-    fn answer<T>(&mut self, time: &str, done: Result<T, AskError>) {
+    /// What the hub answers. A process that ends meanwhile answers nothing, and the next one is started.
+    async fn ask<T>(&mut self, answer: impl Future<Output = T>) -> Option<T> {
+        let answer = tokio::select! {
+            biased;
+            () = self.ground.disk.died() => None,
+            answer = answer => Some(answer),
+        };
+        if answer.is_none() {
+            self.revive().await;
+        }
+        answer
+    }
+
+    fn answer<T>(&mut self, time: &str, done: Option<Result<T, AskError>>) {
         match done {
-            Ok(_) => {}
-            Err(AskError::Refused(why)) => self.facts.refused(time, &why.to_string()),
-            Err(other) => panic!("{other}"),
+            None | Some(Ok(_)) => {}
+            Some(Err(AskError::Refused(why))) => self.facts.refused(time, &why.to_string()),
+            Some(Err(other)) => panic!("{other}"),
         }
     }
 
-    async fn acknowledge(&self, what: &InHand) {
+    async fn acknowledge(&mut self, what: &InHand) {
         let hub = self.hub();
         let last = |camera: &str| {
             let stored = Stored::read(&self.ground.disk.dir()).expect("the store");
@@ -360,11 +398,19 @@ impl<'a> Stage<'a> {
             let alert = newest_first.find(|stored| self.name(&stored.alert) == camera);
             alert.unwrap_or_else(|| panic!("no alert of {camera}")).alert.id
         };
-        let done = match what {
-            InHand::Listed(camera) => hub.acknowledge(last(camera)).await.map(drop),
-            InHand::Dismissed(camera) => hub.dismiss(last(camera)).await.map(drop),
-            InHand::Cleared => hub.clear().await.map(drop),
+        let id = match what {
+            InHand::Listed(camera) | InHand::Dismissed(camera) => Some(last(camera)),
+            InHand::Cleared => None,
         };
+        let dismissed = matches!(what, InHand::Dismissed(_));
+        let done = self.ask(async move {
+            match id {
+                None => hub.clear().await.map(drop),
+                Some(id) if dismissed => hub.dismiss(id).await.map(drop),
+                Some(id) => hub.acknowledge(id).await.map(drop),
+            }
+        });
+        let Some(done) = done.await else { return };
         done.expect("it is acknowledged");
     }
 
@@ -381,6 +427,7 @@ impl<'a> Stage<'a> {
     async fn lose_power(&mut self) {
         self.note_effects();
         let process = self.process.take().expect("it runs");
+        self.ground.disk.forget_cut();
         self.ground.disk.cut(false).expect("a copy");
         self.ground.sinks.unknown(None);
         process.kill().await;
@@ -400,16 +447,18 @@ impl<'a> Stage<'a> {
     }
 
     /// What has been decided of each alert, and what became of it.
-    async fn end(mut self) -> Facts {
+    async fn end(mut self) -> Played {
         if self.process.is_none() {
             self.start().await;
         }
+        self.ground.disk.forget_cut();
         self.note_explained().await;
         self.note_effects();
         self.explained.retain(|_, (alert, _)| !is_of_its_parts(alert));
         let numbers: Vec<AlertId> = self.explained.keys().copied().collect();
         let mut seen = 0;
-        for (alert, explanation) in std::mem::take(&mut self.explained).into_values() {
+        let alerts = std::mem::take(&mut self.explained);
+        for (alert, explanation) in alerts.values() {
             if matches!(alert.kind, AlertKind::Hub | AlertKind::Digest) {
                 let time = self.clock.show(alert.received_at, "%a ");
                 self.facts.raised(&time, &alert.title);
@@ -418,79 +467,17 @@ impl<'a> Stage<'a> {
                 planned.for_each(|sink| self.facts.planned(&alert.title, &sink.sink));
             } else {
                 seen += 1;
-                self.note_reasons(seen, &alert, &explanation, &numbers);
+                self.note_reasons(seen, alert, explanation, &numbers);
             }
-            self.note_outcomes(&alert, &explanation);
+            self.note_outcomes(alert, explanation);
         }
-        self.facts
-    }
-
-    fn note_reasons(&mut self, number: usize, alert: &Alert, explanation: &Explanation, numbers: &[AlertId]) {
-        let name = self.name(alert);
-        for sink in &explanation.sinks {
-            // The table numbers alerts from one on.
-            let why = numbers
-                .iter()
-                .enumerate()
-                .fold(sink.why.clone(), |why, (at, id)| {
-                    why.replace(&id.to_string(), &(at + 1).to_string())
-                });
-            self.facts.explained(number, &name, &sink.sink, &why);
-        }
-        if explanation.unmatched {
-            self.facts.explained(number, &name, "all", "no route takes it");
+        let areas = self.hub().areas().await.expect("the areas");
+        Played {
+            facts: self.facts,
+            effects: self.effects,
+            alerts,
+            commands: self.commands,
+            areas,
         }
     }
-
-    /// What is explained of deliveries is what has happened to them.
-    fn note_outcomes(&mut self, alert: &Alert, explanation: &Explanation) {
-        let name = self.name(alert);
-        for sink in &explanation.sinks {
-            let was_delivered = self.delivered.contains(&(sink.sink.clone(), alert.id));
-            let Some(delivery) = &sink.delivery else {
-                if was_delivered {
-                    self.facts.dropped("never", &sink.sink, &name, "it got it");
-                }
-                continue;
-            };
-            if was_delivered != (delivery.state == DeliveryState::Delivered) {
-                let state = format!("{:?}, delivered: {was_delivered}", delivery.state);
-                self.facts.dropped("never", &sink.sink, &name, &state);
-            }
-            let why = match delivery.state {
-                DeliveryState::Dropped => delivery.error.clone().unwrap_or_default(),
-                DeliveryState::Expired => "expired".to_owned(),
-                _ => continue,
-            };
-            let at = delivery.finished_at.unwrap_or(UnixMillis(0));
-            let time = self.clock.show(at, "%a ");
-            self.facts.dropped(&time, &sink.sink, &name, &why);
-        }
-    }
-}
-
-fn is_of_its_parts(alert: &Alert) -> bool {
-    alert.kind == AlertKind::Hub && OF_ITS_PARTS.contains(&alert.details.status.as_str())
-}
-
-/// What the backend says of it.
-fn message(seen: &Seen, stream: &str, frame: i64, happened: Option<String>) -> String {
-    let record = format!("{stream}-{frame}");
-    match seen.kind.unwrap_or(AlertKind::Anomaly) {
-        AlertKind::OwlEye => json!({"type": "notification", "data": {
-            "notification_id": record, "title": seen.camera, "message": "A person is there", "type": "owl_eye",
-            "metadata": {"anomaly_id": record, "stream_id": stream},
-        }}),
-        AlertKind::Notice => json!({"type": "notification", "data": {
-            "notification_id": record, "title": seen.camera, "message": "A notice", "type": "system",
-        }}),
-        _ => json!({
-            "type": "anomaly_detected", "id": frame, "stream_id": stream, "timestamp": happened,
-            "result": {
-                "person_id": seen.person, "frame_number": frame, "score": seen.score, "is_abnormal": true,
-                "classification": "Abnormal", "confidence": "Low", "stream_id": stream,
-            },
-        }),
-    }
-    .to_string()
 }
