@@ -163,6 +163,8 @@ impl<'a> Stage<'a> {
 
     /// Starts the hub, and waits until the backend sends its alerts to it.
     async fn start(&mut self) {
+        // It was for the process before.
+        self.ground.disk.forget_cut();
         let process = Process::start_with(&self.ground, self.settings()).await;
         self.process = Some(process.unwrap_or_else(|why| panic!("the hub does not start: {why}")));
         for _ in 0..20 {
@@ -315,8 +317,7 @@ impl<'a> Stage<'a> {
         }
         match self.pace {
             Pace::Settled => sleep(SETTLE).await,
-            // Not the next process, which is waited for.
-            Pace::Hurried { .. } if self.process.is_some() && self.dice.u8(..ENDS_ONE_IN) == 0 => {
+            Pace::Hurried { .. } if self.dice.u8(..ENDS_ONE_IN) == 0 => {
                 let point = [Point::Before, Point::Within, Point::After][self.dice.usize(..3)];
                 self.ground.disk.cut_at(point, false);
             }
