@@ -64,7 +64,7 @@ impl Group {
             Self::Peak => peak::measure(lab),
             Self::Start => start::measure(lab),
             Self::Growth => growth::measure(lab),
-            Self::Routing => routing::measure(),
+            Self::Routing => routing::measure(lab),
         }
     }
 }
