@@ -10,11 +10,12 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use walkdir::WalkDir;
 
-/// An alert as it is known somewhere: stream and person, which no two alerts share, and its picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An alert as it is known somewhere: stream and person, which no two alerts share, and its picture. What the hub says of itself
+/// has none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Copy {
     stream_id: String,
-    person_id: i64,
+    person_id: Option<i64>,
     length: u64,
     crc32c: u32,
 }
@@ -67,13 +68,12 @@ impl Copy {
     fn named(stream_id: String, person_id: &Value) -> Result<Self> {
         Ok(Self {
             stream_id,
-            person_id: person_id.as_i64().context("a person")?,
-            length: 0,
-            crc32c: 0,
+            person_id: Some(person_id.as_i64().context("a person")?),
+            ..Self::default()
         })
     }
 
-    fn name(&self) -> (&str, i64) {
+    fn name(&self) -> (&str, Option<i64>) {
         (&self.stream_id, self.person_id)
     }
 }
@@ -90,7 +90,7 @@ impl Found {
     /// Every acknowledged alert is everywhere, the same everywhere. Returns the hub's ids of them, in their order.
     pub(crate) fn check_nothing_lost(&self, acknowledged: &[Acknowledged]) -> Result<Vec<u64>> {
         let mut by_name = BTreeMap::new();
-        for (id, copy) in &self.stored {
+        for (id, copy) in self.stored.iter().filter(|(_, copy)| copy.person_id.is_some()) {
             let other = by_name.insert(copy.name(), *id);
             ensure!(other.is_none(), "{copy:?} is stored as {id} and as {other:?}");
         }
@@ -170,17 +170,17 @@ fn stored(data_dir: &Path) -> Result<BTreeMap<u64, Copy>> {
     )?;
     let rows = query.query_map((), |row| {
         let copy = Copy {
-            stream_id: row.get(1)?,
+            stream_id: row.get::<_, Option<_>>(1)?.unwrap_or_default(),
             person_id: row.get(2)?,
-            length: row.get::<_, i64>(3)?.cast_unsigned(),
-            crc32c: row.get(4)?,
+            length: row.get::<_, Option<i64>>(3)?.unwrap_or_default().cast_unsigned(),
+            crc32c: row.get::<_, Option<_>>(4)?.unwrap_or_default(),
         };
         Ok((row.get::<_, i64>(0)?.cast_unsigned(), copy))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// What stands in the archive: each document with its picture, and no picture without a document.
+/// What stands in the archive: each document of an anomaly with its picture, and no picture without a document.
 fn archived(dir: &Path) -> Result<BTreeMap<u64, Copy>> {
     let mut found = BTreeMap::new();
     let mut pictures = 0;
@@ -194,22 +194,26 @@ fn archived(dir: &Path) -> Result<BTreeMap<u64, Copy>> {
         let document: Value = serde_json::from_slice(&fs::read(&path)?)
             .with_context(|| format!("{} is not whole", path.display()))?;
         let id = document["id"].as_u64().context("an id")?;
-        let picture = path.with_extension("jpg");
-        let picture = fs::read(&picture).with_context(|| format!("{} is missing", picture.display()))?;
-        let copy = Copy {
-            length: picture.len() as u64,
-            crc32c: crc32c::crc32c(&picture),
-            ..Copy::named(
-                text(&document["camera"], "id")?,
-                &document["visionguard"]["person_id"],
-            )?
+        let copy = if document["kind"] == "hub" {
+            Copy::default()
+        } else {
+            let picture = path.with_extension("jpg");
+            let picture = fs::read(&picture).with_context(|| format!("{} is missing", picture.display()))?;
+            Copy {
+                length: picture.len() as u64,
+                crc32c: crc32c::crc32c(&picture),
+                ..Copy::named(
+                    text(&document["camera"], "id")?,
+                    &document["visionguard"]["person_id"],
+                )?
+            }
         };
         ensure!(found.insert(id, copy).is_none(), "alert {id} is archived twice");
     }
+    let anomalies = found.values().filter(|copy| copy.person_id.is_some()).count();
     ensure!(
-        pictures == found.len(),
-        "{pictures} pictures for {} documents",
-        found.len()
+        pictures == anomalies,
+        "{pictures} pictures for {anomalies} documents"
     );
     Ok(found)
 }

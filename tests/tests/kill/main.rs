@@ -1,11 +1,13 @@
 //! The hub killed with SIGKILL again and again while more alerts come in than it can archive: what the backend saw acknowledged
-//! is in the store, in the archive byte for byte, and reached a recording sink.
+//! is in the store, in the archive byte for byte, and reached a recording sink. What a person has armed and silenced meanwhile, and
+//! was answered, holds.
 //!
 //! `WATCHPOST_KILLS` sets the number of kills, `WATCHPOST_SEED` repeats the choices of a run.
 
 #[path = "../env_params/mod.rs"]
 mod env_params;
 mod found;
+mod guard;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use watchpost_testkit::{
 
 use self::env_params::{from_environment, say};
 use self::found::{Acknowledged, Found, Kill};
+use self::guard::Guard;
 
 /// Kills in a run that does not say how many.
 const DEFAULT_KILLS: u64 = 100;
@@ -45,12 +48,15 @@ fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()>
     let backend = backend(seed)?;
     let mut hub = setup(&backend)?.start()?;
     let begun = Instant::now();
-    let killed = torture(&mut hub, &backend, kills, &mut fastrand::Rng::with_seed(seed))?;
+    let mut guard = Guard::default();
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let killed = torture(&mut hub, &backend, kills, &mut guard, &mut dice)?;
     let tortured = begun.elapsed();
 
     // Nothing new from here on: what the hub has acknowledged when it has stopped is all it ever will.
     backend.order(&json!({"do": "alerts", "on": false}))?;
     hub.restart()?;
+    guard.check(&hub)?;
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     let sent = backend.alerts()?;
     hub.restart()?;
@@ -110,7 +116,7 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
     let plugins = display(hostile_plugin_dir()?);
     // All that is stored goes to both sinks: a busy hub may have to say that it took no more alerts.
     let all = toml! { events = true };
-    Ok(setup
+    Ok(Guard::vault(setup)
         .with(toml! {
             [hub]
             plugin_dirs = [plugins]
@@ -120,7 +126,13 @@ fn setup(backend: &Backend) -> Result<HubSetup> {
 }
 
 /// Kills the hub at instants of the seed's choosing, and returns these. It is dead afterwards.
-fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng) -> Result<Vec<Kill>> {
+fn torture(
+    hub: &mut Hub,
+    backend: &Backend,
+    kills: u64,
+    guard: &mut Guard,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Kill>> {
     let mut times = Vec::new();
     for kill in 1..=kills {
         if rng.u64(..STARTING_ONE_IN) == 0 {
@@ -148,6 +160,12 @@ fn torture(hub: &mut Hub, backend: &Backend, kills: u64, rng: &mut fastrand::Rng
                     Err(error) => Err(format!("{error:#}")),
                 },
             )?;
+            guard.check(hub).with_context(|| format!("before kill {kill}"))?;
+            if rng.bool() {
+                guard.act(hub, rng)?;
+            } else {
+                guard.begin(hub, rng)?;
+            }
         }
         let start = unix_ms()?;
         hub.kill().with_context(|| format!("kill {kill}"))?;
