@@ -82,17 +82,26 @@ pub(crate) struct Accept {
     pub(crate) reply: Recipient<Stored>,
 }
 
-/// A panic on its way into the store, and who waits for that; no one once it was answered.
+/// A panic on its way into the store.
 #[derive(Debug)]
 pub(crate) struct PanicRaised {
     pub(crate) alert: Box<Alert>,
-    pub(crate) done: Option<oneshot::Sender<Answer>>,
+    pub(crate) asker: Asker,
 }
 
-impl PanicRaised {
+/// Who waits for an [`Answer`]; no one once it was given.
+#[derive(Debug, Default)]
+pub(crate) struct Asker(Option<oneshot::Sender<Answer>>);
+
+impl Asker {
+    /// One who gets the answer here.
+    pub(crate) fn new(done: oneshot::Sender<Answer>) -> Self {
+        Self(Some(done))
+    }
+
     /// Answers, if nothing was answered yet.
     pub(crate) fn answer(&mut self, answer: Answer) {
-        if let Some(done) = self.done.take() {
+        if let Some(done) = self.0.take() {
             // Who asked may have gone.
             let _ = done.send(answer);
         }
@@ -171,8 +180,8 @@ pub(crate) struct OperatorCommand {
     pub(crate) act: OperatorAct,
     /// Keeps what it covers from being delivered until it is recorded.
     pub(crate) hold: Option<StopHold>,
-    /// Who waits for the answer; `None` once it was given.
-    pub(crate) done: Option<oneshot::Sender<Answer>>,
+    /// Who wants it.
+    pub(crate) asker: Asker,
     /// Rows changed by the transactions so far: a large change takes several.
     pub(crate) changed: u64,
     /// When the writer has taken note of it, which may be long before the store can be written.
@@ -208,14 +217,6 @@ impl OperatorCommand {
         match (&self.act, self.noted) {
             (OperatorAct::Silence(_), Some(noted)) => now.unix - now.monotonic.since(noted),
             _ => now.unix,
-        }
-    }
-
-    /// Answers, if nothing was answered yet.
-    pub(crate) fn answer(&mut self, answer: Answer) {
-        if let Some(done) = self.done.take() {
-            // Who asked may have gone.
-            let _ = done.send(answer);
         }
     }
 }

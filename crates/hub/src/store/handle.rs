@@ -11,7 +11,7 @@ use watchpost_store::{
 };
 
 use super::command::{
-    Accept, Answer, Command, Control, Join, OperatorCommand, PanicRaised, PolicyAnswer, PolicyChange,
+    Accept, Answer, Asker, Command, Control, Join, OperatorCommand, PanicRaised, PolicyAnswer, PolicyChange,
     RecordOutcomes, Released, WriterPolicy,
 };
 use super::readers::ReadError;
@@ -168,7 +168,7 @@ impl StoreHandle {
         let (done, answer) = oneshot::channel();
         self.join(Join::Panic(PanicRaised {
             alert: Box::new(alert),
-            done: Some(done),
+            asker: Asker::new(done),
         }));
         answer.await.ok()
     }
@@ -222,7 +222,7 @@ impl StoreHandle {
         self.send(Command::Operator(OperatorCommand {
             act,
             hold,
-            done: Some(done),
+            asker: Asker::new(done),
             changed: 0,
             noted: None,
         }));

@@ -8,8 +8,8 @@ use watchpost_core::{Alert, AlertId, DeliveryState, HubEvent, UnixMillis};
 use watchpost_store::{Arrival, Batch, Committed, DeliveryUpdate};
 
 use super::command::{
-    Accept, Answer, Join, PanicRaised, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released, Stored,
-    StoredAs,
+    Accept, Answer, Asker, Join, PanicRaised, Receipt, ReceiptToken, RecordOutcomes, Recorded, Released,
+    Stored, StoredAs,
 };
 use crate::clock::Clock;
 use crate::live::LiveEvent;
@@ -28,8 +28,8 @@ enum Waiter {
     NoOne,
     /// Its source, for the receipt.
     Source(PendingReceipt),
-    /// The person who has raised a panic, if not answered yet.
-    Person(Option<oneshot::Sender<Answer>>),
+    /// The person who has raised a panic.
+    Person(Asker),
 }
 
 /// A batch that is being committed.
@@ -68,8 +68,8 @@ impl InHand {
                     in_hand.arrival(alert, frame, Waiter::Source(receipt), stamp);
                 }
                 Join::Raise(raised) => in_hand.arrival(event(raised), None, Waiter::NoOne, stamp),
-                Join::Panic(PanicRaised { alert, done }) => {
-                    in_hand.arrival(*alert, None, Waiter::Person(done), stamp);
+                Join::Panic(PanicRaised { alert, asker }) => {
+                    in_hand.arrival(*alert, None, Waiter::Person(asker), stamp);
                 }
                 Join::RecordOutcomes(RecordOutcomes { updates, reply }) => {
                     let alerts = updates.iter().map(|update| update.alert).collect();
@@ -158,10 +158,8 @@ impl InHand {
 
     fn answer_persons(&mut self, answer: impl Fn() -> Answer) {
         for waiter in &mut self.waiters {
-            if let Waiter::Person(done) = waiter
-                && let Some(done) = done.take()
-            {
-                let _ = done.send(answer());
+            if let Waiter::Person(asker) = waiter {
+                asker.answer(answer());
             }
         }
     }

@@ -75,9 +75,9 @@ impl WriteQueue {
             let waiting = self.waiting.iter();
             let panics = waiting.filter(|waiting| matches!(waiting, Waiting::Join(Join::Panic(_))));
             if panics.count() >= MAX_OPERATOR_COMMANDS {
-                return panic.answer(Answer::Refused);
+                return panic.asker.answer(Answer::Refused);
             }
-            panic.answer(Answer::Deferred);
+            panic.asker.answer(Answer::Deferred);
         }
         self.waiting.push_back(Waiting::Join(join));
     }
@@ -92,12 +92,12 @@ impl WriteQueue {
                 OperatorAct::Arming(_) | OperatorAct::WrongCode { .. }
             );
             if repeats && command.changed == 0 && waiting().any(|other| other.act == command.act) {
-                return command.answer(Answer::Deferred);
+                return command.asker.answer(Answer::Deferred);
             }
             if waiting().count() >= MAX_OPERATOR_COMMANDS {
-                return command.answer(Answer::Refused);
+                return command.asker.answer(Answer::Refused);
             }
-            command.answer(Answer::Deferred);
+            command.asker.answer(Answer::Deferred);
         }
         self.waiting.push_back(Waiting::Operator(command));
     }
@@ -108,8 +108,8 @@ impl WriteQueue {
         if failing {
             for waiting in &mut self.waiting {
                 match waiting {
-                    Waiting::Operator(command) => command.answer(Answer::Deferred),
-                    Waiting::Join(Join::Panic(panic)) => panic.answer(Answer::Deferred),
+                    Waiting::Operator(command) => command.asker.answer(Answer::Deferred),
+                    Waiting::Join(Join::Panic(panic)) => panic.asker.answer(Answer::Deferred),
                     Waiting::Join(_) => {}
                 }
             }
@@ -244,6 +244,7 @@ mod tests {
     use watchpost_core::UnixMillis;
     use watchpost_store::{OperatorAct, ShopCheckpoint};
 
+    use super::super::command::Asker;
     use super::*;
 
     const LIMITS: BatchLimits = BatchLimits {
@@ -267,7 +268,7 @@ mod tests {
         OperatorCommand {
             act: OperatorAct::Clear,
             hold: None,
-            done: None,
+            asker: Asker::default(),
             changed: 0,
             noted: None,
         }

@@ -331,7 +331,7 @@ impl Writer {
             |error| !error.is_transient(),
             |storage| storage.perform(&act, now, &step),
             |storage, intake| {
-                command.answer(Answer::Deferred);
+                command.asker.answer(Answer::Deferred);
                 let arming = command.arming().into_iter().chain(intake.waiting_arming());
                 relay.offer(parts, storage, arming, intake.waiting_alerts());
             },
@@ -352,7 +352,7 @@ impl Writer {
             Some(Ok(Performed {
                 refused: Some(refused),
                 ..
-            })) => command.answer(Answer::NotDone(refused)),
+            })) => command.asker.answer(Answer::NotDone(refused)),
             Some(Ok(Performed {
                 changed,
                 rest,
@@ -374,11 +374,11 @@ impl Writer {
                         // What was stopped is recorded: the sinks look at the store again.
                         drop(command.hold.take());
                         let changed = command.changed;
-                        command.answer(Answer::Recorded(changed));
+                        command.asker.answer(Answer::Recorded(changed));
                     }
                 }
             }
-            Some(Err(error)) => command.answer(Answer::Failed(error)),
+            Some(Err(error)) => command.asker.answer(Answer::Failed(error)),
             None => error!(
                 "what an operator wanted is not recorded, as the hub stops and the store cannot be written: {:?}",
                 command.act
