@@ -4,8 +4,7 @@
 use serde::{Deserialize, Serialize};
 use watchpost_config::{AreaSettings, Settings};
 use watchpost_core::{
-    Area, AreaPolicy, AreaState, Areas, ArmingCommand, ArmingRefused, Blocker, CancelReason, Hush, Mode,
-    UnixMillis,
+    Area, AreaPolicy, AreaState, Areas, ArmingCommand, Blocker, CancelReason, Hush, Mode, UnixMillis,
 };
 
 /// An `[[area]]`, and where it stands.
@@ -62,20 +61,6 @@ pub(crate) fn hush(settings: &Settings, command: &ArmingCommand) -> Option<Hush>
         areas.clone()
     };
     Hush::new(areas, noisy(settings), CancelReason::Disarmed(by.clone()))
-}
-
-/// Whether all these areas exist.
-pub(crate) fn check(settings: &Settings, areas: &[String]) -> Result<(), ArmingRefused> {
-    let there = || settings.area.iter().map(|area| area.name.clone());
-    let stranger = areas.iter().find(|name| !there().any(|known| known == **name));
-    match stranger {
-        None => Ok(()),
-        Some(_) if settings.area.is_empty() => Err(ArmingRefused::NoAreas),
-        Some(name) => Err(ArmingRefused::Unknown {
-            name: name.clone(),
-            there: there().collect(),
-        }),
-    }
 }
 
 /// Names of the sinks that sound only while an area is armed.

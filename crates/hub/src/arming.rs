@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 use watchpost_config::PersonSettings;
-use watchpost_core::{AlertId, AlertIds, Areas, ArmingCommand, CodeRefused, CommandRefused, Panic};
+use watchpost_core::{
+    AlertId, AlertIds, AreaPolicy, Areas, ArmingCommand, CodeRefused, CommandRefused, Panic,
+};
 
 use crate::areas;
 use crate::clock::Clock;
@@ -51,7 +53,10 @@ impl Arming {
 
     /// Raises a panic. It does not wait for a store that cannot be written. Returns the alert's id, and whether it is recorded.
     pub(crate) async fn panic(&self, panic: Panic) -> Result<(AlertId, Recording<u64>), AskError> {
-        areas::check(&self.settings.get(), &panic.areas).map_err(CommandRefused::from)?;
+        if !panic.areas.is_empty() {
+            let policies = self.settings.get().area_policies();
+            AreaPolicy::named(&policies, &panic.areas).map_err(CommandRefused::from)?;
+        }
         let now = self.clock.unix();
         let id = self.ids.next(now);
         let alert = panic.into_alert(id, now);

@@ -127,7 +127,7 @@ impl Areas {
                 Ok(self.disarm(now, &others, by))
             }
             ArmingCommand::Disarm { areas, by } => {
-                let named = named(policies, areas)?;
+                let named = AreaPolicy::named(policies, areas)?;
                 Ok(self.disarm(now, &named, by))
             }
             ArmingCommand::Postpone { areas, lasts, by } => {
@@ -139,7 +139,7 @@ impl Areas {
                 Ok(Vec::new())
             }
             ArmingCommand::Seen { areas } => {
-                for policy in named(policies, areas)? {
+                for policy in AreaPolicy::named(policies, areas)? {
                     if let Some(area) = self.areas.get_mut(&policy.name) {
                         area.memory.clear();
                     }
@@ -223,7 +223,7 @@ impl Areas {
         if !(SHORTEST_POSTPONED..=MAX_POSTPONED).contains(&lasts) {
             return Err(ArmingRefused::NotPostponed);
         }
-        let (named, mut after, mut postponed) = (named(policies, names)?, self.clone(), false);
+        let (named, mut after, mut postponed) = (AreaPolicy::named(policies, names)?, self.clone(), false);
         for policy in named {
             let area = after.areas.get_mut(&policy.name);
             match area.and_then(|area| area.postpone(now, lasts, by)) {
@@ -254,7 +254,7 @@ impl Areas {
             return Err(ArmingRefused::NotTested);
         }
         let mut changed = false;
-        for policy in named(policies, names)? {
+        for policy in AreaPolicy::named(policies, names)? {
             let area = self.areas.entry(policy.name.clone());
             let area = area.or_insert_with(|| Area::new(now));
             let news = match lasts {
@@ -343,21 +343,27 @@ impl Areas {
     }
 }
 
-fn named<'p>(policies: &'p [AreaPolicy], names: &[String]) -> Result<Vec<&'p AreaPolicy>, ArmingRefused> {
-    if policies.is_empty() {
-        return Err(ArmingRefused::NoAreas);
+impl AreaPolicy {
+    /// Those of these names, in their order; all of them without any.
+    ///
+    /// # Errors
+    /// When there is none of a name, or none at all.
+    pub fn named<'p>(policies: &'p [Self], names: &[String]) -> Result<Vec<&'p Self>, ArmingRefused> {
+        if policies.is_empty() {
+            return Err(ArmingRefused::NoAreas);
+        }
+        if names.is_empty() {
+            return Ok(policies.iter().collect());
+        }
+        let find = |name: &String| {
+            let found = policies.iter().find(|policy| policy.name == *name);
+            found.ok_or_else(|| ArmingRefused::Unknown {
+                name: name.clone(),
+                there: policies.iter().map(|policy| policy.name.clone()).collect(),
+            })
+        };
+        names.iter().map(find).collect()
     }
-    if names.is_empty() {
-        return Ok(policies.iter().collect());
-    }
-    let find = |name: &String| {
-        let found = policies.iter().find(|policy| policy.name == *name);
-        found.ok_or_else(|| ArmingRefused::Unknown {
-            name: name.clone(),
-            there: policies.iter().map(|policy| policy.name.clone()).collect(),
-        })
-    };
-    names.iter().map(find).collect()
 }
 
 /// The areas that are to be armed.
@@ -366,7 +372,7 @@ fn to_arm<'p>(
     mode: Mode,
     names: &[String],
 ) -> Result<Vec<&'p AreaPolicy>, ArmingRefused> {
-    let mut named = named(policies, names)?;
+    let mut named = AreaPolicy::named(policies, names)?;
     if names.is_empty() {
         named.retain(|policy| policy.modes.contains(&mode));
         return match named.is_empty() {
