@@ -8,7 +8,7 @@ use watchpost_scenarios::{Act, Line, Scenario, brief};
 /// A time may be off by so many seconds: a clock that is set is noticed with the next look at it, and a child needs its time.
 const TOLERANCE: i64 = 3;
 
-/// Begins what is said where an alarm was called off before anything was sent.
+/// Begins what is said where an area was disarmed before its alarm was sent.
 const UNSENT: &str = "Nothing was sent";
 
 /// Facts, in no order.

@@ -202,7 +202,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Happens {
         /// A camera sees something, in an alarm of its own or in the last one.
-        Seen { camera: usize, anew: bool },
+        Seen { camera: usize, is_new: bool },
         /// So many hours go by.
         Hours(i64),
         /// The area is armed or disarmed.
@@ -211,7 +211,7 @@ mod tests {
 
     fn happens() -> impl Strategy<Value = Happens> {
         prop_oneof![
-            4 => (0..3_usize, any::<bool>()).prop_map(|(camera, anew)| Happens::Seen { camera, anew }),
+            4 => (0..3_usize, any::<bool>()).prop_map(|(camera, is_new)| Happens::Seen { camera, is_new }),
             2 => (1..60_i64).prop_map(Happens::Hours),
             1 => Just(Happens::Armed),
         ]
@@ -233,8 +233,8 @@ mod tests {
                         swingers.clear();
                         model.clear();
                     }
-                    Happens::Seen { camera, anew } => {
-                        alarm += u64::from(anew || alarm == 0);
+                    Happens::Seen { camera, is_new } => {
+                        alarm += u64::from(is_new || alarm == 0);
                         let (alarms, last) = model.entry(camera).or_insert((Vec::new(), now));
                         if *last + 48 <= now {
                             alarms.clear();
