@@ -1,12 +1,11 @@
 //! Panic: a person needs help, and says so. It is an alert of its own, which asks neither arming nor delays nor confirmation, and
 //! which nothing holds back but a silence that names it. What it makes of areas stands in `arming/alarm.rs`.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::verdicts::Verdict;
-use super::{Actor, Effects, RouteReason, Router, RoutingState, Suppression};
+use super::{Actor, Effects, RouteReason, Router, RoutingState};
 use crate::{Alert, AlertId, AlertKind, HUB, Severity, UnixMillis};
 
 /// That a person needs help.
@@ -75,35 +74,22 @@ pub(super) fn route(
 ) -> Effects {
     let verdicts = router.verdicts(now, state, alert);
     let silences = state.silences.about(now, alert);
-    let (mut after, mut effects) = (state.clone(), Effects::default());
+    let (mut after, mut effects) = (Cow::Borrowed(state), Effects::default());
     for (target, verdict) in router.targets.iter().zip(&verdicts.of_sinks) {
-        let (mut reason, mut delay) = (RouteReason::Panic, Duration::ZERO);
+        let mut reason = RouteReason::Panic;
         if verdicts.matched || router.routes.is_empty() {
             reason = router.reason(target, alert, (*verdict, &verdicts));
         }
-        if let (Verdict::Matched(route), true) = (verdict, reason.delivers()) {
-            delay = route.delay;
-        }
-        let mut silences = silences.iter();
-        let muting = silences.find(|silence| silence.mutes(&target.name, target.keeps_record));
+        let delay = verdict.delay(&reason);
         if reason.delivers() && panic.silent && target.makes_noise {
             reason = RouteReason::SilentPanic;
-        } else if let Some(silence) = muting.filter(|_| reason.delivers()) {
-            after.silences.hold(silence.id, alert);
-            reason = RouteReason::Silenced {
-                silence: silence.id,
-                why: silence.why.clone(),
-            };
+        } else if reason.delivers() {
+            reason = target.silenced(&silences, alert, &mut after).unwrap_or(reason);
         }
-        if reason.delivers() {
-            let planned = target.plan(now, alert, (delay, None), reason);
-            effects.deliveries.push(planned);
-        } else {
-            let sink = Some(target.name.clone());
-            effects.suppressions.push(Suppression { sink, reason });
-        }
+        target.decide(now, alert, (delay, None), reason, &mut effects);
     }
     let recipients: Vec<&str> = router.recipients(&effects).collect();
+    let mut after = after.into_owned();
     after
         .areas
         .panic(now, router.areas(), (alert, panic), &recipients);

@@ -12,7 +12,7 @@ use super::verdicts::{Verdict, Verdicts};
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
     Effects, Expectation, LatePolicy, Match, PlannedDelivery, RouteReason, RoutingEvent, RoutingState,
-    SIREN_WINDOW, SilenceCommand, Suppression,
+    SIREN_WINDOW, Silence, SilenceCommand, Suppression,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -217,12 +217,7 @@ impl Router {
         let judged = state.areas.judge(now, self.areas(), mark);
         let held = Self::held(now, state, alert, judged.as_ref());
         for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
-            let delay = match (verdict, &reason) {
-                (Verdict::Matched(route), RouteReason::Matched { .. } | RouteReason::Confirmed { .. }) => {
-                    route.delay
-                }
-                _ => Duration::ZERO,
-            };
+            let delay = verdict.delay(&reason);
             let (mut reason, not_before) = timing(target, reason, judged.as_ref(), held);
             if reason.delivers() {
                 match target.late_policy(alert) {
@@ -234,13 +229,7 @@ impl Router {
                     }
                 }
             }
-            if reason.delivers() {
-                let planned = target.plan(now, alert, (delay, not_before), reason);
-                effects.deliveries.push(planned);
-            } else {
-                let sink = Some(target.name.clone());
-                effects.suppressions.push(Suppression { sink, reason });
-            }
+            target.decide(now, alert, (delay, not_before), reason, &mut effects);
         }
         if let Some(judged) = judged {
             self.settle(now, alert, judged, &effects, &mut after);
@@ -281,16 +270,8 @@ impl Router {
                 let area = area.to_owned();
                 return RouteReason::Test { area };
             }
-            let mut silences = silences.iter();
-            let muting = silences.find(|silence| silence.mutes(&target.name, target.keeps_record));
-            match muting {
-                Some(silence) => {
-                    after.to_mut().silences.hold(silence.id, alert);
-                    RouteReason::Silenced {
-                        silence: silence.id,
-                        why: silence.why.clone(),
-                    }
-                }
+            match target.silenced(&silences, alert, after) {
+                Some(silenced) => silenced,
                 // What is late is a message, and never a siren.
                 None if target.only_armed && alert.late => RouteReason::TooLate,
                 None if target.only_armed => self.unless_swinging(now, state, (alert, target), reason),
@@ -348,8 +329,46 @@ impl Router {
 }
 
 impl Target {
+    /// Whether it gets what people are to read whatever is armed: it makes no noise.
+    pub(super) fn takes_messages(&self) -> bool {
+        !self.only_armed && !self.makes_noise
+    }
+
+    /// Why it does not get an alert, if one of these silences mutes it. The alert is held back by that then.
+    pub(super) fn silenced(
+        &self,
+        silences: &[&Silence],
+        alert: &Alert,
+        after: &mut Cow<'_, RoutingState>,
+    ) -> Option<RouteReason> {
+        let mut silences = silences.iter();
+        let silence = silences.find(|silence| silence.mutes(&self.name, self.keeps_record))?;
+        after.to_mut().silences.hold(silence.id, alert);
+        Some(RouteReason::Silenced {
+            silence: silence.id,
+            why: silence.why.clone(),
+        })
+    }
+
+    /// Plans a delivery to it, or says why there is none.
+    pub(super) fn decide(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        when: (Duration, Option<UnixMillis>),
+        reason: RouteReason,
+        effects: &mut Effects,
+    ) {
+        if reason.delivers() {
+            effects.deliveries.push(self.plan(now, alert, when, reason));
+        } else {
+            let sink = Some(self.name.clone());
+            effects.suppressions.push(Suppression { sink, reason });
+        }
+    }
+
     /// A delivery that is due after a delay, and not before a time.
-    pub(super) fn plan(
+    fn plan(
         &self,
         now: UnixMillis,
         alert: &Alert,

@@ -1,6 +1,7 @@
 //! What the routes say about an alert, sink by sink: the first of the questions. It does not know what comes after them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::arming::Protection;
 use super::matcher::Asked;
@@ -36,6 +37,18 @@ pub(super) enum Verdict<'a> {
         by: &'a CompiledRoute,
         before: &'a CompiledRoute,
     },
+}
+
+impl Verdict<'_> {
+    /// How long a delivery waits that is made for this reason: as long as its route says, where that is why.
+    pub(super) fn delay(&self, reason: &RouteReason) -> Duration {
+        match (self, reason) {
+            (Self::Matched(route), RouteReason::Matched { .. } | RouteReason::Confirmed { .. }) => {
+                route.delay
+            }
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 impl Router {
@@ -120,7 +133,7 @@ impl Router {
             let area = area.name.clone();
             return RouteReason::GotAlarm { area };
         }
-        if alert.area.as_ref().is_some_and(|area| area.to_all) && !target.makes_noise && !target.only_armed {
+        if alert.area.as_ref().is_some_and(|area| area.to_all) && target.takes_messages() {
             return RouteReason::ForAll;
         }
         match verdict {
