@@ -60,7 +60,8 @@ pub(crate) fn hush(settings: &Settings, command: &ArmingCommand) -> Option<Hush>
     } else {
         areas.clone()
     };
-    Hush::new(areas, noisy(settings), CancelReason::Disarmed(by.clone()))
+    let reason = CancelReason::Disarmed(by.clone());
+    Hush::new(areas, noisy(settings), Vec::new(), reason)
 }
 
 /// Names of the sinks that sound only while an area is armed.

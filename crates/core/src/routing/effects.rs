@@ -108,12 +108,18 @@ impl Unsent {
 }
 
 impl Hush {
-    /// Of these areas at these sinks, if there are any.
-    pub fn new(areas: Vec<String>, sinks: Vec<String>, reason: CancelReason) -> Option<Self> {
-        (!areas.is_empty() && !sinks.is_empty()).then_some(Self {
+    /// Of these areas at these sinks, and of what is not sent any more, if there is anything.
+    pub fn new(
+        areas: Vec<String>,
+        sinks: Vec<String>,
+        unsent: Vec<Unsent>,
+        reason: CancelReason,
+    ) -> Option<Self> {
+        let nothing = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
+        (!nothing).then_some(Self {
             areas,
             sinks,
-            unsent: Vec::new(),
+            unsent,
             reason,
         })
     }

@@ -55,7 +55,7 @@ impl Router {
             alert,
             sinks.filter(|sink| self.sounding().any(|siren| siren.name == *sink)),
         );
-        if judged.changed || judged.is_alarm() {
+        if judged.is_alarm() || after.areas.are_changed_by(&judged) {
             let deliveries = effects.deliveries.iter();
             let held = deliveries.filter(|planned| matches!(planned.reason, RouteReason::AbortWindow { .. }));
             let held = held.map(|planned| planned.sink.as_str());
@@ -71,7 +71,7 @@ impl Router {
         let sinks = sent.map(|planned| planned.sink.as_str());
         sinks.filter(|sink| {
             let target = self.targets.iter().find(|target| target.name == *sink);
-            target.is_some_and(|target| !target.only_armed && !target.makes_noise)
+            target.is_some_and(Target::takes_messages)
         })
     }
 
@@ -132,14 +132,8 @@ impl Router {
         if matches!(reason, CancelReason::Disarmed(_)) {
             areas.iter().for_each(|area| after.sightings.forget(area));
         }
-        let sinks: Vec<String> = self.sounding().map(|target| target.name.clone()).collect();
-        let nothing = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
-        (!nothing).then_some(Hush {
-            areas,
-            sinks,
-            unsent,
-            reason,
-        })
+        let sinks = self.sounding().map(|target| target.name.clone()).collect();
+        Hush::new(areas, sinks, unsent, reason)
     }
 
     /// What of these areas, which are disarmed, was held back from remote sinks.

@@ -98,22 +98,20 @@ impl Area {
                     }),
                     false => Sounding::Now,
                 };
-                if causes.len() < MAX_CAUSES {
-                    causes.push(cause.clone());
-                }
+                add(causes, &cause);
                 self.remember(cause);
                 (sounding, None)
             }
             AreaState::Pending { cause: first, .. } => {
                 let causes = vec![first.clone(), cause];
                 self.hold_until(policy.abort_window.map(|window| now + window));
-                let news = self.trigger(now, now, policy, self.protects(), causes);
+                let news = self.trigger(now, now, policy, self.protects(), causes, false);
                 (Sounding::Now, Some(news))
             }
             AreaState::Armed { mode } | AreaState::Arming { mode, .. } => {
                 let mode = Some(*mode);
                 self.begin_alarm(policy.abort_window.map(|window| now + window));
-                let news = self.trigger(now, now, policy, mode, vec![cause]);
+                let news = self.trigger(now, now, policy, mode, vec![cause], false);
                 (Sounding::Now, Some(news))
             }
             AreaState::Disarmed => (Sounding::Now, None),
@@ -135,12 +133,12 @@ impl Area {
             .map(|(one, other)| one.min(other));
     }
 
-    /// Whether its alarm is held back from remote sinks.
-    pub(super) fn is_held(&self, now: UnixMillis) -> bool {
-        self.abort_until.is_some_and(|until| now < until)
+    /// Until when its alarm is held back from remote sinks, if it is.
+    pub(super) fn held_until(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.abort_until.filter(|until| now < *until)
     }
 
-    /// Alarm, as of a time that may have passed while the hub was away.
+    /// Alarm, as of a time that may have passed while the hub was away. `silent`: it is a panic for which no siren sounds.
     pub(super) fn trigger(
         &mut self,
         now: UnixMillis,
@@ -148,6 +146,7 @@ impl Area {
         policy: &AreaPolicy,
         mode: Option<Mode>,
         causes: Vec<Cause>,
+        silent: bool,
     ) -> AreaNews {
         for cause in &causes {
             self.remember(cause.clone());
@@ -157,7 +156,6 @@ impl Area {
             to: self.recipients.clone(),
         };
         let until = from + policy.trigger_time;
-        let silent = false;
         self.go(
             now,
             AreaState::Triggered {
@@ -210,9 +208,7 @@ impl Area {
         {
             *until = (now + policy.trigger_time).max(*until);
             *silent &= panic.silent;
-            if causes.len() < MAX_CAUSES {
-                causes.push(cause.clone());
-            }
+            add(causes, &cause);
             self.abort_until = None;
             self.remember(cause);
             return None;
@@ -228,11 +224,13 @@ impl Area {
         }
         self.abort_until = None;
         causes.push(cause);
-        let news = self.trigger(now, now, policy, mode, causes);
-        if let AreaState::Triggered { silent, .. } = &mut self.state {
-            *silent = panic.silent;
-        }
-        Some(news)
+        Some(self.trigger(now, now, policy, mode, causes, panic.silent))
+    }
+}
+
+fn add(causes: &mut Vec<Cause>, cause: &Cause) {
+    if causes.len() < MAX_CAUSES {
+        causes.push(cause.clone());
     }
 }
 

@@ -254,7 +254,7 @@ impl Area {
             std::mem::take(&mut self.recipients),
             std::mem::take(&mut self.held),
         );
-        let is_held = self.is_held(now);
+        let is_held = self.held_until(now).is_some();
         self.abort_until = None;
         if is_held {
             let unsent = held.difference(&got).cloned().collect();
@@ -292,7 +292,7 @@ impl Area {
                 ))
             }
             AreaState::Pending { mode, cause, .. } => {
-                let news = self.trigger(now, until, policy, Some(mode), vec![cause]);
+                let news = self.trigger(now, until, policy, Some(mode), vec![cause], false);
                 Some((Some(news), false))
             }
             AreaState::Triggered { mode, .. } => {

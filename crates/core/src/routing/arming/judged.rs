@@ -24,8 +24,8 @@ impl Areas {
         mark: AlertMark<'_>,
     ) -> Option<Judged> {
         let policy = policy_of(policies, mark.alert)?;
-        let before = self.areas.get(&policy.name);
-        let mut area = before.cloned().unwrap_or_else(|| Area::new(now));
+        let known = self.areas.get(&policy.name).cloned();
+        let mut area = known.unwrap_or_else(|| Area::new(now));
         let (sounding, news) = area.alert(now, policy, mark);
         let event = news.map(|news| AreaEvent {
             area: policy.name.clone(),
@@ -33,7 +33,6 @@ impl Areas {
         });
         Some(Judged {
             name: policy.name.clone(),
-            changed: before != Some(&area),
             area,
             sounding,
             event,
@@ -60,14 +59,18 @@ impl Areas {
 
     /// Until when what is said of an area's alarm is held back from remote sinks, if it is.
     pub(in crate::routing) fn held_until(&self, now: UnixMillis, area: &str) -> Option<UnixMillis> {
-        let area = self.areas.get(area)?;
-        area.abort_until.filter(|_| area.is_held(now))
+        self.areas.get(area)?.held_until(now)
     }
 
     /// The first alert of an alarm that is held back from remote sinks.
     pub(in crate::routing) fn held_from(&self, now: UnixMillis, area: &str) -> Option<AlertId> {
         let area = self.areas.get(area)?;
-        area.alarm_id().filter(|_| area.is_held(now))
+        area.alarm_id().filter(|_| area.held_until(now).is_some())
+    }
+
+    /// Whether an alert has changed its area.
+    pub(in crate::routing) fn are_changed_by(&self, judged: &Judged) -> bool {
+        self.areas.get(&judged.name) != Some(&judged.area)
     }
 
     /// Remembers what an alert has changed. `recipients` are the sinks that get it, `held` those that it is held back from.
@@ -128,8 +131,6 @@ impl Areas {
 pub(in crate::routing) struct Judged {
     name: String,
     area: Area,
-    /// Whether the area is another one by that.
-    pub(in crate::routing) changed: bool,
     /// Whether what makes noise does so.
     pub(in crate::routing) sounding: Sounding,
     event: Option<AreaEvent>,
@@ -151,13 +152,11 @@ impl Judged {
     ) {
         if let Some(test) = self.area.test.as_mut().filter(|test| now < test.until) {
             test.count += 1;
-            self.changed = true;
         }
         let (Some(limit), Some(camera)) = (self.swinger, &alert.camera) else {
             return;
         };
         let sounding = self.area.alarm_id().map(|alarm| (alarm, sirens));
-        let before = self.area.swingers.clone();
         if self.area.swingers.note(now, limit, camera.label(), sounding) {
             let (camera, alarms) = (camera.label().to_owned(), limit);
             self.shutdown = Some(AreaEvent {
@@ -165,7 +164,6 @@ impl Judged {
                 news: AreaNews::Swinger { camera, alarms },
             });
         }
-        self.changed |= self.area.swingers != before;
     }
 
     /// The name of the area.
@@ -176,8 +174,7 @@ impl Judged {
     /// Until when the alert is held back from remote sinks, if it has a part in an alarm which is.
     pub(in crate::routing) fn held_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         let has_part = self.qualifies && self.is_alarm() && !matches!(self.sounding, Sounding::No(_));
-        let until = self.area.abort_until.filter(|_| self.area.is_held(now));
-        until.filter(|_| has_part)
+        self.area.held_until(now).filter(|_| has_part)
     }
 
     /// Whether it belongs to an alarm.
