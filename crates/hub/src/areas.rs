@@ -49,8 +49,9 @@ pub(crate) fn report(
     settings.area_policies().into_iter().map(report).collect()
 }
 
-/// The noise that a command is to stop, as far as can be known before it is carried out.
-pub(crate) fn hush(settings: &Settings, command: &ArmingCommand) -> Option<Hush> {
+/// The noise that a command is to stop, as far as can be known before it is carried out. `known` is how areas were when that was
+/// last committed.
+pub(crate) fn hush(settings: &Settings, known: &Areas, command: &ArmingCommand) -> Option<Hush> {
     let ArmingCommand::Disarm { areas, by } = command else {
         return None;
     };
@@ -61,7 +62,8 @@ pub(crate) fn hush(settings: &Settings, command: &ArmingCommand) -> Option<Hush>
         areas.clone()
     };
     let reason = CancelReason::Disarmed(by.clone());
-    Hush::new(areas, noisy(settings), Vec::new(), reason)
+    let going_on = known.causes_besides(&areas);
+    Hush::new(areas, noisy(settings), Vec::new(), going_on, reason)
 }
 
 /// Names of the sinks that sound only while an area is armed.

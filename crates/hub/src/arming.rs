@@ -36,7 +36,7 @@ impl Arming {
     /// Arms or disarms areas. What makes noise for those that are disarmed stops at once, also while the store cannot be
     /// written.
     pub(crate) async fn carry_out(&self, command: ArmingCommand) -> Result<Recording<u64>, AskError> {
-        let hush = areas::hush(&self.settings.get(), &command);
+        let hush = areas::hush(&self.settings.get(), &self.live.now(), &command);
         let sounding = match hush.clone() {
             // A store that cannot be read is no reason to let a siren sound: what it does not know is stopped when it can.
             Some(hush) => match self.readers.read(move |reader| reader.noise(&hush)).await {
@@ -107,6 +107,11 @@ impl LiveAreas {
             }
             changes
         });
+    }
+
+    /// What it is now.
+    pub(crate) fn now(&self) -> Areas {
+        self.0.borrow().clone()
     }
 
     /// What it is now, and wakes whenever that changes.

@@ -1,5 +1,7 @@
 //! What follows from a routing step, as plain data.
 
+use std::collections::BTreeSet;
+
 use super::{ArmingRefused, CancelReason, CodeRefused, RouteReason, RoutingState, SilenceId, SilenceRefused};
 use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
@@ -82,6 +84,8 @@ pub struct Hush {
     pub sinks: Vec<String>,
     /// Alarms that were held back from remote sinks, which are not sent any more.
     pub unsent: Vec<Unsent>,
+    /// Causes of alarms that go on elsewhere. A panic among them sounds on.
+    pub going_on: BTreeSet<AlertId>,
     /// Why.
     pub reason: CancelReason,
 }
@@ -108,11 +112,13 @@ impl Unsent {
 }
 
 impl Hush {
-    /// Of these areas at these sinks, and of what is not sent any more, if there is anything.
+    /// Of these areas at these sinks, and of what is not sent any more, if there is anything. `going_on` are the causes of alarms
+    /// that go on elsewhere.
     pub fn new(
         areas: Vec<String>,
         sinks: Vec<String>,
         unsent: Vec<Unsent>,
+        going_on: BTreeSet<AlertId>,
         reason: CancelReason,
     ) -> Option<Self> {
         let nothing = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
@@ -120,6 +126,7 @@ impl Hush {
             areas,
             sinks,
             unsent,
+            going_on,
             reason,
         })
     }
@@ -127,7 +134,11 @@ impl Hush {
     /// Whether it is about this delivery.
     pub fn covers(&self, alert: &Alert, sink: &str) -> bool {
         let area = alert.camera.as_ref().and_then(|camera| camera.area.as_ref());
-        let panic = alert.panic.as_ref();
+        // Of several areas it sounds until the last one is quiet.
+        let panic = alert
+            .panic
+            .as_ref()
+            .filter(|_| !self.going_on.contains(&alert.id));
         let of_these = area.is_some_and(|area| self.areas.contains(area))
             || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
         let sounds = of_these && self.sinks.iter().any(|name| name == sink);

@@ -133,7 +133,8 @@ impl Router {
             areas.iter().for_each(|area| after.sightings.forget(area));
         }
         let sinks = self.sounding().map(|target| target.name.clone()).collect();
-        Hush::new(areas, sinks, unsent, reason)
+        let going_on = after.areas.causes_besides(&areas);
+        Hush::new(areas, sinks, unsent, going_on, reason)
     }
 
     /// What of these areas, which are disarmed, was held back from remote sinks.

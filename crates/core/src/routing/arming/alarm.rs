@@ -208,7 +208,9 @@ impl Area {
         {
             *until = (now + policy.trigger_time).max(*until);
             *silent &= panic.silent;
-            add(causes, &cause);
+            // It is among them, or it would not be known where it sounds.
+            causes.truncate(MAX_CAUSES - 1);
+            causes.push(cause.clone());
             self.abort_until = None;
             self.remember(cause);
             return None;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{AfterLoss, Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Mode, TestMode};
+use super::{AfterLoss, Area, AreaNews, AreaPolicy, AreaState, Blocker, CLEAR_BEFORE, Cause, Mode, TestMode};
 use crate::routing::Actor;
 use crate::{AlertId, UnixMillis};
 
@@ -63,10 +63,15 @@ impl Area {
 
     /// The alarm that there is, or may be soon, by its first alert.
     pub(super) fn alarm_id(&self) -> Option<AlertId> {
+        self.causes().first().map(|cause| cause.alert)
+    }
+
+    /// What was seen of the alarm that there is, or may be soon: the first ones.
+    pub(super) fn causes(&self) -> &[Cause] {
         match &self.state {
-            AreaState::Pending { cause, .. } => Some(cause.alert),
-            AreaState::Triggered { causes, .. } => causes.first().map(|cause| cause.alert),
-            AreaState::Disarmed | AreaState::Arming { .. } | AreaState::Armed { .. } => None,
+            AreaState::Pending { cause, .. } => std::slice::from_ref(cause),
+            AreaState::Triggered { causes, .. } => causes,
+            AreaState::Disarmed | AreaState::Arming { .. } | AreaState::Armed { .. } => &[],
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an alert means for areas: whether it is an alarm, what is held back, and what is counted of it.
 
+use std::collections::BTreeSet;
+
 use super::{AlertMark, Area, AreaEvent, AreaNews, AreaPolicy, Areas, Protection, Sounding};
 use crate::routing::Panic;
 use crate::{Alert, AlertId, AlertKind, UnixMillis};
@@ -111,6 +113,13 @@ impl Areas {
             area.recipients.extend(sinks.map(str::to_owned));
             news.into_iter().for_each(|news| self.say(&policy.name, news));
         }
+    }
+
+    /// The causes of all alarms but those of these areas.
+    pub fn causes_besides(&self, areas: &[String]) -> BTreeSet<AlertId> {
+        let others = self.areas.iter().filter(|(name, _)| !areas.contains(name));
+        let causes = others.flat_map(|(_, area)| area.causes());
+        causes.map(|cause| cause.alert).collect()
     }
 
     /// The area whose test an alert belongs to, if there is one.
