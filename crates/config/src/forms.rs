@@ -53,7 +53,7 @@ forms! {
     /// A text that is not empty.
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
-    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic"] };
+    KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic", "tamper"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
     /// The words of `watchpost_core::Mode`.
@@ -108,7 +108,8 @@ mod tests {
                 AlertKind::OwlEye,
                 AlertKind::Notice,
                 AlertKind::Hub,
-                AlertKind::Panic
+                AlertKind::Panic,
+                AlertKind::Tamper
             ])
         );
     }

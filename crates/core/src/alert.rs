@@ -158,6 +158,8 @@ pub enum AlertKind {
     Drill,
     /// A person needs help, and has said so: see [`Panic`].
     Panic,
+    /// A camera or a part of the alarm system was opened, turned away or cut off: an attack on it. It is an alarm whatever is armed.
+    Tamper,
 }
 
 impl AlertKind {
@@ -385,6 +387,7 @@ impl fmt::Display for AlertKind {
             Self::Digest => "digest",
             Self::Drill => "drill",
             Self::Panic => "panic",
+            Self::Tamper => "tamper",
         })
     }
 }

@@ -144,7 +144,8 @@ typedef struct wp_frame {
  * not know. Times are text, "2026-11-23T01:16:30.250Z", ids of alerts are numbers. In every document:
  *   kind         "anomaly": a camera's AI judged a person's behaviour abnormal; "owl_eye": the night watch saw a
  *                person; "notice": a message that proves nothing; "hub": the hub speaks of itself; "digest": the
- *                sum of alerts that came late, made for this sink; "drill": an exercise; "panic": a person needs help
+ *                sum of alerts that came late, made for this sink; "drill": an exercise; "panic": a person needs help;
+ *                "tamper": a camera or a part of the alarm system was opened, turned away or cut off
  *   id, connection, received_at, severity, title, text
  *   via          "live", "list" (fetched from the backend's list afterwards) or "inbound" (posted to the hub)
  *   details      {status, classification, confidence, score, bbox}, of which only `status` is always there

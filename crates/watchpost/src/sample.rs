@@ -25,7 +25,7 @@ pub(crate) struct Sample {
     /// The connection that it comes over. Without it, the camera's, or the first.
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
-    /// The kind of the alert: anomaly, `owl_eye`, notice, hub or panic. Without it, anomaly.
+    /// The kind of the alert: anomaly, `owl_eye`, notice, hub, panic or tamper. Without it, anomaly.
     #[arg(long, value_parser = values::word::<AlertKind>)]
     kind: Option<AlertKind>,
     /// Its score, such as -2.5: the lower the more abnormal.
@@ -96,6 +96,7 @@ impl Sample {
             .any(|known| known.name == connection && known.kind == ConnectionKind::Inbound);
         let camera = self.camera_of(named, kind, settings);
         let title = match (&camera, kind) {
+            (Some(camera), AlertKind::Tamper) => format!("Tamper at {}", camera.label()),
             (Some(camera), _) => format!("Anomaly at {}", camera.label()),
             (None, kind) => format!("An alert of kind {kind}"),
         };

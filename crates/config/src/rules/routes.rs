@@ -80,11 +80,11 @@ pub(super) fn expectations(expected: &[ExpectSettings], rules: &mut Rules) {
             || "leave it out: what is expected needs no confirmation".to_owned(),
         );
         rules.require(
-            ![AlertKind::Hub, AlertKind::Panic]
+            ![AlertKind::Hub, AlertKind::Panic, AlertKind::Tamper]
                 .iter()
                 .any(|kind| expect.matches.kind.contains(kind)),
             &format!("/expect/{i}/match/kind"),
-            || "names `hub` or `panic`, which show nothing of a camera".to_owned(),
+            || "names `hub`, `panic` or `tamper`, which do not show that a camera sees".to_owned(),
             || "name `anomaly`, `owl_eye` or `notice`, or leave it out".to_owned(),
         );
         rules.require(

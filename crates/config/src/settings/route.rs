@@ -89,8 +89,9 @@ pub struct RouteMatch {
     #[schemars(with = "Vec<forms::Text>", extend("x-one" = true))]
     pub stream: Vec<String>,
     /// The kind of the alert, or several: `anomaly` from a camera, `owl_eye` from the night watch, `notice` for a
-    /// message made over REST, `hub` for internal events of the hub, `panic` where a person needs help (`watchpost panic`). Without
-    /// it, `anomaly` and `owl_eye`. A panic that no route takes goes to every sink.
+    /// message made over REST, `hub` for internal events of the hub, `panic` where a person needs help (`watchpost panic`), `tamper`
+    /// where a camera was opened or turned away. Without it, `anomaly` and `owl_eye`. A panic or a tamper that no route takes goes to
+    /// every sink.
     #[schemars(with = "Vec<forms::KindWord>", extend("x-one" = true))]
     pub kind: Vec<AlertKind>,
     /// The source's word for the state of what was detected, or several; of an internal event the word that stands for it,

@@ -18,7 +18,8 @@
 //! 6. how late it came (`digest.rs`): whether it is held for a message with others;
 //! 7. what sends it later: the delay of its route.
 //!
-//! A panic (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
+//! A tamper passes test mode, swinger shutdown, arming and its delays; what no route takes of it goes to every sink. A panic
+//! (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
 mod arming;
 mod codes;

@@ -79,6 +79,8 @@ pub enum RouteReason {
     },
     /// Yes: a person needs help, and no route says who is to hear of that.
     Panic,
+    /// Yes: the alarm system is attacked, and no route says who is to hear of that.
+    Tamper,
     /// No: a person needs help, and has asked for that in silence.
     SilentPanic,
     /// No: the area has a silent panic, and its sirens stay silent as long.
@@ -181,6 +183,7 @@ impl RouteReason {
                 | Self::Digest
                 | Self::EntryDelay { .. }
                 | Self::Panic
+                | Self::Tamper
                 | Self::ForAll
                 | Self::AbortWindow { .. }
                 | Self::GotAlarm { .. }
@@ -275,6 +278,9 @@ impl fmt::Display for RouteReason {
             Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
             Self::Digest => f.write_str("it is the sum of what came late for this sink"),
             Self::Panic => f.write_str("a person needs help: a panic that no route takes goes to every sink"),
+            Self::Tamper => {
+                f.write_str("a camera is tampered with: what no route takes of that goes to every sink")
+            }
             Self::SilentPanic => f.write_str("the panic is silent, and the sink makes noise"),
             Self::ForAll => f.write_str("every sink that makes no noise gets it, whatever routes say"),
             Self::EntryDelay { .. }

@@ -234,7 +234,8 @@ impl Router {
         if let Some(judged) = judged {
             self.settle(now, alert, judged, &effects, &mut after);
         }
-        if !verdicts.matched && !self.routes.is_empty() && alert.kind != AlertKind::Hub {
+        let asks_routes = !matches!(alert.kind, AlertKind::Hub | AlertKind::Tamper);
+        if !verdicts.matched && !self.routes.is_empty() && asks_routes {
             effects.suppressions.push(Suppression {
                 sink: None,
                 reason: RouteReason::Unmatched,

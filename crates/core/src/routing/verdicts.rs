@@ -138,6 +138,10 @@ impl Router {
         }
         match verdict {
             _ if internal && target.events => RouteReason::GetsEvents,
+            // An attack on the alarm system must not be lost because routes were written for cameras.
+            _ if alert.kind == AlertKind::Tamper && !all.matched && !self.routes.is_empty() => {
+                RouteReason::Tamper
+            }
             Verdict::Matched(route) => {
                 let name = route.name.clone();
                 match all.confirming(route) {

@@ -335,7 +335,10 @@ impl Hub {
             occurred_at: happened,
             via: if seen.listed { Via::List } else { Via::Live },
             severity: Severity::Low,
-            title: format!("Anomaly at {}", seen.camera),
+            title: match kind {
+                AlertKind::Tamper => format!("Tamper at {}", seen.camera),
+                _ => format!("Anomaly at {}", seen.camera),
+            },
             details: Details {
                 score: seen.score,
                 ..Details::default()

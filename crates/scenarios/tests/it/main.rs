@@ -59,6 +59,7 @@ tables! {
     late = "late.md";
     confirmation = "confirmation.md";
     panic = "panic.md";
+    tamper = "tamper.md";
     swinger = "swinger.md";
     abort = "abort.md";
     test_mode = "test_mode.md";

@@ -71,7 +71,7 @@ struct Which {
     /// Those received before this time.
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     until: Option<UnixMillis>,
-    /// Those of this kind: anomaly, owl_eye, notice, hub or panic.
+    /// Those of this kind: anomaly, owl_eye, notice, hub, panic or tamper.
     #[arg(long, value_parser = values::word::<AlertKind>)]
     kind: Option<AlertKind>,
     /// Those that matter as much or more: low, medium, high or critical.

@@ -334,15 +334,23 @@ impl<'a> Stage<'a> {
             let week_ago = self.now() - Duration::from_secs(6 * 24 * 3_600);
             self.clock.parse(week_ago, shown).to_string()
         });
-        if self.is_connected() {
+        let tamper = seen.kind == Some(AlertKind::Tamper);
+        if self.is_connected() && !tamper {
             self.backend
                 .send(USER, message(seen, &stream, self.frames, happened));
             return;
         }
-        let document = json!({
-            "id": self.frames, "stream_id": stream, "person_id": seen.person,
-            "timestamp": happened.unwrap_or_else(|| self.now().to_string()), "details": {"status": "Abnormal"},
-        });
+        let at = happened.unwrap_or_else(|| self.now().to_string());
+        let document = match tamper {
+            true => json!({
+                "title": format!("Tamper at {}", seen.camera), "kind": "tamper", "occurred_at": at,
+                "camera": {"id": stream},
+            }),
+            false => json!({
+                "id": self.frames, "stream_id": stream, "person_id": seen.person, "timestamp": at,
+                "details": {"status": "Abnormal"},
+            }),
+        };
         let posted = Posted {
             document: document.to_string().into_bytes(),
             ..Posted::default()

@@ -178,7 +178,7 @@ match = { severity = "urgent", kind = ["anomaly", "motion"] }
                 ·                                                   ────┬───
                 ·                                                       ╰── not one of its words
                 ╰────
-              help: expected `anomaly`, `owl_eye`, `notice`, `hub` or `panic`
+              help: expected `anomaly`, `owl_eye`, `notice`, `hub`, `panic` or `tamper`
         "#]],
     );
 }

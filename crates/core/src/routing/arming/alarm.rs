@@ -1,8 +1,8 @@
-//! What makes an alarm of an area: what its cameras see, and a panic.
+//! What makes an alarm of an area: what its cameras see, a tamper, and a panic.
 
 use super::{Area, AreaNews, AreaPolicy, AreaState, Blocker, Cause, Mode};
 use crate::routing::{Panic, RouteReason};
-use crate::{Alert, UnixMillis, name_matches};
+use crate::{Alert, AlertKind, UnixMillis, name_matches};
 
 /// Alerts that are remembered as the cause of an alarm: the first ones.
 const MAX_CAUSES: usize = 20;
@@ -168,6 +168,60 @@ impl Area {
         news
     }
 
+    /// One of its cameras was attacked: alarm, whatever it is at. It asks for no delay and no window, and a flapping contact does not
+    /// make the alarm longer. While there is a silent panic it is silent too.
+    pub(super) fn tamper(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        mark: AlertMark<'_>,
+    ) -> (Sounding, Option<AreaNews>) {
+        let cause = Cause::of(mark.alert);
+        if let AreaState::Triggered { causes, silent, .. } = &mut self.state {
+            let sounding = match silent {
+                true => Sounding::No(RouteReason::HeldSilent {
+                    area: policy.name.clone(),
+                }),
+                false => Sounding::Now,
+            };
+            if mark.qualifies {
+                add(causes, &cause);
+                self.abort_until = None;
+                self.remember(cause);
+            }
+            return (sounding, None);
+        }
+        if !mark.qualifies {
+            return (Sounding::Now, None);
+        }
+        (
+            Sounding::Now,
+            Some(self.trigger_always(now, policy, cause, false)),
+        )
+    }
+
+    /// Alarm for what asks neither arming nor delays, where there is none yet. Who was leaving leaves an area that is armed afterwards.
+    fn trigger_always(
+        &mut self,
+        now: UnixMillis,
+        policy: &AreaPolicy,
+        cause: Cause,
+        silent: bool,
+    ) -> AreaNews {
+        let mut causes = Vec::new();
+        let mode = match &self.state {
+            AreaState::Arming { mode, .. } => Some(*mode),
+            _ => self.protects(),
+        };
+        match &self.state {
+            AreaState::Pending { cause, .. } => causes.push(cause.clone()),
+            _ => self.begin_alarm(None),
+        }
+        self.abort_until = None;
+        causes.push(cause);
+        self.trigger(now, now, policy, mode, causes, silent)
+    }
+
     fn remember(&mut self, cause: Cause) {
         let known = self.memory.iter().any(|known| known.alert == cause.alert);
         if !known && self.memory.len() < MAX_CAUSES {
@@ -186,8 +240,8 @@ impl Area {
         }
     }
 
-    /// A person needs help: alarm, whatever it is at. Who was leaving leaves an area that is armed afterwards. An alarm that it has
-    /// lasts its whole time from now on, and sounds if one of the two does.
+    /// A person needs help: alarm, whatever it is at. An alarm that it has lasts its whole time from now on, and sounds if one of the
+    /// two does.
     pub(super) fn panic(
         &mut self,
         now: UnixMillis,
@@ -215,18 +269,7 @@ impl Area {
             self.remember(cause);
             return None;
         }
-        let mut causes = Vec::new();
-        let mode = match &self.state {
-            AreaState::Arming { mode, .. } => Some(*mode),
-            _ => self.protects(),
-        };
-        match &self.state {
-            AreaState::Pending { cause, .. } => causes.push(cause.clone()),
-            _ => self.begin_alarm(None),
-        }
-        self.abort_until = None;
-        causes.push(cause);
-        Some(self.trigger(now, now, policy, mode, causes, panic.silent))
+        Some(self.trigger_always(now, policy, cause, panic.silent))
     }
 }
 
@@ -247,10 +290,14 @@ impl AreaPolicy {
 impl Cause {
     fn of(alert: &Alert) -> Self {
         let camera = alert.camera.as_ref().map_or("", |camera| camera.label());
+        let camera = match alert.kind {
+            AlertKind::Tamper => format!("tamper at {camera}"),
+            _ => camera.to_owned(),
+        };
         Self {
             alert: alert.id,
             at: alert.happened_at(),
-            camera: camera.to_owned(),
+            camera,
         }
     }
 }

@@ -17,18 +17,24 @@ impl Areas {
         armed.map_or(Protection::Disarmed, Protection::Armed)
     }
 
-    /// Whether what makes noise does so for an alert; `None` where it is of no area. Returns the area as it is then, if it is
-    /// another one.
+    /// Whether what makes noise does so for an alert; `None` where it is of no area. Returns the area as it is then.
     pub(in crate::routing) fn judge(
         &self,
         now: UnixMillis,
         policies: &[AreaPolicy],
         mark: AlertMark<'_>,
     ) -> Option<Judged> {
-        let policy = policy_of(policies, mark.alert)?;
+        let tamper = mark.alert.kind == AlertKind::Tamper;
+        let policy = match tamper {
+            true => watched_by(policies, mark.alert)?,
+            false => policy_of(policies, mark.alert)?,
+        };
         let known = self.areas.get(&policy.name).cloned();
         let mut area = known.unwrap_or_else(|| Area::new(now));
-        let (sounding, news) = area.alert(now, policy, mark);
+        let (sounding, news) = match tamper {
+            true => area.tamper(now, policy, mark),
+            false => area.alert(now, policy, mark),
+        };
         let event = news.map(|news| AreaEvent {
             area: policy.name.clone(),
             news,
@@ -159,6 +165,10 @@ impl Judged {
         alert: &Alert,
         sirens: impl Iterator<Item = &'a str>,
     ) {
+        // What is no detection is no part of a test, and sounds however often it comes.
+        if !AlertKind::OF_CAMERAS.contains(&alert.kind) {
+            return;
+        }
         if let Some(test) = self.area.test.as_mut().filter(|test| now < test.until) {
             test.count += 1;
         }
@@ -192,12 +202,14 @@ impl Judged {
     }
 }
 
-/// The area of an alert, if it has one that is armed and disarmed.
+/// The area of an alert, if what is armed matters to it: what is no detection of a camera is heard whatever is armed.
 fn policy_of<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPolicy> {
+    let is_detection = AlertKind::OF_CAMERAS.contains(&alert.kind);
+    watched_by(policies, alert).filter(|_| is_detection)
+}
+
+/// The area that the camera of an alert watches, if it is one that is armed and disarmed.
+fn watched_by<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPolicy> {
     let area = alert.camera.as_ref()?.area.as_deref()?;
-    // What is no detection of a camera is heard whatever is armed.
-    if !AlertKind::OF_CAMERAS.contains(&alert.kind) {
-        return None;
-    }
     policies.iter().find(|policy| policy.name == area)
 }

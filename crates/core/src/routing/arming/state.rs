@@ -64,7 +64,7 @@ pub struct Cause {
     pub alert: AlertId,
     /// When it happened.
     pub at: UnixMillis,
-    /// Its camera, as people call it; of a panic a word for that.
+    /// Its camera, as people call it; of a panic a word for that, and of a tamper with one.
     pub camera: String,
 }
 

@@ -76,12 +76,43 @@ struct NeutralAlert {
     /// Which camera saw it.
     #[serde(default)]
     camera: Option<Camera>,
+    /// What it is, where that is no detection.
+    #[serde(default)]
+    kind: PostedKind,
     /// What was detected.
     #[serde(default)]
     details: Option<Details>,
     /// Base64 of a JPEG.
     #[serde(default)]
     frame: Option<String>,
+}
+
+/// What a program may say that an alert is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PostedKind {
+    /// A camera or a detector has seen something.
+    #[default]
+    Anomaly,
+    /// A part of the alarm system was opened, turned away or cut off. It is an alarm whatever is armed.
+    Tamper,
+}
+
+impl PostedKind {
+    fn alert_kind(self) -> AlertKind {
+        match self {
+            Self::Anomaly => AlertKind::Anomaly,
+            Self::Tamper => AlertKind::Tamper,
+        }
+    }
+
+    /// How severe it is where the program does not say so.
+    fn severity(self) -> Severity {
+        match self {
+            Self::Anomaly => Severity::Low,
+            Self::Tamper => Severity::High,
+        }
+    }
 }
 
 /// Reads what was posted.
@@ -262,7 +293,8 @@ impl PostedAlert {
                 text: alert.text.unwrap_or_else(|| alert.title.clone()),
                 title: alert.title,
                 camera: alert.camera,
-                severity: alert.severity.unwrap_or(Severity::Low),
+                kind: alert.kind.alert_kind(),
+                severity: alert.severity.unwrap_or_else(|| alert.kind.severity()),
                 details: alert.details.unwrap_or_default(),
                 ..base
             },
@@ -330,6 +362,25 @@ mod tests {
         assert_eq!((alert.severity, alert.camera_id()), (Severity::High, "gate"));
         assert_eq!(alert.occurred_at.unwrap().to_string(), "2026-11-23T01:16:30.000Z");
         assert_eq!(alert.source_id, None, "without an id each one is another alert");
+    }
+
+    #[test]
+    fn a_tamper_is_posted_and_no_other_kind_is() {
+        let document = |kind: &str| {
+            let at = "2026-11-23T01:16:30Z";
+            json!({ "title": "Cover open", "kind": kind, "occurred_at": at, "camera": { "id": "gate" } })
+        };
+        let tamper = read(&posted(&document("tamper")), PictureLimits::default()).unwrap();
+        let (tamper, _) = tamper.into_alert(AlertId(7), UnixMillis(9), "yard");
+        assert_eq!(
+            (tamper.kind, tamper.severity),
+            (AlertKind::Tamper, Severity::High)
+        );
+        for kind in ["panic", "hub", "digest"] {
+            let error = read(&posted(&document(kind)), PictureLimits::default()).unwrap_err();
+            let expected = format!("unknown variant `{kind}`, expected `anomaly` or `tamper`");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
     }
 
     #[test]
