@@ -7,6 +7,7 @@
 #[path = "../env_params/mod.rs"]
 mod env_params;
 mod found;
+#[path = "../guard/mod.rs"]
 mod guard;
 
 use std::fs;
@@ -74,13 +75,14 @@ fn no_acknowledged_alert_is_lost_however_often_the_hub_is_killed() -> Result<()>
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     say(&format!(
         "{kills} kills in {tortured:.1?}, drained and checked after {:.1?}: sent {}, acknowledged {}, stored {}, \
-         archived {}, recorded {}, of those again {again}, lost 0",
+         archived {}, recorded {}, of those again {again}, lost 0; {}",
         begun.elapsed(),
         sent.iter().filter(|alert| !alert["sent_at_ms"].is_null()).count(),
         ids.len(),
         found.stored.len(),
         found.archived.len(),
         found.recorded.len(),
+        guard.figures(),
     ));
     Ok(())
 }

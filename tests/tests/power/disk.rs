@@ -74,6 +74,12 @@ impl Disk {
         ]
     }
 
+    /// The process ends by itself after so many more steps, of which a sync has two: that it is on the disk, and that this is
+    /// known. Until the next cut.
+    pub(crate) fn light_fuse(&self, steps: usize) -> Result<()> {
+        Ok(fs::write(self.shadow.join("fuse"), vec![b'.'; steps])?)
+    }
+
     /// Cuts the power: the directory is as the disk has it. Nobody may have files of it open.
     pub(crate) fn cut(&self, unsynced: Unsynced, dice: &mut Rng) -> Result<()> {
         let left = self.dir.with_extension("left");

@@ -1,11 +1,14 @@
 //! The power fails again and again while alerts come in: what the backend saw acknowledged is in the store afterwards, with
-//! its picture, and the store opens as if nothing had been.
+//! its picture, and the store opens as if nothing had been. What a person has armed and silenced meanwhile, and was answered, holds,
+//! and an entry delay and a silence end when they were to end.
 //!
 //! `WATCHPOST_POWER_CUTS` sets how often, `WATCHPOST_SEED` repeats the choices of a run.
 
 mod disk;
 #[path = "../env_params/mod.rs"]
 mod env_params;
+#[path = "../guard/mod.rs"]
+mod guard;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,11 +22,14 @@ use watchpost_testkit::{Backend, HubSetup, PATIENCE, hostile_plugin, toml};
 
 use self::disk::{Disk, Unsynced};
 use self::env_params::{from_environment, say};
+use self::guard::Guard;
 
 /// Power cuts in a run that does not say how many.
 const DEFAULT_CUTS: u64 = 24;
 /// The power fails when up to so many more alerts have been acknowledged.
 const MAX_MORE_ALERTS: u64 = 150;
+/// A command is cut short within so many steps of the disk after it was begun: a program has to start for it first.
+const MAX_STEPS: usize = 40;
 /// Most alerts that are read from the store at once.
 const PAGE: u32 = 1_000;
 
@@ -50,23 +56,26 @@ fn no_acknowledged_alert_is_lost_when_the_power_fails() -> Result<()> {
     let setup = HubSetup::new()?.connection("shop", &backend)?;
     let place = tempfile::tempdir()?;
     let disk = Disk::new(&setup.data_dir(), place.path())?;
-    let recorder = hostile_plugin("recorder")?.display().to_string();
-    let record = setup.dir().join("record").display().to_string();
-    let mut hub = setup
-        .with(toml! {
-            [store]
-            segment_size = "1MiB"
-        })
-        .sink("record", &recorder, toml! { file = record })
-        .environment(disk.environment())
-        .start()?;
+    let mut hub = site(setup)?.environment(disk.environment()).start()?;
+    let mut guard = Guard::default();
     for cut in 0..cuts {
         let acknowledged = backend.stats()?["acknowledged"].as_u64().context("a count")?;
         let enough = acknowledged + dice.u64(1..=MAX_MORE_ALERTS);
         backend.until("more acknowledged", PATIENCE, |stats| {
             stats["acknowledged"].as_u64() >= Some(enough)
         })?;
-        hub.kill()?;
+        guard
+            .check(&hub)
+            .with_context(|| format!("before power cut {cut}"))?;
+        if dice.bool() {
+            guard.act(&hub, &mut dice)?;
+            hub.kill()?;
+        } else {
+            guard.begin(&hub, &mut dice)?;
+            disk.light_fuse(dice.usize(..MAX_STEPS))?;
+            // Alerts are synced all the while.
+            hub.process().wait(PATIENCE)?;
+        }
         let unsynced = if cut % 2 == 0 {
             Unsynced::Lost
         } else {
@@ -74,16 +83,48 @@ fn no_acknowledged_alert_is_lost_when_the_power_fails() -> Result<()> {
         };
         disk.cut(unsynced, &mut dice)?;
         hub.restart()?;
-        check(&hub.setup().data_dir(), &backend.alerts()?)
-            .with_context(|| format!("after power cut {cut}, unsynced blocks {unsynced:?}"))?;
+        let after = || format!("after power cut {cut}, unsynced blocks {unsynced:?}");
+        guard.check(&hub).with_context(after)?;
+        check(&hub.setup().data_dir(), &backend.alerts()?).with_context(after)?;
     }
     let stats = backend.stats()?;
     say(&format!(
-        "{cuts} power cuts: sent {}, acknowledged {}, lost 0",
-        stats["sent"], stats["acknowledged"]
+        "{cuts} power cuts: sent {}, acknowledged {}, lost 0; {}",
+        stats["sent"],
+        stats["acknowledged"],
+        guard.figures(),
     ));
     ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     Ok(())
+}
+
+/// All alerts are recorded. Beside the vault there is a hall, which is armed with it and whose cameras are all that send; what they
+/// see is an alarm when the entry delay is over, which a siren waits for.
+fn site(setup: HubSetup) -> Result<HubSetup> {
+    let recorder = hostile_plugin("recorder")?.display().to_string();
+    let file = |name: &str| setup.dir().join(name).display().to_string();
+    let (record, siren) = (file("record"), file("siren"));
+    Ok(Guard::vault(setup)
+        .with(toml! {
+            [store]
+            segment_size = "1MiB"
+            [[camera]]
+            name = "Hall"
+            match = { connection = "shop" }
+            [[area]]
+            name = "Hall"
+            camera = "Hall"
+            delayed = "Hall"
+            exit_delay = "0s"
+            entry_delay = "2h"
+        })
+        .sink("record", &recorder, toml! { file = record })
+        .sink_with(
+            "siren",
+            &recorder,
+            toml! { file = siren },
+            toml! { only_armed = true },
+        ))
 }
 
 /// Every alert that was acknowledged is in the store, its picture byte for byte.
