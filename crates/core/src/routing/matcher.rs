@@ -77,7 +77,7 @@ pub(super) struct Matcher {
 
 /// Names and patterns of names.
 #[derive(Clone, Debug)]
-struct Names {
+pub(super) struct Names {
     exact: HashSet<String>,
     patterns: Vec<Pattern>,
 }
@@ -183,6 +183,16 @@ impl Matcher {
         }
     }
 
+    /// The names that it asks for: of a stream, a camera, an area and a connection.
+    pub(super) fn names_of(&self) -> [Option<&Names>; 4] {
+        [
+            self.streams.as_ref(),
+            self.cameras.as_ref(),
+            self.areas.as_ref(),
+            self.connections.as_ref(),
+        ]
+    }
+
     /// The first condition that the alert does not meet.
     pub(super) fn refusal(&self, asked: &Asked<'_>) -> Option<MatchCondition> {
         let alert = asked.alert;
@@ -272,7 +282,7 @@ impl Matcher {
 
 impl Names {
     /// `None` where any name will do.
-    fn new(names: &[String]) -> Option<Self> {
+    pub(super) fn new(names: &[String]) -> Option<Self> {
         let (patterns, exact): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| is_pattern(name));
         (!names.is_empty()).then(|| Self {
             exact: exact.into_iter().cloned().collect(),
@@ -283,7 +293,23 @@ impl Names {
         })
     }
 
-    fn contain(&self, word: &str) -> bool {
+    /// Those without `*` and `?`.
+    pub(super) fn exact(&self) -> impl Iterator<Item = &str> {
+        self.exact.iter().map(String::as_str)
+    }
+
+    /// How those begin that end in `*` and are plain before it, and how many other patterns there are.
+    pub(super) fn patterns(&self) -> (Vec<&str>, usize) {
+        let prefixes = self.patterns.iter().filter_map(|pattern| match pattern {
+            Pattern::Prefix(prefix) => Some(prefix.as_str()),
+            Pattern::Other(_) => None,
+        });
+        let prefixes: Vec<&str> = prefixes.collect();
+        let others = self.patterns.len() - prefixes.len();
+        (prefixes, others)
+    }
+
+    pub(super) fn contain(&self, word: &str) -> bool {
         self.exact.contains(word) || self.patterns.iter().any(|pattern| pattern.matches(word))
     }
 }

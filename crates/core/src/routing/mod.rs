@@ -35,6 +35,7 @@ mod relay;
 mod router;
 mod schedule;
 mod severity;
+mod sieve;
 mod silence;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::expectation::Expectations;
 use super::matcher::{Matcher, Schedules};
 use super::noise::timing;
 use super::panic;
+use super::sieve::Sieve;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
@@ -65,6 +66,8 @@ pub struct Route {
 pub struct Router {
     pub(super) targets: Vec<Target>,
     pub(super) routes: Vec<CompiledRoute>,
+    /// Of each route, in their order.
+    pub(super) sieves: Vec<Sieve>,
     pub(super) schedules: Schedules,
     /// `None` where nothing is known of areas: what is remembered of them stays as it is.
     pub(super) areas: Option<Vec<AreaPolicy>>,
@@ -98,9 +101,11 @@ impl Router {
             stop: route.stop,
             confirm: route.confirm,
         };
-        let routes = routes.into_iter().map(compiled).collect();
+        let routes: Vec<CompiledRoute> = routes.into_iter().map(compiled).collect();
+        let sieve = |route: &CompiledRoute| Sieve::new(route.matcher.names_of(), &route.sinks);
         Self {
             targets,
+            sieves: routes.iter().map(sieve).collect(),
             routes,
             schedules,
             areas: None,

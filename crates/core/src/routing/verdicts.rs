@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arming::Protection;
 use super::matcher::Asked;
 use super::router::CompiledRoute;
+use super::sieve::Words;
 use super::{Confirm, MatchCondition, RouteReason, Router, RoutingState, Sightings, Target};
 use crate::{Alert, AlertId, AlertKind, UnixMillis};
 
@@ -30,6 +31,8 @@ pub(super) enum Verdict<'a> {
     Matched(&'a CompiledRoute),
     /// This route asks for something else.
     NotMatched(&'a CompiledRoute, MatchCondition),
+    /// The same, as long as no one has asked for what.
+    PassedOver(&'a CompiledRoute),
     /// This route would take it if other cameras confirmed it.
     Unconfirmed(&'a CompiledRoute, &'a Confirm),
     /// A route has kept the alert from this one.
@@ -67,7 +70,14 @@ impl Router {
         if self.assume_confirmed {
             asked.confirm();
         }
-        for route in &self.routes {
+        let words = Words::of(alert);
+        for (route, sieve) in self.routes.iter().zip(&self.sieves) {
+            if !sieve.lets_through(&words) {
+                sieve
+                    .sinks()
+                    .for_each(|sink| verdicts.of_sinks[sink].pass_over(route));
+                continue;
+            }
             let refusal = route.matcher.refusal(&asked);
             // What is no detection of a camera needs no confirmation.
             let asks = refusal.is_none() && stopped.is_none() && AlertKind::OF_CAMERAS.contains(&alert.kind);
@@ -95,6 +105,10 @@ impl Router {
                 stopped = (route.stop && counts).then_some(route);
             }
         }
+        verdicts
+            .of_sinks
+            .iter_mut()
+            .for_each(|verdict| verdict.say_why(&asked));
         verdicts
     }
 
@@ -163,7 +177,7 @@ impl Router {
                 route: by.name.clone(),
                 before: before.name.clone(),
             },
-            Verdict::Unrouted => match (internal, self.routes.is_empty()) {
+            Verdict::Unrouted | Verdict::PassedOver(_) => match (internal, self.routes.is_empty()) {
                 (true, true) => RouteReason::GetsNoEvents,
                 (false, true) => RouteReason::NoRoutes,
                 (_, false) => RouteReason::NotNamed,
@@ -185,6 +199,22 @@ impl<'a> Verdict<'a> {
     fn wait(&mut self, route: &'a CompiledRoute, confirm: &'a Confirm) {
         if !matches!(self, Self::Matched(_)) {
             *self = Self::Unconfirmed(route, confirm);
+        }
+    }
+
+    /// A route that names the sink refuses the alert because of a name.
+    fn pass_over(&mut self, route: &'a CompiledRoute) {
+        if let Self::Unrouted | Self::NotMatched(..) | Self::PassedOver(_) = self {
+            *self = Self::PassedOver(route);
+        }
+    }
+
+    /// Finds out which condition it was, where that counts in the end. Names do not depend on what other routes say.
+    fn say_why(&mut self, asked: &Asked<'_>) {
+        if let Self::PassedOver(route) = *self
+            && let Some(condition) = route.matcher.refusal(asked)
+        {
+            *self = Self::NotMatched(route, condition);
         }
     }
 
