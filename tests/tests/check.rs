@@ -107,7 +107,24 @@ fn mistakes(dir: &Path) -> Vec<(String, Vec<String>)> {
         ),
         (
             email(&format!("{to}subject = \"{{{{ place }}}}\"\n")),
-            &["there is no `place` in it"],
+            &["there is no `place` in it", "(line 1, column 4)"],
+        ),
+        (
+            email(&format!(
+                "{to}html = \"\"\"<p>\n{{{{ alert.camrea.id }}}}</p>\"\"\"\n"
+            )),
+            &[
+                "there is no `alert.camrea.id` in any alert; `alert` can have also_over, area, camera, ",
+                "(line 2, column 10)",
+            ],
+        ),
+        (
+            email(&format!("{to}text = \"{{{{ alert.details.score | round }}}}\"\n")),
+            &["it fails with an anomaly without a score"],
+        ),
+        (
+            hook("body = \"template\"\ntemplate = '{\"text\": \"{{ title }}\"}'\n"),
+            &["of an alert of hostile texts it makes no JSON"],
         ),
         (
             email(&format!("{to}max_age = \"5m\"\n")),

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod alert;
+#[cfg(test)]
+mod alert_samples;
 mod backlog_alarm;
 mod backoff;
 mod camera_book;

@@ -156,6 +156,8 @@ typedef struct wp_frame {
  *   also_over    names of further connections over which the same alert came
  *   digest       {count, from, to, ids, worst, sink}: how many alerts, when the first and the last happened, which
  *                (the newest 100), and the one that matters most, whose picture the digest has
+ *   area         {name, to, to_all, alarm}: the area that an event of the hub is about; the sinks that get it whatever routes
+ *                say, whether all that make no noise do, and whether it reports an alarm
  *   panic        {areas, silent, by, why}: the names of the areas, or none for the whole site; whether no siren is to
  *                sound; who has raised it, and what was said
  *   visionguard  {person_id, anomaly_id, shop_id, location, frame_number, start_frame, pose}: frame_number is the

@@ -7,12 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::Severity;
-
-/// Length of `2026-11-23T02:16:30`.
-const CLOCK_CHARS: usize = 19;
-
-/// The last millisecond of the year 9999 UTC, since 1970.
-const END_OF_9999_MS: u64 = 253_402_300_799_999;
+use crate::clock::{END_OF_9999_MS, for_people, local};
 
 /// One alert.
 #[derive(Clone, Debug)]
@@ -133,37 +128,6 @@ impl Alert<'_> {
     }
 }
 
-/// A time as RFC 3339 has it, by clocks that are so many seconds ahead of UTC.
-fn local(time: SystemTime, offset_s: i32) -> String {
-    let apart = Duration::from_secs(offset_s.unsigned_abs().into());
-    let shifted = if offset_s < 0 {
-        time.checked_sub(apart)
-    } else {
-        time.checked_add(apart)
-    };
-    // What cannot be shifted is shown as it is.
-    let in_range =
-        |time: &SystemTime| (UNIX_EPOCH..=UNIX_EPOCH + Duration::from_millis(END_OF_9999_MS)).contains(time);
-    let (time, offset_s) = shifted
-        .filter(in_range)
-        .map_or((time, 0), |time| (time, offset_s));
-    let clock = humantime::format_rfc3339_seconds(time).to_string();
-    if offset_s == 0 {
-        return clock;
-    }
-    let minutes = offset_s.unsigned_abs() / 60;
-    let sign = if offset_s < 0 { '-' } else { '+' };
-    let clock = clock.trim_end_matches('Z');
-    format!("{clock}{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// The same with spaces between its parts.
-fn for_people(rfc_3339: &str) -> String {
-    let (clock, offset) = rfc_3339.split_at(rfc_3339.len().min(CLOCK_CHARS));
-    let offset = if offset == "Z" { "UTC" } else { offset };
-    format!("{} {offset}", clock.replace('T', " "))
-}
-
 impl Frame<'_> {
     /// Media type, for instance `image/jpeg`.
     pub fn mime(&self) -> &str {
@@ -188,23 +152,5 @@ impl Frame<'_> {
     /// Pixels, if known.
     pub fn height(&self) -> Option<u32> {
         Some(self.height).filter(|height| *height > 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_shown_by_the_clocks_at_the_site() {
-        let time = UNIX_EPOCH + Duration::from_secs(1_795_396_590);
-        for (offset_s, shown) in [
-            (0, "2026-11-23 01:16:30 UTC"),
-            (3_600, "2026-11-23 02:16:30 +01:00"),
-            (-12_600, "2026-11-22 21:46:30 -03:30"),
-        ] {
-            assert_eq!(for_people(&local(time, offset_s)), shown);
-        }
-        assert_eq!(local(UNIX_EPOCH, -3_600), "1970-01-01T00:00:00Z");
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::samples::samples;
 use crate::testing::{Bench, TestAlert, TestFrame, alert};
 use crate::{Outcome, Severity, Sink};
 
@@ -14,8 +15,9 @@ use crate::{Outcome, Severity, Sink};
 /// - document every key of its configuration, and refuse a key that it does not know;
 /// - give an example that it accepts itself;
 /// - answer what is no configuration with [`Outcome::BadConfig`];
-/// - survive odd alerts (no text, a megabyte of it, many pictures, none, pictures that are none), and say of each what
-///   becomes of it, which is never that the configuration is bad or the instance useless;
+/// - survive alerts of every kind ([`samples`](crate::testing::samples)) and odd ones (no text, a megabyte of it, many
+///   pictures, none, pictures that are none), and say of each what becomes of it, which is never that the configuration is bad
+///   or the instance useless;
 /// - return from a call that is cancelled, and go on after it;
 /// - have [`Sink::PROBES`] tell the truth;
 /// - be created again where it has left something.
@@ -45,7 +47,7 @@ pub fn conformance<S: Sink>(config: &Value, state_dir: &Path) -> Vec<String> {
     description::<S>(&mut findings);
     refusals::<S>(config, &mut findings);
     // The second time it finds what the first has left.
-    for _ in 0..2 {
+    for again in [false, true] {
         let mut bench = match Bench::<S>::create(&config.to_string(), state_dir) {
             Ok(bench) => bench,
             Err(fail) if fail.outcome() == Outcome::Retry => return findings,
@@ -58,6 +60,9 @@ pub fn conformance<S: Sink>(config: &Value, state_dir: &Path) -> Vec<String> {
         };
         probing(&mut bench, &mut findings);
         deliveries(&mut bench, &mut findings);
+        for sample in samples().iter().filter(|_| !again) {
+            deliver(&mut bench, &sample.what, &sample.alert, &mut findings);
+        }
     }
     findings
 }
@@ -121,18 +126,18 @@ fn probing<S: Sink>(bench: &mut Bench<S>, findings: &mut Vec<String>) {
 
 fn deliveries<S: Sink>(bench: &mut Bench<S>, findings: &mut Vec<String>) {
     for (what, alert) in odd_alerts() {
-        for cancelled in [false, true] {
-            if cancelled {
-                bench.cancel_next();
-            }
-            let Err(fail) = bench.deliver(&alert).and_then(|()| bench.flush()) else {
-                continue;
-            };
-            let cancelled = if cancelled { ", cancelled" } else { "" };
-            if let Outcome::BadConfig | Outcome::Fatal | Outcome::Unsupported = fail.outcome() {
-                findings.push(format!("deliver of {what}{cancelled}: {fail}"));
-            }
-        }
+        deliver(bench, what, &alert, findings);
+        bench.cancel_next();
+        deliver(bench, &format!("{what}, cancelled"), &alert, findings);
+    }
+}
+
+fn deliver<S: Sink>(bench: &mut Bench<S>, what: &str, alert: &TestAlert, findings: &mut Vec<String>) {
+    let Err(fail) = bench.deliver(alert).and_then(|()| bench.flush()) else {
+        return;
+    };
+    if let Outcome::BadConfig | Outcome::Fatal | Outcome::Unsupported = fail.outcome() {
+        findings.push(format!("deliver of {what}: {fail}"));
     }
 }
 

@@ -56,6 +56,7 @@
 mod alert;
 mod arming;
 mod call;
+mod clock;
 mod conformance;
 mod describe;
 mod export;
@@ -70,6 +71,7 @@ pub mod net;
 pub mod picture;
 #[cfg(feature = "process")]
 pub mod process;
+mod samples;
 pub mod secret;
 mod shim;
 mod sink;

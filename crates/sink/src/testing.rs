@@ -34,6 +34,7 @@ use std::sync::{Mutex, PoisonError};
 use watchpost_sink_abi as abi;
 
 pub use crate::conformance::conformance;
+pub use crate::samples::{Sample, samples};
 use crate::{Alert, Fail, Frame, Severity, Sink, export, shim};
 
 /// A picture for a [`TestAlert`].

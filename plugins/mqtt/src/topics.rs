@@ -1,5 +1,6 @@
 //! Which topics an alert goes to. It knows nothing of what is sent there.
 
+use watchpost_sink::testing::samples;
 use watchpost_sink::{Alert, Fail, Template};
 
 use crate::config::Config;
@@ -30,9 +31,9 @@ impl Topics {
     /// Reads them from the configuration.
     pub(crate) fn new(config: &Config) -> Result<Self, Fail> {
         let topics = Self {
-            alert: choose(config, config.topic.as_ref(), "alert")?,
-            picture: choose(config, config.picture_topic.as_ref(), "picture")?,
-            state: choose(config, config.state_topic.as_ref(), "state")?,
+            alert: choose(config, "/topic", config.topic.as_ref(), "alert")?,
+            picture: choose(config, "/picture_topic", config.picture_topic.as_ref(), "picture")?,
+            state: choose(config, "/state_topic", config.state_topic.as_ref(), "state")?,
         };
         match (&topics.alert, &topics.picture, &topics.state) {
             (None, None, None) => Err(Fail::bad_config(
@@ -58,19 +59,31 @@ impl Topics {
 }
 
 /// What is set, or what is usual. A slash in a camera's name would begin another level.
-fn choose(config: &Config, set: Option<&Template>, last: &str) -> Result<Option<Template>, Fail> {
-    match set {
-        Some(template) if template.source().is_empty() => Ok(None),
-        Some(template) => Ok(Some(template.clone())),
+fn choose(config: &Config, key: &str, set: Option<&Template>, last: &str) -> Result<Option<Template>, Fail> {
+    let template = match set {
+        Some(template) if template.source().is_empty() => return Ok(None),
+        Some(template) => template.clone(),
         None => {
             let usual = format!(
                 "{}/{{{{ (camera or alert.connection) | replace('/', '_') }}}}/{last}",
                 config.base
             );
-            let template = Template::parse(&usual).map_err(|why| Fail::bad_config("/base", why))?;
-            Ok(Some(template))
+            Template::parse(&usual).map_err(|why| Fail::bad_config("/base", why))?
+        }
+    };
+    rehearse(key, &template)?;
+    Ok(Some(template))
+}
+
+/// A template that has no topic for some alert would have that alert dead-lettered.
+fn rehearse(key: &str, template: &Template) -> Result<(), Fail> {
+    for sample in samples() {
+        if let Err(fail) = sample.alert.with(|alert| clean(&template.render(alert)?)) {
+            let why = fail.notes().next().map_or("it has no topic", |(_, why)| why);
+            return Err(Fail::bad_config(key, format_args!("of {}: {why}", sample.what)));
         }
     }
+    Ok(())
 }
 
 /// A topic that may be published to, whatever an alert has put into it.
@@ -136,15 +149,21 @@ mod tests {
     fn a_hostile_stream_stays_in_its_level_and_is_no_wildcard() {
         let usual = topics(r#"{"server":"b:1"}"#, "../#/+\u{0}").unwrap();
         assert_eq!(usual.alert.unwrap(), "watchpost/.._____/alert");
-        let bare = topics(r#"{"server":"b:1","topic":"{{ camera }}"}"#, "$SYS/x").unwrap();
+        let bare = topics(r#"{"server":"b:1","topic":"{{ camera or 'hub' }}"}"#, "$SYS/x").unwrap();
         assert_eq!(bare.alert.unwrap(), "_SYS/x");
     }
 
     #[test]
     fn a_topic_that_cannot_be_is_permanent() {
-        for stream in [String::new(), "x".repeat(2_000)] {
-            let fail = topics(r#"{"server":"b:1","topic":"{{ camera }}"}"#, &stream).unwrap_err();
-            assert_eq!(fail.outcome(), watchpost_sink::Outcome::Permanent);
-        }
+        let fail = topics(r#"{"server":"b:1","topic":"a/{{ camera }}"}"#, &"x".repeat(2_000)).unwrap_err();
+        assert_eq!(fail.outcome(), watchpost_sink::Outcome::Permanent);
+    }
+
+    #[test]
+    fn a_topic_that_some_alerts_lack_is_refused() {
+        let fail = topics(r#"{"server":"b:1","topic":"{{ camera }}"}"#, "gate").unwrap_err();
+        assert_eq!(fail.outcome(), watchpost_sink::Outcome::BadConfig);
+        let expected = "/topic: of a notice: its topic is empty";
+        assert!(fail.to_string().contains(expected), "{fail}");
     }
 }

@@ -306,7 +306,7 @@ fn a_late_alert_says_so_and_when_it_happened() {
         "This alert is late",
         "Happened  2025-06-15",
         "Camera    Gate",
-        "Score     clearly abnormal (-1.23)",
+        "Score     slightly abnormal (-1.23)",
     ] {
         assert!(mail.contains(line), "{mail} should say {line}");
     }

@@ -1,7 +1,9 @@
 //! What is wrong with a configuration that its types cannot say.
 
+use serde::de::IgnoredAny;
 use ureq::http::{HeaderName, HeaderValue, header};
 use watchpost_sink::Fail;
+use watchpost_sink::testing::samples;
 
 use super::{Body, Config, Method, Picture, Preset};
 use crate::presets::Wanted;
@@ -140,6 +142,7 @@ impl Config {
             }
             _ => {}
         }
+        self.check_template()?;
         match (self.method, self.body) {
             (Method::Get, Body::None) => Ok(()),
             (Method::Get, _) => bad(
@@ -148,6 +151,26 @@ impl Config {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// What is to be JSON has to be JSON whatever an alert says.
+    fn check_template(&self) -> Result<(), Fail> {
+        let (Some(template), None) = (&self.template, &self.content_type) else {
+            return Ok(());
+        };
+        for sample in samples() {
+            let body = sample.alert.with(|alert| template.render(alert))?;
+            if let Err(error) = serde_json::from_str::<IgnoredAny>(&body) {
+                return Err(Fail::bad_config(
+                    "/template",
+                    format_args!(
+                        "of {} it makes no JSON ({error}); quote texts with `| tojson`, or set `content_type`",
+                        sample.what
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_preset(&self, preset: Preset) -> Result<(), Fail> {
