@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use watchpost_core::AlertIds;
-use watchpost_sinkhost_client::Cgroups;
+use watchpost_sinkhost_client::{Cgroups, Conduct};
 
 use crate::arming::{Arming, LiveAreas};
 use crate::blueprint::{ConnectionPlan, SinkPlan};
@@ -122,6 +122,7 @@ impl Wiring {
             plugin_dirs: Arc::new(move || current.get().hub.plugin_dirs.clone()),
             host_binary: Arc::clone(&self.host_binary),
             cgroups: self.cgroups.clone(),
+            conduct: Conduct::default(),
             state_dir: Arc::new(plan.state_dir.clone()),
             own_port: plan.own_port,
             user: UserOfSink::default(),

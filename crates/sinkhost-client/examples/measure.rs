@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use watchpost_sinkhost_client::sandbox::Grants;
 use watchpost_sinkhost_client::{
-    AlertDoc, Cgroups, Event, EventStream, FrameFd, FrameMeta, Host, Job, Launch, Severity,
+    AlertDoc, Cgroups, Conduct, Event, EventStream, FrameFd, FrameMeta, Host, Job, Launch, Severity,
 };
 
 const ROUNDS: u64 = 20_000;
@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         hub_version: env!("CARGO_PKG_VERSION").into(),
         create_timeout: Duration::from_secs(10),
         cgroups: Cgroups::none("a test"),
+        conduct: Conduct::default(),
     };
 
     let begun = Instant::now();

@@ -6,6 +6,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 
+use rustix::io::Errno;
+
+use crate::share::Given;
+
 /// Its niceness when it gets what others leave: the highest there is.
 const LEAST: &str = "19";
 /// That of every session.
@@ -22,18 +26,26 @@ impl Autogroup {
         Self(OpenOptions::new().read(true).write(true).open(path).ok())
     }
 
-    /// Slows it down, or takes that back. Whether that was done: the kernel takes one change in a tenth of a second.
-    pub(crate) fn slow(&self, slow: bool) -> bool {
-        let Some(mut file) = self.0.as_ref().filter(|file| is_own(file)) else {
-            return false;
+    /// Slows it down, or takes that back. The kernel takes one change in a tenth of a second from who is not root.
+    pub(crate) fn slow(&self, slow: bool) -> Given {
+        let Some(mut file) = self.0.as_ref() else {
+            return Given::Never;
         };
+        if !is_own(file) {
+            return Given::NotYet;
+        }
         let niceness = if slow { LEAST } else { NORMAL };
         // It has no place to write at.
-        file.write_all(niceness.as_bytes()).is_ok()
+        match file.write_all(niceness.as_bytes()) {
+            Ok(()) => Given::Now,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => Given::NotYet,
+            Err(_) => Given::Never,
+        }
     }
 }
 
-/// Whether the child has made itself a session: in the hub's it would be the hub that is slowed down.
+/// Whether the child has made itself a session, which is the first that it does: in the hub's it would be the hub that is
+/// slowed down.
 fn is_own(file: &File) -> bool {
     let hub = File::open("/proc/self/autogroup");
     let names = (name(file), hub.ok().as_ref().and_then(name));

@@ -351,7 +351,8 @@ impl<R> Calls<R> {
         }
     }
 
-    fn in_child(&self) -> usize {
+    /// Calls that the child has: those that it was given and has not ended.
+    pub(crate) fn in_child(&self) -> usize {
         self.dispatched.len() + self.awaiting_flush.len() + usize::from(self.running.is_some())
     }
 

@@ -26,7 +26,7 @@ use crate::output::Output;
 use crate::parent::{Due, Parent};
 use crate::process::Process;
 use crate::request::Command;
-use crate::share::{Share, ShareWatch};
+use crate::share::{Conduct, Given, Seen, Share, ShareWatch};
 use crate::spawn::Spawned;
 
 /// Packets taken before other things get their turn.
@@ -34,7 +34,10 @@ const PACKETS_A_TURN: usize = 64;
 /// Bytes of messages taken before other things get their turn.
 const BYTES_A_TURN: usize = 2 * MAX_REPLY_BYTES;
 
-/// What the log of a sink says of one that is slowed down.
+/// When to give a child its share again that could not be given.
+const GIVE_AGAIN: Duration = Duration::from_millis(20);
+
+/// What the log of a sink says of one that is slowed down and goes on.
 const SLOWED_DOWN: &str =
     "the plugin keeps processors busy and answers few calls: for a while it gets what others leave";
 
@@ -57,8 +60,14 @@ pub(crate) struct Driver {
     /// Set when the process was killed: why, and when.
     killed: Option<(ExitKind, Instant)>,
     share: ShareWatch,
+    /// What of that is kept for the next child.
+    conduct: Conduct,
     /// The share that the process has.
     given: Share,
+    /// When to try again to give it another.
+    give_at: Option<Instant>,
+    /// Whether a share can be given on this machine.
+    gives: bool,
 }
 
 /// The child is expected to leave.
@@ -83,7 +92,12 @@ enum Wake {
 }
 
 impl Driver {
-    pub(crate) fn new(child: Spawned, parent: Parent, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    pub(crate) fn new(
+        child: Spawned,
+        parent: Parent,
+        commands: mpsc::UnboundedReceiver<Command>,
+        conduct: Conduct,
+    ) -> Self {
         Self {
             process: child.process,
             socket: child.socket,
@@ -97,8 +111,11 @@ impl Driver {
             stopping: None,
             has_handle: true,
             killed: None,
-            share: ShareWatch::new(clock::now()),
+            share: conduct.watch(clock::now()),
+            conduct,
             given: Share::Equal,
+            give_at: None,
+            gives: true,
         }
     }
 
@@ -167,27 +184,46 @@ impl Driver {
             .map(|stopping| stopping.cancel_at.unwrap_or(stopping.kill_at));
         let pause = self.outbox.pause_until().filter(|_| self.socket_open);
         let parent = self.parent.next_deadline(self.stopping.is_some());
-        [parent, stop, pause, self.share.next()]
+        let at_work = self.parent.is_starting() || self.parent.calls.in_child() > 0;
+        let look = self.share.next(at_work, self.parent.answered);
+        [parent, stop, pause, look, self.give_at]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// Looks what it uses of the processors, and gives it what it is to have. What fails is tried again at the next look.
+    /// Looks what it uses of the processors, and gives it what it is to have.
     fn look_at_share(&mut self, now: Instant) {
-        if self.killed.is_some() || !self.share.is_due(now) {
+        if self.killed.is_some() {
             return;
         }
-        // One that is gone uses nothing any more.
-        let used = self.process.used().unwrap_or_default();
-        self.share.look(now, used, self.parent.answered);
-        let share = self.share.share();
-        if share == self.given || !self.process.give(share) {
-            return;
+        let mut worth_a_word = false;
+        if self.share.is_due(now) {
+            let seen = Seen {
+                starting: self.parent.is_starting(),
+                // One that is gone uses nothing any more.
+                used: self.process.used().unwrap_or_default(),
+                answered: self.parent.answered,
+            };
+            worth_a_word = self.share.look(now, seen);
         }
-        self.given = share;
-        if share == Share::Rest {
+        self.give_share(now);
+        if worth_a_word && self.gives {
             self.parent.journal.log(now, LogLevel::Warn, SLOWED_DOWN);
+        }
+    }
+
+    /// Tried whenever something has come, for as long as it takes: a child that starts has no group of its own at first.
+    fn give_share(&mut self, now: Instant) {
+        let share = self.share.share(self.parent.is_starting());
+        self.give_at = None;
+        if share == self.given || !self.gives {
+            return;
+        }
+        match self.process.give(share) {
+            Given::Now => self.given = share,
+            Given::NotYet => self.give_at = Some(now + GIVE_AGAIN),
+            Given::Never => self.gives = false,
         }
     }
 

@@ -14,8 +14,8 @@ use watchpost_sinkhost_protocol::{ArmOutcome, FIRST_OWN_CALL, PluginInfo, Task};
 
 use crate::family::Mark;
 use crate::request::{Command, NotQueued, Queued, Request};
-use crate::start::{Started, start};
-use crate::{Cgroups, Error, Event, ExitKind, Job};
+use crate::start::{Held, Started, start};
+use crate::{Cgroups, Conduct, Error, Event, ExitKind, Job};
 
 /// What it takes to start a sink.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Launch {
     pub create_timeout: Duration,
     /// What its process and those that it starts are limited by together, where there is any.
     pub cgroups: Cgroups,
+    /// How the sink's children before this one have used the processors: to be the same for all of a sink's.
+    pub conduct: Conduct,
 }
 
 /// One running plugin. Dropping it stops the plugin, within [`DROP_GRACE`](crate::DROP_GRACE).
@@ -68,16 +70,11 @@ impl Host {
         };
         let (binary, plugin) = (&launch.host_binary, &launch.plugin);
         let (label, timeout) = (&launch.instance, launch.create_timeout);
-        let started = start(
-            binary,
-            plugin,
-            task,
-            launch.grants,
-            label,
-            timeout,
-            Some(&launch.cgroups),
-        )
-        .await?;
+        let held = Held {
+            cgroups: Some(launch.cgroups),
+            conduct: launch.conduct,
+        };
+        let started = start(binary, plugin, task, launch.grants, label, timeout, held).await?;
         let Started {
             starts_others,
             info,

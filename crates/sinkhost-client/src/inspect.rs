@@ -7,7 +7,7 @@ use watchpost_sinkhost_protocol::sandbox::Grants;
 use watchpost_sinkhost_protocol::{LoadFault, PluginInfo, Task};
 
 use crate::Error;
-use crate::start::start;
+use crate::start::{Held, start};
 
 /// Says what the plugin is. Runs its constructors and its `describe`, in a child that ends with it.
 pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Error> {
@@ -19,7 +19,7 @@ pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Er
         grants,
         "inspect",
         INSPECT_TIMEOUT,
-        None,
+        Held::default(),
     )
     .await?;
     let (mut info, description) = started.end().await;
@@ -49,7 +49,7 @@ pub async fn validate(
         grants,
         "validate",
         INSPECT_TIMEOUT,
-        None,
+        Held::default(),
     )
     .await?
     .end()
@@ -77,7 +77,7 @@ pub async fn check_schema(
         only_looking(plugin),
         "schema",
         INSPECT_TIMEOUT,
-        None,
+        Held::default(),
     )
     .await?
     .end()

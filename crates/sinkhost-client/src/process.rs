@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::ExitKind;
 use crate::autogroup::Autogroup;
 use crate::family::Family;
-use crate::share::Share;
+use crate::share::{Given, Share};
 
 /// How often what a child has started is looked for after its end. Each look kills what it finds.
 const SWEEPS: u32 = 50;
@@ -96,8 +96,8 @@ impl Process {
         }
     }
 
-    /// Has it get this share of processors that others want too. Whether that was done.
-    pub(crate) fn give(&self, share: Share) -> bool {
+    /// Has it get this share of processors that others want too.
+    pub(crate) fn give(&self, share: Share) -> Given {
         match &self.family {
             Family::Grouped(group) => group.give(share),
             Family::Alone | Family::Marked(_) => self.autogroup.slow(share == Share::Rest),

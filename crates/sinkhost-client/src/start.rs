@@ -17,10 +17,19 @@ use crate::family::{Family, Mark};
 use crate::parent::{Caller, Parent, Rights};
 use crate::request::{Command, Queued};
 use crate::spawn::{Spawned, spawn};
-use crate::{Error, Event, ExitKind, file};
+use crate::{Conduct, Error, Event, ExitKind, file};
 
 /// What to do about a cgroup that lacks something.
 const GROUP_HINT: &str = "have the service manager hand over its cgroup, or take back `require` (or `require_sandbox`) to run without";
+
+/// What a child is held by beside its sandbox.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Where its processes are limited together.
+    pub(crate) cgroups: Option<Cgroups>,
+    /// By which its share of the processors is judged.
+    pub(crate) conduct: Conduct,
+}
 
 /// A child that has started, and what it takes to go on with it.
 #[derive(Debug)]
@@ -55,7 +64,7 @@ pub(crate) async fn start(
     grants: Grants,
     label: &str,
     timeout: Duration,
-    cgroups: Option<&Cgroups>,
+    held: Held,
 ) -> Result<Started, Error> {
     file::check(plugin).map_err(|fault| Error::Load {
         path: plugin.to_owned(),
@@ -64,7 +73,7 @@ pub(crate) async fn start(
     let mark = Mark::new();
     // Without the grant it cannot start any, and so none is looked for.
     let starts_others = grants.exec.then_some(mark);
-    let (child, gap) = begin(host_binary, plugin, label, &grants, mark, cgroups)?;
+    let (child, gap) = begin(host_binary, plugin, label, &grants, mark, held.cgroups.as_ref())?;
     let (pid, child_socket) = (child.process.id(), child.child_socket);
     let (commands, received) = mpsc::unbounded_channel();
     let (emitted, events) = mpsc::unbounded_channel();
@@ -80,7 +89,7 @@ pub(crate) async fn start(
         answer: asked,
     };
     let parent = Parent::new(&task, timeout, rights, caller, clock::now());
-    let driver = Driver::new(child, parent, received);
+    let driver = Driver::new(child, parent, received, held.conduct);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
         grants: Box::new(grants),

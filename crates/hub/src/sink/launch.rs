@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
 use watchpost_sinkhost_client::sandbox::RunAs;
-use watchpost_sinkhost_client::{Cgroups, Host, Launch, Note};
+use watchpost_sinkhost_client::{Cgroups, Conduct, Host, Launch, Note};
 
 use super::child::{Launched, Launcher, Processes};
 use super::granted::GrantedFiles;
@@ -39,6 +39,8 @@ pub(crate) struct PluginLauncher {
     pub(crate) user: UserOfSink,
     /// Where its processes are limited together.
     pub(crate) cgroups: Cgroups,
+    /// How its children have used the processors.
+    pub(crate) conduct: Conduct,
 }
 
 impl Launcher for PluginLauncher {
@@ -87,6 +89,7 @@ impl PluginLauncher {
             grants,
             create_timeout: CREATE_TIMEOUT,
             cgroups: self.cgroups.clone(),
+            conduct: self.conduct.clone(),
         };
         Ok((launch, granted))
     }

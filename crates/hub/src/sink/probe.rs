@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
-use watchpost_sinkhost_client::{Cgroups, Event};
+use watchpost_sinkhost_client::{Cgroups, Conduct, Event};
 
 use super::child::{Launched, Launcher as _};
 use super::{LEAVE_GRACE, PluginLauncher, launch};
@@ -48,6 +48,7 @@ pub async fn probe_sink(
         own_port: None,
         user: UserOfSink::default(),
         cgroups: Cgroups::none("only the hub has any"),
+        conduct: Conduct::default(),
     };
     let Launched {
         child, mut events, ..

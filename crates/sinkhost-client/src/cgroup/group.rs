@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 
 use super::limits::{self, Controller};
-use crate::share::Share;
+use crate::share::{Given, Share};
 
 use super::{Cgroups, Failed, failed, read, write};
 
@@ -55,10 +55,14 @@ impl Group {
         limits::counted(&stat, "usage_usec").map(Duration::from_micros)
     }
 
-    /// Has it get this share of processors that other children want too. Whether that was done.
-    pub(crate) fn give(&self, share: Share) -> bool {
+    /// Has it get this share of processors that other children want too.
+    pub(crate) fn give(&self, share: Share) -> Given {
         let (file, weight) = limits::weight(share);
-        write(&self.path.join(file), &weight.to_string()).is_ok()
+        match write(&self.path.join(file), &weight.to_string()) {
+            Ok(()) => Given::Now,
+            // There is no controller.
+            Err(_) => Given::Never,
+        }
     }
 
     /// Whether a process is in it that is not dead.

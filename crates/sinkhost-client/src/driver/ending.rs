@@ -28,8 +28,14 @@ impl Driver {
         // After closing, `Host::deliver` refuses; what was accepted before is reported here.
         self.commands.close();
         let Self {
-            parent, mut commands, ..
+            parent,
+            mut commands,
+            share,
+            conduct,
+            ..
         } = self;
+        // Before anyone learns of its end, and starts another.
+        conduct.keep(share, how != ExitKind::Stopped, now);
         parent.close(how.clone(), std::iter::from_fn(|| commands.try_recv().ok()));
         how
     }

@@ -218,6 +218,11 @@ impl Parent {
         }
     }
 
+    /// Whether its start is not over.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.answer.is_some()
+    }
+
     /// A call is over, by the child or without it.
     pub(crate) fn end_call(&mut self, call_id: u64, outcome: Outcome, notes: Arc<[Note]>) {
         self.queued.leave();

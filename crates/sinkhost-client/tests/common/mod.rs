@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use watchpost_sinkhost_client::sandbox::Grants;
 use watchpost_sinkhost_client::{
-    AlertDoc, Cgroups, Error, Event, EventStream, Exit, ExitKind, FrameFd, FrameMeta, Host, Job, Launch,
-    Note, Outcome, Severity,
+    AlertDoc, Cgroups, Conduct, Error, Event, EventStream, Exit, ExitKind, FrameFd, FrameMeta, Host, Job,
+    Launch, Note, Outcome, Severity,
 };
 
 /// A test that waits this long has failed.
@@ -111,6 +111,7 @@ pub(crate) fn launch(plugin: &Path) -> Launch {
         hub_version: "0.1.0".into(),
         create_timeout: Duration::from_secs(10),
         cgroups: Cgroups::none("a test"),
+        conduct: Conduct::default(),
     }
 }
 
