@@ -1,13 +1,13 @@
 //! Files and TCP ports, by Landlock. Knows which of the system's files no program can do without.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
     PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope, make_bitflags,
 };
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use watchpost_sinkhost_protocol::sandbox::{COMMON, Enforced, Grants, LIBRARIES, PROGRAMS, Part};
 
@@ -169,7 +169,8 @@ fn allow(
 }
 
 /// Opens a path to make a rule of it. What lies within a directory that the plugin may write to is reached from that
-/// directory without following links: the plugin may have put one there, to have its next start grant it the target.
+/// directory without following links: the plugin may have put one there, to have its next start grant it the target. It goes
+/// step by step, for `openat2` is what systemd's `RestrictSUIDSGID=` takes away.
 fn open(path: &Path, writable: &[PathBuf]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let within = writable
@@ -180,9 +181,18 @@ fn open(path: &Path, writable: &[PathBuf]) -> Result<OwnedFd, Errno> {
     let Some((dir, rest)) = within else {
         return rustix::fs::open(path, flags, Mode::empty());
     };
-    let dir = rustix::fs::open(dir, flags, Mode::empty())?;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
-    rustix::fs::openat2(dir, rest, flags, Mode::empty(), resolve)
+    let mut reached = rustix::fs::open(dir, flags, Mode::empty())?;
+    for part in rest.components() {
+        let Component::Normal(name) = part else {
+            return Err(Errno::XDEV);
+        };
+        reached = rustix::fs::openat(&reached, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        // Then it is the link itself that was opened.
+        if FileType::from_raw_mode(fstat(&reached)?.st_mode) == FileType::Symlink {
+            return Err(Errno::LOOP);
+        }
+    }
+    Ok(reached)
 }
 
 fn add(
