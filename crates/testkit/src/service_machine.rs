@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -63,6 +64,8 @@ impl ServiceMachine {
 
     /// Boots one and runs a script of bash in it, as root.
     pub fn boot(script: &str) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = TempDir::new().context("no temporary directory")?;
         let shared = dir.path().join("shared");
         fs::create_dir(&shared)?;
@@ -77,7 +80,7 @@ impl ServiceMachine {
         command.args(["--mount", "--propagation=private", "bash", "-c", BOOT, "boot"]);
         command
             .arg(&overlay)
-            .arg(format!("watchpost-{}", std::process::id()))
+            .arg(format!("watchpost-{}-{number}", std::process::id()))
             .arg(unit);
         command.arg(bind("bind-ro", workspace_root(), Self::REPOSITORY));
         command.arg(bind("bind-ro", &target_dir()?, Self::TARGET));

@@ -45,14 +45,17 @@ fn check_user(inspection: &mut Inspection<'_>, accounts: &Accounts, pointer: &st
     if !missing.is_empty() {
         let lacks = missing.join(", ");
         let problem = format!("takes a hub that runs as root, and this user lacks {lacks}");
-        let help =
-            format!("run this check as the hub's user; if that is not root, remove `user`: see {PAGE}");
+        let help = format!(
+            "if the hub's service hands them over, as {PAGE} shows, or runs it as root, run this check as root; otherwise remove `user`"
+        );
         inspection.error(pointer, problem, help);
     } else if let Some(hub) = reader::hub_user(&inspection.loaded.settings.hub.data_dir) {
         let problem = format!(
             "takes a hub that runs as root, and `data_dir` is of {hub}, whom the hub seems to run as"
         );
-        let help = format!("remove `user`, or have the hub run as root: see {PAGE}");
+        let help = format!(
+            "see that its service hands over what that takes, as {PAGE} shows, have the hub run as root, or remove `user`"
+        );
         inspection.warning(pointer, problem, help);
     }
 }

@@ -29,7 +29,7 @@ impl UserOfSink {
         let missing = missing_privileges();
         if !missing.is_empty() {
             return Err(format!(
-                "`user` in its [sink.sandbox] takes a hub that runs as root: this one lacks {}; remove `user`, or see \"Whose user\" in docs/security.md",
+                "`user` in its [sink.sandbox] takes a hub that runs as root: this one lacks {}; have its service hand them over, as \"Whose user\" in docs/security.md shows, or remove `user`",
                 missing.join(", ")
             ));
         }

@@ -22,6 +22,8 @@ const MAX_SYNC: Duration = Duration::from_millis(50);
 
 /// Bits of a mode that let others in.
 const OTHERS: u32 = 0o007;
+/// The part of it that shows nothing.
+const PASS: u32 = 0o001;
 
 pub(super) fn check(report: &mut Report, loaded: &Loaded, status: Option<&Status>) {
     report.begin("this machine");
@@ -122,7 +124,14 @@ fn disk(report: &mut Report, loaded: &Loaded) {
             );
         }
     };
-    if metadata.mode() & OTHERS != 0 {
+    let has_users = loaded
+        .settings
+        .sink
+        .iter()
+        .any(|sink| sink.sandbox.user.is_some());
+    // The hub itself lets the users of its sinks pass through.
+    let others = if has_users { OTHERS & !PASS } else { OTHERS };
+    if metadata.mode() & others != 0 {
         report.warn(
             "data directory",
             format!(
