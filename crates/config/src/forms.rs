@@ -56,6 +56,8 @@ forms! {
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic", "tamper"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
+    /// The words of `watchpost_core::GroupLabel`.
+    GroupWord = { "type": "string", "enum": ["camera", "area", "connection", "stream", "kind", "status", "severity"] };
     /// The words of `watchpost_core::Mode`.
     ModeWord = { "type": "string", "enum": ["home", "away", "night"] };
     /// The words of `watchpost_core::ArmedWord`.

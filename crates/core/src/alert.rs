@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::camera_ids::{MIN_SHOWN_CHARS, UUID_CHARS};
-use crate::{AlertId, AreaNote, Panic, UnixMillis};
+use crate::{AlertId, AreaNote, HoldCause, HoldKey, Panic, UnixMillis};
 
 /// Stands for a camera or a state that the source does not name.
 pub const UNKNOWN: &str = "unknown";
@@ -112,6 +112,19 @@ pub struct Digest {
     pub worst: AlertId,
     /// The sink that it is for.
     pub sink: String,
+    /// Why they were held for it.
+    #[serde(default)]
+    pub cause: HoldCause,
+}
+
+impl Digest {
+    /// The window that it stands for.
+    pub(crate) fn key(&self) -> HoldKey {
+        HoldKey {
+            sink: self.sink.clone(),
+            cause: self.cause.clone(),
+        }
+    }
 }
 
 /// What only VisionGuard says of an alert.
@@ -163,6 +176,11 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// Whether one message may stand for many of them.
+    pub(crate) fn is_grouped(self) -> bool {
+        matches!(self, Self::Anomaly | Self::OwlEye | Self::Notice)
+    }
+
     /// What cameras raise.
     pub const OF_CAMERAS: [Self; 2] = [Self::Anomaly, Self::OwlEye];
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    Actor, Alert, AlertId, AlertKind, AreaNote, BoundingBox, Camera, Confidence, Details, Digest, Panic,
-    Picture, Severity, UnixMillis, Via, VisionGuard,
+    Actor, Alert, AlertId, AlertKind, AreaNote, BoundingBox, Camera, Confidence, Details, Digest, GroupKey,
+    HoldCause, Panic, Picture, Severity, UnixMillis, Via, VisionGuard,
 };
 
 const SAMPLES: &str = include_str!("../../sink/samples/alerts.json");
@@ -63,6 +63,7 @@ fn whole(picture: Picture) -> Alert {
             ids: vec![AlertId(1)],
             worst: AlertId(1),
             sink: text(),
+            cause: of_a_group(),
         }),
         area: Some(AreaNote {
             name: text(),
@@ -89,6 +90,14 @@ fn whole(picture: Picture) -> Alert {
             start_frame: Some(1),
             pose: Some(Value::Null),
         }),
+    }
+}
+
+/// Why a digest was held, with all that there is to say of it.
+fn of_a_group() -> HoldCause {
+    HoldCause::Group {
+        route: String::new(),
+        group: GroupKey::default(),
     }
 }
 

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use watchpost_config::{Settings, router};
 use watchpost_core::{
-    Alert, AreaPolicy, Areas, Effects, Mode, RouteReason, Router, RoutingEvent, RoutingState, UnixMillis,
+    Alert, AreaPolicy, Areas, Effects, GroupKey, HoldCause, Holds, Mode, RouteReason, Router, RoutingEvent,
+    RoutingState, UnixMillis,
 };
 
 use crate::stamp::{Stamp, StampPolicy};
@@ -44,7 +45,7 @@ pub struct Decision {
 pub struct SinkDecision {
     /// Its name.
     pub sink: String,
-    /// Whether it gets the alert.
+    /// Whether it gets the alert, also where that is with others in one message.
     pub delivers: bool,
     /// Why.
     pub reason: RouteReason,
@@ -53,9 +54,35 @@ pub struct SinkDecision {
     /// When, where not at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<UnixMillis>,
+    /// The group that it would begin, where its route has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupDecision>,
     /// When it would stop being worth anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMillis>,
+}
+
+/// The group that an alert would begin at a sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupDecision {
+    /// What all of it have in common.
+    pub key: GroupKey,
+    /// Until when what comes of it would be held for one message.
+    pub until: UnixMillis,
+}
+
+impl GroupDecision {
+    /// That of this sink, where no other alert was before.
+    fn of(sink: &str, holds: &Holds) -> Option<Self> {
+        let mut windows = holds.windows().filter(|(key, _)| key.sink == sink);
+        windows.find_map(|(key, window)| match &key.cause {
+            HoldCause::Group { group, .. } => Some(Self {
+                key: group.clone(),
+                until: window.until(),
+            }),
+            HoldCause::Late => None,
+        })
+    }
 }
 
 impl DryRun {
@@ -89,16 +116,25 @@ impl DryRun {
         let Effects {
             deliveries,
             suppressions,
+            state: after,
             ..
         } = router.step(alert.received_at, &state, event);
         let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
-        let decided = |sink, reason: RouteReason, due_at, expires_at| SinkDecision {
-            sink,
-            delivers: reason.delivers(),
-            why: reason.to_string(),
-            reason,
-            due_at,
-            expires_at,
+        let holds = after.map(|after| after.holds).unwrap_or_default();
+        let decided = |sink: String, reason: RouteReason, due_at: Option<UnixMillis>, expires_at| {
+            let held_until = match reason {
+                RouteReason::HeldInGroup { until, .. } => Some(until),
+                _ => None,
+            };
+            SinkDecision {
+                delivers: reason.delivers() || held_until.is_some(),
+                why: reason.to_string(),
+                reason,
+                due_at: due_at.or(held_until),
+                group: GroupDecision::of(&sink, &holds),
+                expires_at,
+                sink,
+            }
         };
         let planned = deliveries
             .into_iter()

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use watchpost_core::{Actor, AlertId, RouteReason, UnixMillis, Via};
-use watchpost_store::{Acknowledgement, Delivery, DeliveryRow, Reader, StoreError};
+use watchpost_store::{
+    Acknowledgement, Delivery, DeliveryRow, HoldEnd, Reader, StoreError, StoredSuppression,
+};
 
 use crate::deliveries::DeliveryRecord;
 
@@ -52,9 +54,56 @@ pub struct SinkExplanation {
     pub reason: Option<RouteReason>,
     /// The same in words.
     pub why: String,
+    /// What became of it where it was held for a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldExplanation>,
     /// What became of the delivery; not given where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryRecord>,
+}
+
+/// That an alert is or was held for a digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldExplanation {
+    /// Until when, as far as that was known when it came in; not given where it depends on what comes after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixMillis>,
+    /// The digest that sums it up, where there is one that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<AlertId>,
+    /// Why it is not held any more, and not in a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_go: Option<String>,
+    /// When one or the other happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<UnixMillis>,
+}
+
+impl HoldExplanation {
+    fn new(suppression: &StoredSuppression) -> Option<Self> {
+        let until = match suppression.reason {
+            RouteReason::HeldInGroup { until, .. } => Some(until),
+            RouteReason::HeldForDigest => None,
+            _ => return None,
+        };
+        let held = Self {
+            until,
+            ..Self::default()
+        };
+        Some(match suppression.ended.clone() {
+            None => held,
+            Some(HoldEnd::SummedUp { digest, at }) => Self {
+                digest: Some(digest),
+                ended_at: Some(at),
+                ..held
+            },
+            Some(HoldEnd::LetGo { why, at }) => Self {
+                let_go: Some(why),
+                ended_at: Some(at),
+                ..held
+            },
+        })
+    }
 }
 
 /// Reads what is known of an alert.
@@ -66,6 +115,7 @@ pub(crate) fn explain(reader: &mut Reader, id: AlertId) -> Result<Option<Explana
     let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
     let suppressed = suppressions.into_iter().filter_map(|suppression| {
         Some(SinkExplanation {
+            hold: HoldExplanation::new(&suppression),
             sink: suppression.sink?,
             why: suppression.reason.to_string(),
             reason: Some(suppression.reason),
@@ -102,6 +152,7 @@ fn planned(alert: AlertId, row: DeliveryRow) -> SinkExplanation {
             None => NOT_WRITTEN_DOWN.to_owned(),
         },
         reason: row.reason.clone(),
+        hold: None,
         delivery: Some(Delivery { alert, row }.into()),
     }
 }

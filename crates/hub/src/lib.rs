@@ -49,8 +49,8 @@ pub use cameras::SeenCameraReport;
 pub use clock::{TokioClock, WallClock};
 pub use deliveries::{Changed, DeliveryQuery, DeliveryRecord};
 pub use dial::dial;
-pub use dry_run::{Circumstances, Decision, DryRun, SinkDecision};
-pub use explain::{Explanation, SinkExplanation};
+pub use dry_run::{Circumstances, Decision, DryRun, GroupDecision, SinkDecision};
+pub use explain::{Explanation, HoldExplanation, SinkExplanation};
 pub use handle::{
     AlertEntry, AskError, DEFERRED, DeliveryEntry, HubHandle, Recording, STOPPED_DEFERRED, Stopped,
 };

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchpost_config::{Settings, TimeZone, camera_book};
-use watchpost_core::{
-    Alert, AlertId, AreaBook, CameraBook, CameraIds, DigestWindow, SeverityTable, UnixMillis,
-};
+use watchpost_core::{Alert, AlertId, AreaBook, CameraBook, CameraIds, DueDigest, SeverityTable, UnixMillis};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -61,12 +59,12 @@ impl Stamp {
         self.policy.late_after
     }
 
-    /// The alert of a window of late alerts, in the times that the site's clocks show.
-    pub(crate) fn digest(&self, sink: &str, window: DigestWindow, id: AlertId, now: UnixMillis) -> Alert {
+    /// The alert of a digest, in the times that the site's clocks show.
+    pub(crate) fn digest(&self, due: DueDigest, id: AlertId, now: UnixMillis) -> Alert {
         let zone = self.policy.zone.clone().unwrap_or_else(TimeZone::system);
         Alert {
             site: self.policy.site.clone(),
-            ..window.into_alert(sink, id, now, |at| zone.show(at.0))
+            ..due.into_alert(id, now, |at| zone.show(at.0))
         }
     }
 

@@ -144,7 +144,7 @@ typedef struct wp_frame {
  * not know. Times are text, "2026-11-23T01:16:30.250Z", ids of alerts are numbers. In every document:
  *   kind         "anomaly": a camera's AI judged a person's behaviour abnormal; "owl_eye": the night watch saw a
  *                person; "notice": a message that proves nothing; "hub": the hub speaks of itself; "digest": the
- *                sum of alerts that came late, made for this sink; "drill": an exercise; "panic": a person needs help;
+ *                sum of alerts that were held, made for this sink; "drill": an exercise; "panic": a person needs help;
  *                "tamper": a camera or a part of the alarm system was opened, turned away or cut off
  *   id, connection, received_at, severity, title, text
  *   via          "live", "list" (fetched from the backend's list afterwards) or "inbound" (posted to the hub)
@@ -154,8 +154,9 @@ typedef struct wp_frame {
  *   site, source_id, camera {id, name, area}, occurred_at
  *   late         true if it was received long after it happened
  *   also_over    names of further connections over which the same alert came
- *   digest       {count, from, to, ids, worst, sink}: how many alerts, when the first and the last happened, which
- *                (the newest 100), and the one that matters most, whose picture the digest has
+ *   digest       {count, from, to, ids, worst, sink, cause}: how many alerts, when the first and the last happened, which
+ *                (the newest 100, or 20 of a group), the one that matters most, whose picture the digest has, and why they
+ *                are one message: cause.code is "late", or "group" with the route and what the group has in common
  *   area         {name, to, to_all, alarm}: the area that an event of the hub is about; the sinks that get it whatever routes
  *                say, whether all that make no noise do, and whether it reports an alarm
  *   panic        {areas, silent, by, why}: the names of the areas, or none for the whole site; whether no siren is to

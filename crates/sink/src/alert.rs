@@ -55,7 +55,7 @@ impl Alert<'_> {
     }
 
     /// The whole alert as the text of a JSON object. Its keys and kinds stand in `watchpost_sink.h` below `THE DOCUMENT`. Of them
-    /// `kind` is `"digest"` for the sum of alerts that came late, which says in `digest` what it sums up; `also_over` names
+    /// `kind` is `"digest"` for the sum of alerts that were held, which says in `digest` what it sums up; `also_over` names
     /// further connections that the same alert came over; `visionguard.start_frame` is the first video frame that was judged.
     pub fn json_text(&self) -> &str {
         &self.json

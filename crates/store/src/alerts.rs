@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use watchpost_core::{Actor, Alert, AlertId, Picture, UnixMillis};
 
-use crate::codec::{frame, id, key, to_json};
+use crate::codec::{frame, id, json_column, key, to_json};
 use crate::frames::{FrameLog, FrameRef, Head};
 use crate::names::NameTable;
 use crate::records::{insert_record, stored_record};
@@ -93,6 +93,13 @@ fn stored_source(db: &Connection, (connection, source): (i64, &str)) -> rusqlite
 pub(crate) fn is_stored(db: &Connection, id: AlertId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM alert WHERE id = ?1")?
         .exists([key(id)])
+}
+
+/// An alert; `None` when there is none of that id.
+pub(crate) fn load(db: &Connection, id: AlertId) -> rusqlite::Result<Option<Alert>> {
+    db.prepare_cached("SELECT body FROM alert WHERE id = ?1")?
+        .query_row([key(id)], |row| json_column(row, 0))
+        .optional()
 }
 
 /// What is known of an alert's picture, and where it stands.

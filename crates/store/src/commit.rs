@@ -64,6 +64,9 @@ pub(crate) fn write(
     for New { alert, .. } in &new {
         let effects = routing.ask(RoutingEvent::Alert(alert));
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
+        if let Some(digest) = &alert.digest {
+            routing::summed_up(tx, (digest, alert.id), alert.received_at)?;
+        }
         sinks.extend(effects.deliveries.into_iter().map(|planned| planned.sink));
     }
     note_duplicates(tx, frames, batch, &receipts, &mut sinks)?;

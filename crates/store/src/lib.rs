@@ -62,7 +62,7 @@ pub use reader::{
 };
 pub use records::{PLACE_PREFIX, Unmatched};
 pub use retention::{Held, RetentionReport};
-pub use routing::RoutingStep;
+pub use routing::{HoldEnd, RoutingStep, StoredSuppression};
 pub use selection::Selection;
 pub use store::Store;
 pub use write_back::WriteBack;

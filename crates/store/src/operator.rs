@@ -2,8 +2,8 @@
 
 use rusqlite::Transaction;
 use watchpost_core::{
-    Actor, Alert, AlertAct, AlertCommand, AlertId, ArmingCommand, Cancellation, CommandRefused, RouteReason,
-    RoutingEvent, SilenceCommand, UnixMillis,
+    Actor, Alert, AlertAct, AlertCommand, AlertId, ArmingCommand, Cancellation, CommandRefused, LetGo,
+    RouteReason, RoutingEvent, SilenceCommand, SilenceId, UnixMillis,
 };
 
 use crate::codec::id;
@@ -162,11 +162,34 @@ fn silence(
             let (silence, alert) = (silence.id, &alert);
             routing.ask(RoutingEvent::HeldBack { silence, alert });
         }
+        let_go_muted(tx, mutes, &reason, silence.id, routing, now)?;
     }
     Ok(Performed {
         changed: 1,
         ..Performed::default()
     })
+}
+
+/// Lets go of what is held for digests and is not to be heard of any more.
+fn let_go_muted(
+    tx: &Transaction<'_>,
+    mutes: impl Fn(&Alert, &str) -> bool,
+    reason: &RouteReason,
+    silence: SilenceId,
+    routing: &mut Routing<'_>,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    let held = routing.state().holds.alerts();
+    let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
+    for (sink, id) in held {
+        let alert = alerts::load(tx, id)?.filter(|alert| mutes(alert, &sink));
+        if let Some(alert) = &alert {
+            routing.ask(RoutingEvent::HeldBack { silence, alert });
+            let gone = [LetGo { sink, alert: id }];
+            routing::let_go(tx, &gone, &reason.to_string(), now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Carries out what a person wants of areas.
@@ -178,6 +201,9 @@ fn arming(
 ) -> rusqlite::Result<Performed> {
     let effects = routing.ask(RoutingEvent::Arming(command));
     let hush = effects.hush.as_ref();
+    if let Some(hush) = hush {
+        routing::let_go(tx, &effects.let_go, &hush.reason.to_string(), now)?;
+    }
     Ok(Performed {
         changed: u64::from(effects.refused.is_none()),
         hushed: hush.map(|hush| routing::hush(tx, hush, now)).transpose()?,
@@ -196,8 +222,12 @@ fn cancel(
     now: UnixMillis,
 ) -> rusqlite::Result<Performed> {
     let command = AlertCommand { act, by: by.clone() };
-    match routing.ask(RoutingEvent::Command(&command)).cancellation {
-        Some(cancellation) => cancel_some(tx, &cancellation, changed, now),
+    let effects = routing.ask(RoutingEvent::Command(&command));
+    match effects.cancellation {
+        Some(cancellation) => {
+            routing::let_go(tx, &effects.let_go, &cancellation.reason.to_string(), now)?;
+            cancel_some(tx, &cancellation, changed, now)
+        }
         None => Ok(Performed {
             changed,
             ..Performed::default()

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use watchpost_core::{
-    Actor, Alert, AlertId, ClockSteps, DeliveryState, Hush, RouteReason, RoutingState, Suppression,
-    UnixMillis,
+    Actor, Alert, AlertId, ClockSteps, DeliveryState, Hush, RouteReason, RoutingState, UnixMillis,
 };
 
 pub use self::cameras::SeenCamera;
@@ -19,8 +18,8 @@ use crate::codec::key;
 use crate::frames::{FrameError, FrameFiles, FrameRef};
 use crate::paths::StorePaths;
 use crate::{
-    PictureDue, Selection, StoreError, Unmatched, WriteBack, clock, deliveries, pictures, records, routing,
-    schema, write_back,
+    PictureDue, Selection, StoreError, StoredSuppression, Unmatched, WriteBack, clock, deliveries, pictures,
+    records, routing, schema, write_back,
 };
 
 /// Opens readers.
@@ -188,7 +187,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn suppressions(&mut self, id: AlertId) -> Result<Vec<Suppression>, StoreError> {
+    pub fn suppressions(&mut self, id: AlertId) -> Result<Vec<StoredSuppression>, StoreError> {
         let outcome = routing::suppressions(&self.db, id);
         self.outcome(outcome)
     }

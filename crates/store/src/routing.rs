@@ -1,12 +1,13 @@
 //! The routing step within a transaction: what it remembers, and what follows from an event.
 
 use rusqlite::{Connection, Transaction, params};
+use serde::{Deserialize, Serialize};
 use watchpost_core::{
-    AlertId, Cancellation, CancelledAlerts, Effects, Hush, RoutingEvent, RoutingState, Suppression,
-    UnixMillis,
+    AlertId, Cancellation, CancelledAlerts, Digest, Effects, Hush, LetGo, RouteReason, RoutingEvent,
+    RoutingState, Suppression, UnixMillis,
 };
 
-use crate::codec::{json_column, key, to_json};
+use crate::codec::{json_column, key, optional_json_column, to_json};
 use crate::deliveries::{self, CountDelta, Dropping, drop_muted, drop_pending};
 use crate::error::Failed;
 use crate::names::NameTable;
@@ -15,6 +16,37 @@ use crate::{Hushed, Selection};
 /// The routing step: what follows from an event, given what was before. It is asked about new alerts only, and may be
 /// asked again about an event whose transaction failed.
 pub type RoutingStep<'a> = &'a dyn Fn(&RoutingState, RoutingEvent<'_>) -> Effects;
+
+/// That a sink did not get an alert, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSuppression {
+    /// Name of the sink; `None` where no route took the alert at all.
+    pub sink: Option<String>,
+    /// Why.
+    pub reason: RouteReason,
+    /// What became of it, where it was held for a digest.
+    pub ended: Option<HoldEnd>,
+}
+
+/// What became of an alert that was held for a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// It was summed up.
+    SummedUp {
+        /// The alert that does so.
+        digest: AlertId,
+        /// When.
+        at: UnixMillis,
+    },
+    /// It was not to be delivered any more.
+    LetGo {
+        /// Why.
+        why: String,
+        /// When.
+        at: UnixMillis,
+    },
+}
 
 /// The step, and what it remembers in the running transaction.
 pub(crate) struct Routing<'a> {
@@ -90,6 +122,41 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Notes which alerts a digest sums up, as far as it names them.
+pub(crate) fn summed_up(
+    tx: &Transaction<'_>,
+    (digest, id): (&Digest, AlertId),
+    at: UnixMillis,
+) -> rusqlite::Result<()> {
+    let end = HoldEnd::SummedUp { digest: id, at };
+    digest
+        .ids
+        .iter()
+        .try_for_each(|alert| end_hold(tx, (*alert, &digest.sink), &end))
+}
+
+/// Notes what is not held any more, and why.
+pub(crate) fn let_go(
+    tx: &Transaction<'_>,
+    gone: &[LetGo],
+    why: &str,
+    at: UnixMillis,
+) -> rusqlite::Result<()> {
+    let why = why.to_owned();
+    let end = HoldEnd::LetGo { why, at };
+    gone.iter()
+        .try_for_each(|gone| end_hold(tx, (gone.alert, &gone.sink), &end))
+}
+
+fn end_hold(tx: &Transaction<'_>, (alert, sink): (AlertId, &str), end: &HoldEnd) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE suppression SET reason = json_set(reason, '$.ended', json(?3))
+         WHERE alert = ?1 AND sink = (SELECT id FROM sink WHERE name = ?2)",
+    )?
+    .execute(params![key(alert), sink, to_json(end)])
+    .map(drop)
+}
+
 /// Stands for a sink where there is none: no route took the alert.
 const NO_SINK: i64 = 0;
 
@@ -131,15 +198,16 @@ pub(crate) fn hush(tx: &Transaction<'_>, hush: &Hush, now: UnixMillis) -> rusqli
 }
 
 /// Who did not get an alert, each with the reason.
-pub(crate) fn suppressions(db: &Connection, alert: AlertId) -> rusqlite::Result<Vec<Suppression>> {
+pub(crate) fn suppressions(db: &Connection, alert: AlertId) -> rusqlite::Result<Vec<StoredSuppression>> {
     db.prepare_cached(
-        "SELECT s.name, p.reason FROM suppression p LEFT JOIN sink s ON s.id = p.sink
-         WHERE p.alert = ?1 ORDER BY p.sink",
+        "SELECT s.name, p.reason, json_extract(p.reason, '$.ended') FROM suppression p
+         LEFT JOIN sink s ON s.id = p.sink WHERE p.alert = ?1 ORDER BY p.sink",
     )?
     .query_map([key(alert)], |row| {
-        Ok(Suppression {
+        Ok(StoredSuppression {
             sink: row.get(0)?,
             reason: json_column(row, 1)?,
+            ended: optional_json_column(row, 2)?,
         })
     })?
     .collect()

@@ -4,7 +4,8 @@
 mod common;
 
 use watchpost_core::{
-    AlertId, AlertKind, DeliveryState, Digest, Effects, Picture, RoutingEvent, RoutingState, UnixMillis,
+    AlertId, AlertKind, DeliveryState, Digest, Effects, HoldCause, Picture, RoutingEvent, RoutingState,
+    UnixMillis,
 };
 use watchpost_store::{
     Arrival, Batch, Committed, PictureOutcome, PictureResult, Receipt, Retention, Store, StoreOptions,
@@ -191,6 +192,7 @@ fn the_picture_of_a_message_about_many_is_asked_for_before_theirs_and_by_the_con
         ids: vec![id(0), id(1), id(2)],
         worst: id(1),
         sink: "mail".to_owned(),
+        cause: HoldCause::Late,
     });
     store.commit(&arrivals(vec![message]), &waiting).unwrap();
     assert_eq!(wanted(&store, at(1))[0], (id(3), 0));

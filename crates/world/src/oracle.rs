@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use watchpost_config::Settings;
-use watchpost_core::{AlertId, AlertKind, RouteReason, Suppression, UnixMillis};
+use watchpost_core::{AlertId, AlertKind, RouteReason, UnixMillis};
 use watchpost_hub::{ConnectionReport, ConnectionState, Counters, HubStatus};
-use watchpost_store::{Filter, Reader, StoreError, StoredAlert};
+use watchpost_store::{Filter, Reader, StoreError, StoredAlert, StoredSuppression};
 
 use crate::backend::{Backend, Key, Row, State};
 use crate::process::CONNECTION;
@@ -36,7 +36,7 @@ const PLACE: &str = watchpost_store::PLACE_PREFIX;
 pub struct Stored {
     pub alerts: Vec<StoredAlert>,
     /// Why sinks did not get alerts of cameras.
-    suppressed: BTreeMap<AlertId, Vec<Suppression>>,
+    suppressed: BTreeMap<AlertId, Vec<StoredSuppression>>,
 }
 
 impl Stored {

@@ -189,6 +189,7 @@ fn route(number: usize) -> Route {
         delay: None,
         stop: false,
         confirm: None,
+        group: None,
     }
 }
 

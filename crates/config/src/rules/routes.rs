@@ -40,6 +40,7 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
                 || "what is an hour old confirms nothing: expected such as \"20s\" or \"30m\"".to_owned(),
             );
         }
+        groups(&format!("/route/{i}"), route, sinks, rules);
         let Some(delay) = route.delay else { continue };
         let pointer = format!("/route/{i}/delay");
         rules.positive(&pointer, delay);
@@ -61,6 +62,81 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
             );
         }
     }
+}
+
+/// Longest time for which alerts are held for a message: what is older is no news.
+const LONGEST_INTERVAL: TimeSpan = TimeSpan::from_secs(24 * 3_600);
+
+/// What is grouped says by what and how, once.
+fn groups(at: &str, route: &RouteSettings, sinks: &[SinkSettings], rules: &mut Rules) {
+    let RouteSettings {
+        cooldown,
+        group_by,
+        group_wait,
+        group_interval,
+        ..
+    } = route;
+    let times = [
+        ("cooldown", *cooldown),
+        ("group_wait", *group_wait),
+        ("group_interval", *group_interval),
+    ];
+    for (key, time) in times {
+        let Some(time) = time else { continue };
+        let at = format!("{at}/{key}");
+        if key != "group_wait" {
+            rules.positive(&at, time);
+        }
+        rules.require(
+            time <= LONGEST_INTERVAL,
+            &at,
+            || format!("({time}) is longer than a day"),
+            || "expected such as \"5m\": what is held for longer is no news".to_owned(),
+        );
+        rules.require(
+            key == "cooldown" || cooldown.is_none(),
+            &at,
+            || "stands beside `cooldown`, which says the same in one word".to_owned(),
+            || {
+                "keep `cooldown`, which sends the first at once, or `group_wait` and `group_interval`"
+                    .to_owned()
+            },
+        );
+        rules.require(
+            key == "cooldown" || cooldown.is_some() || group_by.is_some(),
+            &at,
+            || "says how groups are sent, and nothing says what makes a group".to_owned(),
+            || "add such as `group_by = \"camera\"`, or remove it".to_owned(),
+        );
+    }
+    let Some((key, _)) = (times.into_iter().map(|(key, time)| (key, time.is_some())))
+        .chain([("group_by", group_by.is_some())])
+        .find(|(_, given)| *given)
+    else {
+        return;
+    };
+    let at = format!("{at}/{key}");
+    rules.require(
+        route.delay.is_none(),
+        &at,
+        || "stands beside `delay`".to_owned(),
+        || "use `group_wait` in place of `delay`, or one route for each".to_owned(),
+    );
+    let mut fed = sinks.iter().filter(|sink| route.sinks.contains(&sink.name));
+    rules.require(
+        fed.any(SinkSettings::is_grouped),
+        &at,
+        || "holds nothing back: what makes noise sounds for each alert, and an archive keeps each".to_owned(),
+        || "remove it, or add a sink that gets messages".to_owned(),
+    );
+    let kinds = &route.matches.kind;
+    let own = |kind: &AlertKind| matches!(kind, AlertKind::Hub | AlertKind::Panic | AlertKind::Tamper);
+    rules.require(
+        kinds.is_empty() || !kinds.iter().all(own),
+        &at,
+        || "holds nothing back: no panic and no tamper is held, nor what the hub says of itself".to_owned(),
+        || "remove it".to_owned(),
+    );
 }
 
 /// Longest time within which alerts confirm each other, after BS 8243.

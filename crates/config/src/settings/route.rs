@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{AlertKind, ArmedWord, Confirm, Match, Schedule, Severity, name_matches};
+use watchpost_core::{
+    AlertKind, ArmedWord, Confirm, GroupLabel, Grouping, Match, Pace, Schedule, Severity, name_matches,
+};
 
 use crate::{TimeSpan, forms};
 
@@ -32,6 +34,53 @@ pub struct RouteSettings {
     /// within = "20s" }`. What is not confirmed goes on to the routes after it, and the one that is confirmed to this one. Without it,
     /// each alert by itself.
     pub confirm: Option<ConfirmSettings>,
+    /// Sends one message for many alerts instead of each: the first of a camera at once, and what comes of that camera within this
+    /// time afterwards as one message when it is over, with how many there were, when, and the picture of the worst. As long as more
+    /// comes there is one message in this time. What is more severe than all that was sent in it is sent at once, and so is what begins
+    /// an alarm. The time begins when something was sent. It is another word for `group_wait = "0s"` and a `group_interval`. Sirens
+    /// and sounds sound for each alert all the same, and an archive keeps each; nor is a panic or a tamper held, nor what the hub says
+    /// of itself.
+    /// Without it, each alert is a message.
+    pub cooldown: Option<TimeSpan>,
+    /// What alerts have in common that are one message: `camera`, `area`, `connection`, `stream`, `kind`, `status`, `severity`, or
+    /// several. With an empty list all that the route takes is one group. Each of its sinks has groups of its own, 64 of a
+    /// route at most: beyond that all new ones share one. Without it, nothing is grouped; with `cooldown`, by `camera`.
+    #[schemars(with = "Option<Vec<forms::GroupWord>>", extend("x-one" = true))]
+    #[serde(default)]
+    pub group_by: Option<Vec<GroupLabel>>,
+    /// How long the first alert of a group waits for others, which are in the same message then. With `group_by`, `30s` without it;
+    /// `0s` sends the first at once. What is acknowledged meanwhile is not in it, for a sink with `cancel_on_acknowledge = true`, nor
+    /// what is silenced.
+    pub group_wait: Option<TimeSpan>,
+    /// How long after a message of a group the next one is sent, for all that came meanwhile. When nothing came, the group is over
+    /// and begins with the next alert. With `group_by`, `5m` without it.
+    pub group_interval: Option<TimeSpan>,
+}
+
+/// As it is usual: so long the first alert of a group waits for others.
+const GROUP_WAIT: TimeSpan = TimeSpan::from_secs(30);
+
+/// As it is usual: so long it is from one message of a group to the next.
+const GROUP_INTERVAL: TimeSpan = TimeSpan::from_secs(300);
+
+impl RouteSettings {
+    /// Whether it sends one message for many alerts, in the words of the domain.
+    pub(crate) fn grouping(&self) -> Option<Grouping> {
+        let by = match (&self.group_by, self.cooldown) {
+            (Some(by), _) => by.clone(),
+            (None, Some(_)) => vec![GroupLabel::Camera],
+            (None, None) => return None,
+        };
+        let usual = match self.cooldown {
+            Some(cooldown) => (TimeSpan::from_secs(0), cooldown),
+            None => (GROUP_WAIT, GROUP_INTERVAL),
+        };
+        let pace = Pace {
+            wait: self.group_wait.unwrap_or(usual.0).into(),
+            interval: self.group_interval.unwrap_or(usual.1).into(),
+        };
+        Some(Grouping { by, pace })
+    }
 }
 
 /// `[route.confirm]`

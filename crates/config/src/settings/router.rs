@@ -30,6 +30,7 @@ pub fn router(settings: &Settings) -> Router {
         delay: route.delay.map(Into::into),
         stop: route.stop,
         confirm: route.confirm.as_ref().map(ConfirmSettings::confirm),
+        group: route.grouping(),
     };
     let expected = settings.expect.iter();
     let expected = expected.map(|expect| expect.expectation(&schedules)).collect();

@@ -177,6 +177,11 @@ impl SinkSettings {
         self.plugin_name() == "archive"
     }
 
+    /// Whether routes send it one message for many alerts: not where each is to be heard at once, nor where all are recorded.
+    pub(crate) fn is_grouped(&self) -> bool {
+        !self.keeps_record() && !self.makes_noise() && !self.sounds_only_armed()
+    }
+
     /// How long a delivery waits for a picture that is being fetched: as configured, or what is usual for the plugin.
     pub fn wait_picture(&self) -> TimeSpan {
         let usual = match self.plugin_name() {

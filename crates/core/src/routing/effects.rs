@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{ArmingRefused, CancelReason, CodeRefused, RouteReason, RoutingState, SilenceId, SilenceRefused};
+use super::{
+    ArmingRefused, CancelReason, CodeRefused, LetGo, RouteReason, RoutingState, SilenceId, SilenceRefused,
+};
 use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
 /// What follows from one event. It is committed together with the event.
@@ -14,6 +16,8 @@ pub struct Effects {
     pub suppressions: Vec<Suppression>,
     /// Pending deliveries that are no longer wanted.
     pub cancellation: Option<Cancellation>,
+    /// What was held for a digest and is not to be delivered any more, for the reason of the cancellation or of the hush.
+    pub let_go: Vec<LetGo>,
     /// What is to be said of it, each an alert of its own.
     pub events: Vec<HubEvent>,
     /// A silence that has begun: what is pending is looked at once more.

@@ -15,7 +15,7 @@
 //! 4. for sirens, whether the camera has raised too many alarms already (`arming/swinger.rs`);
 //! 5. arming (`arming`): for what makes noise whether its area is armed, and whether it waits for the entry delay; for remote sinks
 //!    whether an alarm waits for the abort window;
-//! 6. how late it came (`digest.rs`): whether it is held for a message with others;
+//! 6. how late it came, and what was sent lately of its group (`hold`): whether it is held for a message with others;
 //! 7. what sends it later: the delay of its route.
 //!
 //! A tamper passes test mode, swinger shutdown, arming and its delays; what no route takes of it goes to every sink. A panic
@@ -24,9 +24,9 @@
 mod arming;
 mod codes;
 mod confirmation;
-mod digest;
 mod effects;
 mod expectation;
+mod hold;
 mod matcher;
 mod noise;
 mod panic;
@@ -37,11 +37,10 @@ mod schedule;
 mod severity;
 mod sieve;
 mod silence;
+mod target;
 #[cfg(test)]
 mod tests;
 mod verdicts;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,22 +51,26 @@ pub use self::arming::{
 };
 pub use self::codes::{CODE_LOCK, CodeChannel, CodeChannels, CodeRefused, MAX_WRONG_CODES};
 pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
-pub use self::digest::{DigestWindow, LatePolicy, WorstAlert};
 pub use self::effects::{
     Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression, Unsent,
 };
 pub use self::expectation::{Expectation, Heard, LastHeard};
+pub use self::hold::{
+    DueDigest, GroupKey, GroupLabel, Grouping, HeldAlert, HeldAlerts, HoldCause, HoldKey, HoldWindow, Holds,
+    LatePolicy, LetGo, MAX_GROUPS, Pace,
+};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::panic::Panic;
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
-pub use self::router::{Route, Router, Target};
+pub use self::router::{Route, Router};
 pub use self::schedule::{Calendar, Holiday, ParseScheduleError, Schedule, Window};
 pub use self::severity::SeverityTable;
 pub use self::silence::{
     HeldBack, MAX_SILENCE, MAX_SILENCES, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
     Silences,
 };
+pub use self::target::Target;
 use crate::{Alert, AlertId, ClockStep};
 
 /// What the routing step remembers from one event to the next. It is stored with the effects.
@@ -77,9 +80,9 @@ pub struct RoutingState {
     /// Alerts that no route took, although there were routes. Internal events are not counted: that a sink gets none is
     /// by choice.
     pub unmatched: u64,
-    /// Late alerts that wait for being delivered as one message, by sink.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub digests: BTreeMap<String, DigestWindow>,
+    /// Alerts that wait for being delivered as one message.
+    #[serde(skip_serializing_if = "Holds::is_empty")]
+    pub holds: Holds,
     /// What persons do not want to hear of for a while.
     pub silences: Silences,
     /// Where the areas stand that are armed and disarmed.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::arming::{Judged, Sounding};
 use super::{
-    Actor, ArmingCommand, Blocker, CancelReason, Effects, Hush, RouteReason, Router, RoutingState, Target,
-    Unsent,
+    Actor, ArmingCommand, Blocker, CancelReason, Effects, HoldCause, HoldKey, Hush, RouteReason, Router,
+    RoutingState, Target, Unsent,
 };
 use crate::{Alert, HubEvent, UnixMillis};
 
@@ -69,6 +69,9 @@ impl Router {
         let sent = effects.deliveries.iter();
         let sent = sent.filter(|planned| !matches!(planned.reason, RouteReason::AbortWindow { .. }));
         let sinks = sent.map(|planned| planned.sink.as_str());
+        let grouped = effects.suppressions.iter();
+        let grouped = grouped.filter(|one| matches!(one.reason, RouteReason::HeldInGroup { .. }));
+        let sinks = sinks.chain(grouped.filter_map(|one| one.sink.as_deref()));
         sinks.filter(|sink| {
             let target = self.targets.iter().find(|target| target.name == *sink);
             target.is_some_and(Target::takes_messages)
@@ -99,6 +102,7 @@ impl Router {
         match (outcome, command) {
             (Ok(disarmed), ArmingCommand::Arm { by, .. } | ArmingCommand::Disarm { by, .. }) => {
                 let unsent = self.unsent(now, state, &disarmed);
+                effects.let_go = after.holds.take_back(now, &unsent);
                 let reason = CancelReason::Disarmed(by.clone());
                 effects.hush = self.quieten(&mut after, (disarmed, unsent), reason);
             }
@@ -182,6 +186,8 @@ impl Router {
         };
         let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, (areas, Vec::new()), reason));
         after.sightings.keep_routes(|route| self.confirms(route));
+        let is_wanted = |key: &HoldKey| key.cause == HoldCause::Late || self.pace(key).is_some();
+        after.holds.advance(now, is_wanted);
         Effects {
             state: (after != *state).then_some(after),
             hush,

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, SilenceId};
-use crate::AlertId;
+use super::{Actor, GroupKey, SilenceId};
 use crate::event::span;
+use crate::{AlertId, UnixMillis};
 
 /// Why a sink gets an alert, or why it does not. Its JSON form is stored and shown; its words may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +70,24 @@ pub enum RouteReason {
     HeldForDigest,
     /// No: it came late, and the sink does not want that.
     TooLate,
-    /// Yes: it is the sum of what was held for the sink.
+    /// Yes: it is the sum of what came late for the sink.
     Digest,
+    /// Not by itself: it is held for the message that all alerts of its group make together.
+    HeldInGroup {
+        /// The route that groups it.
+        route: String,
+        /// Its group.
+        group: GroupKey,
+        /// Until when, as far as was known.
+        until: UnixMillis,
+    },
+    /// Yes: it is the sum of what was held of a group.
+    GroupDigest {
+        /// The route that groups it.
+        route: String,
+        /// The group.
+        group: GroupKey,
+    },
     /// Yes, when the entry delay is over, unless the area is disarmed by then.
     EntryDelay {
         /// The area.
@@ -181,6 +197,7 @@ impl RouteReason {
                 | Self::Confirmed { .. }
                 | Self::GetsEvents
                 | Self::Digest
+                | Self::GroupDigest { .. }
                 | Self::EntryDelay { .. }
                 | Self::Panic
                 | Self::Tamper
@@ -277,6 +294,12 @@ impl fmt::Display for RouteReason {
             ),
             Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
             Self::Digest => f.write_str("it is the sum of what came late for this sink"),
+            Self::HeldInGroup { route, group, .. } => {
+                write!(f, "route {route} holds it for one message with all others{group}")
+            }
+            Self::GroupDigest { route, group } => {
+                write!(f, "it is the sum of what route {route} has held{group}")
+            }
             Self::Panic => f.write_str("a person needs help: a panic that no route takes goes to every sink"),
             Self::Tamper => {
                 f.write_str("a camera is tampered with: what no route takes of that goes to every sink")

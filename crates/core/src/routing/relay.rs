@@ -180,6 +180,7 @@ mod tests {
             delay: Some(std::time::Duration::from_secs(1)),
             stop: false,
             confirm: None,
+            group: None,
         };
         let mut relay = MemoryRelay::default();
         assert_eq!(
@@ -234,6 +235,7 @@ mod tests {
             delay: None,
             stop: false,
             confirm: None,
+            group: None,
         };
         let mut relay = MemoryRelay::new(RoutingState {
             unmatched: 4,

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::arming::AlertMark;
+use super::arming::{AlertMark, Judged};
 use super::expectation::Expectations;
+use super::hold::Offered;
 use super::matcher::{Matcher, Schedules};
 use super::noise::timing;
 use super::panic;
@@ -12,37 +13,10 @@ use super::sieve::Sieve;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
-    Effects, Expectation, LatePolicy, Match, PlannedDelivery, RouteReason, RoutingEvent, RoutingState,
-    SIREN_WINDOW, Silence, SilenceCommand, Suppression,
+    Effects, Expectation, Grouping, HoldCause, HoldKey, LatePolicy, Match, Pace, RouteReason, RoutingEvent,
+    RoutingState, SilenceCommand, SilenceId, Suppression, Target,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
-
-/// A sink as the router knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Alerts older than this are not worth delivering; `None` means for ever.
-    pub max_age: Option<Duration>,
-    /// Whether its deliveries are cancelled once their alert is acknowledged.
-    pub cancel_on_acknowledge: bool,
-    /// Whether it gets internal events, with or without routes.
-    pub events: bool,
-    /// Whether its deliveries are made from memory while the store can take nothing, and do not wait for that.
-    pub deliver_when_full: bool,
-    /// How long a delivery waits for a picture that is still being fetched.
-    pub wait_picture: Duration,
-    /// What becomes of alerts that came late.
-    pub late: LatePolicy,
-    /// Whether it keeps the record, which is no message: a silence spares it unless it names it.
-    pub keeps_record: bool,
-    /// Whether it sounds only while the area of an alert is armed, and then not late.
-    pub only_armed: bool,
-    /// Whether it makes noise, whatever is armed: a panic that is silent is not for it.
-    pub makes_noise: bool,
-    /// Whether it calls people who are elsewhere: an alarm is held back from it for the abort window of its area.
-    pub remote: bool,
-}
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +33,8 @@ pub struct Route {
     pub stop: bool,
     /// Whether it takes only what other cameras confirm.
     pub confirm: Option<Confirm>,
+    /// Whether it sends one message for many alerts, and for which.
+    pub group: Option<Grouping>,
 }
 
 /// The routes of a configuration. A plain value: another one can take its place between two events.
@@ -86,6 +62,16 @@ pub(super) struct CompiledRoute {
     pub(super) delay: Duration,
     pub(super) stop: bool,
     pub(super) confirm: Option<Confirm>,
+    pub(super) group: Option<Grouping>,
+}
+
+impl CompiledRoute {
+    /// How long a first delivery to a sink waits, and whether further ones may.
+    pub(super) fn waits(&self, target: &Target) -> (Duration, bool) {
+        let group = self.group.as_ref().filter(|_| target.is_grouped());
+        let wait = group.map_or(Duration::ZERO, |group| group.pace.wait);
+        (self.delay + wait, group.is_some())
+    }
 }
 
 impl Router {
@@ -100,6 +86,7 @@ impl Router {
             name: route.name,
             stop: route.stop,
             confirm: route.confirm,
+            group: route.group,
         };
         let routes: Vec<CompiledRoute> = routes.into_iter().map(compiled).collect();
         let sieve = |route: &CompiledRoute| Sieve::new(route.matcher.names_of(), &route.sinks);
@@ -145,10 +132,26 @@ impl Router {
     pub fn next_due(&self, state: &RoutingState) -> Option<UnixMillis> {
         let areas = self.areas.as_ref().and_then(|_| state.areas.next_due());
         let look = self.expectations.next_look(&state.heard);
-        [state.silences.next_end(), areas, look, state.codes.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let due = [
+            state.silences.next_end(),
+            areas,
+            look,
+            state.codes.next_due(),
+            state.holds.next_idle(),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// How often the digests of a window are sent, where there is more than one; `None` also where no alert joins it any more.
+    pub(super) fn pace(&self, key: &HoldKey) -> Option<Pace> {
+        let HoldCause::Group { route, .. } = &key.cause else {
+            return None;
+        };
+        let place = self.targets.iter().position(|target| target.name == key.sink)?;
+        let mut routes = self.routes.iter();
+        let route = routes.find(|known| known.name == *route && known.sinks.contains(&place))?;
+        let group = route.group.as_ref();
+        Some(group.filter(|_| self.targets[place].is_grouped())?.pace)
     }
 
     /// Whether there is a route of this name that asks for confirmation.
@@ -178,20 +181,21 @@ impl Router {
     ) -> Effects {
         match event {
             RoutingEvent::Alert(alert) => self.alert(now, state, alert),
-            RoutingEvent::Command(command) => Effects {
-                cancellation: Some(cancellation(command)),
-                ..Effects::default()
-            },
+            RoutingEvent::Command(command) => self.acknowledge(state, command),
             RoutingEvent::Silence(command) => self.silence(now, state, command),
             RoutingEvent::Arming(command) => self.arming(now, faults, state, command),
             RoutingEvent::WrongCode(sink) => wrong_code(now, state, sink),
-            RoutingEvent::HeldBack { silence, alert } => {
-                changed(state, |after| after.silences.hold(silence, alert))
-            }
+            RoutingEvent::HeldBack { silence, alert } => changed(state, |after| {
+                after.silences.hold(silence, alert);
+                let mutes = |sink: &str| self.mutes(state, silence, sink);
+                let more = after.holds.silence(now, alert.id, mutes);
+                after.silences.count(silence, more);
+            }),
             RoutingEvent::Due => self.due(now, faults, state),
             RoutingEvent::ClockStepped(step) => changed(state, |after| {
                 // Whoever asks may still go by the time before.
                 let (now, millis) = (step.set_to(), step.millis);
+                after.holds.shift(now, millis);
                 after.silences.shift(now, millis);
                 after.areas.shift(now, millis);
                 after.heard.shift(now, millis);
@@ -203,7 +207,7 @@ impl Router {
 
     fn alert(&self, now: UnixMillis, state: &RoutingState, alert: &Alert) -> Effects {
         if let Some(digest) = &alert.digest {
-            return self.digest(now, state, alert, &digest.sink);
+            return self.digest(now, state, alert, digest.key());
         }
         if let Some(panic) = &alert.panic {
             return panic::route(self, now, state, (alert, panic));
@@ -229,9 +233,24 @@ impl Router {
                     LatePolicy::Each => {}
                     LatePolicy::Drop => reason = RouteReason::TooLate,
                     LatePolicy::Digest => {
-                        after.to_mut().hold(now, &target.name, alert);
+                        after.to_mut().holds.hold_late(now, &target.name, alert);
                         reason = RouteReason::HeldForDigest;
                     }
+                }
+            }
+            if reason.delivers()
+                && let Some((route, grouping)) = verdict.grouping(target, alert)
+            {
+                let urgent = judged.as_ref().is_some_and(Judged::begins_alarm);
+                let offered = Offered {
+                    alert,
+                    not_before,
+                    urgent,
+                };
+                let holds = &mut after.to_mut().holds;
+                if let Some((group, until)) = holds.offer(now, &target.name, (route, grouping), offered) {
+                    let route = route.to_owned();
+                    reason = RouteReason::HeldInGroup { route, group, until };
                 }
             }
             target.decide(now, alert, (delay, not_before), reason, &mut effects);
@@ -315,103 +334,51 @@ impl Router {
         }
     }
 
-    /// The sum of late alerts goes to the sink that it was made for, also if that is not configured any more, and ends their
-    /// waiting.
-    fn digest(&self, now: UnixMillis, state: &RoutingState, alert: &Alert, sink: &str) -> Effects {
-        let gone = Target {
-            name: sink.to_owned(),
-            ..Target::default()
+    /// Pending deliveries of what is acknowledged are cancelled, and so is what is held of it.
+    fn acknowledge(&self, state: &RoutingState, command: &AlertCommand) -> Effects {
+        let (cancellation, mut after) = (cancellation(command), state.clone());
+        let cancels = |sink: &str| {
+            let mut targets = self.targets.iter();
+            targets.any(|target| target.name == sink && target.cancel_on_acknowledge)
         };
-        let target = self.targets.iter().find(|target| target.name == sink);
-        let target = target.unwrap_or(&gone);
-        let mut after = state.clone();
-        after.digests.remove(sink);
         Effects {
-            deliveries: vec![target.plan(now, alert, (Duration::ZERO, None), RouteReason::Digest)],
-            state: Some(after),
+            let_go: after.holds.acknowledge(&cancellation, cancels),
+            cancellation: Some(cancellation),
+            state: (after.holds != state.holds).then_some(after),
             ..Effects::default()
         }
     }
-}
 
-impl Target {
-    /// Whether it gets what people are to read whatever is armed: it makes no noise.
-    pub(super) fn takes_messages(&self) -> bool {
-        !self.only_armed && !self.makes_noise
+    /// Whether a silence that is not over keeps what it is about from a sink.
+    fn mutes(&self, state: &RoutingState, silence: SilenceId, sink: &str) -> bool {
+        let mut active = state.silences.active().iter();
+        let Some(silence) = active.find(|known| known.id == silence) else {
+            return false;
+        };
+        let target = self.targets.iter().find(|target| target.name == sink);
+        silence.mutes(sink, target.is_some_and(|target| target.keeps_record))
     }
 
-    /// Why it does not get an alert, if one of these silences mutes it. The alert is held back by that then.
-    pub(super) fn silenced(
-        &self,
-        silences: &[&Silence],
-        alert: &Alert,
-        after: &mut Cow<'_, RoutingState>,
-    ) -> Option<RouteReason> {
-        let mut silences = silences.iter();
-        let silence = silences.find(|silence| silence.mutes(&self.name, self.keeps_record))?;
-        after.to_mut().silences.hold(silence.id, alert);
-        Some(RouteReason::Silenced {
-            silence: silence.id,
-            why: silence.why.clone(),
-        })
-    }
-
-    /// Plans a delivery to it, or says why there is none.
-    pub(super) fn decide(
-        &self,
-        now: UnixMillis,
-        alert: &Alert,
-        when: (Duration, Option<UnixMillis>),
-        reason: RouteReason,
-        effects: &mut Effects,
-    ) {
-        if reason.delivers() {
-            effects.deliveries.push(self.plan(now, alert, when, reason));
-        } else {
-            let sink = Some(self.name.clone());
-            effects.suppressions.push(Suppression { sink, reason });
+    /// The sum of what was held goes to the sink that it was made for, also if that is not configured any more, and ends its
+    /// waiting.
+    fn digest(&self, now: UnixMillis, state: &RoutingState, alert: &Alert, key: HoldKey) -> Effects {
+        let gone = Target {
+            name: key.sink.clone(),
+            ..Target::default()
+        };
+        let target = self.targets.iter().find(|target| target.name == key.sink);
+        let target = target.unwrap_or(&gone);
+        let mut after = state.clone();
+        after.holds.sent(now, &key, self.pace(&key), alert.severity);
+        let reason = match key.cause {
+            HoldCause::Late => RouteReason::Digest,
+            HoldCause::Group { route, group } => RouteReason::GroupDigest { route, group },
+        };
+        Effects {
+            deliveries: vec![target.plan(now, alert, (Duration::ZERO, None), reason)],
+            state: Some(after),
+            ..Effects::default()
         }
-    }
-
-    /// A delivery that is due after a delay, and not before a time.
-    fn plan(
-        &self,
-        now: UnixMillis,
-        alert: &Alert,
-        (delay, not_before): (Duration, Option<UnixMillis>),
-        reason: RouteReason,
-    ) -> PlannedDelivery {
-        // The age of what is summed up is no reason to keep silent about it.
-        let max_age = self.max_age.filter(|_| alert.digest.is_none());
-        let mut expires_at = max_age.map(|age| alert.happened_at() + age);
-        let due_at = (!delay.is_zero()).then(|| now + delay).max(not_before);
-        if self.only_armed {
-            let ends = due_at.unwrap_or(now) + SIREN_WINDOW;
-            expires_at = Some(expires_at.map_or(ends, |end| end.min(ends)));
-        }
-        PlannedDelivery {
-            sink: self.name.clone(),
-            due_at,
-            picture_by: self.waits_for_picture(now, alert, delay, expires_at),
-            expires_at,
-            cancel_on_acknowledge: self.cancel_on_acknowledge,
-            reason,
-        }
-    }
-
-    /// Until when a delivery waits for the picture of its alert, if it does: not for one that is there or never will be, and
-    /// not so long that it expires.
-    fn waits_for_picture(
-        &self,
-        now: UnixMillis,
-        alert: &Alert,
-        delay: Duration,
-        expires_at: Option<UnixMillis>,
-    ) -> Option<UnixMillis> {
-        let by = now + self.wait_picture;
-        let waits =
-            alert.picture.is_pending() && self.wait_picture > delay && expires_at.is_none_or(|end| by < end);
-        waits.then_some(by)
     }
 }
 

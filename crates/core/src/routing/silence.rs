@@ -288,6 +288,14 @@ impl Silences {
         }
     }
 
+    /// Remembers that it has held back more alerts, which are not known one by one.
+    pub(super) fn count(&mut self, id: SilenceId, more: u64) {
+        let held = self.find(id).and_then(|silence| silence.held.as_mut());
+        if let Some(held) = held {
+            held.count += more;
+        }
+    }
+
     /// Carries out what a person wants. Returns the silence that has begun.
     pub(super) fn carry_out(
         &mut self,

@@ -7,7 +7,7 @@ use super::arming::Protection;
 use super::matcher::Asked;
 use super::router::CompiledRoute;
 use super::sieve::Words;
-use super::{Confirm, MatchCondition, RouteReason, Router, RoutingState, Sightings, Target};
+use super::{Confirm, Grouping, MatchCondition, RouteReason, Router, RoutingState, Sightings, Target};
 use crate::{Alert, AlertId, AlertKind, UnixMillis};
 
 /// What all routes say about an alert.
@@ -51,6 +51,15 @@ impl Verdict<'_> {
             }
             _ => Duration::ZERO,
         }
+    }
+
+    /// The route that takes an alert for a sink and groups it, with how. What the hub says of itself is not grouped, as it says it
+    /// once, nor an attack on the alarm system.
+    pub(super) fn grouping(&self, target: &Target, alert: &Alert) -> Option<(&str, &Grouping)> {
+        let Self::Matched(route) = self else { return None };
+        let grouped = target.is_grouped() && alert.kind.is_grouped();
+        let grouping = route.group.as_ref().filter(|_| grouped)?;
+        Some((&route.name, grouping))
     }
 }
 
@@ -96,7 +105,7 @@ impl Router {
             for &sink in &route.sinks {
                 match unconfirmed {
                     Some(confirm) => verdicts.of_sinks[sink].wait(route, confirm),
-                    None => verdicts.of_sinks[sink].hear(route, refusal, stopped),
+                    None => verdicts.of_sinks[sink].hear(&self.targets[sink], route, refusal, stopped),
                 }
             }
             if refusal.is_none() && unconfirmed.is_none() && stopped.is_none() {
@@ -222,12 +231,13 @@ impl<'a> Verdict<'a> {
     /// it that took the alert and stopped. Of several that take it the one that is due first counts.
     fn hear(
         &mut self,
+        target: &Target,
         route: &'a CompiledRoute,
         refusal: Option<MatchCondition>,
         stopped: Option<&'a CompiledRoute>,
     ) {
         *self = match (*self, refusal, stopped) {
-            (Self::Matched(earlier), None, None) if earlier.delay <= route.delay => return,
+            (Self::Matched(earlier), None, None) if earlier.waits(target) <= route.waits(target) => return,
             (_, None, None) => Self::Matched(route),
             (Self::Matched(_), ..) => return,
             (_, None, Some(by)) => Self::Stopped { by, before: route },

@@ -189,7 +189,7 @@ impl Writer {
     fn wake_at(&self) -> MonotonicTime {
         let (clock, state) = (self.parts.clock, self.disk.routing_state());
         let now = clock.both();
-        let due = [state.next_digest(now.unix), self.parts.router.next_due(state)];
+        let due = [state.next_digest(), self.parts.router.next_due(state)];
         let due = due.into_iter().filter(|_| self.parts.has_policy);
         // Looked at as often as retention at least, which is enough for a clock that is set.
         due.flatten()
@@ -205,14 +205,13 @@ impl Writer {
         self.due_digest().or_else(|| self.begin_due())
     }
 
-    /// The alert that stands for late alerts which have waited long enough. Nothing changes what is remembered of them until it
+    /// The alert that stands for alerts which were held long enough. Nothing changes what is remembered of them until it
     /// is on disk.
     fn due_digest(&self) -> Option<InProgress> {
         let now = self.parts.clock.unix();
-        let state = self.disk.routing_state();
-        let (sink, window) = state.due_digest(now)?;
-        let id = self.parts.ids.next(now);
-        let alert = self.parts.stamp.digest(sink, window.clone(), id, now);
+        let due = self.disk.routing_state().due_digest(now)?;
+        let (sink, id) = (due.key.sink.clone(), self.parts.ids.next(now));
+        let alert = self.parts.stamp.digest(due, id, now);
         info!("{}: one message to {sink}", alert.title);
         Some(InProgress::Batch(Box::new(InHand::of_own(alert, now))))
     }

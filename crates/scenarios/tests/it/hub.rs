@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use watchpost_config::{Settings, camera_book, router};
 use watchpost_core::{
     Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Blocker, Camera, CancelledAlerts, ClockStep,
-    Details, Effects, HubEvent, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState, Severity,
-    UnixMillis, Via, VisionGuard,
+    Details, Effects, HubEvent, LetGo, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState,
+    Severity, UnixMillis, Via, VisionGuard,
 };
 
 use watchpost_scenarios::{Act, FIRST_DAY, InHand, Seen, SiteClock, brief, settings, show_area, write};
@@ -117,19 +117,15 @@ impl Hub {
     /// When there is something to do by itself.
     fn next(&self) -> Option<UnixMillis> {
         let waiting = self.waiting.iter().filter_map(|waiting| waiting.planned.due_at);
-        let due = [
-            self.router.next_due(&self.state),
-            self.state.next_digest(self.now),
-        ];
+        let due = [self.router.next_due(&self.state), self.state.next_digest()];
         due.into_iter().flatten().chain(waiting).min()
     }
 
     fn step_once(&mut self) {
-        if let Some((sink, window)) = self.state.due_digest(self.now) {
-            let (sink, window, id) = (sink.to_owned(), window.clone(), self.last_id + 1);
-            self.last_id = id;
+        if let Some(due) = self.state.due_digest(self.now) {
+            self.last_id += 1;
             let clock = self.clock.clone();
-            let alert = window.into_alert(&sink, AlertId(id), self.now, |at| clock.full(at));
+            let alert = due.into_alert(AlertId(self.last_id), self.now, |at| clock.full(at));
             return self.take(alert);
         }
         let now = self.now;
@@ -175,8 +171,22 @@ impl Hub {
                 ));
             }
             self.drop_waiting(is_hushed, &reason);
+            self.say_let_go(&effects.let_go, &reason);
         }
         effects
+    }
+
+    /// What was held for a digest and is not delivered any more.
+    fn say_let_go(&mut self, gone: &[LetGo], reason: &str) {
+        for LetGo { sink, alert } in gone {
+            let name = brief(self.alert(*alert));
+            self.say(&format!("- {sink}, {name}: {reason}"));
+        }
+    }
+
+    fn alert(&self, id: AlertId) -> &Alert {
+        let mut seen = self.seen.iter();
+        seen.find(|alert| alert.id == id).unwrap()
     }
 
     /// Drops what waits, and returns the alerts.
@@ -369,6 +379,17 @@ impl Hub {
                 let (silence, alert) = (silence.id, &alert);
                 self.step(RoutingEvent::HeldBack { silence, alert });
             }
+            let held = self.state.holds.alerts();
+            let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
+            for (sink, id) in held {
+                let alert = self.alert(id).clone();
+                if !spared.contains(&sink) && muting(&alert, &sink) {
+                    let gone = LetGo { sink, alert: id };
+                    self.say_let_go(&[gone], &reason.to_string());
+                    let (silence, alert) = (silence.id, &alert);
+                    self.step(RoutingEvent::HeldBack { silence, alert });
+                }
+            }
         }
     }
 
@@ -386,12 +407,11 @@ impl Hub {
             },
         };
         let by = Actor::Operator;
-        let Some(cancellation) = self
-            .step(RoutingEvent::Command(&AlertCommand { act, by }))
-            .cancellation
-        else {
+        let effects = self.step(RoutingEvent::Command(&AlertCommand { act, by }));
+        let Some(cancellation) = effects.cancellation else {
             return;
         };
+        self.say_let_go(&effects.let_go, &cancellation.reason.to_string());
         let is_cancelled = |waiting: &Waiting| {
             let concerns = match cancellation.alerts {
                 CancelledAlerts::One(alert) => waiting.alert.id == alert,

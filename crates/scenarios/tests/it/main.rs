@@ -57,6 +57,7 @@ tables! {
     schedules = "schedules.md";
     silences = "silences.md";
     late = "late.md";
+    grouping = "grouping.md";
     confirmation = "confirmation.md";
     panic = "panic.md";
     tamper = "tamper.md";

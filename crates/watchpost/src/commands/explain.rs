@@ -5,7 +5,9 @@ use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
 use watchpost_core::{AlertId, UnixMillis};
-use watchpost_hub::{DeliveryRecord, DryRun, Explanation, SinkDecision, SinkExplanation};
+use watchpost_hub::{
+    DeliveryRecord, DryRun, Explanation, GroupDecision, HoldExplanation, SinkDecision, SinkExplanation,
+};
 
 use crate::client::HubClient;
 use crate::commands::alerts::{acknowledged, came};
@@ -78,6 +80,7 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
         delivers,
         why,
         due_at,
+        group,
         ..
     } in &decision.sinks
     {
@@ -90,6 +93,12 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
             false => out::line(format_args!("{sink}: would not be sent"))?,
         }
         out::line(format_args!("  because {why}"))?;
+        if let Some(GroupDecision { key, until }) = group {
+            let until = zone.show(until.0);
+            out::line(format_args!(
+                "  one message for what else comes{key} until {until}"
+            ))?;
+        }
     }
     Ok(())
 }
@@ -121,13 +130,18 @@ fn show(explanation: &Explanation, zone: &TimeZone) -> anyhow::Result<()> {
         out::line("there was no sink when it came in")?;
     }
     for SinkExplanation {
-        sink, why, delivery, ..
+        sink,
+        why,
+        delivery,
+        hold,
+        ..
     } in &explanation.sinks
     {
         out::line("")?;
-        match delivery {
-            None => out::line(format_args!("{sink}: not sent"))?,
-            Some(delivery) => out::line(format_args!("{sink}: {}", outcome(delivery, zone)))?,
+        match (delivery, hold) {
+            (Some(delivery), _) => out::line(format_args!("{sink}: {}", outcome(delivery, zone)))?,
+            (None, Some(hold)) => out::line(format_args!("{sink}: {}", held(hold, zone)))?,
+            (None, None) => out::line(format_args!("{sink}: not sent"))?,
         }
         out::line(format_args!("  because {why}"))?;
         let error = delivery.as_ref().and_then(|delivery| delivery.error.as_ref());
@@ -136,6 +150,23 @@ fn show(explanation: &Explanation, zone: &TimeZone) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What became of an alert that was held for a digest.
+fn held(hold: &HoldExplanation, zone: &TimeZone) -> String {
+    let at = |time: Option<UnixMillis>| time.map_or_else(String::new, |time| zone.show(time.0));
+    let HoldExplanation {
+        until,
+        digest,
+        let_go,
+        ended_at,
+    } = hold;
+    match (digest, let_go, until) {
+        (Some(digest), ..) => format!("summed up in alert {digest}, {}", at(*ended_at)),
+        (None, Some(why), _) => format!("held, and let go {}: {why}", at(*ended_at)),
+        (None, None, Some(_)) => format!("held until {}", at(*until)),
+        (None, None, None) => "held for a digest".to_owned(),
+    }
 }
 
 /// What became of a delivery so far.

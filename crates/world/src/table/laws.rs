@@ -65,6 +65,7 @@ plugin = "email"
 name = "all"
 match = { kind = ["anomaly", "hub"] }
 sinks = "mail"
+cooldown = "2m"
 
 [[route]]
 name = "noise"
@@ -125,6 +126,7 @@ fn broken(played: &Played) -> Vec<String> {
     no_noise_while_disarmed(played, &mut broken);
     no_alarm_without_its_message(played, &mut broken);
     nothing_is_held_for_ever(played, &mut broken);
+    what_is_held_is_summed_up_once(played, &mut broken);
     all_comes_to_an_end(played, &mut broken);
     broken
 }
@@ -213,6 +215,30 @@ fn nothing_is_held_for_ever(played: &Played, broken: &mut Vec<String>) {
     }
 }
 
+fn what_is_held_is_summed_up_once(played: &Played, broken: &mut Vec<String>) {
+    let digests = played.alerts.iter();
+    let digests: Vec<_> = digests
+        .filter_map(|(id, (alert, _))| Some((id, alert.digest.as_ref()?)))
+        .collect();
+    for (id, (alert, explanation)) in &played.alerts {
+        let held = explanation.sinks.iter();
+        let held = held.filter_map(|sink| Some((&sink.sink, sink.hold.as_ref()?)));
+        for (sink, hold) in held.filter(|(_, hold)| hold.let_go.is_none()) {
+            let naming = digests.iter();
+            let naming = naming.filter(|(_, digest)| digest.sink == *sink && digest.ids.contains(id));
+            let naming: Vec<_> = naming.map(|(digest, _)| **digest).collect();
+            let mut effects = played.effects.iter();
+            let delivered = effects.any(|(_, at, digest)| at == sink && Some(*digest) == hold.digest);
+            if naming.as_slice() != hold.digest.as_slice() || !delivered {
+                broken.push(format!(
+                    "{id}, {}, was held for {sink}, and is in {naming:?}: {hold:?}",
+                    alert.title
+                ));
+            }
+        }
+    }
+}
+
 fn all_comes_to_an_end(played: &Played, broken: &mut Vec<String>) {
     for report in &played.areas {
         let (name, state) = (&report.name, &report.area.state);
@@ -241,13 +267,15 @@ fn play(seed: u64, wanted: bool) -> (Played, Vec<String>) {
 #[test]
 fn rules_keep_their_word_however_often_the_hub_is_killed() {
     let mut failures = Vec::new();
-    let (mut noises, mut alarms) = (0, 0);
+    let (mut noises, mut alarms, mut digests) = (0, 0, 0);
     for seed in wanted_seeds("WATCHPOST_RULES_SEEDS", SEEDS) {
         let (played, _) = play(seed, false);
         let effects = played.effects.iter();
         noises += effects.filter(|(_, sink, _)| sink == "siren").count();
         let titles = played.alerts.values().map(|(alert, _)| &alert.title);
         alarms += titles.filter(|title| title.starts_with("Alarm in")).count();
+        let kinds = played.alerts.values().map(|(alert, _)| alert.kind);
+        digests += kinds.filter(|kind| *kind == AlertKind::Digest).count();
         let broken = broken(&played);
         if !broken.is_empty() {
             let (_, story) = play(seed, true);
@@ -255,7 +283,7 @@ fn rules_keep_their_word_however_often_the_hub_is_killed() {
             failures.push(format!("seed {seed}:\n  {broken}\nits story:\n{story}"));
         }
     }
-    println!("{noises} times a siren sounded, {alarms} alarms");
-    assert!(noises > 0 && alarms > 0, "nothing was tried");
+    println!("{noises} times a siren sounded, {alarms} alarms, {digests} digests");
+    assert!(noises > 0 && alarms > 0 && digests > 0, "nothing was tried");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -166,6 +166,152 @@ fn areas_without_cameras_and_cameras_of_two_areas() {
 }
 
 #[test]
+fn groups_that_are_said_twice_by_halves_or_for_no_one() {
+    let sinks =
+        "[[sink]]\nname = \"mail\"\nplugin = \"email\"\n[[sink]]\nname = \"siren\"\nplugin = \"gpio\"\n";
+    let cases = [
+        "[[route]]\nsinks = \"mail\"\ncooldown = \"5m\"\ngroup_interval = \"5m\"\n",
+        "[[route]]\nsinks = \"mail\"\ngroup_wait = \"30s\"\n",
+        "[[route]]\nsinks = \"mail\"\ngroup_by = [\"camera\", \"colour\"]\n",
+        "[[route]]\nsinks = \"mail\"\ncooldown = \"0s\"\n",
+        "[[route]]\nsinks = \"mail\"\ncooldown = \"2d\"\n",
+        "[[route]]\nsinks = \"mail\"\ncooldown = \"5m\"\ndelay = \"1m\"\n",
+        "[[route]]\nsinks = \"siren\"\ngroup_by = \"camera\"\n",
+        "[[route]]\nsinks = \"mail\"\ncooldown = \"5m\"\nmatch = { kind = \"hub\" }\n",
+        // These are right.
+        "[[route]]\nsinks = [\"mail\", \"siren\"]\ncooldown = \"5m\"\ngroup_by = \"area\"\n",
+        "[[route]]\nsinks = \"mail\"\ngroup_by = []\ngroup_wait = \"0s\"\n",
+    ];
+    let cases = cases.map(|routes| format!("{sinks}{routes}"));
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > cooldown = "5m"
+        > group_interval = "5m"
+        watchpost.toml:15:18: `group_interval` in [[route]] stands beside `cooldown`, which says the same in one word
+          | "5m" | here
+          keep `cooldown`, which sends the first at once, or `group_wait` and `group_interval`
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > group_wait = "30s"
+        watchpost.toml:14:14: `group_wait` in [[route]] says how groups are sent, and nothing says what makes a group
+          | "30s" | here
+          add such as `group_by = "camera"`, or remove it
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > group_by = ["camera", "colour"]
+        watchpost.toml:14:23: `group_by` in [[route]] cannot be `colour`
+          | "colour" | not one of its words
+          expected `camera`, `area`, `connection`, `stream`, `kind`, `status` or `severity`
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > cooldown = "0s"
+        watchpost.toml:14:12: `cooldown` in [[route]] cannot be zero
+          | "0s" | here
+          expected some time, such as "1s"
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > cooldown = "2d"
+        watchpost.toml:14:12: `cooldown` in [[route]] (2d) is longer than a day
+          | "2d" | here
+          expected such as "5m": what is held for longer is no news
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > cooldown = "5m"
+        > delay = "1m"
+        watchpost.toml:14:12: `cooldown` in [[route]] stands beside `delay`
+          | "5m" | here
+          use `group_wait` in place of `delay`, or one route for each
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "siren"
+        > group_by = "camera"
+        watchpost.toml:14:12: `group_by` in [[route]] holds nothing back: what makes noise sounds for each alert, and an archive keeps each
+          | "camera" | here
+          remove it, or add a sink that gets messages
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > cooldown = "5m"
+        > match = { kind = "hub" }
+        watchpost.toml:14:12: `cooldown` in [[route]] holds nothing back: no panic and no tamper is held, nor what the hub says of itself
+          | "5m" | here
+          remove it
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = ["mail", "siren"]
+        > cooldown = "5m"
+        > group_by = "area"
+        NO ERROR
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[sink]]
+        > name = "siren"
+        > plugin = "gpio"
+        > [[route]]
+        > sinks = "mail"
+        > group_by = []
+        > group_wait = "0s"
+        NO ERROR
+    "#]],
+    );
+}
+
+#[test]
 fn routes_that_never_count_and_delays_that_outlast_an_alert() {
     let sinks = "[[sink]]\nname = \"siren\"\nplugin = \"gpio\"\nmax_age = \"1m\"\n";
     let cases = [

@@ -30,6 +30,7 @@ impl Areas {
             false => policy_of(policies, mark.alert)?,
         };
         let known = self.areas.get(&policy.name).cloned();
+        let was_alarmed = known.as_ref().is_some_and(Area::is_alarmed);
         let mut area = known.unwrap_or_else(|| Area::new(now));
         let (sounding, news) = match tamper {
             true => area.tamper(now, policy, mark),
@@ -47,6 +48,7 @@ impl Areas {
             swinger: policy.swinger,
             shutdown: None,
             qualifies: mark.qualifies,
+            was_alarmed,
         })
     }
 
@@ -153,6 +155,8 @@ pub(in crate::routing) struct Judged {
     swinger: Option<u8>,
     /// Whether the alert may raise an alarm.
     qualifies: bool,
+    /// Whether there was one before.
+    was_alarmed: bool,
     /// That they do not, if that is new.
     shutdown: Option<AreaEvent>,
 }
@@ -194,6 +198,11 @@ impl Judged {
     pub(in crate::routing) fn held_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         let has_part = self.qualifies && self.is_alarm() && !matches!(self.sounding, Sounding::No(_));
         self.area.held_until(now).filter(|_| has_part)
+    }
+
+    /// Whether an alarm begins with it, or may soon.
+    pub(in crate::routing) fn begins_alarm(&self) -> bool {
+        self.is_alarm() && !self.was_alarmed
     }
 
     /// Whether it belongs to an alarm.

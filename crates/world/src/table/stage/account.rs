@@ -1,7 +1,7 @@
 //! What is explained of an alert in the end, held against what has happened.
 
 use watchpost_core::{Alert, AlertId, DeliveryState, UnixMillis};
-use watchpost_hub::Explanation;
+use watchpost_hub::{Explanation, SinkExplanation};
 
 use super::Stage;
 
@@ -40,6 +40,7 @@ impl Stage<'_> {
                 if was_delivered {
                     self.facts.dropped("never", &sink.sink, &name, "it got it");
                 }
+                self.note_let_go(&name, sink);
                 continue;
             };
             if was_delivered != (delivery.state == DeliveryState::Delivered) {
@@ -55,5 +56,18 @@ impl Stage<'_> {
             let time = self.clock.show(at, "%a ");
             self.facts.dropped(&time, &sink.sink, &name, &why);
         }
+    }
+
+    /// What was held for a digest and was not delivered.
+    fn note_let_go(&mut self, name: &str, sink: &SinkExplanation) {
+        let Some((why, at)) = sink
+            .hold
+            .as_ref()
+            .and_then(|hold| hold.let_go.as_ref().zip(hold.ended_at))
+        else {
+            return;
+        };
+        let time = self.clock.show(at, "%a ");
+        self.facts.dropped(&time, &sink.sink, name, why);
     }
 }
