@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::Severity;
 use crate::clock::{END_OF_9999_MS, for_people, local};
+use crate::words;
 
 /// One alert.
 #[derive(Clone, Debug)]
@@ -105,7 +106,8 @@ impl Alert<'_> {
         let happened = for_people(&self.local_time());
         if self.is_late() {
             let received = local(self.received(), self.utc_offset_s);
-            format!("{happened}, late: received {}", for_people(&received))
+            let values = [("happened", &*happened), ("received", &for_people(&received))];
+            words::fill("when.late", &values)
         } else {
             happened
         }

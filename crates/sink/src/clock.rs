@@ -2,38 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "template")]
+use crate::words;
+
 /// Length of `2026-11-23T02:16:30`.
 pub(crate) const CLOCK_CHARS: usize = 19;
 
 /// The last millisecond of the year 9999 UTC, since 1970.
 pub(crate) const END_OF_9999_MS: u64 = 253_402_300_799_999;
-
-#[cfg(feature = "template")]
-const WEEKDAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
-
-#[cfg(feature = "template")]
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// A time as RFC 3339 has it, by clocks that are so many seconds ahead of UTC.
 pub(crate) fn local(time: SystemTime, offset_s: i32) -> String {
@@ -102,8 +78,8 @@ pub(crate) fn format(time: SystemTime, offset_s: i32, format: &str) -> Result<St
     let (month, hour) = (part(5..7), part(11..13));
     let days = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
     // The first of January 1970 was a Thursday.
-    let weekday = WEEKDAYS[usize::try_from((days + 3) % 7).unwrap_or(0)];
-    let month_name = MONTHS[month.parse::<usize>().map_or(0, |month| (month + 11) % 12)];
+    let weekday = usize::try_from((days + 3) % 7).unwrap_or(0);
+    let month_index = month.parse::<usize>().map_or(0, |month| (month + 11) % 12);
     let hour_of_24: u32 = hour.parse().unwrap_or(0);
     let mut text = String::new();
     let mut letters = format.chars();
@@ -125,10 +101,10 @@ pub(crate) fn format(time: SystemTime, offset_s: i32, format: &str) -> Result<St
             Some('F') => text += part(0..10),
             Some('T') => text += part(11..19),
             Some('R') => text += part(11..16),
-            Some('A') => text += weekday,
-            Some('a') => text += &weekday[..3],
-            Some('B') => text += month_name,
-            Some('b') => text += &month_name[..3],
+            Some('A') => text += words::list("weekdays", weekday),
+            Some('a') => text += words::list("weekdays_short", weekday),
+            Some('B') => text += words::list("months", month_index),
+            Some('b') => text += words::list("months_short", month_index),
             Some('z') => text += &offset(offset_s, ""),
             Some('%') => text.push('%'),
             other => {
@@ -146,11 +122,13 @@ pub(crate) fn format(time: SystemTime, offset_s: i32, format: &str) -> Result<St
 #[cfg(feature = "template")]
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
+    let (d, h) = (words::text("span.days"), words::text("span.hours"));
+    let (min, s) = (words::text("span.minutes"), words::text("span.seconds"));
     let (large, small) = match seconds {
-        0..60 => ((seconds, "s"), (0, "")),
-        60..3_600 => ((seconds / 60, "min"), (seconds % 60, "s")),
-        3_600..86_400 => ((seconds / 3_600, "h"), (seconds % 3_600 / 60, "min")),
-        _ => ((seconds / 86_400, "d"), (seconds % 86_400 / 3_600, "h")),
+        0..60 => ((seconds, s), (0, s)),
+        60..3_600 => ((seconds / 60, min), (seconds % 60, s)),
+        3_600..86_400 => ((seconds / 3_600, h), (seconds % 3_600 / 60, min)),
+        _ => ((seconds / 86_400, d), (seconds % 86_400 / 3_600, h)),
     };
     match small {
         (0, _) => format!("{} {}", large.0, large.1),

@@ -79,6 +79,7 @@ mod sink;
 mod template;
 pub mod testing;
 mod unanswered;
+pub mod words;
 
 pub use alert::{Alert, Frame};
 pub use arming::{AreaMode, AreaState, AreaStatus, ArmRequest, Arming, ArmingNews};

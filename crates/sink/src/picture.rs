@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits as DecoderLimits, RgbImage, imageops};
 
-use crate::{Alert, Fail, Frame};
+use crate::{Alert, Fail, Frame, words};
 
 /// The quality of a JPEG that was made smaller, out of 100.
 const QUALITY: u8 = 80;
@@ -193,7 +193,10 @@ impl Rung {
         match self {
             Self::Without if !alert.frames().is_empty() => Pictures {
                 list: Vec::new(),
-                left_out: Some("The picture was left out: the receiver did not take it.".to_owned()),
+                left_out: Some(words::fill(
+                    "picture.left_out",
+                    &[("why", words::text("picture.not_taken"))],
+                )),
             },
             rung => Pictures::within(alert, limits.and(rung.limits())),
         }
@@ -210,7 +213,9 @@ impl<'a> Pictures<'a> {
         for frame in alert.frames() {
             match fit(frame, limits) {
                 Ok(picture) => pictures.list.push(picture),
-                Err(why) => pictures.left_out = Some(format!("The picture was left out: {why}.")),
+                Err(why) => {
+                    pictures.left_out = Some(words::fill("picture.left_out", &[("why", &why.to_string())]));
+                }
             }
         }
         pictures

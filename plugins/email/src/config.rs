@@ -7,7 +7,7 @@ use lettre::message::Mailbox as Address;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use watchpost_sink::units::{TimeSpan, duration};
-use watchpost_sink::{Fail, Secret, Template};
+use watchpost_sink::{Fail, Secret, Template, words};
 
 use crate::session::Waits;
 
@@ -327,9 +327,7 @@ struct Texts;
 
 impl Texts {
     fn subject() -> Template {
-        built_in(Template::parse(
-            "[{{ severity }}{{ ', late' if late }}] {{ title }}",
-        ))
+        built_in(Template::parse(words::text("mail.subject")))
     }
 
     fn text() -> Template {
@@ -361,6 +359,25 @@ mod tests {
         let json =
             format!(r#"{{"server":"mail","port":587,"from":"a@b.example","to":["c@d.example"]{more}}}"#);
         serde_json::from_str(&json).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_words_of_a_mail_stand_where_they_can_be_translated() {
+        for page in [include_str!("mail.html"), include_str!("mail.txt")] {
+            let mut bare = page.to_owned();
+            for (open, close) in [("<style>", "</style>"), ("{{", "}}"), ("{%", "%}"), ("<", ">")] {
+                while let Some(from) = bare.find(open) {
+                    let to = from + bare[from..].find(close).unwrap() + close.len();
+                    bare.replace_range(from..to, " ");
+                }
+            }
+            let words: Vec<&str> = bare
+                .split_whitespace()
+                .filter(|word| word.chars().any(char::is_alphabetic))
+                .collect();
+            // The mark of the product.
+            assert!(words.is_empty() || words == ["W"], "{words:?}");
+        }
     }
 
     #[test]

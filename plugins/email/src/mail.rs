@@ -9,7 +9,7 @@ use lettre::message::header::{
 };
 use lettre::message::{Body, Message, MultiPart, SinglePart};
 use watchpost_sink::picture::{Picture as Shown, Pictures};
-use watchpost_sink::{Alert, Fail, Severity};
+use watchpost_sink::{Alert, Fail, Severity, words};
 
 use crate::config::{Config, Mailbox, Picture};
 
@@ -88,6 +88,13 @@ fn on_the_wire(mail: &[u8]) -> Result<String, Fail> {
     Ok(wire)
 }
 
+/// How a picture is shown: as wide as what it stands in. Its text, for who sees none, is readable too.
+const PICTURE: &str =
+    "display: block; width: 100%; max-width: 100%; height: auto; border: 0; font-size: 14px";
+
+/// How it is shown why there is no picture.
+const NOTE: &str = "margin: 0; padding: 16px 24px 0; font-size: 14px";
+
 /// What ends a mail: a line of a single dot.
 const END: &str = "\r\n.\r\n";
 
@@ -108,7 +115,7 @@ fn body(
     let mut words = config.text.render(alert)?;
     if let (Some(why), false) = (&pictures.left_out, config.picture == Picture::None) {
         words += &format!("\n\n{why}\n");
-        html = html.map(|html| put(html, &format!("<p>{}</p>\n", escaped(why))));
+        html = html.map(|html| put(html, &format!("<p style=\"{NOTE}\">{}</p>\n", escaped(why))));
     }
     let (shown, attached) = match (place, &html) {
         (Picture::None, _) => (false, false),
@@ -154,7 +161,10 @@ fn with_pictures(html: String, alert: &Alert<'_>, list: &[Shown<'_>]) -> Result<
     let mut pictures = Vec::new();
     for (index, picture) in list.iter().enumerate() {
         let id = format!("picture-{}@{}", index + 1, alert.id());
-        shown += &format!("<p><img src=\"cid:{id}\" alt=\"picture\" style=\"max-width: 100%\"></p>\n");
+        shown += &format!(
+            "<p style=\"margin: 0\"><img src=\"cid:{id}\" alt=\"{}\" width=\"100%\" style=\"{PICTURE}\"></p>\n",
+            escaped(&described(alert))
+        );
         let part = SinglePart::builder()
             .header(media_type(picture))
             .header(ContentDisposition::inline_with_name(&file_name(
@@ -168,6 +178,12 @@ fn with_pictures(html: String, alert: &Alert<'_>, list: &[Shown<'_>]) -> Result<
         related = related.singlepart(picture);
     }
     Ok(related)
+}
+
+/// What a picture shows, for who cannot see it.
+fn described(alert: &Alert<'_>) -> String {
+    let of = alert.camera().unwrap_or(alert.title());
+    words::fill("mail.picture_of", &[("camera", of), ("time", &alert.when())])
 }
 
 /// Puts the pictures where they belong: at their mark, or else at the end of the page.
@@ -224,6 +240,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// Letters, digits, `.`, `-` and `_`; everything else as `_`.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use watchpost_sink::Alert;
+use watchpost_sink::{Alert, words};
 
 use crate::config::{Config, HomeAssistant};
 use crate::topics::AlertTopics;
@@ -47,7 +47,7 @@ impl Discovery {
     pub(crate) fn site(&self, others: BTreeMap<String, Value>) -> Message {
         let connected = json!({
             "platform": "binary_sensor",
-            "name": "Connection",
+            "name": words::text("home_assistant.connection"),
             "unique_id": format!("{}_connection", self.site),
             "device_class": "connectivity",
             "entity_category": "diagnostic",
@@ -64,7 +64,7 @@ impl Discovery {
                     "identifiers": [self.site],
                     "name": self.home.site,
                     "manufacturer": "Watchpost",
-                    "model": "Alert hub",
+                    "model": words::text("home_assistant.hub"),
                     "sw_version": self.version,
                 },
                 "origin": self.origin(),
@@ -87,7 +87,7 @@ impl Discovery {
                 "picture".into(),
                 json!({
                     "platform": "image",
-                    "name": "Picture",
+                    "name": words::text("home_assistant.picture"),
                     "unique_id": format!("{id}_picture"),
                     "image_topic": topic,
                     "content_type": "image/jpeg",
@@ -105,7 +105,7 @@ impl Discovery {
                     "identifiers": [id],
                     "name": format!("{} {shown}", self.home.site),
                     "manufacturer": "Watchpost",
-                    "model": "Camera",
+                    "model": words::text("home_assistant.camera"),
                     "via_device": self.site,
                 },
                 "origin": self.origin(),
@@ -119,7 +119,7 @@ impl Discovery {
     fn alarm(&self, id: &str, topic: &str, state: Option<&str>) -> Value {
         let mut sensor = json!({
             "platform": "binary_sensor",
-            "name": "Alarm",
+            "name": words::text("home_assistant.alarm"),
             "unique_id": format!("{id}_alarm"),
             "device_class": "safety",
             "state_topic": topic,
@@ -151,7 +151,7 @@ impl Discovery {
 fn event(id: &str, topic: &str) -> Value {
     json!({
         "platform": "event",
-        "name": "Alert",
+        "name": words::text("home_assistant.alert"),
         "unique_id": format!("{id}_alert"),
         "state_topic": topic,
         "event_types": ["low", "medium", "high", "critical"],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use watchpost_sink::serde_json::{self, Value, json};
-use watchpost_sink::{AreaMode, AreaState, AreaStatus, ArmAct};
+use watchpost_sink::{AreaMode, AreaState, AreaStatus, ArmAct, words};
 
 use crate::config::{Config, Keypad, PanelConfig};
 use crate::discovery::{Discovery, slug};
@@ -157,7 +157,7 @@ impl Panel {
         let site = self.discovery.site_id();
         let mut component = json!({
             "platform": "alarm_control_panel",
-            "name": area.unwrap_or("Alarm"),
+            "name": area.unwrap_or(words::text("home_assistant.alarm")),
             "unique_id": format!("{site}_panel_{id}"),
             "state_topic": self.topic(place, "state"),
             "json_attributes_topic": self.topic(place, "attributes"),

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 use watchpost_sink::units::{ByteSize, TimeSpan, duration};
-use watchpost_sink::{Secret, Template};
+use watchpost_sink::{Secret, Template, words};
 
 /// Sends every alert, with its picture, to a web service over HTTP.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -186,12 +186,12 @@ impl Preset {
 
 #[expect(clippy::expect_used, reason = "it never changes, and a test reads it")]
 fn title() -> Template {
-    Template::parse("{{ title }}").expect("a template")
+    Template::parse(words::text("webhook.title")).expect("a template")
 }
 
 #[expect(clippy::expect_used, reason = "it never changes, and a test reads it")]
 fn text() -> Template {
-    Template::parse("{{ text }}{% if late %} ({{ when }}){% endif %}").expect("a template")
+    Template::parse(words::text("webhook.text")).expect("a template")
 }
 
 fn ten_seconds() -> Duration {

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::document::below;
 use super::{NAME, NAMES, Template};
 use crate::samples::{known_keys, samples};
+use crate::words;
 
 /// Whether the template uses no name but those that there are, also where no alert leads it.
 pub(super) fn names(template: &Template) -> Result<(), String> {
@@ -18,6 +19,7 @@ pub(super) fn names(template: &Template) -> Result<(), String> {
         let name = parts.next().unwrap_or_default();
         let wrong = match (name, NAMES.contains(&name)) {
             ("alert", _) => unknown_below(&path, known_keys(), parts),
+            ("words", _) => unknown_below(&path, words::all(), parts),
             (_, true) => parts.next().map(|part| {
                 let hint = format!("write `alert.{path}`");
                 (part, format!("`{name}` is a text and has no `{part}`: {hint}"))
@@ -45,7 +47,7 @@ fn unknown_below<'p>(
     mut known: &'static Json,
     parts: impl Iterator<Item = &'p str>,
 ) -> Option<(&'p str, String)> {
-    let mut table = "alert".to_owned();
+    let mut table = path.split('.').next().unwrap_or_default().to_owned();
     for part in parts {
         let Some(next) = below(known, part) else {
             let has = match known {
@@ -55,7 +57,7 @@ fn unknown_below<'p>(
                 }
                 _ => format!("`{table}` is no table"),
             };
-            return Some((part, format!("there is no `{path}` in any alert; {has}")));
+            return Some((part, format!("there is no `{path}`; {has}")));
         };
         known = next;
         table = format!("{table}.{part}");

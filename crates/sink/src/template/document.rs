@@ -4,14 +4,14 @@
 //! before the alert comes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use serde_json::Value as Json;
 
-use crate::Alert;
+use crate::{Alert, words};
 
 /// What is known of the keys of a value whose own are not known.
 static NOTHING: Json = Json::Null;
@@ -105,6 +105,12 @@ impl Object for Missing {
     fn render(self: &Arc<Self>, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
+}
+
+/// The default texts, made once.
+pub(super) fn texts() -> Value {
+    static TEXTS: LazyLock<Value> = LazyLock::new(|| Value::from_serialize(words::all()));
+    TEXTS.clone()
 }
 
 /// Whether a value is there at all.

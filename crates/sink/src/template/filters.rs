@@ -6,10 +6,7 @@ use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters};
 
 use super::document::{Clocks, Table, is_missing};
-use crate::clock;
-
-/// What a camera is called that has neither a name nor an id.
-const UNKNOWN_CAMERA: &str = "unknown camera";
+use crate::{clock, words};
 
 /// From here on a figure is written with its power of ten.
 const MAX_PLAIN: f64 = 1e6;
@@ -43,11 +40,11 @@ pub(super) fn score(score: f64) -> String {
 /// unless the site has others.
 fn score_words(score: f64) -> &'static str {
     match score {
-        ..-5.0 => "extremely abnormal",
-        -5.0..-3.0 => "strongly abnormal",
-        -3.0..-2.0 => "abnormal",
-        -2.0..0.0 => "slightly abnormal",
-        _ => "normal",
+        ..-5.0 => words::text("score.extreme"),
+        -5.0..-3.0 => words::text("score.strong"),
+        -3.0..-2.0 => words::text("score.medium"),
+        -2.0..0.0 => words::text("score.slight"),
+        _ => words::text("score.normal"),
     }
 }
 
@@ -83,7 +80,7 @@ fn camera_label(camera: &Value) -> String {
         let value = camera.get_attr(key).ok().filter(|value| !is_missing(value))?;
         Some(value.to_string()).filter(|text| !text.is_empty())
     });
-    called.unwrap_or_else(|| UNKNOWN_CAMERA.to_owned())
+    called.unwrap_or_else(|| words::text("camera.unknown").to_owned())
 }
 
 fn plural(count: &Value, one: &str, many: &str) -> Result<Value, Error> {
@@ -144,7 +141,7 @@ fn grouped(number: i64) -> String {
     let mut text = if number < 0 { "-".to_owned() } else { String::new() };
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
+            text += words::text("count.thousands");
         }
         text.push(digit);
     }

@@ -17,8 +17,8 @@ use crate::{Alert, Fail, Severity};
 const NAME: &str = "template";
 
 /// What it is filled with.
-const NAMES: [&str; 11] = [
-    "id", "title", "text", "severity", "time", "when", "late", "camera", "site", "score", "alert",
+const NAMES: [&str; 12] = [
+    "id", "title", "text", "severity", "time", "when", "late", "camera", "site", "score", "alert", "words",
 ];
 
 /// Steps after which a template is stopped, so that none runs for ever.
@@ -41,6 +41,7 @@ const FUEL: u64 = 1_000_000;
 /// | `site` | the site's name; empty where it has none |
 /// | `score` | how abnormal it was, in words, such as `strongly abnormal (-3.48)`; empty where it has none |
 /// | `alert` | all of its JSON document, as in `alert.camera.id` |
+/// | `words` | the default texts, as in `words.mail.camera`; see [`words`](crate::words) |
 ///
 /// and the filters, besides those of the language:
 ///
@@ -128,6 +129,7 @@ impl Template {
             site => alert.site().unwrap_or_default(),
             score => score.map(filters::score).unwrap_or_default(),
             alert => document::Table::of(alert, known_keys()),
+            words => document::texts(),
         })
     }
 
@@ -264,7 +266,7 @@ mod tests {
             ("{{ title }} at\n {{ place }}", " (line 2, column 5)"),
             (
                 "{{ alert.camrea.id }}",
-                "there is no `alert.camrea.id` in any alert; `alert` can have also_over, area, camera, ",
+                "there is no `alert.camrea.id`; `alert` can have also_over, area, camera, ",
             ),
             (
                 "{{ alert.camera.label }}",

@@ -304,9 +304,10 @@ fn a_late_alert_says_so_and_when_it_happened() {
     );
     for line in [
         "This alert is late",
-        "Happened  2025-06-15",
-        "Camera    Gate",
-        "Score     slightly abnormal (-1.23)",
+        "It was received 5 h 59 min after it happened",
+        "Happened: 2025-06-15",
+        "Camera: Gate",
+        "Score: slightly abnormal (-1.23)",
     ] {
         assert!(mail.contains(line), "{mail} should say {line}");
     }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use watchpost_sink::picture::{Limits, Refused};
-use watchpost_sink::{Call, Fail};
+use watchpost_sink::{Call, Fail, words};
 
 use super::{Service, Site, Wanted, Wants};
 use crate::context::DeliveryContext;
@@ -54,7 +54,8 @@ impl Service for Teams {
         }
         let mut actions = Vec::new();
         if let Some(link) = message.link.as_ref().filter(|link| link.len() <= LINK_BYTES) {
-            actions.push(json!({ "type": "Action.OpenUrl", "title": "Open", "url": link }));
+            actions
+                .push(json!({ "type": "Action.OpenUrl", "title": words::text("webhook.open"), "url": link }));
         }
         let card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
