@@ -114,7 +114,7 @@ fn mistakes(dir: &Path) -> Vec<(String, Vec<String>)> {
                 "{to}html = \"\"\"<p>\n{{{{ alert.camrea.id }}}}</p>\"\"\"\n"
             )),
             &[
-                "there is no `alert.camrea.id`; `alert` can have also_over, area, camera, ",
+                "there is no `alert.camrea.id`; `alert` can have about, also_over, area, camera, ",
                 "(line 2, column 10)",
             ],
         ),

@@ -54,6 +54,12 @@ forms! {
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic", "tamper"] };
+    /// The words of `watchpost_core::ConditionKind`.
+    ConditionWord = { "type": "string", "enum": ["link_lost", "quiet"] };
+    /// The words of events that may follow from a condition.
+    FollowUpWord = { "type": "string", "enum": ["quiet", "login_refused"] };
+    /// The words of what a condition and an event have in common.
+    LabelWord = { "type": "string", "enum": ["connection", "camera", "area"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };
     /// The words of `watchpost_core::GroupLabel`.

@@ -13,7 +13,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let connections = unique("connection", json, tree, sources, errors);
     let sinks = unique("sink", json, tree, sources, errors);
     unique("route", json, tree, sources, errors);
-    unique("expect", json, tree, sources, errors);
+    let expected = unique("expect", json, tree, sources, errors);
     let schedules = unique("schedule", json, tree, sources, errors);
     let cameras = unique("camera", json, tree, sources, errors);
     unique("person", json, tree, sources, errors);
@@ -77,6 +77,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
         let pointer = format!("/expect/{i}/match");
         known.conditions(&pointer, &expect["match"], tree, sources, errors);
     }
+    known.inhibitions(json, &expected, tree, sources, errors);
 }
 
 /// What conditions may name.
@@ -90,6 +91,26 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// Checks the names in what inhibits and what is inhibited.
+    fn inhibitions(
+        &self,
+        json: &Json,
+        expected: &[&str],
+        tree: &Node,
+        sources: &Sources,
+        errors: &mut Vec<ConfigError>,
+    ) {
+        unique("inhibit", json, tree, sources, errors);
+        for (i, inhibit) in elements(&json["inhibit"]).iter().enumerate() {
+            for side in ["source_match", "target_match"] {
+                let pointer = format!("/inhibit/{i}/{side}");
+                self.conditions(&pointer, &inhibit[side], tree, sources, errors);
+                let (pointer, names) = (format!("{pointer}/expect"), &inhibit[side]["expect"]);
+                references(&pointer, names, ("expect", expected), tree, sources, errors);
+            }
+        }
+    }
+
     /// Checks the names in the conditions of a rule, and in what is nested in them.
     fn conditions(
         &self,

@@ -70,6 +70,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
         );
     }
     routes::expectations(&settings.expect, &mut rules);
+    routes::inhibitions(&settings.inhibit, &mut rules);
     routes::severity(&settings.visionguard.severity, &mut rules);
     rules.0
 }

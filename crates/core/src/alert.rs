@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::camera_ids::{MIN_SHOWN_CHARS, UUID_CHARS};
-use crate::{AlertId, AreaNote, HoldCause, HoldKey, Panic, UnixMillis};
+use crate::{About, AlertId, AreaNote, HoldCause, HoldKey, Panic, UnixMillis};
 
 /// Stands for a camera or a state that the source does not name.
 pub const UNKNOWN: &str = "unknown";
@@ -57,6 +57,9 @@ pub struct Alert {
     /// What it sums up, if it is a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// What it is about, if it is an internal event about a part of the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// The area that it is about, if it is an internal event about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<AreaNote>,
@@ -297,6 +300,7 @@ impl Alert {
             details: Details::default(),
             picture: Picture::Missing("it came without one".to_owned()),
             digest: None,
+            about: None,
             area: None,
             panic: None,
             also_over: Vec::new(),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    Actor, Alert, AlertId, AlertKind, AreaNote, BoundingBox, Camera, Confidence, Details, Digest, GroupKey,
-    HoldCause, Panic, Picture, Severity, UnixMillis, Via, VisionGuard,
+    About, Actor, Alert, AlertId, AlertKind, AreaNote, BoundingBox, Camera, Confidence, Details, Digest,
+    GroupKey, HoldCause, Panic, Picture, Severity, UnixMillis, Via, VisionGuard,
 };
 
 const SAMPLES: &str = include_str!("../../sink/samples/alerts.json");
@@ -20,6 +20,17 @@ fn samples() -> Vec<(String, Value)> {
         )
     };
     samples.into_iter().map(pair).collect()
+}
+
+fn about_all() -> About {
+    let text = || Some(String::new());
+    About {
+        connection: text(),
+        camera: text(),
+        area: text(),
+        sink: text(),
+        expect: text(),
+    }
 }
 
 /// An alert that has everything. A new member has to be added here, and then to a sample.
@@ -65,6 +76,7 @@ fn whole(picture: Picture) -> Alert {
             sink: text(),
             cause: of_a_group(),
         }),
+        about: Some(about_all()),
         area: Some(AreaNote {
             name: text(),
             to: BTreeSet::from([text()]),

@@ -1,8 +1,8 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
 use crate::{
-    Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, HeldBack, Picture, Severity,
-    SilenceId, SubscriptionLoss, UnixMillis,
+    About, Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, HeldBack, Picture, Severity,
+    SilenceId, SubscriptionLoss, UnixMillis, about::LINK_BACK, about::LINK_LOST,
 };
 
 /// Name that stands for the connection of an internal event.
@@ -149,11 +149,15 @@ pub enum HubEvent {
         seconds: u64,
         /// Whether it was ever heard.
         ever: bool,
+        /// What it is about.
+        about: About,
     },
     /// What was quiet has raised an alert.
     QuietOver {
         /// What people call it.
         name: String,
+        /// What it is about.
+        about: About,
         /// How long it was quiet, in whole seconds.
         seconds: u64,
     },
@@ -192,8 +196,10 @@ impl HubEvent {
             Self::Area(event) => Some(event.note()),
             _ => None,
         };
+        let about = self.about();
         let (word, severity, title, text) = self.describe();
         Alert {
+            about,
             area,
             severity,
             title,
@@ -212,12 +218,7 @@ impl HubEvent {
             Self::SinkFailed { sink, why } => sink_failed(&sink, &why),
             Self::SinkRecovered { sink } => sink_recovered(&sink),
             Self::SinkOverdue { sink, seconds, why } => sink_overdue(&sink, seconds, why.as_deref()),
-            Self::SinkCaughtUp { sink, seconds } => (
-                "sink_caught_up",
-                Severity::Low,
-                format!("Sink {sink} has caught up"),
-                format!("Its oldest delivery had waited for {seconds} s; nothing is overdue any more."),
-            ),
+            Self::SinkCaughtUp { sink, seconds } => sink_caught_up(&sink, seconds),
             Self::DeadLetters {
                 sink,
                 count,
@@ -242,8 +243,10 @@ impl HubEvent {
                 "The store was damaged and a new one was created".to_owned(),
                 what,
             ),
-            Self::Quiet { name, seconds, ever } => quiet(&name, seconds, ever),
-            Self::QuietOver { name, seconds } => quiet_over(&name, seconds),
+            Self::Quiet {
+                name, seconds, ever, ..
+            } => quiet(&name, seconds, ever),
+            Self::QuietOver { name, seconds, .. } => quiet_over(&name, seconds),
             Self::SilenceOver {
                 id,
                 why,
@@ -304,6 +307,15 @@ fn sink_overdue(sink: &str, seconds: u64, why: Option<&str>) -> Description {
         Severity::High,
         format!("Sink {sink} has not got its alerts for {seconds} s"),
         format!("{why}Its alerts are kept, and delivered as soon as it works again."),
+    )
+}
+
+fn sink_caught_up(sink: &str, seconds: u64) -> Description {
+    (
+        "sink_caught_up",
+        Severity::Low,
+        format!("Sink {sink} has caught up"),
+        format!("Its oldest delivery had waited for {seconds} s; nothing is overdue any more."),
     )
 }
 
@@ -399,7 +411,7 @@ fn list_back(connection: &str, seconds: u64) -> Description {
 
 fn link_lost(connection: &str, why: &str, seconds: u64) -> Description {
     (
-        "link_lost",
+        LINK_LOST,
         Severity::High,
         format!("Connection {connection} has been disconnected for {seconds} s"),
         format!("{why}. No alert comes meanwhile; it keeps trying."),
@@ -408,7 +420,7 @@ fn link_lost(connection: &str, why: &str, seconds: u64) -> Description {
 
 fn link_back(connection: &str, seconds: u64) -> Description {
     (
-        "link_back",
+        LINK_BACK,
         Severity::Low,
         format!("Connection {connection} has reconnected after {seconds} s"),
         "What was missed is fetched from the backend, where it can be.".to_owned(),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod about;
 mod alert;
 #[cfg(test)]
 mod alert_samples;
@@ -42,6 +43,7 @@ mod time;
 mod twin;
 mod write_back;
 
+pub use about::About;
 pub use alert::{
     Alert, AlertKind, BoundingBox, Camera, Confidence, Details, Digest, ParseSeverityError, Picture,
     Severity, UNKNOWN, Via, VisionGuard,
@@ -73,17 +75,18 @@ pub use reconciliation::{
 pub use retry::{RetryPolicy, Verdict};
 pub use roster::{Changes, Part, Roster};
 pub use routing::{
-    Actor, AfterLoss, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy, AreaState,
-    Areas, ArmedWord, ArmingCommand, ArmingRefused, AutoArm, Blocker, CODE_LOCK, Calendar, CancelReason,
-    Cancellation, CancelledAlerts, Cause, CodeChannel, CodeChannels, CodeRefused, CommandRefused, Confirm,
-    DueDigest, Effects, Expectation, Followed, GroupKey, GroupLabel, Grouping, Heard, HeldAlert, HeldAlerts,
-    HeldBack, HoldCause, HoldKey, HoldWindow, Holds, Holiday, Hush, LastHeard, LatePolicy, LetGo, MAX_AREAS,
+    AboutMatch, Actor, AfterLoss, AlertAct, AlertCommand, Area, AreaEvent, AreaNews, AreaNote, AreaPolicy,
+    AreaState, Areas, ArmedWord, ArmingCommand, ArmingRefused, AutoArm, Blocker, CODE_LOCK, Calendar,
+    CancelReason, Cancellation, CancelledAlerts, Cause, CodeChannel, CodeChannels, CodeRefused,
+    CommandRefused, ConditionKind, Confirm, DueDigest, Effects, Expectation, FollowUp, Followed, GroupKey,
+    GroupLabel, Grouping, Heard, HeldAlert, HeldAlerts, HeldBack, HoldCause, HoldKey, HoldWindow, Holds,
+    Holiday, Hush, Inhibition, Inhibitions, Label, LastHeard, LatePolicy, LetGo, LostLinks, MAX_AREAS,
     MAX_CONFIRM_COUNT, MAX_FROM_MEMORY, MAX_GROUPS, MAX_POSTPONED, MAX_SILENCE, MAX_SILENCES, MAX_SWINGER,
     MAX_TEST, MAX_WRONG_CODES, Match, MatchCondition, MemoryRelay, Mode, NextEdge, Pace, Panic,
     ParseScheduleError, PendingArm, PlannedDelivery, Protection, Route, RouteReason, Router, RoutingEvent,
     RoutingState, SIREN_WINDOW, Schedule, SeverityTable, Sightings, Silence, SilenceCommand, SilenceId,
-    SilenceMatch, SilenceRefused, Silences, Suppression, Swingers, Target, TestMode, Unsent, Window,
-    is_pattern, name_matches,
+    SilenceMatch, SilenceRefused, Silences, SourceMatch, Suppression, Swingers, Target, TargetMatch,
+    TestMode, Unheld, Unsent, Window, Withheld, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

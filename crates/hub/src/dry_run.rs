@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use watchpost_config::{Settings, router};
 use watchpost_core::{
-    Alert, AreaPolicy, Areas, Effects, GroupKey, HoldCause, Holds, Mode, RouteReason, Router, RoutingEvent,
-    RoutingState, UnixMillis,
+    Alert, AreaPolicy, Areas, Effects, GroupKey, HoldCause, Holds, LostLinks, Mode, RouteReason, Router,
+    RoutingEvent, RoutingState, UnixMillis,
 };
 
 use crate::stamp::{Stamp, StampPolicy};
@@ -21,12 +21,14 @@ pub struct DryRun {
 }
 
 /// What is the case when an alert happens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Circumstances {
     /// All areas of this mode are armed, and no other.
     pub armed: Option<Mode>,
     /// Other cameras confirm it, where a route asks for that.
     pub confirmed: bool,
+    /// The connection of this name is away.
+    pub away: Option<String>,
 }
 
 /// What was decided about an alert.
@@ -101,7 +103,11 @@ impl DryRun {
 
     /// Decides about an alert at the time of its receipt. A camera that has a name keeps it.
     pub fn decide(&self, mut alert: Alert, circumstances: Circumstances) -> Decision {
-        let Circumstances { armed, confirmed } = circumstances;
+        let Circumstances {
+            armed,
+            confirmed,
+            away,
+        } = circumstances;
         let router = if confirmed { &self.confirmed } else { &self.router };
         let named = alert.camera.clone().filter(|camera| camera.name.is_some());
         self.stamp.apply(&mut alert);
@@ -111,6 +117,7 @@ impl DryRun {
         let event = RoutingEvent::Alert(&alert);
         let state = RoutingState {
             areas: Areas::armed_in(armed, &self.areas),
+            links: LostLinks::away(alert.received_at, away),
             ..RoutingState::default()
         };
         let Effects {

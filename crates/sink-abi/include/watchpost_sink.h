@@ -159,6 +159,7 @@ typedef struct wp_frame {
  *                are one message: cause.code is "late", or "group" with the route and what the group has in common
  *   area         {name, to, to_all, alarm}: the area that an event of the hub is about; the sinks that get it whatever routes
  *                say, whether all that make no noise do, and whether it reports an alarm
+ *   about        {connection, camera, area, sink, expect}: the names of what an internal event is about
  *   panic        {areas, silent, by, why}: the names of the areas, or none for the whole site; whether no siren is to
  *                sound; who has raised it, and what was said
  *   visionguard  {person_id, anomaly_id, shop_id, location, frame_number, start_frame, pose}: frame_number is the

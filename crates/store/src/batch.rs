@@ -23,6 +23,8 @@ pub struct Batch {
     /// Something is due of what the routing step remembers, at this time; done before the arrivals, which are what it said of
     /// that.
     pub due: Option<UnixMillis>,
+    /// Names of connections that are up, whose outage was perhaps not known to be over; done before the arrivals.
+    pub links_up: Vec<String>,
     /// How far the backend's records are known; done after the arrivals.
     pub checkpoints: Vec<ShopCheckpoint>,
     /// What became of attempts to fetch pictures; done after the arrivals.
@@ -157,6 +159,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.arrivals.is_empty()
             && self.due.is_none()
+            && self.links_up.is_empty()
             && self.updates.is_empty()
             && self.release.is_empty()
             && self.clock_step.is_none()

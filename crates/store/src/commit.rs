@@ -7,16 +7,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use rusqlite::Transaction;
-use watchpost_core::{Alert, RoutingEvent};
+use watchpost_core::{Alert, RoutingEvent, UnixMillis};
 
 use crate::alerts::{self, SegmentCounts};
 use crate::codec::{document, key};
 use crate::deliveries::{self, CountDelta};
 use crate::error::Failed;
 use crate::frames::{FrameLog, FrameRef};
-use crate::names::Names;
+use crate::names::{NameTable, Names};
 use crate::routing::{self, Routing};
-use crate::{Arrival, Batch, Committed, Receipt, clock, pictures, records, twins, write_back};
+use crate::{Arrival, Batch, Committed, Hushed, Receipt, clock, pictures, records, twins, write_back};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,13 +56,11 @@ pub(crate) fn write(
         write_back::record(tx, result)?;
     }
     let (mut counts, mut sinks) = (CountDelta::default(), BTreeSet::new());
-    let mut hushed = None;
-    if let Some(now) = batch.due {
-        let hush = routing.ask(RoutingEvent::Due).hush;
-        hushed = hush.map(|hush| routing::hush(tx, &hush, now)).transpose()?;
-    }
+    let hushed = follow_up(tx, &names.sinks, batch, routing, &mut sinks)?;
     for New { alert, .. } in &new {
         let effects = routing.ask(RoutingEvent::Alert(alert));
+        let unheld = effects.unheld.as_ref();
+        routing::unhold(tx, &names.sinks, unheld, alert.received_at, &mut sinks)?;
         routing::apply(tx, &mut names.sinks, alert.id, &effects, &mut counts)?;
         if let Some(digest) = &alert.digest {
             routing::summed_up(tx, (digest, alert.id), alert.received_at)?;
@@ -93,6 +91,31 @@ pub(crate) fn write(
         },
         marks,
     ))
+}
+
+/// Does what is due, and what follows from connections that are up. `woken` gets the names of the sinks that have something to do.
+fn follow_up(
+    tx: &Transaction<'_>,
+    names: &NameTable,
+    batch: &Batch,
+    routing: &mut Routing<'_>,
+    woken: &mut BTreeSet<String>,
+) -> Result<Option<Hushed>, Failed> {
+    let mut hushed = None;
+    if let Some(now) = batch.due {
+        let effects = routing.ask(RoutingEvent::Due);
+        hushed = effects
+            .hush
+            .map(|hush| routing::hush(tx, &hush, now))
+            .transpose()?;
+        routing::unhold(tx, names, effects.unheld.as_ref(), now, woken)?;
+    }
+    for connection in &batch.links_up {
+        let unheld = routing.ask(RoutingEvent::LinkUp(connection)).unheld;
+        // It drops nothing, and so has no time.
+        routing::unhold(tx, names, unheld.as_ref(), UnixMillis(0), woken)?;
+    }
+    Ok(hushed)
 }
 
 /// Notes what alerts that were stored before have brought.

@@ -154,6 +154,30 @@ pub(crate) fn release(tx: &Transaction<'_>, sinks: &NameTable, sink: &str) -> ru
     Ok(())
 }
 
+/// A delivery that waits for its first attempt is due at once.
+pub(crate) fn hasten(
+    tx: &Transaction<'_>,
+    sinks: &NameTable,
+    alert: AlertId,
+    sink: &str,
+) -> rusqlite::Result<()> {
+    let Some(sink) = sinks.find(sink) else {
+        return Ok(());
+    };
+    let alert = key(alert);
+    let due_at: Option<i64> = tx
+        .prepare_cached(
+            "SELECT due_at FROM delivery WHERE alert = ?1 AND sink = ?2 AND state = 0 AND attempts = 0",
+        )?
+        .query_row([alert, sink], |row| row.get(0))
+        .optional()?;
+    let Some(due_at) = due_at else { return Ok(()) };
+    dequeue(tx, sink, due_at, alert)?;
+    tx.prepare_cached("UPDATE delivery SET due_at = ?3 WHERE alert = ?1 AND sink = ?2")?
+        .execute([alert, sink, AT_ONCE])?;
+    enqueue(tx, sink, AT_ONCE, alert)
+}
+
 /// The deliveries of this alert wait for its picture no longer. `sinks` gets the names of those that did.
 pub(crate) fn bring_forward(
     tx: &Transaction<'_>,

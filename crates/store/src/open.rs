@@ -134,6 +134,10 @@ pub(crate) fn open(
     if database.kind == OpenKind::Created && quarantined.is_none() {
         quarantined = quarantine_orphans(paths)?;
     }
+    // A hub that runs has known all the time whether its connections are up.
+    if known.is_none() {
+        database.routing.set_restored();
+    }
     let (armed, standby) = remember(paths, &mut database, quarantined.is_some(), known)?;
     make_dir(&paths.frames())?;
     let segment_size = options.effective_segment_size();

@@ -1,10 +1,12 @@
 //! The routing step within a transaction: what it remembers, and what follows from an event.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 use watchpost_core::{
     AlertId, Cancellation, CancelledAlerts, Digest, Effects, Hush, LetGo, RouteReason, RoutingEvent,
-    RoutingState, Suppression, UnixMillis,
+    RoutingState, Suppression, Unheld, UnixMillis,
 };
 
 use crate::codec::{json_column, key, optional_json_column, to_json};
@@ -195,6 +197,39 @@ pub(crate) fn hush(tx: &Transaction<'_>, hush: &Hush, now: UnixMillis) -> rusqli
         alerts: alerts.into_iter().map(|alert| alert.id).collect(),
         sinks: hush.sinks.clone(),
     })
+}
+
+/// Drops the deliveries of events that were withheld, or has them be due at once. `woken` gets the names of the sinks that have
+/// something to do.
+pub(crate) fn unhold(
+    tx: &Transaction<'_>,
+    sinks: &NameTable,
+    unheld: Option<&Unheld>,
+    now: UnixMillis,
+    woken: &mut BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let Some(Unheld { events, drops }) = unheld else {
+        return Ok(());
+    };
+    for event in events {
+        for sink in &event.sinks {
+            if *drops {
+                let which = Dropping {
+                    selection: Selection {
+                        alert: Some(event.alert),
+                        sink: Some(sink.clone()),
+                        ..Selection::default()
+                    },
+                    ..Dropping::default()
+                };
+                drop_pending(tx, &which, &event.inhibited().to_string(), now)?;
+            } else {
+                deliveries::hasten(tx, sinks, event.alert, sink)?;
+                woken.insert(sink.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Who did not get an alert, each with the reason.

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Deserialize;
 use watchpost_config::{CameraSettings, ConnectionKind, Settings, TimeZone, not_there};
 use watchpost_core::{
-    Actor, Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Panic, Severity,
-    UNKNOWN, UnixMillis, Via, VisionGuard,
+    About, Actor, Alert, AlertId, AlertKind, ArmedWord, Camera, Confidence, Details, HUB, Mode, Panic,
+    Severity, UNKNOWN, UnixMillis, Via, VisionGuard,
 };
 use watchpost_hub::Circumstances;
 
@@ -52,6 +52,9 @@ pub(crate) struct Sample {
     /// That other cameras confirm it, where a route asks for that (`confirm`).
     #[arg(long)]
     confirmed: bool,
+    /// The connection that is away then, for what inhibits (`[[inhibit]]`).
+    #[arg(long, value_name = "NAME")]
+    away: Option<String>,
 }
 
 impl Sample {
@@ -63,6 +66,7 @@ impl Sample {
         Ok(Circumstances {
             armed: self.armed(settings)?,
             confirmed: self.confirmed,
+            away: self.away.clone(),
         })
     }
 
@@ -117,6 +121,12 @@ impl Sample {
             visionguard: (!inbound && !is_internal(kind)).then(|| VisionGuard {
                 person_id: self.person.unwrap_or(0),
                 ..VisionGuard::default()
+            }),
+            about: (kind == AlertKind::Hub).then(|| About {
+                connection: self.connection.clone(),
+                camera: self.camera.clone(),
+                area: camera.as_ref().and_then(|camera| camera.area.clone()),
+                ..About::default()
             }),
             camera,
             panic: (kind == AlertKind::Panic).then(|| Panic {

@@ -3,7 +3,9 @@
 use watchpost_core::AlertKind;
 
 use super::Rules;
-use crate::{ExpectSettings, RouteMatch, RouteSettings, SeveritySettings, SinkSettings, TimeSpan};
+use crate::{
+    ExpectSettings, InhibitSettings, RouteMatch, RouteSettings, SeveritySettings, SinkSettings, TimeSpan,
+};
 
 /// Each route has something to take, and what it delays is still worth something then.
 pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &mut Rules) {
@@ -169,6 +171,32 @@ pub(super) fn expectations(expected: &[ExpectSettings], rules: &mut Rules) {
             || format!("({}) is shorter than a minute", expect.every),
             || "expected for how long it may be quiet, such as \"24h\"".to_owned(),
         );
+    }
+}
+
+/// Each rule has something that inhibits, something that is inhibited, and what both have in common.
+pub(super) fn inhibitions(inhibit: &[InhibitSettings], rules: &mut Rules) {
+    for (i, inhibit) in inhibit.iter().enumerate() {
+        for (key, is_empty, such_as) in [
+            (
+                "source_match/status",
+                inhibit.source_match.status.is_empty(),
+                "\"link_lost\"",
+            ),
+            (
+                "target_match/status",
+                inhibit.target_match.status.is_empty(),
+                "\"quiet\"",
+            ),
+            ("equal", inhibit.equal.is_empty(), "\"connection\""),
+        ] {
+            rules.require(
+                !is_empty,
+                &format!("/inhibit/{i}/{key}"),
+                || "is empty".to_owned(),
+                || format!("expected such as {such_as}, or remove the [[inhibit]]"),
+            );
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_core::{Expectation, Schedule};
+use watchpost_core::{About, Expectation, Schedule};
 
 use super::RouteMatch;
 use crate::{TimeSpan, forms};
@@ -26,12 +26,13 @@ pub struct ExpectSettings {
 }
 
 impl ExpectSettings {
-    /// The same in the words of the domain. `schedules` are all that there are.
-    pub fn expectation(&self, schedules: &[Arc<Schedule>]) -> Expectation {
+    /// The same in the words of the domain. `schedules` are all that there are, `about` is what its events are about.
+    pub fn expectation(&self, schedules: &[Arc<Schedule>], about: About) -> Expectation {
         Expectation {
             name: self.name.clone(),
             matches: self.matches.conditions(schedules),
             every: self.every.into(),
+            about,
         }
     }
 }

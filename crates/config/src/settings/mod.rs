@@ -5,6 +5,7 @@ mod area;
 mod camera;
 mod connection;
 mod expect;
+mod inhibit;
 mod person;
 mod restart;
 mod route;
@@ -31,6 +32,7 @@ pub use self::connection::{
     ReconnectSettings, SlotSettings,
 };
 pub use self::expect::ExpectSettings;
+pub use self::inhibit::{FollowUpSetting, InhibitSettings, InhibitSource, InhibitTarget, LabelSetting};
 pub use self::person::PersonSettings;
 pub use self::route::{ConfirmSettings, RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::router::router;
@@ -85,6 +87,12 @@ pub struct Settings {
     /// event (`quiet`), for it may be broken, and another one when it does again.
     #[serde(default)]
     pub expect: Vec<ExpectSettings>,
+    /// What is not sent while a condition holds from which it follows: that nothing comes from a camera (`quiet`) while its connection is
+    /// away, for instance. When the condition is over, what is still quiet is said within an hour. After a start of the hub it is not
+    /// known whether a connection that was away still is; what follows from that is withheld until the connection is up, for as long
+    /// as `link_grace` and a minute at most.
+    #[serde(default)]
+    pub inhibit: Vec<InhibitSettings>,
     /// Which alerts go to which sinks. Routes are asked in their order, and each that matches applies: an alert goes to every
     /// sink that one of them names, once. What none matches goes to no sink. Without any route, every sink gets every alert.
     #[serde(default)]

@@ -34,6 +34,7 @@ impl Settings {
             visionguard,
             schedule,
             expect,
+            inhibit,
             route,
         } = self;
         let differ = [
@@ -49,6 +50,7 @@ impl Settings {
             ("[visionguard]", *visionguard != new.visionguard),
             ("[[schedule]]", *schedule != new.schedule),
             ("[[expect]]", *expect != new.expect),
+            ("[[inhibit]]", *inhibit != new.inhibit),
             ("[[route]]", *route != new.route),
         ];
         let changed = differ.into_iter().filter(|(_, differs)| *differs);

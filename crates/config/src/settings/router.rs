@@ -2,9 +2,10 @@
 
 use watchpost_core::{Route, Router, Target};
 
+use super::inhibit;
 use super::{ConfirmSettings, RouteSettings, Settings, SinkSettings};
 
-/// The routes, areas and expectations of the configuration, in the words of the domain.
+/// The routes, areas, expectations and inhibitions of the configuration, in the words of the domain.
 pub fn router(settings: &Settings) -> Router {
     let schedules = settings.schedules();
     let target = |sink: &SinkSettings| Target {
@@ -33,11 +34,12 @@ pub fn router(settings: &Settings) -> Router {
         group: route.grouping(),
     };
     let expected = settings.expect.iter();
-    let expected = expected.map(|expect| expect.expectation(&schedules)).collect();
+    let expected = expected.map(|expect| expect.expectation(&schedules, inhibit::about(settings, expect)));
     Router::new(
         settings.sink.iter().map(target).collect(),
         settings.route.iter().enumerate().map(route).collect(),
     )
     .with_areas(settings.area_policies())
-    .with_expectations(expected)
+    .with_expectations(expected.collect())
+    .with_inhibitions(inhibit::inhibitions(settings))
 }

@@ -145,6 +145,7 @@ fn defaults() {
             sink: [],
             schedule: [],
             expect: [],
+            inhibit: [],
             route: [],
         }"#]]
     .assert_eq(&shown);

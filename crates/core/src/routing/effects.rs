@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::condition::Withheld;
 use super::{
     ArmingRefused, CancelReason, CodeRefused, LetGo, RouteReason, RoutingState, SilenceId, SilenceRefused,
 };
@@ -26,6 +27,8 @@ pub struct Effects {
     pub spared: Vec<String>,
     /// Noise that is to stop.
     pub hush: Option<Hush>,
+    /// What becomes of events that were withheld.
+    pub unheld: Option<Unheld>,
     /// Why what a person wanted was not done.
     pub refused: Option<CommandRefused>,
     /// What is remembered from now on; `None` where nothing changed.
@@ -147,6 +150,22 @@ impl Hush {
             || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
         let sounds = of_these && self.sinks.iter().any(|name| name == sink);
         sounds || self.unsent.iter().any(|unsent| unsent.covers(alert, sink))
+    }
+}
+
+/// Pending deliveries of events that were withheld until it was known whether a connection is away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// Which.
+    pub events: Vec<Withheld>,
+    /// Whether they are dropped, each with its reason. Otherwise they are due at once.
+    pub drops: bool,
+}
+
+impl Unheld {
+    /// These, if there are any.
+    pub(super) fn new(events: Vec<Withheld>, drops: bool) -> Option<Self> {
+        (!events.is_empty()).then_some(Self { events, drops })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Match;
 use super::matcher::{Asked, Matcher, Schedules};
-use crate::{Alert, AlertKind, HubEvent, UnixMillis};
+use crate::{About, Alert, AlertKind, HubEvent, UnixMillis};
 
 /// How exactly it is remembered when something was last heard, as a part of the time for which it may be quiet: not every
 /// alert is to be a write of its own.
@@ -30,6 +30,8 @@ pub struct Expectation {
     pub matches: Match,
     /// For how long it may be quiet.
     pub every: Duration,
+    /// What its events are about, where that is one connection, camera or area.
+    pub about: About,
 }
 
 /// The expectations of a configuration, in the form in which they are asked.
@@ -44,6 +46,7 @@ struct Expected {
     name: String,
     matcher: Matcher,
     every: Duration,
+    about: About,
 }
 
 /// What is remembered of each expectation, by its name.
@@ -65,6 +68,9 @@ pub struct LastHeard {
     /// It is not said to be quiet before, because the hub did not run when it was to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<UnixMillis>,
+    /// That it was quiet was not said to all, because of what inhibits it. Its end is not said then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsaid: bool,
 }
 
 impl Expectations {
@@ -74,6 +80,7 @@ impl Expectations {
             matcher: Matcher::new(&expectation.matches, &mut schedules),
             name: expectation.name,
             every: expectation.every,
+            about: expectation.about,
         };
         let expected = expected.into_iter().map(compiled).collect();
         Self { expected, schedules }
@@ -106,6 +113,7 @@ impl Expectations {
                 ever: true,
                 quiet_since: noted.and_then(|noted| noted.quiet_since),
                 not_before: None,
+                unsaid: noted.is_some_and(|noted| noted.unsaid),
             };
             after.0.insert(expected.name.clone(), last);
         }
@@ -127,8 +135,13 @@ impl Expectations {
             if let Some(since) = last.quiet_since {
                 if last.at + expected.every > now {
                     last.quiet_since = None;
-                    let seconds = since.until(last.at).as_secs();
-                    events.push(expected.over(seconds));
+                    if !std::mem::take(&mut last.unsaid) {
+                        let seconds = since.until(last.at).as_secs();
+                        events.push(expected.over(seconds));
+                    }
+                } else {
+                    // What came meanwhile has happened too long ago to end it, and need not be looked at again.
+                    last.quiet_since = Some(last.at);
                 }
                 continue;
             }
@@ -145,9 +158,29 @@ impl Expectations {
                 name: expected.name.clone(),
                 seconds: last.at.until(now).as_secs(),
                 ever: last.ever,
+                about: expected.about.clone(),
             });
         }
         events
+    }
+
+    /// What is quiet, each with what it is about.
+    pub(super) fn quiet<'a>(&'a self, heard: &'a Heard) -> impl Iterator<Item = (&'a str, &'a About)> {
+        let is_quiet = |expected: &&Expected| {
+            let last = heard.0.get(&expected.name);
+            last.is_some_and(|last| last.quiet_since.is_some())
+        };
+        let quiet = self.expected.iter().filter(is_quiet);
+        quiet.map(|expected| (expected.name.as_str(), &expected.about))
+    }
+
+    /// What is quiet is to be said once more, if it is so for as long as it takes to fetch what has happened meanwhile.
+    pub(super) fn look_again(&self, now: UnixMillis, heard: &mut Heard, name: &str) {
+        let expected = self.expected.iter().find(|expected| expected.name == name);
+        if let (Some(expected), Some(last)) = (expected, heard.0.get_mut(name)) {
+            (last.quiet_since, last.unsaid) = (None, false);
+            last.not_before = Some(now + expected.every.min(CATCHES_UP_WITHIN));
+        }
     }
 }
 
@@ -155,6 +188,7 @@ impl Expected {
     fn over(&self, seconds: u64) -> HubEvent {
         HubEvent::QuietOver {
             name: self.name.clone(),
+            about: self.about.clone(),
             seconds,
         }
     }
@@ -164,6 +198,19 @@ impl Heard {
     /// All that is expected, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &LastHeard)> {
         self.0.iter().map(|(name, last)| (name.as_str(), last))
+    }
+
+    /// That something is quiet was not said to all.
+    pub(super) fn set_unsaid(&mut self, name: &str) {
+        if let Some(last) = self.0.get_mut(name).filter(|last| last.quiet_since.is_some()) {
+            last.unsaid = true;
+        }
+    }
+
+    /// What is quiet without that being said to all, by name.
+    pub(super) fn unsaid(&self) -> impl Iterator<Item = &str> {
+        let unsaid = self.0.iter().filter(|(_, last)| last.unsaid);
+        unsaid.map(|(name, _)| name.as_str())
     }
 
     /// Whether nothing is expected.
@@ -191,6 +238,7 @@ impl LastHeard {
             ever: false,
             quiet_since: None,
             not_before: None,
+            unsaid: false,
         }
     }
 
@@ -240,7 +288,13 @@ mod tests {
         };
         let every = Duration::from_secs(24 * 3_600);
         let name = "Back door".to_owned();
-        Expectations::new(vec![Expectation { name, matches, every }])
+        let about = About::default();
+        Expectations::new(vec![Expectation {
+            name,
+            matches,
+            every,
+            about,
+        }])
     }
 
     /// Runs for a hundred hours, with alerts `(hour, camera)`, and looks as often as it is to; each line with its hour.
@@ -336,7 +390,7 @@ mod tests {
         };
         // Of the twenty-four hours after it five are left, or none.
         assert_eq!(hear(now), (1, None));
-        assert_eq!(hear(UnixMillis(40 * HOUR)), (0, Some(UnixMillis(0))));
+        assert_eq!(hear(UnixMillis(40 * HOUR)), (0, Some(UnixMillis(5 * HOUR))));
     }
 
     #[test]
@@ -362,6 +416,7 @@ mod tests {
             name: "all".into(),
             matches: of_all,
             every: Duration::from_secs(3_600),
+            about: About::default(),
         }]);
         let mut event = alert(HOUR, "Back door");
         event.kind = AlertKind::Hub;

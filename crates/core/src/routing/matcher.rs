@@ -9,13 +9,13 @@ use wildmatch::WildMatch;
 
 use super::arming::{ArmedWord, Protection};
 use super::{MatchCondition, Schedule};
-use crate::{Alert, AlertKind, Confidence, Severity};
+use crate::{About, Alert, AlertKind, Confidence, Severity};
 
 /// Conditions that an alert must meet, all of them. An empty list or `None` asks for nothing. Names may have `*` for any
 /// characters and `?` for one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Match {
-    /// Names of connections, one of which it came over.
+    /// Names of connections, one of which it came over; of an internal event one that it is about, as of the next two.
     pub connections: Vec<String>,
     /// Names of cameras, one of which saw it.
     pub cameras: Vec<String>,
@@ -196,22 +196,34 @@ impl Matcher {
     /// The first condition that the alert does not meet.
     pub(super) fn refusal(&self, asked: &Asked<'_>) -> Option<MatchCondition> {
         let alert = asked.alert;
-        let camera = alert.camera.as_ref();
-        let refuses = |names: &Option<Names>, word: Option<&str>| {
-            names
-                .as_ref()
-                .is_some_and(|names| !word.is_some_and(|word| names.contain(word)))
+        let (camera, about) = (alert.camera.as_ref(), alert.about.as_ref());
+        let has_none = |names: &Names, words: [Option<&str>; 2]| {
+            let mut words = words.into_iter().flatten();
+            !words.any(|word| names.contain(word))
         };
-        if refuses(&self.connections, Some(&alert.connection)) {
+        let refuses = |names: &Option<Names>, word: Option<&str>| {
+            names.as_ref().is_some_and(|names| has_none(names, [word, None]))
+        };
+        // An internal event has the names of what it is about.
+        let refuses_both =
+            |names: &Option<Names>, word: Option<&str>, other: fn(&About) -> &Option<String>| {
+                let other = about.and_then(|about| other(about).as_deref());
+                names.as_ref().is_some_and(|names| has_none(names, [word, other]))
+            };
+        if refuses_both(&self.connections, Some(&alert.connection), |about| {
+            &about.connection
+        }) {
             return Some(MatchCondition::Connection);
         }
         if !self.kinds.is_empty() && !self.kinds.contains(&alert.kind) {
             return Some(MatchCondition::Kind);
         }
-        if refuses(&self.cameras, camera.and_then(|camera| camera.name.as_deref())) {
+        let name = camera.and_then(|camera| camera.name.as_deref());
+        if refuses_both(&self.cameras, name, |about| &about.camera) {
             return Some(MatchCondition::Camera);
         }
-        if refuses(&self.areas, camera.and_then(|camera| camera.area.as_deref())) {
+        let area = camera.and_then(|camera| camera.area.as_deref());
+        if refuses_both(&self.areas, area, |about| &about.area) {
             return Some(MatchCondition::Area);
         }
         if refuses(&self.streams, camera.map(|camera| camera.id.as_str())) {

@@ -11,22 +11,25 @@
 //!    which sinks it is for, and when; one that asks for it waits for other cameras to confirm the alert (`confirmation.rs`), of
 //!    which none counts that is silenced, or not armed;
 //! 2. test mode (`arming/test_mode.rs`): whether its area is tried, and the alert is recorded only;
-//! 3. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
-//! 4. for sirens, whether the camera has raised too many alarms already (`arming/swinger.rs`);
-//! 5. arming (`arming`): for what makes noise whether its area is armed, and whether it waits for the entry delay; for remote sinks
+//! 3. inhibition (`inhibition.rs`): whether an internal event follows from a condition that holds (`condition.rs`);
+//! 4. silences (`silence.rs`), which are looked at once more for what still waits when one begins;
+//! 5. for sirens, whether the camera has raised too many alarms already (`arming/swinger.rs`);
+//! 6. arming (`arming`): for what makes noise whether its area is armed, and whether it waits for the entry delay; for remote sinks
 //!    whether an alarm waits for the abort window;
-//! 6. how late it came, and what was sent lately of its group (`hold`): whether it is held for a message with others;
-//! 7. what sends it later: the delay of its route.
+//! 7. how late it came, and what was sent lately of its group (`hold`): whether it is held for a message with others;
+//! 8. what sends it later: the delay of its route.
 //!
 //! A tamper passes test mode, swinger shutdown, arming and its delays; what no route takes of it goes to every sink. A panic
 //! (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
 mod arming;
 mod codes;
+mod condition;
 mod confirmation;
 mod effects;
 mod expectation;
 mod hold;
+mod inhibition;
 mod matcher;
 mod noise;
 mod panic;
@@ -50,15 +53,18 @@ pub use self::arming::{
     NextEdge, PendingArm, Protection, SIREN_WINDOW, Swingers, TestMode,
 };
 pub use self::codes::{CODE_LOCK, CodeChannel, CodeChannels, CodeRefused, MAX_WRONG_CODES};
+pub use self::condition::{ConditionKind, LostLinks, Withheld};
 pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
 pub use self::effects::{
-    Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression, Unsent,
+    Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression, Unheld,
+    Unsent,
 };
 pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::hold::{
     DueDigest, GroupKey, GroupLabel, Grouping, HeldAlert, HeldAlerts, HoldCause, HoldKey, HoldWindow, Holds,
     LatePolicy, LetGo, MAX_GROUPS, Pace,
 };
+pub use self::inhibition::{AboutMatch, FollowUp, Inhibition, Inhibitions, Label, SourceMatch, TargetMatch};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::panic::Panic;
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
@@ -97,6 +103,9 @@ pub struct RoutingState {
     /// When what is expected to raise alerts last did.
     #[serde(skip_serializing_if = "Heard::is_empty")]
     pub heard: Heard,
+    /// The connections that are away.
+    #[serde(skip_serializing_if = "LostLinks::is_empty")]
+    pub links: LostLinks,
 }
 
 impl RoutingState {
@@ -118,6 +127,11 @@ impl RoutingState {
             areas: self.areas.outline(),
             ..Self::default()
         }
+    }
+
+    /// The hub was started: what was away then may be back.
+    pub fn set_restored(&mut self) {
+        self.links.set_unknown();
     }
 
     /// The database that it was stored in is lost, and what was armed is not known any more.
@@ -147,6 +161,8 @@ pub enum RoutingEvent<'a> {
         /// The alert.
         alert: &'a Alert,
     },
+    /// The connection of this name is up, whether its outage was reported or not.
+    LinkUp(&'a str),
     /// The time has come that [`Router::next_due`] named, or the configuration may be another one.
     Due,
     /// The clock was set, and goes on from there.

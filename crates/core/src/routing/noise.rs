@@ -184,6 +184,7 @@ impl Router {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,
         };
+        let unheld = self.inhibiting().look_at_links(now, &mut after);
         let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, (areas, Vec::new()), reason));
         after.sightings.keep_routes(|route| self.confirms(route));
         let is_wanted = |key: &HoldKey| key.cause == HoldCause::Late || self.pace(key).is_some();
@@ -191,6 +192,7 @@ impl Router {
         Effects {
             state: (after != *state).then_some(after),
             hush,
+            unheld,
             events,
             ..Effects::default()
         }
@@ -205,6 +207,9 @@ pub(super) fn timing(
     judged: Option<&Judged>,
     held: Option<(UnixMillis, &str)>,
 ) -> (RouteReason, Option<UnixMillis>) {
+    if let RouteReason::Withheld { until, .. } = reason {
+        return (reason, Some(until));
+    }
     match held.filter(|_| target.remote) {
         _ if !reason.delivers() => (reason, None),
         _ if target.only_armed => sounding(reason, judged),

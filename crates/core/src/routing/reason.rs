@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, GroupKey, SilenceId};
+use super::{Actor, ConditionKind, GroupKey, SilenceId};
 use crate::event::span;
 use crate::{AlertId, UnixMillis};
 
@@ -63,6 +63,24 @@ pub enum RouteReason {
         silence: SilenceId,
         /// Why there is one.
         why: String,
+    },
+    /// No: a condition holds from which it follows.
+    Inhibited {
+        /// The rule.
+        rule: String,
+        /// The condition.
+        condition: ConditionKind,
+        /// What the condition is of: a connection, or what is expected.
+        name: String,
+    },
+    /// Yes, as soon as it is known that a connection is up again that was away when the hub ended.
+    Withheld {
+        /// The rule.
+        rule: String,
+        /// The connection.
+        connection: String,
+        /// When that is known at the latest.
+        until: UnixMillis,
     },
     /// No route took it at all.
     Unmatched,
@@ -203,12 +221,29 @@ impl RouteReason {
                 | Self::Tamper
                 | Self::ForAll
                 | Self::AbortWindow { .. }
+                | Self::Withheld { .. }
                 | Self::GotAlarm { .. }
         )
     }
 }
 
 impl RouteReason {
+    /// Those that conditions have.
+    fn fmt_of_condition(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inhibited {
+                rule,
+                condition,
+                name,
+            } => write!(f, "[[inhibit]] {rule} holds it back: {}", condition.of(name)),
+            Self::Withheld { rule, connection, .. } => write!(
+                f,
+                "[[inhibit]] {rule} withholds it until it is known whether connection {connection} is back since the hub was started"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Those that arming has.
     fn fmt_of_area(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -288,6 +323,7 @@ impl fmt::Display for RouteReason {
                 )
             }
             Self::Silenced { silence, why } => write!(f, "silence {silence} holds it back: {why}"),
+            Self::Inhibited { .. } | Self::Withheld { .. } => self.fmt_of_condition(f),
             Self::Unmatched => f.write_str("no route takes it"),
             Self::HeldForDigest => f.write_str(
                 "it came late, and goes with all others that did in one message (`late = \"digest\"`)",

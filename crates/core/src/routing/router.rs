@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arming::{AlertMark, Judged};
 use super::expectation::Expectations;
 use super::hold::Offered;
+use super::inhibition::Inhibiting;
 use super::matcher::{Matcher, Schedules};
 use super::noise::timing;
 use super::panic;
@@ -13,8 +14,8 @@ use super::sieve::Sieve;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
     AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
-    Effects, Expectation, Grouping, HoldCause, HoldKey, LatePolicy, Match, Pace, RouteReason, RoutingEvent,
-    RoutingState, SilenceCommand, SilenceId, Suppression, Target,
+    Effects, Expectation, Grouping, HoldCause, HoldKey, Inhibitions, LatePolicy, Match, Pace, RouteReason,
+    RoutingEvent, RoutingState, SilenceCommand, SilenceId, Suppression, Target,
 };
 use crate::{Actor, Alert, AlertKind, UnixMillis};
 
@@ -48,6 +49,7 @@ pub struct Router {
     /// `None` where nothing is known of areas: what is remembered of them stays as it is.
     pub(super) areas: Option<Vec<AreaPolicy>>,
     pub(super) expectations: Expectations,
+    pub(super) inhibitions: Inhibitions,
     /// Every alert counts as confirmed.
     pub(super) assume_confirmed: bool,
 }
@@ -97,6 +99,7 @@ impl Router {
             schedules,
             areas: None,
             expectations: Expectations::default(),
+            inhibitions: Inhibitions::default(),
             assume_confirmed: false,
         }
     }
@@ -106,6 +109,20 @@ impl Router {
     pub fn with_expectations(self, expected: Vec<Expectation>) -> Self {
         let expectations = Expectations::new(expected);
         Self { expectations, ..self }
+    }
+
+    /// The same, with what is not sent while a condition holds.
+    #[must_use]
+    pub fn with_inhibitions(self, inhibitions: Inhibitions) -> Self {
+        Self { inhibitions, ..self }
+    }
+
+    /// What inhibits.
+    pub(super) fn inhibiting(&self) -> Inhibiting<'_> {
+        Inhibiting {
+            rules: &self.inhibitions,
+            expectations: &self.expectations,
+        }
     }
 
     /// The same, with all areas that there are.
@@ -138,6 +155,7 @@ impl Router {
             look,
             state.codes.next_due(),
             state.holds.next_idle(),
+            state.links.next_look(),
         ];
         due.into_iter().flatten().min()
     }
@@ -191,6 +209,14 @@ impl Router {
                 let more = after.holds.silence(now, alert.id, mutes);
                 after.silences.count(silence, more);
             }),
+            RoutingEvent::LinkUp(connection) => {
+                let mut after = state.clone();
+                Effects {
+                    unheld: self.inhibiting().link_up(now, connection, &mut after),
+                    state: (after != *state).then_some(after),
+                    ..Effects::default()
+                }
+            }
             RoutingEvent::Due => self.due(now, faults, state),
             RoutingEvent::ClockStepped(step) => changed(state, |after| {
                 // Whoever asks may still go by the time before.
@@ -201,6 +227,7 @@ impl Router {
                 after.heard.shift(now, millis);
                 after.sightings.shift(now, millis);
                 after.codes.shift(now, millis);
+                after.links.shift(now, millis);
             }),
         }
     }
@@ -212,13 +239,14 @@ impl Router {
         if let Some(panic) = &alert.panic {
             return panic::route(self, now, state, (alert, panic));
         }
-        let mut effects = Effects::default();
         let mut after = Cow::Borrowed(state);
+        let mut effects = self.inhibiting().note_condition(now, alert, &mut after);
+        let inhibition = self.inhibiting().inhibition(&after, alert);
         let verdicts = self.verdicts(now, state, alert);
         if let Some(sightings) = &verdicts.sightings {
             after.to_mut().sightings.clone_from(sightings);
         }
-        let reasons = self.reasons(now, (state, alert), &verdicts, &mut after);
+        let reasons = self.reasons(now, (state, alert), (&verdicts, inhibition.as_ref()), &mut after);
         let mark = AlertMark {
             alert,
             qualifies: self.qualifies(alert, &reasons),
@@ -255,17 +283,12 @@ impl Router {
             }
             target.decide(now, alert, (delay, not_before), reason, &mut effects);
         }
+        Inhibiting::note_inhibited(alert, inhibition, &effects, &mut after);
         if let Some(judged) = judged {
             self.settle(now, alert, judged, &effects, &mut after);
         }
-        let asks_routes = !matches!(alert.kind, AlertKind::Hub | AlertKind::Tamper);
-        if !verdicts.matched && !self.routes.is_empty() && asks_routes {
-            effects.suppressions.push(Suppression {
-                sink: None,
-                reason: RouteReason::Unmatched,
-            });
-            let after = after.to_mut();
-            after.unmatched = after.unmatched.saturating_add(1);
+        if !verdicts.matched {
+            self.note_unmatched(alert, &mut effects, &mut after);
         }
         if let Some(heard) = self.expectations.hear(now, &after.heard, alert) {
             after.to_mut().heard = heard;
@@ -276,12 +299,25 @@ impl Router {
         effects
     }
 
-    /// What routes and silences say about each target.
+    /// Counts an alert that no route takes, though there are routes.
+    fn note_unmatched(&self, alert: &Alert, effects: &mut Effects, after: &mut Cow<'_, RoutingState>) {
+        let asks_routes = !matches!(alert.kind, AlertKind::Hub | AlertKind::Tamper);
+        if !self.routes.is_empty() && asks_routes {
+            effects.suppressions.push(Suppression {
+                sink: None,
+                reason: RouteReason::Unmatched,
+            });
+            let after = after.to_mut();
+            after.unmatched = after.unmatched.saturating_add(1);
+        }
+    }
+
+    /// What routes, inhibition and silences say about each target.
     fn reasons(
         &self,
         now: UnixMillis,
         (state, alert): (&RoutingState, &Alert),
-        verdicts: &Verdicts<'_>,
+        (verdicts, inhibition): (&Verdicts<'_>, Option<&RouteReason>),
         after: &mut Cow<'_, RoutingState>,
     ) -> Vec<RouteReason> {
         let silences = state.silences.about(now, alert);
@@ -294,6 +330,11 @@ impl Router {
             if let Some(area) = test.filter(|_| !target.keeps_record) {
                 let area = area.to_owned();
                 return RouteReason::Test { area };
+            }
+            let inhibited = inhibition.filter(|_| !target.keeps_record);
+            let reason = inhibited.cloned().unwrap_or(reason);
+            if !reason.delivers() {
+                return reason;
             }
             match target.silenced(&silences, alert, after) {
                 Some(silenced) => silenced,

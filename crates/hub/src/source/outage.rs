@@ -20,6 +20,8 @@ pub(crate) struct Outage {
     health: Health,
     log: FailureLog,
     last: Option<LastFailure>,
+    /// Whether it was connected since it was started, so that an outage which was reported before is over.
+    was_up: bool,
 }
 
 impl Outage {
@@ -42,6 +44,7 @@ impl Outage {
             health,
             log: FailureLog::default(),
             last: None,
+            was_up: false,
         }
     }
 
@@ -76,9 +79,13 @@ impl Outage {
         self.log.clear();
         self.last = None;
         self.set_health();
-        if let Some(outage) = self.tracker.back(now) {
+        let outage = self.tracker.back(now);
+        if let Some(outage) = outage {
             let (connection, seconds) = (self.source.clone(), outage.as_secs());
             self.store.raise(HubEvent::LinkBack { connection, seconds });
+        }
+        if !std::mem::replace(&mut self.was_up, true) && outage.is_none() {
+            self.store.link_up(&self.source);
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) enum Join {
     Accept(Box<Accept>),
     /// Store and route an internal event.
     Raise(HubEvent),
+    /// The connection of this name is up, for the first time since its source was started.
+    LinkUp(String),
     /// Store and route a panic, which a person has raised.
     Panic(PanicRaised),
     /// Record what became of deliveries.

@@ -87,6 +87,11 @@ impl StoreHandle {
         self.join(Join::Raise(event));
     }
 
+    /// Has it remembered that a connection is up of which no outage was reported since its source was started.
+    pub(crate) fn link_up(&self, connection: &str) {
+        self.join(Join::LinkUp(connection.to_owned()));
+    }
+
     /// Records outcomes, without hurry: they piggyback on the next commit.
     pub(crate) fn record_outcomes(&self, outcomes: RecordOutcomes) {
         self.join(Join::RecordOutcomes(outcomes));

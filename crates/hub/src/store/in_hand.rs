@@ -68,6 +68,7 @@ impl InHand {
                     in_hand.arrival(alert, frame, Waiter::Source(receipt), stamp);
                 }
                 Join::Raise(raised) => in_hand.arrival(event(raised), None, Waiter::NoOne, stamp),
+                Join::LinkUp(connection) => in_hand.batch.links_up.push(connection),
                 Join::Panic(PanicRaised { alert, asker }) => {
                     in_hand.arrival(*alert, None, Waiter::Person(asker), stamp);
                 }

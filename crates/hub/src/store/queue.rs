@@ -217,7 +217,7 @@ impl BatchSize {
                 self.alerts += 1;
                 self.urgent = true;
             }
-            Join::ReleaseRetries { .. } => self.urgent = true,
+            Join::ReleaseRetries { .. } | Join::LinkUp(_) => self.urgent = true,
             Join::Picture { result, .. } => {
                 if let PictureOutcome::Fetched { frame, .. } = &result.outcome {
                     self.bytes += frame.len();

@@ -11,7 +11,7 @@ use actix::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use watchpost_core::{
-    Alert, AlertId, AlertIds, AlertKind, CommandRefused, DeliveryState, Expectation, HubEvent,
+    About, Alert, AlertId, AlertIds, AlertKind, CommandRefused, DeliveryState, Expectation, HubEvent,
     MAX_FROM_MEMORY, Match, Route, Router, RoutingState, SilenceCommand, SilenceId, SilenceMatch,
     SilenceRefused, Target, UnixMillis,
 };
@@ -569,6 +569,7 @@ async fn what_is_quiet_is_said_though_nothing_comes_in_and_so_is_its_end() {
         name: "Back door".into(),
         matches: Match::default(),
         every: Duration::from_secs(1),
+        about: About::default(),
     }]);
     rig.store.set_policy(policy).await.unwrap();
     until(&rig, "Nothing from Back door for ").await;

@@ -2,26 +2,46 @@
 //! does what the store and the writer do with the effects of a step, and writes it down.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watchpost_config::{Settings, camera_book, router};
 use watchpost_core::{
     Actor, Alert, AlertAct, AlertCommand, AlertId, AlertKind, Blocker, Camera, CancelledAlerts, ClockStep,
     Details, Effects, HubEvent, LetGo, PlannedDelivery, RouteReason, Router, RoutingEvent, RoutingState,
-    Severity, UnixMillis, Via, VisionGuard,
+    Severity, Unheld, UnixMillis, Via, VisionGuard,
 };
 
 use watchpost_scenarios::{Act, FIRST_DAY, InHand, Seen, SiteClock, brief, settings, show_area, write};
 
-/// What every site has: a connection.
+/// What every site has: a connection, and a way in for what is posted.
 const CONNECTION: &str = r#"[[connection]]
 name = "main"
 url = "http://192.168.1.20:8000"
 user_id = "550e8400-e29b-41d4-a716-446655440000"
 token_file = "token"
+
+[[connection]]
+name = "posts"
+kind = "inbound"
+token = "a token that no one guesses"
 "#;
 
 /// More steps than this without an act would go on for ever.
 const MAX_STEPS: usize = 10_000;
+
+/// The connection of every site, by its name.
+const MAIN: &str = "main";
+
+/// What is said of connections is not written down, and has ids of its own.
+const LINK_EVENTS: u64 = 1 << 40;
+
+/// How the connection is.
+#[derive(Clone, Copy)]
+enum Link {
+    Up,
+    /// Since when it is away, and whether that was said.
+    Away(UnixMillis, bool),
+}
 
 /// A delivery that waits for its time.
 struct Waiting {
@@ -37,6 +57,9 @@ pub(super) struct Hub {
     now: UnixMillis,
     runs: bool,
     faults: BTreeMap<String, Blocker>,
+    link: Link,
+    /// Whether it was up since the hub was started.
+    was_up: bool,
     waiting: Vec<Waiting>,
     /// What cameras have seen, the last one last.
     seen: Vec<Alert>,
@@ -61,6 +84,8 @@ impl Hub {
             state: RoutingState::default(),
             runs: true,
             faults: BTreeMap::new(),
+            link: Link::Up,
+            was_up: true,
             waiting: Vec::new(),
             seen: Vec::new(),
             last_id: 0,
@@ -117,11 +142,86 @@ impl Hub {
     /// When there is something to do by itself.
     fn next(&self) -> Option<UnixMillis> {
         let waiting = self.waiting.iter().filter_map(|waiting| waiting.planned.due_at);
-        let due = [self.router.next_due(&self.state), self.state.next_digest()];
+        let due = [
+            self.router.next_due(&self.state),
+            self.state.next_digest(),
+            self.link_due(),
+        ];
         due.into_iter().flatten().chain(waiting).min()
     }
 
+    /// When it is to be said that the connection is away.
+    fn link_due(&self) -> Option<UnixMillis> {
+        match self.link {
+            Link::Away(since, false) => Some(since + self.settings.hub.link_grace.into()),
+            Link::Away(_, true) | Link::Up => None,
+        }
+    }
+
+    /// The connection is away, or is up again.
+    fn set_link(&mut self, up: bool) {
+        let connection = MAIN.to_owned();
+        match (self.link, up) {
+            (Link::Up, false) => self.link = Link::Away(self.now, false),
+            (Link::Away(since, said), true) => {
+                self.link = Link::Up;
+                let seconds = since.until(self.now).as_secs();
+                if said {
+                    self.say_of_link(HubEvent::LinkBack { connection, seconds });
+                } else if !self.was_up {
+                    self.link_up();
+                }
+                self.was_up = true;
+            }
+            (Link::Up, true) | (Link::Away(..), false) => {}
+        }
+    }
+
+    fn link_up(&mut self) {
+        let effects = self.step(RoutingEvent::LinkUp(MAIN));
+        self.unhold(effects.unheld);
+    }
+
+    /// Takes what is said of the connection.
+    fn say_of_link(&mut self, event: HubEvent) {
+        let alert = event.into_alert(AlertId(LINK_EVENTS), self.now);
+        let effects = self.step(RoutingEvent::Alert(&alert));
+        self.unhold(effects.unheld);
+    }
+
+    /// What becomes of events that were withheld.
+    fn unhold(&mut self, unheld: Option<Unheld>) {
+        let Some(Unheld { events, drops }) = unheld else {
+            return;
+        };
+        for event in events {
+            let is_meant = |waiting: &Waiting| {
+                waiting.alert.id == event.alert && event.sinks.contains(&waiting.planned.sink)
+            };
+            if drops {
+                self.drop_waiting(is_meant, &event.inhibited().to_string());
+                continue;
+            }
+            let now = self.now;
+            for waiting in self.waiting.iter_mut().filter(|waiting| is_meant(waiting)) {
+                waiting.planned.due_at = Some(now);
+            }
+        }
+    }
+
     fn step_once(&mut self) {
+        if self.link_due().is_some_and(|due| due <= self.now) {
+            if let Link::Away(_, said) = &mut self.link {
+                *said = true;
+            }
+            let (why, seconds) = ("refused".to_owned(), self.settings.hub.link_grace);
+            let (connection, seconds) = (MAIN.to_owned(), Duration::from(seconds).as_secs());
+            return self.say_of_link(HubEvent::LinkLost {
+                connection,
+                why,
+                seconds,
+            });
+        }
         if let Some(due) = self.state.due_digest(self.now) {
             self.last_id += 1;
             let clock = self.clock.clone();
@@ -145,6 +245,7 @@ impl Hub {
     /// Does what the rules have to do by now.
     fn look(&mut self) {
         let effects = self.step(RoutingEvent::Due);
+        self.unhold(effects.unheld);
         for event in effects.events {
             self.raise(event);
         }
@@ -227,6 +328,12 @@ impl Hub {
             if let Some((_, sinks)) = unsent {
                 self.say(&format!("Nothing was sent{sinks}"));
             }
+            let suppressions = effects.suppressions.iter();
+            let inhibited = suppressions.filter(|one| matches!(one.reason, RouteReason::Inhibited { .. }));
+            let reasons = inhibited.map(|one| (one.sink.as_deref().unwrap_or("all"), &one.reason));
+            for (sinks, reason) in grouped(reasons) {
+                self.say(&format!("x {sinks}: {reason}"));
+            }
         } else {
             let reasons = now.iter().map(|planned| (planned.sink.as_str(), &planned.reason));
             for (sinks, reason) in grouped(reasons) {
@@ -290,7 +397,9 @@ impl Hub {
                 self.runs = on;
                 // What was due meanwhile has waited for a hub that looks at it once.
                 if on {
+                    self.state.set_restored();
                     self.look();
+                    self.start_link();
                 }
             }
             Act::Clock(shown) => {
@@ -323,6 +432,16 @@ impl Hub {
         if self.runs {
             self.pass(self.now);
         }
+    }
+
+    /// The hub was started, and connects.
+    fn start_link(&mut self) {
+        self.was_up = !self.faults.contains_key(MAIN);
+        if self.was_up {
+            self.link = Link::Up;
+            return self.link_up();
+        }
+        self.link = Link::Away(self.now, false);
     }
 
     fn answer(&mut self, effects: &Effects) {
@@ -424,6 +543,9 @@ impl Hub {
 
     fn fault(&mut self, part: String, why: Option<String>) {
         let is_sink = self.settings.sink.iter().any(|sink| sink.name == part);
+        if part == MAIN && self.runs {
+            self.set_link(why.is_none());
+        }
         let Some(why) = why else {
             self.faults.remove(&part);
             return;

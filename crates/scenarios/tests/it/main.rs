@@ -61,6 +61,7 @@ tables! {
     confirmation = "confirmation.md";
     panic = "panic.md";
     tamper = "tamper.md";
+    inhibition = "inhibition.md";
     swinger = "swinger.md";
     abort = "abort.md";
     test_mode = "test_mode.md";

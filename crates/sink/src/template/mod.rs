@@ -266,7 +266,7 @@ mod tests {
             ("{{ title }} at\n {{ place }}", " (line 2, column 5)"),
             (
                 "{{ alert.camrea.id }}",
-                "there is no `alert.camrea.id`; `alert` can have also_over, area, camera, ",
+                "there is no `alert.camrea.id`; `alert` can have about, also_over, area, camera, ",
             ),
             (
                 "{{ alert.camera.label }}",

@@ -16,6 +16,7 @@ login = { email = "yard@example.org", password = "secret" }
 accept_notices = true
 backfill = { interval = "1h" }
 slot = { interval = "1h" }
+reconnect = { max = "1s", jitter = 0 }
 
 [[connection]]
 name = "posts"

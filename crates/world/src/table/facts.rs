@@ -43,6 +43,11 @@ impl Facts {
         self.0.push(format!("{sink} is to get: {title}"));
     }
 
+    /// Such an event is not for this sink, because of a condition from which it follows.
+    pub fn inhibited(&mut self, title: &str, sink: &str, why: &str) {
+        self.0.push(format!("{sink} is not to get: {title}: {why}"));
+    }
+
     /// What was to be delivered is not, for this reason.
     pub fn dropped(&mut self, time: &str, sink: &str, alert: &str, reason: &str) {
         self.0
@@ -140,10 +145,12 @@ impl<'a> Reading<'a> {
                     (alert, false) => self.facts.explained(self.seen, &alert, sink, why),
                 }
             }
-            "x" => who.split(", ").for_each(|sink| {
-                let (alert, _) = self.subject.clone().expect("an alert");
-                self.facts.explained(self.seen, &alert, sink, why);
-            }),
+            "x" => who
+                .split(", ")
+                .for_each(|sink| match self.subject.clone().expect("an alert") {
+                    (title, true) => self.facts.inhibited(&title, sink, why),
+                    (alert, false) => self.facts.explained(self.seen, &alert, sink, why),
+                }),
             "-" => {
                 let (sink, alert) = who.split_once(", ").expect("a sink and an alert");
                 self.facts.dropped(self.time, sink, alert, why);

@@ -11,9 +11,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, SilenceCommand, UnixMillis};
+use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, RouteReason, SilenceCommand, UnixMillis};
 use watchpost_hub::inbound::Posted;
-use watchpost_hub::{AskError, Explanation, HubHandle, TokioClock, WallClock as _};
+use watchpost_hub::{AskError, Explanation, HubHandle, SinkExplanation, TokioClock, WallClock as _};
 use watchpost_scenarios::{
     Act, FIRST_DAY, InHand, Line, Scenario, Seen, SiteClock, brief, settings, show_area,
 };
@@ -474,6 +474,11 @@ impl<'a> Stage<'a> {
                 self.facts.unsent(&alert.text);
                 let planned = explanation.sinks.iter().filter(|sink| sink.delivery.is_some());
                 planned.for_each(|sink| self.facts.planned(&alert.title, &sink.sink));
+                let is_inhibited =
+                    |sink: &&SinkExplanation| matches!(sink.reason, Some(RouteReason::Inhibited { .. }));
+                for sink in explanation.sinks.iter().filter(is_inhibited) {
+                    self.facts.inhibited(&alert.title, &sink.sink, &sink.why);
+                }
             } else {
                 seen += 1;
                 self.note_reasons(seen, alert, explanation, &numbers);

@@ -392,7 +392,7 @@ fn keys_of_another_table() {
             > level = "info"
             watchpost.toml:6:2: unknown table `logging` in the configuration
               | logging | not a table here
-              its tables are `area`, `camera`, `connection`, `expect`, `hub`, `person`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
+              its tables are `area`, `camera`, `connection`, `expect`, `hub`, `inhibit`, `person`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
         "#]],
     );
 }
