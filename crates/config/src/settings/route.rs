@@ -125,7 +125,7 @@ impl ConfirmSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct RouteMatch {
     /// The name of the connection that it came over, or several. In this and other names `*` stands for any characters
-    /// and `?` for one.
+    /// and `?` for one. An internal event has the names of the connection, camera and area that it is about.
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub connection: Vec<String>,
     /// The name of the camera that saw it, or several: those of `[[camera]]`, such as `Back*`.

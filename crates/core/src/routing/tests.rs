@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::sample;
-use crate::{AlertKind, Camera, HubEvent, Picture, Severity, UnixMillis};
+use crate::{About, AlertKind, Camera, HubEvent, Picture, Severity, UnixMillis};
 
 const SINKS: [&str; 3] = ["archive", "siren", "mail"];
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -139,6 +139,51 @@ fn internal_events_go_to_sinks_that_get_events_and_where_a_route_names_them() {
             not mail: no route names this sink
         "#]],
     );
+}
+
+#[test]
+fn routes_ask_what_an_internal_event_is_about() {
+    let quiet = HubEvent::Quiet {
+        name: "Back door".into(),
+        seconds: 60,
+        ever: true,
+        about: About {
+            connection: Some("shop".into()),
+            camera: Some("Back door".into()),
+            area: Some("Yard".into()),
+            ..About::default()
+        },
+    };
+    let quiet = quiet.into_alert(AlertId(1), NOW);
+    let asks = |connection: &str, camera: &str, area: &str| {
+        let names = |name: &str| Vec::from_iter((!name.is_empty()).then(|| name.to_owned()));
+        let matches = Match {
+            connections: names(connection),
+            cameras: names(camera),
+            areas: names(area),
+            kinds: vec![AlertKind::Hub],
+            ..Match::default()
+        };
+        let router = router(vec![route("own", matches, &["mail"])]);
+        let effects = router.step(NOW, &RoutingState::default(), RoutingEvent::Alert(&quiet));
+        effects.deliveries.iter().any(|planned| planned.sink == "mail")
+    };
+    for (connection, camera, area, takes) in [
+        ("shop", "", "", true),
+        ("sh*", "Back*", "Yard", true),
+        ("", "Back door", "", true),
+        ("", "", "Yard", true),
+        ("hub", "", "", true),
+        ("other", "", "", false),
+        ("shop", "Till", "", false),
+        ("", "", "Till", false),
+    ] {
+        assert_eq!(
+            asks(connection, camera, area),
+            takes,
+            "{connection} {camera} {area}"
+        );
+    }
 }
 
 #[test]

@@ -79,9 +79,10 @@ impl Router {
         if self.assume_confirmed {
             asked.confirm();
         }
-        let words = Words::of(alert);
+        // An internal event that is about a part of the site has further names: every route is asked.
+        let words = alert.about.is_none().then(|| Words::of(alert));
         for (route, sieve) in self.routes.iter().zip(&self.sieves) {
-            if !sieve.lets_through(&words) {
+            if words.as_ref().is_some_and(|words| !sieve.lets_through(words)) {
                 sieve
                     .sinks()
                     .for_each(|sink| verdicts.of_sinks[sink].pass_over(route));
