@@ -255,7 +255,13 @@ async fn beginning_again_gains_no_time() {
 /// Once it was asked to return, or was about to be killed.
 async fn what_comes_late_costs_no_more() {
     let before = peak_kib();
-    let (how, _) = end_of("late-spill", Duration::from_millis(100)).await;
+    let mut how = ExitKind::TimedOut.to_string();
+    // One that gets no processor in its last seconds is killed before it has said anything.
+    for _ in 0..20 {
+        if how == ExitKind::TimedOut.to_string() {
+            (how, _) = end_of("late-spill", Duration::from_millis(100)).await;
+        }
+    }
     assert!(how.contains("a message is too large"), "{how}");
     let cost = peak_kib().saturating_sub(before);
     assert!(cost < MAX_COST_KIB, "it cost {cost} KiB");
