@@ -7,8 +7,8 @@ use crate::FailureKind;
 /// The first wait after a failure, which doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// The longest wait.
-const MAX_WAIT: Duration = Duration::from_secs(600);
+/// The longest wait. Whoever waits for a picture looks for it again within minutes of when the backend gives it.
+const MAX_WAIT: Duration = Duration::from_secs(240);
 
 /// What follows when a picture could not be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +57,10 @@ mod tests {
             (FailureKind::Address, 9, 9, PictureRetry::Gone),
             (FailureKind::Http(500), 0, 7, after(5)),
             (FailureKind::Http(503), 3, 0, after(40)),
-            (FailureKind::Http(503), 99, 0, after(600)),
+            (FailureKind::Http(503), 99, 0, after(240)),
             (FailureKind::Network, 7, 0, pause(5)),
             (FailureKind::Timeout, 0, 2, pause(20)),
-            (FailureKind::Unauthorized, 0, 40, pause(600)),
+            (FailureKind::Unauthorized, 0, 40, pause(240)),
         ] {
             assert_eq!(
                 PictureRetry::after(kind, attempts, pauses),
