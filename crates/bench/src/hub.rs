@@ -32,7 +32,7 @@ pub(crate) enum Sink {
     Plugin(PathBuf),
     /// A plugin of the product, by its name, with more lines for its `[[sink]]`.
     Bundled(&'static str, String),
-    /// A plugin that misbehaves, by its name. No one waits for it.
+    /// A plugin that no one waits for, most of which misbehave, by its name.
     Hostile(&'static str, PathBuf),
     /// The plugin of the red team, in one of its ways. No one waits for it.
     RedTeam(&'static str, PathBuf),

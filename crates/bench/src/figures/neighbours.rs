@@ -40,8 +40,11 @@ const RED_TEAM: [&str; 8] = [
     "talk_nonsense",
 ];
 
-/// Wanted of the archive beside them: so many percent of what it takes alone, in the same run and in turns.
-const MOST_OF_ALONE_PERCENT: f64 = 150.0;
+/// As many that do nothing wrong. What they take is the price of eight more deliveries an alert, and no one's fault.
+const GOOD: [&str; RED_TEAM.len()] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// Wanted of the archive beside the red team: so many percent of what it takes beside the good ones, in the same run and in turns.
+const MOST_OF_GOOD_PERCENT: f64 = 150.0;
 
 pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     let mut figures = deliveries_beside_all(lab)?;
@@ -49,34 +52,40 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Alone and beside them in turns, so that what else the machine does falls on both.
+/// Alone, beside as many good sinks and beside them in turns, so that what else the machine does falls on all.
 fn archive_beside_red_team(lab: &mut Lab) -> Result<Figure> {
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let good = lab.stopwatch()?;
+    let good: Vec<_> = GOOD.map(|name| Sink::Hostile(name, good.clone())).into();
+    let red_team = hostile_plugin("redteam")?;
+    let red_team: Vec<_> = RED_TEAM.map(|way| Sink::RedTeam(way, red_team.clone())).into();
+    let (mut alone, mut beside_good, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..lab.effort.rounds {
         alone.extend(wire_to_archived(lab, &[])?);
-        beside.extend(wire_to_archived(lab, &RED_TEAM)?);
+        beside_good.extend(wire_to_archived(lab, &good)?);
+        beside.extend(wire_to_archived(lab, &red_team)?);
     }
     let [alone_p50, alone_p99] = [0.5, 0.99].map(|share| ms(quantile(&mut alone, share)));
+    let [good_p50, good_p99] = [0.5, 0.99].map(|share| ms(quantile(&mut beside_good, share)));
     let [beside_p50, beside_p99] = [0.5, 0.99].map(|share| ms(quantile(&mut beside, share)));
-    let percent = 100.0 * beside_p99 / alone_p99;
+    let percent = 100.0 * beside_p99 / good_p99;
     Ok(
-        Figure::at_most("archive_p99_beside_red_team", percent, "%", MOST_OF_ALONE_PERCENT)
+        Figure::at_most("archive_p99_beside_red_team", percent, "%", MOST_OF_GOOD_PERCENT)
             .with("alone_p50_ms", alone_p50)
             .with("alone_p99_ms", alone_p99)
+            .with("beside_good_p50_ms", good_p50)
+            .with("beside_good_p99_ms", good_p99)
             .with("beside_p50_ms", beside_p50)
             .with("beside_p99_ms", beside_p99),
     )
 }
 
 /// From the wire to the recorded outcome of the archive.
-fn wire_to_archived(lab: &mut Lab, ways: &[&'static str]) -> Result<Vec<Duration>> {
+fn wire_to_archived(lab: &mut Lab, others: &[Sink]) -> Result<Vec<Duration>> {
     let picture = lab.picture(KB)?;
     let dir = lab.scratch()?;
     let firehose = Firehose::start()?;
     let mut sinks = vec![Sink::Archive];
-    for way in ways {
-        sinks.push(Sink::RedTeam(way, hostile_plugin("redteam")?));
-    }
+    sinks.extend_from_slice(others);
     let hub = Hub::start(lab, dir.path(), &firehose, &sinks)?;
     let result = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
     hub.wait_delivered(result.tally.sent)?;
