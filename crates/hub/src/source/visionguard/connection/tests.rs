@@ -123,6 +123,7 @@ impl Rig {
             match command {
                 Command::Join(Join::Accept(accept)) => alerts.push(*accept),
                 Command::Join(Join::Raise(event)) => events.push(event),
+                Command::Join(Join::LinkUp(_)) => {}
                 other => panic!("not expected of a connection: {other:?}"),
             }
         }
