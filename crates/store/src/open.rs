@@ -281,8 +281,19 @@ impl Database {
     }
 }
 
-/// Takes the lock that keeps a second hub away, and writes into it who holds it.
-pub(crate) fn lock(paths: &StorePaths) -> Result<File, StoreError> {
+/// The lock that keeps a second hub away, held until this is dropped.
+#[derive(Debug)]
+pub(crate) struct StoreLock(File);
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child that is just being started has it too, until it runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock, and writes into it who holds it.
+pub(crate) fn lock(paths: &StorePaths) -> Result<StoreLock, StoreError> {
     let path = paths.lock();
     let fail = |doing| {
         let path = path.clone();
@@ -312,7 +323,7 @@ pub(crate) fn lock(paths: &StorePaths) -> Result<File, StoreError> {
                     }
                 })
                 .map_err(fail("write"))?;
-            Ok(file)
+            Ok(StoreLock(file))
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
@@ -357,4 +368,25 @@ fn check_integrity(db: &Connection, path: &Path) -> Result<(), StoreError> {
         path: path.to_owned(),
         what: verdict,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_closed_can_be_opened_though_a_new_child_still_has_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = StorePaths {
+            dir: dir.path().to_owned(),
+        };
+        let first = lock(&paths).unwrap();
+        let of_the_child = first.0.try_clone().unwrap();
+        assert!(matches!(lock(&paths), Err(StoreError::Locked { .. })));
+        drop(first);
+        let second = lock(&paths).unwrap();
+        drop(of_the_child);
+        assert!(matches!(lock(&paths), Err(StoreError::Locked { .. })));
+        drop(second);
+    }
 }

@@ -1,6 +1,6 @@
 //! The writing end of the store, as its one owner uses it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -10,7 +10,7 @@ use crate::commit::Watermarks;
 use crate::error::Failed;
 use crate::frames::FrameLog;
 use crate::names::Names;
-use crate::open::{OpenReport, Opened};
+use crate::open::{OpenReport, Opened, StoreLock};
 use crate::paths::StorePaths;
 use crate::retention::{RetentionReport, Sweep};
 use crate::routing::{Routing, RoutingStep};
@@ -38,8 +38,8 @@ pub struct Store {
     standby: Standby,
     /// How far the running sweep of retention has come.
     sweep: Sweep,
-    /// Held for its lock, and dropped last.
-    lock: File,
+    /// Dropped last.
+    lock: Arc<StoreLock>,
 }
 
 impl Store {
@@ -53,14 +53,14 @@ impl Store {
             dir: options.dir.clone(),
         };
         fs::create_dir_all(&paths.dir).map_err(|e| StoreError::io("make", &paths.dir, e))?;
-        let lock = open::lock(&paths)?;
+        let lock = Arc::new(open::lock(&paths)?);
         Self::open_locked(options, paths, lock, None, None)
     }
 
     fn open_locked(
         options: StoreOptions,
         paths: StorePaths,
-        lock: File,
+        lock: Arc<StoreLock>,
         corruption: Option<&StoreError>,
         known: Option<&RoutingState>,
     ) -> Result<(Self, OpenReport), StoreError> {
@@ -112,10 +112,7 @@ impl Store {
 
     fn renew(&mut self, corruption: Option<&StoreError>) -> Result<OpenReport, StoreError> {
         let path = self.paths.database();
-        let lock = self
-            .lock
-            .try_clone()
-            .map_err(|e| StoreError::io("keep the lock of", &self.paths.dir, e))?;
+        let lock = Arc::clone(&self.lock);
         // SQLite removes its log by name when it closes, so the old one is closed before a new one has that name.
         self.db = Connection::open_in_memory().map_err(|e| StoreError::database("close", &path, e))?;
         let (store, report) = {
