@@ -117,7 +117,7 @@ fn five_thousand_late_alerts_are_one_mail() -> Result<()> {
         .context("an alert")?;
     let text = hub.ask("explain", &[&alert["id"].to_string()])?;
     assert!(
-        text.contains("mail: not sent") && text.contains("in one message"),
+        text.contains("mail: summed up in alert ") && text.contains("in one message"),
         "{text}"
     );
     Ok(())
