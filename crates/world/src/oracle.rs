@@ -16,7 +16,7 @@ use std::path::Path;
 use watchpost_config::Settings;
 use watchpost_core::{AlertId, AlertKind, RouteReason, UnixMillis};
 use watchpost_hub::{ConnectionReport, ConnectionState, Counters, HubStatus};
-use watchpost_store::{Filter, Reader, StoreError, StoredAlert, StoredSuppression};
+use watchpost_store::{Filter, HoldEnd, Reader, StoreError, StoredAlert, StoredSuppression};
 
 use crate::backend::{Backend, Key, Row, State};
 use crate::process::CONNECTION;
@@ -86,9 +86,20 @@ impl Stored {
 
     /// Why a sink did not get an alert.
     pub fn why_not(&self, alert: AlertId, sink: &str) -> Option<&RouteReason> {
-        let reasons = self.suppressed.get(&alert)?;
-        let of_sink = reasons.iter().find(|reason| reason.sink.as_deref() == Some(sink));
-        of_sink.map(|suppression| &suppression.reason)
+        Some(&self.suppression(alert, sink)?.reason)
+    }
+
+    /// Whether an alert was held for a digest to a sink, and is not to come there any more.
+    pub fn was_let_go(&self, alert: AlertId, sink: &str) -> bool {
+        let ended = self
+            .suppression(alert, sink)
+            .and_then(|suppression| suppression.ended.as_ref());
+        matches!(ended, Some(HoldEnd::LetGo { .. }))
+    }
+
+    fn suppression(&self, alert: AlertId, sink: &str) -> Option<&StoredSuppression> {
+        let mut reasons = self.suppressed.get(&alert)?.iter();
+        reasons.find(|reason| reason.sink.as_deref() == Some(sink))
     }
 
     /// Whether it was raised since then that a connection is away, or before and not taken back.

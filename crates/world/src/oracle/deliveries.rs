@@ -76,6 +76,7 @@ impl Deliveries<'_> {
                 match anomaly.deliveries.iter().find(|row| row.sink == sink) {
                     Some(row) => self.made(anomaly, row, &made, &mut findings),
                     None => match self.stored.why_not(anomaly.alert.id, sink) {
+                        Some(RouteReason::HeldForDigest) if self.may_be_let_go(anomaly, sink) => {}
                         Some(RouteReason::HeldForDigest) if late == Late::Digest && anomaly.alert.late => {
                             held.insert(anomaly.alert.id);
                         }
@@ -95,6 +96,12 @@ impl Deliveries<'_> {
     fn may_be_silenced(&self, alert: &StoredAlert, sink: &str) -> bool {
         let mut silences = self.silences.iter();
         silences.any(|quiet| quiet.may_mute(alert, sink, self.clocks))
+    }
+
+    /// It was held for a digest until a person did not want to hear of it any more.
+    fn may_be_let_go(&self, alert: &StoredAlert, sink: &str) -> bool {
+        self.stored.was_let_go(alert.alert.id, sink)
+            && (alert.acknowledged.is_some() || self.may_be_silenced(alert, sink))
     }
 
     /// What is said of a delivery is so.
