@@ -32,8 +32,8 @@ pub(crate) enum Sink {
     Plugin(PathBuf),
     /// A plugin of the product, by its name, with more lines for its `[[sink]]`.
     Bundled(&'static str, String),
-    /// A plugin that no one waits for, most of which misbehave, by its name.
-    Hostile(&'static str, PathBuf),
+    /// A plugin beside the one that is measured, by its name. No one waits for it, for most of them misbehave.
+    Neighbour(&'static str, PathBuf),
     /// The plugin of the red team, in one of its ways. No one waits for it.
     RedTeam(&'static str, PathBuf),
 }
@@ -44,7 +44,7 @@ impl Sink {
         match self {
             Self::Archive => "archive",
             Self::Plugin(_) => "stopwatch",
-            Self::Bundled(name, _) | Self::Hostile(name, _) | Self::RedTeam(name, _) => name,
+            Self::Bundled(name, _) | Self::Neighbour(name, _) | Self::RedTeam(name, _) => name,
         }
     }
 }
@@ -142,7 +142,7 @@ impl Hub {
             dir: dir.to_owned(),
             working: sinks
                 .iter()
-                .filter(|sink| !matches!(sink, Sink::Hostile(..) | Sink::RedTeam(..)))
+                .filter(|sink| !matches!(sink, Sink::Neighbour(..) | Sink::RedTeam(..)))
                 .map(Sink::name)
                 .collect(),
             start_to_connected,
@@ -255,7 +255,7 @@ fn configuration(lab: &Lab, dir: &Path, firehose: &Firehose, sinks: &[Sink]) -> 
                     "\n[[sink]]\nname = \"{name}\"\nplugin = \"{name}\"\n{lines}"
                 )
             }
-            Sink::Hostile(name, file) => {
+            Sink::Neighbour(name, file) => {
                 write!(
                     toml,
                     "\n[[sink]]\nname = \"{name}\"\nplugin = {}\ntimeout = \"1s\"\n\

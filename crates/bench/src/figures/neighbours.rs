@@ -55,7 +55,7 @@ pub(super) fn measure(lab: &mut Lab) -> Result<Vec<Figure>> {
 /// Alone, beside as many good sinks and beside them in turns, so that what else the machine does falls on all.
 fn archive_beside_red_team(lab: &mut Lab) -> Result<Figure> {
     let good = lab.stopwatch()?;
-    let good: Vec<_> = GOOD.map(|name| Sink::Hostile(name, good.clone())).into();
+    let good: Vec<_> = GOOD.map(|name| Sink::Neighbour(name, good.clone())).into();
     let red_team = hostile_plugin("redteam")?;
     let red_team: Vec<_> = RED_TEAM.map(|way| Sink::RedTeam(way, red_team.clone())).into();
     let (mut alone, mut beside_good, mut beside) = (Vec::new(), Vec::new(), Vec::new());
@@ -113,7 +113,7 @@ fn wire_to_call(lab: &mut Lab, hostile: &[&'static str]) -> Result<Vec<Duration>
     let firehose = Firehose::start()?;
     let mut sinks = vec![Sink::Plugin(lab.stopwatch()?)];
     for way in hostile {
-        sinks.push(Sink::Hostile(way, hostile_plugin(way)?));
+        sinks.push(Sink::Neighbour(way, hostile_plugin(way)?));
     }
     let hub = Hub::start(lab, dir.path(), &firehose, &sinks)?;
     let result = firehose.fire(&picture, lab.effort.paced_at(PER_SECOND, lab.effort.paced))?;
