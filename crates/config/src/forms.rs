@@ -56,9 +56,9 @@ forms! {
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic", "tamper"] };
     /// The words of `watchpost_core::ConditionKind`.
     ConditionWord = { "type": "string", "enum": ["link_lost", "quiet"] };
-    /// The words of events that may follow from a condition.
+    /// The words of `watchpost_core::FollowUp`.
     FollowUpWord = { "type": "string", "enum": ["quiet", "login_refused"] };
-    /// The words of what a condition and an event have in common.
+    /// The words of `watchpost_core::Label`.
     LabelWord = { "type": "string", "enum": ["connection", "camera", "area"] };
     /// The words of `watchpost_core::Severity`.
     SeverityWord = { "type": "string", "enum": ["low", "medium", "high", "critical"] };

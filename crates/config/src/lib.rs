@@ -62,11 +62,11 @@ pub use reference::reference;
 pub use secret::SecretSource;
 pub use settings::{
     AnyPort, AreaSettings, AutoArmSettings, BackfillSettings, CameraMatch, CameraSettings, ConfirmSettings,
-    ConnectionKind, ConnectionSettings, ExpectSettings, FollowUpSetting, HeaderSettings, HeartbeatSettings,
-    HubSettings, InhibitSettings, InhibitSource, InhibitTarget, LabelSetting, LogFormat, LoginSettings,
-    PersonSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
-    ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings,
-    VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
+    ConnectionKind, ConnectionSettings, ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings,
+    InhibitSettings, InhibitSource, InhibitTarget, LogFormat, LoginSettings, PersonSettings, Ports,
+    ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings,
+    SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch,
+    VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

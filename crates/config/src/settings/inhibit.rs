@@ -27,7 +27,7 @@ pub struct InhibitSettings {
     /// has those that its `match` names once, without `*` or `?`: its connection also where its `[[camera]]` says it, or where there
     /// is one connection only; its area also where its camera has one.
     #[schemars(with = "Vec<forms::LabelWord>", extend("x-one" = true))]
-    pub equal: Vec<LabelSetting>,
+    pub equal: Vec<Label>,
 }
 
 /// `[inhibit.source_match]`
@@ -61,7 +61,7 @@ pub struct InhibitSource {
 pub struct InhibitTarget {
     /// The word for the event, or several: `quiet` or `login_refused`.
     #[schemars(with = "Vec<forms::FollowUpWord>", extend("x-one" = true))]
-    pub status: Vec<FollowUpSetting>,
+    pub status: Vec<FollowUp>,
     /// The name of the connection that it is about, or several. In this and other names `*` stands for any characters and `?` for one.
     #[serde(default)]
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
@@ -78,28 +78,6 @@ pub struct InhibitTarget {
     #[serde(default)]
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub expect: Vec<String>,
-}
-
-/// An event that may follow from a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FollowUpSetting {
-    /// What is expected to raise an alert does not.
-    Quiet,
-    /// A backend does not accept the login or the token.
-    LoginRefused,
-}
-
-/// What a condition and an event have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LabelSetting {
-    /// The connection.
-    Connection,
-    /// The camera.
-    Camera,
-    /// The area.
-    Area,
 }
 
 impl InhibitSettings {
@@ -128,12 +106,8 @@ impl InhibitSettings {
             area,
             expect,
         } = self.target_match.clone();
-        let events = status.into_iter().map(|status| match status {
-            FollowUpSetting::Quiet => FollowUp::Quiet,
-            FollowUpSetting::LoginRefused => FollowUp::LoginRefused,
-        });
         let target = TargetMatch {
-            events: events.collect(),
+            events: status,
             about: AboutMatch {
                 connection,
                 camera,
@@ -141,17 +115,12 @@ impl InhibitSettings {
                 expect,
             },
         };
-        let equal = self.equal.iter().map(|label| match label {
-            LabelSetting::Connection => Label::Connection,
-            LabelSetting::Camera => Label::Camera,
-            LabelSetting::Area => Label::Area,
-        });
         let name = self.name.clone();
         Inhibition {
             name: name.unwrap_or_else(|| format!("number {number}")),
             source,
             target,
-            equal: equal.collect(),
+            equal: self.equal.clone(),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use self::connection::{
     ReconnectSettings, SlotSettings,
 };
 pub use self::expect::ExpectSettings;
-pub use self::inhibit::{FollowUpSetting, InhibitSettings, InhibitSource, InhibitTarget, LabelSetting};
+pub use self::inhibit::{InhibitSettings, InhibitSource, InhibitTarget};
 pub use self::person::PersonSettings;
 pub use self::route::{ConfirmSettings, RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::router::router;

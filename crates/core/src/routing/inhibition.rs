@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::condition::{ConditionKind, Withheld};
 use super::expectation::Expectations;
 use super::matcher::name_matches;
@@ -54,7 +56,8 @@ pub struct AboutMatch {
 }
 
 /// An event that may follow from a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FollowUp {
     /// What is expected to raise an alert now and then does not.
     Quiet,
@@ -63,7 +66,8 @@ pub enum FollowUp {
 }
 
 /// What conditions and events have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names are those of the words in `equal`")]
 pub enum Label {
     Connection,
@@ -125,12 +129,12 @@ impl AboutMatch {
 impl Label {
     /// Whether both have it, with the same name. What lacks it is equal to nothing.
     fn is_equal(self, one: &About, other: &About) -> bool {
-        let of = |about: &About| match self {
-            Self::Connection => about.connection.clone(),
-            Self::Camera => about.camera.clone(),
-            Self::Area => about.area.clone(),
+        let (one, other) = match self {
+            Self::Connection => (&one.connection, &other.connection),
+            Self::Camera => (&one.camera, &other.camera),
+            Self::Area => (&one.area, &other.area),
         };
-        of(one).is_some_and(|name| of(other) == Some(name))
+        one.is_some() && one == other
     }
 }
 

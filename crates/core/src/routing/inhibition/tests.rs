@@ -271,12 +271,11 @@ fn is_said(rule: &Inhibition, conditions: &[(ConditionKind, About)], event: &Abo
     !conditions.iter().any(inhibits)
 }
 
-#[test]
-fn what_is_quiet_does_not_inhibit_itself_nor_its_like() {
-    let quiet = |expect: &str| (ConditionKind::Quiet, about(Some("main")).of_expected(expect));
-    let mut rule = Inhibition {
+/// That nothing comes from something is not said while this holds of the same connection.
+fn quiet_because_of(condition: ConditionKind) -> Inhibition {
+    Inhibition {
         source: SourceMatch {
-            conditions: vec![ConditionKind::Quiet],
+            conditions: vec![condition],
             ..SourceMatch::default()
         },
         target: TargetMatch {
@@ -285,7 +284,13 @@ fn what_is_quiet_does_not_inhibit_itself_nor_its_like() {
         },
         equal: vec![Label::Connection],
         ..Inhibition::default()
-    };
+    }
+}
+
+#[test]
+fn what_is_quiet_does_not_inhibit_itself_nor_its_like() {
+    let quiet = |expect: &str| (ConditionKind::Quiet, about(Some("main")).of_expected(expect));
+    let mut rule = quiet_because_of(ConditionKind::Quiet);
     let both = [quiet("shop"), quiet("door")];
     assert!(
         is_said(&rule, &both, &both[1].1),
@@ -298,18 +303,7 @@ fn what_is_quiet_does_not_inhibit_itself_nor_its_like() {
 
 #[test]
 fn a_label_that_one_of_both_lacks_is_not_equal() {
-    let mut rule = Inhibition {
-        source: SourceMatch {
-            conditions: vec![ConditionKind::LinkLost],
-            ..SourceMatch::default()
-        },
-        target: TargetMatch {
-            events: vec![FollowUp::Quiet],
-            ..TargetMatch::default()
-        },
-        equal: vec![Label::Connection],
-        ..Inhibition::default()
-    };
+    let mut rule = quiet_because_of(ConditionKind::LinkLost);
     let lost = [(ConditionKind::LinkLost, About::connection("main"))];
     assert!(!is_said(&rule, &lost, &about(Some("main"))));
     assert!(is_said(&rule, &lost, &about(Some("other"))));
