@@ -323,6 +323,11 @@ impl Alert {
         self.camera.as_ref().map_or("", |camera| &camera.id)
     }
 
+    /// Name of the area that its camera watches, if it watches one.
+    pub fn area(&self) -> Option<&str> {
+        self.camera.as_ref()?.area.as_deref()
+    }
+
     /// VisionGuard's own record of it, if that is known.
     pub fn anomaly_id(&self) -> Option<&str> {
         self.visionguard.as_ref()?.anomaly_id.as_deref()

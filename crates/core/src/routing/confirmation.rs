@@ -72,7 +72,7 @@ impl Sightings {
         alert: &Alert,
     ) -> Vec<AlertId> {
         let (source, at) = (confirm.source(alert), alert.happened_at());
-        let area = alert.camera.as_ref().and_then(|camera| camera.area.clone());
+        let area = alert.area().map(str::to_owned);
         let areas = self.0.entry(route.to_owned()).or_default();
         // What is too old confirms nothing any more, and what lies ahead is of a clock that was wrong.
         let is_fresh = |seen: &Sighted| {

@@ -140,13 +140,13 @@ impl Hush {
 
     /// Whether it is about this delivery.
     pub fn covers(&self, alert: &Alert, sink: &str) -> bool {
-        let area = alert.camera.as_ref().and_then(|camera| camera.area.as_ref());
+        let area = alert.area();
         // Of several areas it sounds until the last one is quiet.
         let panic = alert
             .panic
             .as_ref()
             .filter(|_| !self.going_on.contains(&alert.id));
-        let of_these = area.is_some_and(|area| self.areas.contains(area))
+        let of_these = area.is_some_and(|area| self.areas.iter().any(|known| known == area))
             || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
         let sounds = of_these && self.sinks.iter().any(|name| name == sink);
         sounds || self.unsent.iter().any(|unsent| unsent.covers(alert, sink))

@@ -222,7 +222,7 @@ impl Matcher {
         if refuses_both(&self.cameras, name, |about| &about.camera) {
             return Some(MatchCondition::Camera);
         }
-        let area = camera.and_then(|camera| camera.area.as_deref());
+        let area = alert.area();
         if refuses_both(&self.areas, area, |about| &about.area) {
             return Some(MatchCondition::Area);
         }

@@ -115,7 +115,7 @@ impl Words {
         let words = [
             camera.map(|camera| camera.id.as_str()),
             camera.and_then(|camera| camera.name.as_deref()),
-            camera.and_then(|camera| camera.area.as_deref()),
+            alert.area(),
             Some(alert.connection.as_str()),
         ];
         Self(words.map(|word| word.map(Word::of)))

@@ -219,6 +219,6 @@ fn policy_of<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPo
 
 /// The area that the camera of an alert watches, if it is one that is armed and disarmed.
 fn watched_by<'p>(policies: &'p [AreaPolicy], alert: &Alert) -> Option<&'p AreaPolicy> {
-    let area = alert.camera.as_ref()?.area.as_deref()?;
+    let area = alert.area()?;
     policies.iter().find(|policy| policy.name == area)
 }

@@ -1,6 +1,6 @@
 //! The message that stands for many alerts. It knows neither when it is due nor where it goes but to its sink.
 
-use super::{HeldAlerts, HoldCause, HoldKey, Holds};
+use super::{HeldAlerts, HoldCause, HoldKey};
 use crate::routing::{RoutingState, Target};
 use crate::{Alert, AlertId, AlertKind, Digest, HUB, Severity, UnixMillis, Via};
 
@@ -35,7 +35,7 @@ impl RoutingState {
 
     /// A digest that is due. Its alert closes its window.
     pub fn due_digest(&self, now: UnixMillis) -> Option<DueDigest> {
-        Holds::due_digest(&self.holds, now)
+        self.holds.due_digest(now)
     }
 }
 

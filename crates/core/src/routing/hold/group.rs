@@ -59,7 +59,7 @@ impl GroupLabel {
         let value = match self {
             Self::Connection => alert.connection.clone(),
             Self::Camera => camera.map_or_else(String::new, |camera| camera.label().to_owned()),
-            Self::Area => camera.and_then(|camera| camera.area.clone()).unwrap_or_default(),
+            Self::Area => alert.area().unwrap_or_default().to_owned(),
             Self::Stream => camera.map_or_else(String::new, |camera| camera.id.clone()),
             Self::Kind => alert.kind.to_string(),
             Self::Status => alert.details.status.clone(),

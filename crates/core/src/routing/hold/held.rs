@@ -61,7 +61,7 @@ impl HeldAlert {
             severity: alert.severity,
             score: alert.details.score,
             title: alert.title.clone(),
-            area: alert.camera.as_ref().and_then(|camera| camera.area.clone()),
+            area: alert.area().map(str::to_owned),
         }
     }
 
@@ -166,9 +166,8 @@ impl HeldAlerts {
 
     /// Lets go of those that are not to be delivered any more. Returns them.
     pub(super) fn let_go(&mut self, which: impl Fn(&HeldAlert) -> bool) -> Vec<AlertId> {
-        let (gone, kept) = self.newest.drain(..).partition(|held| which(held));
+        let (gone, kept): (VecDeque<HeldAlert>, _) = self.newest.drain(..).partition(which);
         self.newest = kept;
-        let gone: VecDeque<HeldAlert> = gone;
         gone.into_iter().map(|held| held.id).collect()
     }
 

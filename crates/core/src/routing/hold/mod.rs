@@ -148,16 +148,16 @@ impl Holds {
         }
         let key = key(group.clone());
         let most = key.cause.most_named();
-        let sent = match self.0.get_mut(&key) {
-            Some(window) => window.offer(offered, most),
+        let (sent, until) = match self.0.get_mut(&key) {
+            Some(window) => (window.offer(offered, most), window.until()),
             None => {
                 let (window, sent) = HoldWindow::begin(now, grouping.pace, offered);
-                self.0.insert(key.clone(), window);
-                sent
+                let until = window.until();
+                self.0.insert(key, window);
+                (sent, until)
             }
         };
-        let held = self.0.get(&key).filter(|_| !sent)?;
-        Some((group, held.until()))
+        (!sent).then_some((group, until))
     }
 
     /// How many groups a route has at a sink.

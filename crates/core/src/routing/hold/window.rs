@@ -74,10 +74,9 @@ impl HoldWindow {
             urgent,
         } = offered;
         if urgent || pace.wait.is_zero() {
-            let area = alert.camera.as_ref().and_then(|camera| camera.area.clone());
             let sent = Sent {
                 severity: alert.severity,
-                by: Some((alert.id, area)),
+                by: Some((alert.id, alert.area().map(str::to_owned))),
             };
             // It begins when that is delivered.
             let until = not_before.map_or(now, |at| at.max(now)) + pace.interval;
