@@ -154,11 +154,16 @@ fn hard_limit(limits: &str) -> Option<u64> {
 }
 
 /// Whether a `/proc/PID/stat` is of a process that only waits to be reaped. The name before the state may hold anything.
+/// The state is that of the first thread, which may have ended before others.
 fn is_dead(stat: &str) -> bool {
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, None | Some('Z' | 'X'))
+    let Some((_, rest)) = stat.rsplit_once(')') else {
+        return true;
+    };
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next();
+    // The state is the third field, and the number of threads the 20th: proc_pid_stat(5).
+    let threads = fields.nth(16).and_then(|threads| threads.parse().ok());
+    matches!(state, None | Some("Z" | "X")) && threads.unwrap_or(0) < 2
 }
 
 #[cfg(test)]
@@ -192,6 +197,13 @@ mod tests {
         assert!(!is_dead("12 (sh) S 1 12 12"));
         assert!(!is_dead("12 (a) Z) R 1 12 12"));
         assert!(is_dead("12 (sh) Z 1 12 12"));
+        let stat =
+            |threads| format!("12 (sh) Z 1 12 12 0 -1 4227148 31 0 0 0 0 0 0 0 20 0 {threads} 0 341843 0 0");
+        assert!(is_dead(&stat(1)));
+        assert!(
+            !is_dead(&stat(2)),
+            "its first thread has ended, and another goes on"
+        );
         assert!(is_dead(""));
     }
 }

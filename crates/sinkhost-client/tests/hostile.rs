@@ -321,6 +321,34 @@ async fn processes_do_not_outlive_the_plugin() {
     }
 }
 
+/// Its first thread has ended and another goes on, in a group and a session of its own.
+#[tokio::test]
+async fn what_only_looks_dead_does_not_outlive_the_plugin() {
+    let mut launch = hostile("ghost");
+    launch.grants.exec = true;
+    let file = launch.state_dir.join("ghost");
+    let mut running = start(launch).await;
+    running.deliver(1, "an alert");
+    assert_eq!(running.done().await.1, Outcome::Ok);
+    let ghost = fs::read_to_string(file).unwrap();
+    // The process is there for as long as it has threads.
+    let threads = || fs::read_dir(format!("/proc/{ghost}/task")).map_or(0, Iterator::count);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !fs::read_to_string(format!("/proc/{ghost}/stat"))
+        .unwrap()
+        .contains(") Z ")
+    {
+        assert!(Instant::now() < deadline, "its first thread goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(threads(), 2);
+    let _ = running.stop().await;
+    while threads() > 1 {
+        assert!(Instant::now() < deadline, "left behind: {ghost}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// The processes of a group that are not dead yet.
 fn members(group: u32) -> Vec<String> {
     let stats = fs::read_dir("/proc")

@@ -92,6 +92,21 @@ static int widen(int fd, int option) {
 static int widen_sending(int fd) { return widen(fd, SO_SNDBUF); }
 static int widen_reading(int fd) { return widen(fd, SO_RCVBUF); }
 static int send_urgently(int fd) { return errno_of(send(fd, "x", 1, MSG_OOB)); }
+static int wait_when_closed(int fd) {
+    return errno_of(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 1}, sizeof(struct linger)));
+}
+static int wait_to_close(void) { return on_own_pair(wait_when_closed); }
+/* Memory that counts as a stack. */
+static int grow_downwards(void) {
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+    return memory == MAP_FAILED ? errno : 0;
+}
+static int move_stack(void) {
+    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return errno;
+    return mremap(page, 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED ? errno : 0;
+}
+DEED(shadow_stack, 453, 0, 4096, 0)
 static int widen_socket(void) { return on_own_pair(widen_sending); }
 static int widen_socket_for_reading(void) { return on_own_pair(widen_reading); }
 static int urgent_byte(void) { return on_own_pair(send_urgently); }
@@ -116,7 +131,7 @@ static const struct deed system_deeds[] = {
     D(change_segments), D(remap_pages), D(gift_pages), D(widen_pipe), D(flush_for_disks), D(flush_own_disk),
     D(system_parameters),
     D(newer_call), D(other_numbers), D(kernel_rules), D(widen_socket), D(widen_socket_for_reading), D(urgent_byte),
-    D(lock_all_memory),
+    D(lock_all_memory), D(wait_to_close), D(grow_downwards), D(move_stack), D(shadow_stack),
 };
 
 #endif

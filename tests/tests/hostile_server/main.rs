@@ -100,6 +100,46 @@ fn a_frame_that_only_declares_its_size_takes_no_memory() -> Result<()> {
     Ok(())
 }
 
+/// The payload of a ping is a part of what was received, which may be as large as a message.
+#[test]
+fn pings_that_are_not_read_keep_no_memory() -> Result<()> {
+    fn ping(mut stream: TcpStream) {
+        // Until the hub cannot write any more.
+        let pings = frame(0x89, &[b'p'; 125]).repeat(40_000);
+        let mut message = frame(0x81, format!(r#"{{"x":"{}"}}"#, "y".repeat(1 << 20)).as_bytes());
+        message.extend(frame(0x89, b"q"));
+        let mut sent = stream.write_all(&pings);
+        for _ in 0..96 {
+            sent = sent.and_then(|()| stream.write_all(&message));
+        }
+        // The hub has taken the last of them when it takes this: no other message is of an unknown type.
+        let _ = sent.and_then(|()| stream.write_all(&frame(0x81, br#"{"type":"last"}"#)));
+        // Nothing of what the hub writes is read, for as long as the test takes.
+        std::mem::forget(stream);
+    }
+    let usual_kib = {
+        let hub = start(&Server::start(usual)?)?;
+        hub.until("a connection", PATIENCE, |status| {
+            status["connections"][0]["state"] == "connected"
+        })?;
+        hub.peak_memory_kib()?
+    };
+    let server = Server::start(|request| match usual(request) {
+        Answer::Socket(_) => Answer::Socket(ping),
+        other => other,
+    })?;
+    let hub = start(&server)?;
+    hub.until("the last message", PATIENCE * 2, |status| {
+        status["connections"][0]["counters"]["ignored"] == json!(1)
+    })?;
+    let kib = hub.peak_memory_kib()?;
+    ensure!(
+        kib < usual_kib + MAX_GROWTH_KIB,
+        "{kib} KiB, {usual_kib} KiB without"
+    );
+    Ok(())
+}
+
 /// Which page of the list a request asks for.
 fn offset(request: &Request) -> Option<u64> {
     let (path, query) = request.path.split_once('?')?;
@@ -261,6 +301,35 @@ fn a_token_that_a_server_repeats_is_not_shown() -> Result<()> {
         }
     })?;
     check_hidden(&mut hub, TOKEN)
+}
+
+#[test]
+fn what_a_server_says_is_no_line_of_log_of_its_own() -> Result<()> {
+    fn close_with_forgery(mut stream: TcpStream) {
+        let reason = [
+            &4_001_u16.to_be_bytes()[..],
+            "red\u{1b}[31m\nFORGED \u{202e}line".as_bytes(),
+        ]
+        .concat();
+        // The hub may have left.
+        let _ = stream.write_all(&frame(0x88, &reason));
+        drain(stream);
+    }
+    let server = Server::start(|request| match usual(request) {
+        Answer::Socket(_) => Answer::Socket(close_with_forgery),
+        other => other,
+    })?;
+    let mut hub = start(&server)?;
+    let log = eventually("the reason in the log", PATIENCE, || {
+        let log = hub.process().log();
+        if log.contains("FORGED") { Ok(log) } else { Err(log) }
+    })?;
+    ensure!(
+        log.contains(r"\nFORGED") && !log.contains(['\u{1b}', '\u{202e}']),
+        "{log}"
+    );
+    hub.stop()?;
+    Ok(())
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Shared memory counts where programs may be started, for only then can there be any besides the pictures, which the hub
 /// has made; some of these may be among it. What several share counts for each. The programs' own files do not count.
 pub(super) fn held_by(pid: u32, shares: bool, started: &[u32]) -> Option<u64> {
-    let status = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).ok();
+    let status = |pid: u32| fs::read_to_string(format!("/proc/{}/status", who_shows(pid))).ok();
     let main = status(pid)?;
     let shared = if shares { bytes(&main, "RssShmem:")? } else { 0 };
     let own = bytes(&main, "RssAnon:")? + bytes(&main, "RssFile:")?;
@@ -20,6 +20,24 @@ pub(super) fn held_by(pid: u32, shares: bool, started: &[u32]) -> Option<u64> {
     let of_others =
         started.filter_map(|status| Some(bytes(&status, "RssAnon:")? + bytes(&status, "RssShmem:")?));
     Some(own + shared + of_others.sum::<u64>())
+}
+
+/// The thread below `/proc` that shows what a process has: the first one, or another where that one has ended before it.
+pub(super) fn who_shows(pid: u32) -> u32 {
+    let has_memory = |thread: &u32| {
+        let statm = fs::read_to_string(format!("/proc/{thread}/statm")).unwrap_or_default();
+        statm
+            .split(' ')
+            .next()
+            .is_some_and(|pages| !matches!(pages, "" | "0"))
+    };
+    if has_memory(&pid) {
+        return pid;
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let mut numbers = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    numbers.find(has_memory).unwrap_or(pid)
 }
 
 /// Reads a field of `/proc/PID/status`: see proc_pid_status(5).
@@ -48,6 +66,7 @@ mod tests {
         let with_itself = held_by(this, true, &[this]).unwrap();
         assert!(with_itself > alone, "{with_itself} and {alone}");
         assert_eq!(held_by(u32::MAX, true, &[]), None);
+        assert_eq!([who_shows(this), who_shows(u32::MAX)], [this, u32::MAX]);
         assert!(held_by(this, false, &[u32::MAX]).is_some());
     }
 }

@@ -13,6 +13,7 @@ use rustix::fs::Stat;
 use watchpost_config::ByteSize;
 
 use super::child::Processes;
+use super::memory;
 use super::state_dir::{self, Stopped};
 
 /// The unit of `st_blocks`, whatever the file system's own is.
@@ -82,9 +83,10 @@ impl Usage {
                 self.add_open(&task.path(), &file, device, socket);
             }
         }
-        let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+        let shown = memory::who_shows(process);
+        let maps = fs::read_to_string(format!("/proc/{shown}/maps")).unwrap_or_default();
         for mapping in deleted(&maps, device) {
-            let file = format!("/proc/{process}/map_files/{}", mapping.range);
+            let file = format!("/proc/{shown}/map_files/{}", mapping.range);
             match fs::metadata(file) {
                 Ok(about) => self.count(about.ino(), about.blocks().saturating_mul(BLOCK_BYTES)),
                 // Of its own files it may have as much more as it likes. Others are of libraries that were replaced.

@@ -15,10 +15,18 @@ const OOM_SCORE_ADJ: &str = "500";
 /// off costs the kernel's time and not the process's.
 const MAX_PENDING: u64 = 256;
 
+/// The main thread's stack, in bytes: what most systems give it. Without a bound it would be memory that does not count.
+const MAX_STACK: u64 = 8 << 20;
+
+/// Address space besides `memory` of a process that starts no others, in bytes. What is only looked at is no memory of its
+/// own, but the kernel's tables of it are, 4 KiB for each 2 MiB. Allocators and runtimes reserve some gigabytes.
+const MAX_RESERVED: u64 = 16 << 30;
+
 /// Sets the limits, both the one in force and the one it could be raised to.
 ///
 /// Memory is bounded by `RLIMIT_DATA`, not `RLIMIT_AS`: the latter counts address space that is merely reserved
-/// (64 MiB an allocator's arena, gigabytes for some runtimes) and the pictures mapped from the hub.
+/// (64 MiB an allocator's arena, gigabytes for some runtimes) and the pictures mapped from the hub. It has a bound far above
+/// for the kernel's sake.
 ///
 /// The mark is the limit on message queues, of which no sandboxed process can make any, and which none can change.
 pub(super) fn set(grants: &Grants, mark: Option<u32>) -> Result<(), SandboxError> {
@@ -31,6 +39,10 @@ pub(super) fn set(grants: &Grants, mark: Option<u32>) -> Result<(), SandboxError
         Some(MAX_PENDING),
     )?;
     limit(Resource::Data, "memory in bytes", grants.memory_bytes)?;
+    limit(Resource::Stack, "its stack in bytes", Some(MAX_STACK))?;
+    let address_space = grants.memory_bytes.filter(|_| !grants.exec);
+    let address_space = address_space.map(|memory| memory.saturating_add(MAX_RESERVED));
+    limit(Resource::As, "address space in bytes", address_space)?;
     limit(Resource::Nofile, "open files", grants.open_files)?;
     if grants.file_bytes.is_some() {
         limit(Resource::Fsize, "a file in bytes", grants.file_bytes)?;

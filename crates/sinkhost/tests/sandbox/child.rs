@@ -148,6 +148,7 @@ fn perform(words: &[&str]) -> io::Result<Option<String>> {
         ["script", ..] => script(&words[1..].join(" ")),
         ["abort"] => std::process::abort(),
         ["allocate", bytes] => allocate(number(bytes)).map(done),
+        ["reserve-room", bytes] => reserve_room(number(bytes)).map(done),
         ["insist-on", bytes] => Ok(Some(vec![1_u8; number(bytes)].len().to_string())),
         ["map-shared", path, bytes] => map_shared(path, number(bytes)).map(done),
         ["open-many"] => open_many(),
@@ -319,6 +320,16 @@ fn allocate(bytes: usize) -> io::Result<()> {
     memory.resize(bytes, 1);
     std::hint::black_box(&memory);
     Ok(())
+}
+
+/// Room that is only looked at.
+fn reserve_room(bytes: usize) -> io::Result<()> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a mapping of its own, which nothing uses.
+    match unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, flags, -1, 0) } {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// As the hub's pictures are mapped.

@@ -10,6 +10,7 @@ use crate::support::{child, deed, trial};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("limits::memory_is_refused", memory_is_refused),
+        trial("limits::room_runs_out", room_runs_out),
         trial(
             "limits::pictures_do_not_count_as_memory",
             pictures_do_not_count_as_memory,
@@ -50,6 +51,22 @@ fn memory_is_refused() {
         child(&small(), &format!("insist-on {}", 128 * MIB)).signal,
         Some(libc::SIGABRT)
     );
+}
+
+/// What is reserved and not written to takes no memory, but for the kernel's tables of it.
+fn room_runs_out() {
+    let reserve = |grants: &Grants, mib: u64| deed(grants, &format!("reserve-room {}", mib * MIB));
+    assert_eq!(reserve(&small(), 8 << 10), "ok");
+    assert_eq!(reserve(&small(), 17 << 10), "ENOMEM");
+    let starts_programs = Grants {
+        exec: true,
+        ..small()
+    };
+    assert_eq!(reserve(&starts_programs, 17 << 10), "ok");
+    for grants in [small(), starts_programs] {
+        let stack = deed(&grants, &format!("limit-of {}", libc::RLIMIT_STACK));
+        assert_eq!(stack, format!("ok: {0} of {0}", 8 * MIB));
+    }
 }
 
 fn pictures_do_not_count_as_memory() {

@@ -8,13 +8,14 @@ use std::io::{self, IsTerminal as _};
 
 use tracing::Level;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::{Format, Full};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 use watchpost_config::{LogFormat, TimeZone};
 
 use self::queue::LineQueue;
-use self::style::{LogZone, Prefixed, Style};
+use self::style::{LogZone, OneLine, Prefixed, Style};
 
 /// What libraries say that is of no use to an operator. The site's own filter may ask for it again.
 const QUIETER: &str = "actix_server=warn";
@@ -61,15 +62,25 @@ impl Log {
             .with_target(false)
             .log_internal_errors(false);
         let layer: Box<dyn Layer<_> + Send + Sync> = match &style {
-            Style::Text(zone) => layer
-                .with_ansi(io::stderr().is_terminal())
-                .with_timer(zone.clone())
-                .boxed(),
+            Style::Text(zone) => {
+                let colours = io::stderr().is_terminal();
+                let one_line = |format: Format<Full, LogZone>| OneLine {
+                    format: format.with_ansi(colours),
+                    colours,
+                };
+                let layer = layer.with_ansi(colours).with_timer(zone.clone());
+                layer.map_event_format(one_line).boxed()
+            }
             Style::Json => layer.json().boxed(),
             Style::Journal => layer
                 .with_ansi(false)
                 .without_time()
-                .map_event_format(Prefixed)
+                .map_event_format(|format| {
+                    Prefixed(OneLine {
+                        format,
+                        colours: false,
+                    })
+                })
                 .boxed(),
             Style::JournalJson => layer.json().map_event_format(Prefixed).boxed(),
         };

@@ -12,6 +12,8 @@ use tracing_subscriber::registry::LookupSpan;
 use watchpost_config::{LogFormat, TimeZone};
 use watchpost_core::UnixMillis;
 
+use crate::out;
+
 /// The looks.
 #[derive(Clone, Debug)]
 pub(super) enum Style {
@@ -102,6 +104,45 @@ fn prefixed(level: Level, text: &str) -> String {
     text.lines().map(|line| format!("<{priority}>{line}\n")).collect()
 }
 
+/// A format each of whose events is one line that reads as it was written, whatever a server or a plugin has put into it.
+pub(super) struct OneLine<F> {
+    pub(super) format: F,
+    /// Whether the format colours its lines. It leaves no escape of others as it is.
+    pub(super) colours: bool,
+}
+
+impl<S, N, F> FormatEvent<S, N> for OneLine<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut text = String::new();
+        self.format.format_event(context, Writer::new(&mut text), event)?;
+        writer.write_str(&one_line(&text, self.colours))
+    }
+}
+
+fn one_line(text: &str, colours: bool) -> String {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let mut line = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if out::is_unsafe(c) && !(colours && c == '\u{1b}') {
+            line.push_str(&out::escaped(c.encode_utf8(&mut [0; 4])));
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
+}
+
 /// A format whose lines carry their priority.
 pub(super) struct Prefixed<F>(pub(super) F);
 
@@ -133,6 +174,19 @@ mod tests {
         assert_eq!(String::from_utf8(line).unwrap(), "<3>ERROR bug\n<3>second\n");
         let line = String::from_utf8(Style::JournalJson.line(Level::INFO, "a\nb")).unwrap();
         assert!(line.starts_with("<6>{") && line.lines().count() == 1, "{line}");
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let ugly = "closed: \u{1b}[31mred\nFORGED \u{202e}x\u{200b}\n";
+        assert_eq!(
+            one_line(ugly, false),
+            "closed: \\u{1b}[31mred\\nFORGED \\u{202e}x\\u{200b}\n"
+        );
+        assert_eq!(
+            one_line("\u{1b}[33m WARN\u{1b}[0m x\n", true),
+            "\u{1b}[33m WARN\u{1b}[0m x\n"
+        );
     }
 
     #[test]

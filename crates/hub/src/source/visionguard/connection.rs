@@ -479,7 +479,7 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Connection {
             Assembled::TooLarge => self.step(LinkEvent::Close(CloseReason::TooLarge { limit }), ctx),
             Assembled::OutOfOrder => self.step(LinkEvent::Close(CloseReason::Protocol), ctx),
             Assembled::Other => match frame {
-                Frame::Ping(payload) => self.send(WsMessage::Pong(payload), ctx),
+                Frame::Ping(payload) => socket.pong(&payload),
                 Frame::Close(reason) => self.peer_closes(reason, ctx),
                 _ => {}
             },

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use actix_http::ws::{Frame, Message as WsMessage, ProtocolError};
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use watchpost_core::MonotonicTime;
@@ -17,6 +18,9 @@ use super::transport::WebSocket;
 /// Messages that may wait to be written. They are short; a server that lets so many pile up while it
 /// sends alerts does not read at all.
 const MAX_OUTBOX_MESSAGES: usize = 65_536;
+
+/// Answers to pings are not queued behind so many messages.
+const MAX_BEFORE_PONG: usize = 1_024;
 
 /// An open socket: two futures of the actor that own its halves.
 pub(super) struct Socket {
@@ -105,6 +109,14 @@ impl Socket {
         // Fails only when the writer has ended, which reports itself.
         let _ = self.outbox.send(message);
         true
+    }
+
+    /// Answers a ping of the WebSocket's own. The answer is a copy: what was received is a part of a buffer that may be as
+    /// large as a message, and would keep it for as long as the server does not read. Then the latest pings get no answer.
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        if self.queued.get() < MAX_BEFORE_PONG {
+            self.send(WsMessage::Pong(Bytes::copy_from_slice(payload)));
+        }
     }
 
     /// Notes why it is about to end.

@@ -104,13 +104,11 @@ pub(super) const ALWAYS: &[&str] = &[
     "mlock",
     "mlock2",
     "mprotect",
-    "mremap",
     "mseal",
     "msync",
     "munlock",
     "munmap",
     "get_mempolicy",
-    "map_shadow_stack",
     "pkey_alloc",
     "pkey_free",
     "pkey_mprotect",
@@ -208,7 +206,6 @@ pub(super) const PROGRAMS: &[&str] = &[
     "execveat",
     "fork",
     "kill",
-    "mmap",
     "pidfd_open",
     "pidfd_send_signal",
     "rt_sigqueueinfo",
@@ -240,7 +237,8 @@ pub(super) const ATTRIBUTES: &[&str] = &[
 ];
 
 /// Refused as if the kernel did not have them, so that libraries take their older way, which is looked at. The others
-/// are refused as not permitted. Rules of Landlock take memory of the kernel's that no limit of a process counts.
+/// are refused as not permitted. Rules of Landlock take memory of the kernel's that no limit of a process counts, and
+/// shadow stacks count as stacks and not as memory.
 pub(super) const AS_IF_UNKNOWN: &[&str] = &[
     "clone3",
     "fchmodat2",
@@ -248,5 +246,6 @@ pub(super) const AS_IF_UNKNOWN: &[&str] = &[
     "landlock_create_ruleset",
     "landlock_restrict_self",
     "listmount",
+    "map_shadow_stack",
     "statmount",
 ];

@@ -22,6 +22,8 @@ const WIDER_BUFFERS: &[i32] = &[
     libc::SO_SNDBUFFORCE,
     libc::SO_RCVBUFFORCE,
 ];
+/// The option by which whoever closes a socket last waits for its other end: the hub, where it was sent there.
+const WAITING_CLOSE: i32 = libc::SO_LINGER;
 /// Ways of `fallocate` for which the limit on the size of a file holds: it grows to what it takes up, or gives room back.
 const FALLOCATE: &[i32] = &[0, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE];
 /// Flags of `clone` that make a new view of the machine, and those that give the new process another parent or tracer.
@@ -150,6 +152,7 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
     }
     if grants.exec {
         rules.insert("clone", vec![rule([without(0, CLONE_REFUSED)])?]);
+        rules.insert("mmap", vec![rule([without(3, number(libc::MAP_GROWSDOWN))])?]);
     } else {
         rules.insert("close_range", vec![rule([without(2, CLOSE_RANGE_UNSHARE)])?]);
         rules.insert(
@@ -168,7 +171,8 @@ pub(super) fn rules(grants: &Grants, here: &Circumstances) -> Result<Rules, Back
 fn own_options() -> Result<Vec<SeccompRule>, BackendError> {
     let level = number(libc::SOL_SOCKET);
     let mut conditions = vec![equal(1, level)];
-    conditions.extend(WIDER_BUFFERS.iter().map(|option| unequal(2, number(*option))));
+    let refused = WIDER_BUFFERS.iter().chain(&[WAITING_CLOSE]);
+    conditions.extend(refused.map(|option| unequal(2, number(*option))));
     let conditions = conditions.into_iter().collect::<Result<_, _>>()?;
     Ok(vec![rule([unequal(1, level)])?, SeccompRule::new(conditions)?])
 }
@@ -195,12 +199,13 @@ fn own_limits(pid: u64) -> Result<Vec<SeccompRule>, BackendError> {
     Ok(rules)
 }
 
-/// Memory that is shared and of no file is bounded by no limit of a process; threads share what is private.
+/// Memory that is shared and of no file is bounded by no limit of a process; threads share what is private. What grows
+/// downwards counts as a stack and not as memory, for everybody.
 fn private_or_of_a_file() -> Result<Vec<SeccompRule>, BackendError> {
     Ok(vec![
         rule([without(3, number(libc::MAP_ANONYMOUS))])?,
         rule([
-            without(3, number(libc::MAP_SHARED)),
+            without(3, flags(&[libc::MAP_SHARED, libc::MAP_GROWSDOWN])),
             with(3, number(libc::MAP_PRIVATE)),
         ])?,
     ])

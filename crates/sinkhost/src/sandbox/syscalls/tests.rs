@@ -522,6 +522,13 @@ fn memory_that_no_limit_counts_is_refused() {
     ] {
         check(&Grants::default(), "mmap", &flags(allowed), Done);
     }
+    // What counts as a stack and not as memory, of everybody.
+    for grants in [Grants::default(), exec(), own_user()] {
+        let downwards = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
+        check(&grants, "mmap", &flags(downwards), NotPermitted);
+        check(&grants, "mremap", &[0x1000, 0x1000, 0x2000, 1], NotPermitted);
+        check(&grants, "map_shadow_stack", &[0, 0x1000, 0], Unknown);
+    }
     for refused in [libc::MAP_SHARED, libc::MAP_SHARED_VALIDATE] {
         check(
             &Grants::default(),
@@ -555,6 +562,8 @@ fn room_that_no_limit_counts_is_refused() {
             (libc::IPPROTO_TCP, libc::SO_SNDBUF, Done),
             (libc::SOL_SOCKET, libc::SO_SNDBUF, NotPermitted),
             (libc::SOL_SOCKET, libc::SO_RCVBUF, NotPermitted),
+            // Whoever closes it last would wait.
+            (libc::SOL_SOCKET, libc::SO_LINGER, NotPermitted),
             (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, NotPermitted),
             (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, NotPermitted),
         ] {

@@ -128,12 +128,10 @@ const UNSEEN: &[(&str, &[&str])] = &[
         "its own memory, without more of it",
         &[
             "get_mempolicy",
-            "map_shadow_stack",
             "membarrier",
             "mincore",
             "mlock",
             "mlock2",
-            "mremap",
             "mseal",
             "msync",
             "munlock",
