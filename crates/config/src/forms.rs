@@ -54,6 +54,8 @@ forms! {
     Text = { "type": "string", "format": "text" };
     /// The words of `watchpost_core::AlertKind`.
     KindWord = { "type": "string", "enum": ["anomaly", "owl_eye", "notice", "hub", "panic", "tamper"] };
+    /// The words of `watchpost_core::Require`.
+    RequireWord = { "type": "string", "enum": ["any", "all"] };
     /// The words of `watchpost_core::ConditionKind`.
     ConditionWord = { "type": "string", "enum": ["link_lost", "quiet"] };
     /// The words of `watchpost_core::FollowUp`.

@@ -63,10 +63,10 @@ pub use secret::SecretSource;
 pub use settings::{
     AnyPort, AreaSettings, AutoArmSettings, BackfillSettings, CameraMatch, CameraSettings, ConfirmSettings,
     ConnectionKind, ConnectionSettings, ExpectSettings, HeaderSettings, HeartbeatSettings, HubSettings,
-    InhibitSettings, InhibitSource, InhibitTarget, LogFormat, LoginSettings, PersonSettings, Ports,
-    ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings, ScheduleSettings, Settings,
-    SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings, VisionGuardMatch,
-    VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
+    InhibitSettings, InhibitSource, InhibitTarget, LogFormat, LoginSettings, PersonSettings, PolicySettings,
+    PolicyStepSettings, Ports, ReconnectSettings, RetrySettings, RouteMatch, RouteSettings, SandboxSettings,
+    ScheduleSettings, Settings, SeveritySettings, SinkSettings, SinkUser, SlotSettings, StoreSettings,
+    VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
 };
 pub use time_zone::TimeZone;
 pub use watchpost_units::{ByteSize, TimeSpan};

@@ -18,6 +18,7 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     let cameras = unique("camera", json, tree, sources, errors);
     unique("person", json, tree, sources, errors);
     let armed = unique("area", json, tree, sources, errors);
+    let policies = policies(json, &sinks, tree, sources, errors);
     for (i, camera) in elements(&json["camera"]).iter().enumerate() {
         let connection = &camera["match"]["connection"];
         let pointer = format!("/camera/{i}/match/connection");
@@ -53,16 +54,11 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
     }
     for (i, route) in elements(&json["route"]).iter().enumerate() {
         let (pointer, names) = (format!("/route/{i}/sinks"), &route["sinks"]);
-        if names.as_array().is_some_and(Vec::is_empty) {
-            let finding = sources.finding(tree.locate(&pointer), "this route feeds no sink");
-            errors.push(
-                finding
-                    .label("empty")
-                    .help("name a sink, or remove the route")
-                    .into(),
-            );
-        }
+        feeds(route, &pointer, tree, sources, errors);
         references(&pointer, names, ("sink", &sinks), tree, sources, errors);
+        let pointer = format!("/route/{i}/policy");
+        let known_policies = ("policy", policies.as_slice());
+        references(&pointer, &route["policy"], known_policies, tree, sources, errors);
         if !known.open {
             let (pointer, names) = (
                 format!("/route/{i}/confirm/overlapping"),
@@ -78,6 +74,36 @@ pub(crate) fn names(json: &Json, tree: &Node, sources: &Sources, errors: &mut Ve
         known.conditions(&pointer, &expect["match"], tree, sources, errors);
     }
     known.inhibitions(json, &expected, tree, sources, errors);
+}
+
+/// The names of policies. The sinks of their steps exist.
+fn policies<'a>(
+    json: &'a Json,
+    sinks: &[&str],
+    tree: &Node,
+    sources: &Sources,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<&'a str> {
+    for (i, policy) in elements(&json["policy"]).iter().enumerate() {
+        for (n, step) in elements(&policy["step"]).iter().enumerate() {
+            let pointer = format!("/policy/{i}/step/{n}/sinks");
+            references(&pointer, &step["sinks"], ("sink", sinks), tree, sources, errors);
+        }
+    }
+    unique("policy", json, tree, sources, errors)
+}
+
+/// A route has a sink or a policy.
+fn feeds(route: &Json, pointer: &str, tree: &Node, sources: &Sources, errors: &mut Vec<ConfigError>) {
+    let feeds_none = match route.get("sinks") {
+        Some(sinks) => sinks.as_array().is_some_and(Vec::is_empty),
+        None => true,
+    };
+    if feeds_none && route["policy"].is_null() {
+        let finding = sources.finding(tree.locate(pointer), "this route feeds no sink");
+        let help = "name a sink or a `policy`, or remove the route";
+        errors.push(finding.label("empty").help(help).into());
+    }
 }
 
 /// What conditions may name.
@@ -212,7 +238,10 @@ fn unique<'a>(
         if let Some((_, first)) = names.iter().find(|(earlier, _)| *earlier == name) {
             let first = tree.locate(&format!("/{kind}/{first}/name"));
             let origin = tree.locate(&format!("/{kind}/{i}/name"));
-            let finding = sources.finding(origin, format!("there are two {kind}s of the name `{name}`"));
+            let finding = sources.finding(
+                origin,
+                format!("there are two {} of the name `{name}`", plural(kind)),
+            );
             let help = format!(
                 "give each its own name; the first is at {}",
                 sources.location(first)
@@ -228,6 +257,14 @@ fn unique<'a>(
         names.push((name, i));
     }
     names.into_iter().map(|(name, _)| name).collect()
+}
+
+/// The word for several of a kind.
+fn plural(kind: &str) -> String {
+    match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{kind}s"),
+    }
 }
 
 fn elements(json: &Json) -> &[Json] {

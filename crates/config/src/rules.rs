@@ -3,6 +3,7 @@
 
 mod areas;
 mod persons;
+mod policies;
 mod routes;
 
 use std::path::Path;
@@ -61,6 +62,7 @@ pub(crate) fn broken(settings: &Settings) -> Vec<Broken> {
         );
     }
     routes::routes(&settings.route, &settings.sink, &mut rules);
+    policies::policies(settings, &mut rules);
     for (i, schedule) in settings.schedule.iter().enumerate() {
         rules.require(
             !schedule.open.is_empty(),

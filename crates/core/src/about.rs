@@ -84,6 +84,7 @@ impl HubEvent {
             | Self::ClockWrong { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreReplaced { .. }
+            | Self::Escalation(_)
             | Self::SilenceOver { .. } => return None,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::camera_ids::{MIN_SHOWN_CHARS, UUID_CHARS};
-use crate::{About, AlertId, AreaNote, HoldCause, HoldKey, Panic, UnixMillis};
+use crate::{About, AlertId, AreaNote, EscalationNote, HoldCause, HoldKey, Panic, UnixMillis};
 
 /// Stands for a camera or a state that the source does not name.
 pub const UNKNOWN: &str = "unknown";
@@ -66,6 +66,9 @@ pub struct Alert {
     /// Who needs help where, if it is a panic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<Panic>,
+    /// What it has to do with an alert that is to be acknowledged, if it is a message of a policy or says how one has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<EscalationNote>,
     /// Further connections that it came over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_over: Vec<String>,
@@ -176,6 +179,8 @@ pub enum AlertKind {
     Panic,
     /// A camera or a part of the alarm system was opened, turned away or cut off: an attack on it. It is an alarm whatever is armed.
     Tamper,
+    /// A message of a policy: an alert that no one has acknowledged yet.
+    Escalation,
 }
 
 impl AlertKind {
@@ -303,9 +308,17 @@ impl Alert {
             about: None,
             area: None,
             panic: None,
+            escalation: None,
             also_over: Vec::new(),
             visionguard: None,
         }
+    }
+
+    /// The alert whose picture it has, if that is another one's: it is a message about that.
+    pub fn shows(&self) -> Option<AlertId> {
+        let step = self.escalation.as_ref().filter(|note| note.step.is_some());
+        let digest = self.digest.as_ref().map(|digest| digest.worst);
+        digest.or_else(|| Some(step?.alert))
     }
 
     /// When it happened, as far as is known: a source whose clock is ahead cannot tell of what is still to come.
@@ -415,6 +428,7 @@ impl fmt::Display for AlertKind {
             Self::Drill => "drill",
             Self::Panic => "panic",
             Self::Tamper => "tamper",
+            Self::Escalation => "escalation",
         })
     }
 }

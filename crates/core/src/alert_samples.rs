@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     About, Actor, Alert, AlertId, AlertKind, AreaNote, BoundingBox, Camera, Confidence, Details, Digest,
-    GroupKey, HoldCause, Panic, Picture, Severity, UnixMillis, Via, VisionGuard,
+    EscalationNote, GroupKey, HoldCause, Panic, Picture, Severity, StepNote, UnixMillis, Via, VisionGuard,
 };
 
 const SAMPLES: &str = include_str!("../../sink/samples/alerts.json");
@@ -92,6 +92,7 @@ fn whole(picture: Picture) -> Alert {
             },
             why: Some(text()),
         }),
+        escalation: Some(of_a_step()),
         also_over: vec![text()],
         visionguard: Some(VisionGuard {
             person_id: 1,
@@ -102,6 +103,26 @@ fn whole(picture: Picture) -> Alert {
             start_frame: Some(1),
             pose: Some(Value::Null),
         }),
+    }
+}
+
+/// What a message has to do with an escalation, with all that there is to say of it.
+fn of_a_step() -> EscalationNote {
+    let step = StepNote {
+        number: 1,
+        sending: 1,
+        round: 1,
+        route: String::new(),
+        group: GroupKey::default(),
+        of: AlertKind::Anomaly,
+        status: String::new(),
+    };
+    EscalationNote {
+        policy: String::new(),
+        alert: AlertId(1),
+        count: 1,
+        step: Some(step),
+        to: BTreeSet::from([String::new()]),
     }
 }
 
@@ -168,7 +189,8 @@ fn every_kind_of_alert_is_sampled() {
             AlertKind::Digest => Some(AlertKind::Drill),
             AlertKind::Drill => Some(AlertKind::Panic),
             AlertKind::Panic => Some(AlertKind::Tamper),
-            AlertKind::Tamper => None,
+            AlertKind::Tamper => Some(AlertKind::Escalation),
+            AlertKind::Escalation => None,
         };
     }
 }

@@ -1,9 +1,11 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
 use crate::{
-    About, Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, HeldBack, Picture, Severity,
-    SilenceId, SubscriptionLoss, UnixMillis, about::LINK_BACK, about::LINK_LOST,
+    About, Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, EscalationEvent, HeldBack,
+    Picture, Severity, SilenceId, SubscriptionLoss, UnixMillis, about::LINK_BACK, about::LINK_LOST,
 };
+
+pub(crate) use crate::time::span;
 
 /// Name that stands for the connection of an internal event.
 pub const HUB: &str = "hub";
@@ -179,6 +181,8 @@ pub enum HubEvent {
     },
     /// Something has become of an area.
     Area(AreaEvent),
+    /// An escalation has ended.
+    Escalation(EscalationEvent),
     /// The store was damaged. It was quarantined and recreated.
     StoreReplaced {
         /// What was wrong, and where the old one is.
@@ -192,15 +196,17 @@ type Description = (&'static str, Severity, String, String);
 impl HubEvent {
     /// The alert that reports it.
     pub fn into_alert(self, id: AlertId, now: UnixMillis) -> Alert {
-        let area = match &self {
-            Self::Area(event) => Some(event.note()),
-            _ => None,
+        let (area, escalation) = match &self {
+            Self::Area(event) => (Some(event.note()), None),
+            Self::Escalation(event) => (None, Some(event.note())),
+            _ => (None, None),
         };
         let about = self.about();
         let (word, severity, title, text) = self.describe();
         Alert {
             about,
             area,
+            escalation,
             severity,
             title,
             text,
@@ -255,6 +261,7 @@ impl HubEvent {
             } => silence_over(id, &why, ended_by.as_ref(), held.as_ref()),
             Self::CodesLocked { sink } => CodeChannels::describe_locked(&sink),
             Self::Area(event) => event.describe(),
+            Self::Escalation(event) => event.describe(),
             Self::LinkLost {
                 connection,
                 why,
@@ -347,15 +354,6 @@ fn quiet_over(name: &str, seconds: u64) -> Description {
         format!("{name} was quiet for {}", span(seconds)),
         "It has raised an alert again.".to_owned(),
     )
-}
-
-/// A time in the unit that suits it.
-pub(crate) fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
-    }
 }
 
 fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option<&HeldBack>) -> Description {

@@ -164,6 +164,15 @@ impl<'de> Deserialize<'de> for UnixMillis {
     }
 }
 
+/// A time in the unit that suits it.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

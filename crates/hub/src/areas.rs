@@ -1,6 +1,8 @@
 //! Where areas stand, for people: what is configured and what is remembered of them, side by side. What arming does is decided
 //! by the routing step.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use watchpost_config::{AreaSettings, Settings};
 use watchpost_core::{
@@ -63,7 +65,13 @@ pub(crate) fn hush(settings: &Settings, known: &Areas, command: &ArmingCommand) 
     };
     let reason = CancelReason::Disarmed(by.clone());
     let going_on = known.causes_besides(&areas);
-    Hush::new(areas, noisy(settings), Vec::new(), going_on, reason)
+    Hush::new(
+        areas,
+        noisy(settings),
+        Vec::new(),
+        (going_on, BTreeSet::new()),
+        reason,
+    )
 }
 
 /// Names of the sinks that sound only while an area is armed.

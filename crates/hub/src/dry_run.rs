@@ -47,7 +47,7 @@ pub struct Decision {
 pub struct SinkDecision {
     /// Its name.
     pub sink: String,
-    /// Whether it gets the alert, also where that is with others in one message.
+    /// Whether it gets the alert, also where that is with others in one message, or only if no one has acknowledged it by then.
     pub delivers: bool,
     /// Why.
     pub reason: RouteReason,
@@ -130,7 +130,9 @@ impl DryRun {
         let holds = after.map(|after| after.holds).unwrap_or_default();
         let decided = |sink: String, reason: RouteReason, due_at: Option<UnixMillis>, expires_at| {
             let held_until = match reason {
-                RouteReason::HeldInGroup { until, .. } => Some(until),
+                RouteReason::HeldInGroup { until, .. } | RouteReason::LaterStep { due_at: until, .. } => {
+                    Some(until)
+                }
                 _ => None,
             };
             SinkDecision {

@@ -263,12 +263,16 @@ impl HubHandle {
     }
 
     /// Acknowledges an alert, which stays on the live list, and stops at once what that cancels; whether there is such an
-    /// alert. It does not wait for a store that cannot be written.
+    /// alert. It does not wait for a store that cannot be written. `at` is the sink at which a person has done so.
     ///
     /// # Errors
-    /// When it cannot be recorded.
-    pub async fn acknowledge(&self, id: AlertId) -> Result<Recording<bool>, AskError> {
-        Ok(match recording(self.0.store.acknowledge(id).await)? {
+    /// When it cannot be recorded, or there is no such sink.
+    pub async fn acknowledge(&self, id: AlertId, at: Option<&str>) -> Result<Recording<bool>, AskError> {
+        let settings = self.settings();
+        if let Some(sink) = at.filter(|at| settings.sink.iter().all(|sink| sink.name != *at)) {
+            return Err(AskError::NotThere(format!("there is no sink {sink}")));
+        }
+        Ok(match recording(self.0.store.acknowledge(id, at).await)? {
             Recording::Done(changed) => Recording::Done(changed > 0),
             Recording::Deferred => Recording::Deferred,
         })

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchpost_config::{Settings, TimeZone, camera_book};
-use watchpost_core::{Alert, AlertId, AreaBook, CameraBook, CameraIds, DueDigest, SeverityTable, UnixMillis};
+use watchpost_core::{
+    Alert, AlertId, AreaBook, CameraBook, CameraIds, DueDigest, DueStep, SeverityTable, UnixMillis,
+};
 
 /// What this hub says of every alert.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,15 @@ impl Stamp {
 
     /// The alert of a digest, in the times that the site's clocks show.
     pub(crate) fn digest(&self, due: DueDigest, id: AlertId, now: UnixMillis) -> Alert {
+        let zone = self.policy.zone.clone().unwrap_or_else(TimeZone::system);
+        Alert {
+            site: self.policy.site.clone(),
+            ..due.into_alert(id, now, |at| zone.show(at.0))
+        }
+    }
+
+    /// The alert of a message of a policy, likewise.
+    pub(crate) fn step(&self, due: DueStep, id: AlertId, now: UnixMillis) -> Alert {
         let zone = self.policy.zone.clone().unwrap_or_else(TimeZone::system);
         Alert {
             site: self.policy.site.clone(),

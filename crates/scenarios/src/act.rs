@@ -16,10 +16,12 @@ pub enum Act {
     Panic(Panic),
     /// `silence camera=Back*, for 2h`, or with further conditions and `, why painters`; `extend silence 1, for 4h`, `end silence 1`.
     Silence(SilenceCommand),
-    /// `acknowledge Back door`: its last alert. `dismiss Back door` and `clear` likewise.
+    /// `acknowledge Back door`, or with `, at phone`: its last alert. `dismiss Back door` and `clear` likewise.
     Acknowledge(InHand),
     /// `fault main: refused`: a connection or a sink does not work. `well main`: it does again.
     Fault(String, Option<String>),
+    /// `phone refuses all`: a sink makes no delivery any more. `phone takes all`: it does again.
+    Refuses(String, bool),
     /// `power off`: the hub does not run until `power on`.
     Power(bool),
     /// `clock Fri 22:30`: the clock is set to this.
@@ -45,7 +47,8 @@ pub struct Seen {
 
 /// What a person has acknowledged: the last alert of a camera, which stays listed or does not, or all.
 pub enum InHand {
-    Listed(String),
+    /// Where, if a sink is named.
+    Listed(String, Option<String>),
     Dismissed(String),
     Cleared,
 }
@@ -58,6 +61,7 @@ impl Act {
         let options: Vec<&str> = parts.collect();
         let by = Actor::Operator;
         let areas = || options_of(&options, "area");
+        let at = || options_of(&options, "at").pop();
         Ok(match (word, rest) {
             ("nothing", "") => Self::Nothing,
             ("arm", mode) => Self::Arming(ArmingCommand::Arm {
@@ -102,7 +106,8 @@ impl Act {
                 id: silence(rest)?,
                 by,
             }),
-            ("acknowledge", camera) => Self::Acknowledge(InHand::Listed(camera.to_owned())),
+            ("acknowledge", camera) => Self::Acknowledge(InHand::Listed(camera.to_owned(), at())),
+            (sink, "refuses all" | "takes all") => Self::Refuses(sink.to_owned(), rest == "refuses all"),
             ("dismiss", camera) => Self::Acknowledge(InHand::Dismissed(camera.to_owned())),
             ("clear", "") => Self::Acknowledge(InHand::Cleared),
             ("fault", what) => {

@@ -4,7 +4,7 @@ use watchpost_core::{Alert, Area, AreaState, UnixMillis};
 
 /// An alert in a word: its camera, or its title, as of a digest.
 pub fn brief(alert: &Alert) -> String {
-    let camera = alert.camera.as_ref().filter(|_| alert.digest.is_none());
+    let camera = alert.camera.as_ref().filter(|_| alert.shows().is_none());
     camera.map_or_else(|| alert.title.clone(), |camera| camera.label().to_owned())
 }
 

@@ -145,7 +145,8 @@ typedef struct wp_frame {
  *   kind         "anomaly": a camera's AI judged a person's behaviour abnormal; "owl_eye": the night watch saw a
  *                person; "notice": a message that proves nothing; "hub": the hub speaks of itself; "digest": the
  *                sum of alerts that were held, made for this sink; "drill": an exercise; "panic": a person needs help;
- *                "tamper": a camera or a part of the alarm system was opened, turned away or cut off
+ *                "tamper": a camera or a part of the alarm system was opened, turned away or cut off; "escalation": an
+ *                alert that no one has acknowledged
  *   id, connection, received_at, severity, title, text
  *   via          "live", "list" (fetched from the backend's list afterwards) or "inbound" (posted to the hub)
  *   details      {status, classification, confidence, score, bbox}, of which only `status` is always there
@@ -162,6 +163,9 @@ typedef struct wp_frame {
  *   about        {connection, camera, area, sink, expect}: the names of what an internal event is about
  *   panic        {areas, silent, by, why}: the names of the areas, or none for the whole site; whether no siren is to
  *                sound; who has raised it, and what was said
+ *   escalation   {policy, alert, count, step, to}: the policy, the alert that is to be acknowledged, and how many there are
+ *                of its group; `step` {number, sending, round, route, group, of, status} of a message of the policy, with
+ *                the kind of the alert in `of`; `to` of an event that says how it has ended: the sinks that had the alert
  *   visionguard  {person_id, anomaly_id, shop_id, location, frame_number, start_frame, pose}: frame_number is the
  *                video frame shown, start_frame the first one of the sequence that was judged
  */

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use rusqlite::Transaction;
-use watchpost_core::{Alert, RoutingEvent, UnixMillis};
+use watchpost_core::{Alert, DeliveryState, RoutingEvent, UnixMillis};
 
 use crate::alerts::{self, SegmentCounts};
 use crate::codec::{document, key};
@@ -16,7 +16,9 @@ use crate::error::Failed;
 use crate::frames::{FrameLog, FrameRef};
 use crate::names::{NameTable, Names};
 use crate::routing::{self, Routing};
-use crate::{Arrival, Batch, Committed, Hushed, Receipt, clock, pictures, records, twins, write_back};
+use crate::{
+    Arrival, Batch, Committed, DeliveryUpdate, Hushed, Receipt, clock, pictures, records, twins, write_back,
+};
 
 /// Ids that have a meaning beyond their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub(crate) fn write(
     }
     for update in &batch.updates {
         deliveries::apply(tx, &names.sinks, update, &mut counts)?;
+        note_undelivered(update, routing);
     }
     if let Some(step) = &batch.clock_step
         && clock::apply(tx, step, marks.last_id)?
@@ -118,6 +121,17 @@ fn follow_up(
     Ok(hushed)
 }
 
+/// A policy goes on at once where a sink does not get its message.
+fn note_undelivered(update: &DeliveryUpdate, routing: &mut Routing<'_>) {
+    let DeliveryUpdate {
+        alert, sink, state, ..
+    } = update;
+    let ended = matches!(state, DeliveryState::Dead | DeliveryState::Expired);
+    if ended && routing.state().escalations.awaits(*alert, sink) {
+        routing.ask(RoutingEvent::Undelivered { alert: *alert, sink });
+    }
+}
+
 /// Notes what alerts that were stored before have brought.
 fn note_duplicates(
     tx: &Transaction<'_>,
@@ -154,12 +168,12 @@ struct New<'a> {
 }
 
 impl<'a> New<'a> {
-    /// A digest has the picture of its worst alert.
+    /// A digest has the picture of its worst alert, and a message of a policy that of the alert that it is about.
     fn of(tx: &Transaction<'_>, arrival: &'a Arrival) -> Result<Self, Failed> {
         let mut alert = Cow::Borrowed(&arrival.alert);
         let mut shared = None;
-        if let Some(digest) = &arrival.alert.digest
-            && let Some((picture, frame)) = alerts::picture_of(tx, digest.worst)?
+        if let Some(shown) = arrival.alert.shows()
+            && let Some((picture, frame)) = alerts::picture_of(tx, shown)?
         {
             alert.to_mut().picture = picture;
             shared = frame;

@@ -1,9 +1,11 @@
 //! What an operator wants of the store, or a person at a sink: each act is one transaction.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Transaction;
 use watchpost_core::{
-    Actor, Alert, AlertAct, AlertCommand, AlertId, ArmingCommand, Cancellation, CommandRefused, LetGo,
-    RouteReason, RoutingEvent, SilenceCommand, SilenceId, UnixMillis,
+    Actor, Alert, AlertAct, AlertCommand, AlertId, ArmingCommand, Cancellation, CommandRefused, Effects,
+    LetGo, RouteReason, RoutingEvent, SilenceCommand, SilenceId, UnixMillis,
 };
 
 use crate::codec::id;
@@ -76,20 +78,24 @@ pub(crate) fn perform(
 ) -> rusqlite::Result<Performed> {
     match act {
         OperatorAct::Acknowledge { alert, by } => {
-            let known = take(tx, *alert, by, write_back, now)?;
-            cancel(tx, AlertAct::Acknowledge(*alert), by, known, routing, now)
+            let act = AlertAct::Acknowledge;
+            acknowledge(tx, (*alert, by, &act), write_back, routing, now)
         }
         OperatorAct::Dismiss { alert, by } => {
-            let known = take(tx, *alert, by, write_back, now)?;
-            alerts::dismiss(tx, *alert, now)?;
-            cancel(tx, AlertAct::Dismiss(*alert), by, known, routing, now)
+            let act = AlertAct::Dismiss;
+            acknowledge(tx, (*alert, by, &act), write_back, routing, now)
         }
         OperatorAct::Clear => {
             write_back::queue_all(tx, marks.cleared_through, write_back)?;
             alerts::clear(tx, marks.last_id, now)?;
             marks.cleared_through = marks.last_id;
             let through = id(marks.last_id);
-            cancel(tx, AlertAct::Clear { through }, &Actor::Operator, 0, routing, now)
+            let command = AlertCommand {
+                act: AlertAct::Clear { through },
+                by: Actor::Operator,
+            };
+            let effects = routing.ask(RoutingEvent::Command(&command));
+            carry_out(tx, effects, 0, now)
         }
         OperatorAct::Cancel(cancellation) => cancel_some(tx, cancellation, 0, now),
         OperatorAct::Retry(selection) => Ok(performed(retry(tx, selection)?, act)),
@@ -117,6 +123,45 @@ fn performed(changed: u64, act: &OperatorAct) -> Performed {
         rest,
         ..Performed::default()
     }
+}
+
+/// Acknowledges or dismisses an alert, and what belongs to it: what a digest names, and the alerts and messages of an escalation.
+fn acknowledge(
+    tx: &Transaction<'_>,
+    (alert, by, act): (AlertId, &Actor, &dyn Fn(AlertId) -> AlertAct),
+    write_back: &[String],
+    routing: &mut Routing<'_>,
+    now: UnixMillis,
+) -> rusqlite::Result<Performed> {
+    let mut performed = Performed::default();
+    let (mut with, mut sinks) = (BTreeSet::new(), BTreeSet::new());
+    let (mut to_do, mut done) = (vec![alert], BTreeSet::new());
+    while let Some(id) = to_do.pop() {
+        if !done.insert(id) {
+            continue;
+        }
+        let known = take(tx, id, by, write_back, now)?;
+        if matches!(act(id), AlertAct::Dismiss(_)) {
+            alerts::dismiss(tx, id, now)?;
+        }
+        let digest = alerts::load(tx, id)?.and_then(|alert| alert.digest);
+        to_do.extend(digest.into_iter().flat_map(|digest| digest.ids));
+        let (act, by) = (act(id), by.clone());
+        let effects = routing.ask(RoutingEvent::Command(&AlertCommand { act, by }));
+        to_do.extend(&effects.acknowledged_with);
+        with.extend(&effects.acknowledged_with);
+        // Where it was acknowledged what is on its way goes on.
+        let except = effects.cancellation.as_ref().and_then(|it| it.except.as_ref());
+        let escalated_to = effects.escalated_to.iter();
+        sinks.extend(escalated_to.filter(|sink| except != Some(sink)).cloned());
+        let part = carry_out(tx, effects, known, now)?;
+        if id == alert {
+            (performed.changed, performed.rest) = (part.changed, part.rest);
+        }
+    }
+    let sinks = sinks.into_iter().collect();
+    performed.hushed = (!with.is_empty()).then_some(Hushed { alerts: with, sinks });
+    Ok(performed)
 }
 
 /// Notes that an alert is acknowledged, for its backend too; how many alerts there are of this id.
@@ -213,16 +258,12 @@ fn arming(
 }
 
 /// Cancels what is cancelled by an act that has changed so many alerts.
-fn cancel(
+fn carry_out(
     tx: &Transaction<'_>,
-    act: AlertAct,
-    by: &Actor,
+    effects: Effects,
     changed: u64,
-    routing: &mut Routing<'_>,
     now: UnixMillis,
 ) -> rusqlite::Result<Performed> {
-    let command = AlertCommand { act, by: by.clone() };
-    let effects = routing.ask(RoutingEvent::Command(&command));
     match effects.cancellation {
         Some(cancellation) => {
             routing::let_go(tx, &effects.let_go, &cancellation.reason.to_string(), now)?;

@@ -29,14 +29,14 @@ const AT_ONCE: i64 = 0;
 /// See [`AT_ONCE`].
 const BEFORE_ALL: i64 = -1;
 
-/// Notes that the picture of a new alert is to be fetched, if it is. That of a digest is its worst alert's, which the
-/// connection of that one can fetch.
+/// Notes that the picture of a new alert is to be fetched, if it is. That of a message about another alert is the
+/// other one's, which the connection of that can fetch.
 pub(crate) fn queue(tx: &Transaction<'_>, connection: i64, alert: &Alert) -> rusqlite::Result<()> {
     let Picture::Pending { from } = &alert.picture else {
         return Ok(());
     };
-    let (of, due_at) = match &alert.digest {
-        Some(digest) => (key(digest.worst), BEFORE_ALL),
+    let (of, due_at) = match alert.shows() {
+        Some(shown) => (key(shown), BEFORE_ALL),
         None => (key(alert.id), AT_ONCE),
     };
     tx.prepare_cached(

@@ -7,7 +7,7 @@
 //! | `GET /v1/alerts/{id}` | one alert with its deliveries |
 //! | `GET /v1/alerts/{id}/picture` | its picture, `image/jpeg` |
 //! | `GET /v1/alerts/{id}/explain` | why each sink got it or did not: [`watchpost_hub::Explanation`] |
-//! | `POST /v1/alerts/{id}/acknowledge` | acknowledges it; it stays on the live list |
+//! | `POST /v1/alerts/{id}/acknowledge?at=` | acknowledges it, in the name of a person at that sink; it stays on the live list |
 //! | `POST /v1/alerts/{id}/dismiss` | acknowledges it and takes it off the live list |
 //! | `POST /v1/alerts/clear` | dismisses all that are on the live list |
 //! | `GET /v1/cameras` | the cameras of the newest alerts, each a [`watchpost_hub::SeenCameraReport`] |
@@ -204,9 +204,22 @@ async fn explain(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Probl
     Ok(HttpResponse::Ok().json(explanation))
 }
 
-async fn acknowledge(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {
+/// Where an alert was acknowledged.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acknowledging {
+    /// The sink at which a person has done so.
+    #[serde(default)]
+    at: Option<String>,
+}
+
+async fn acknowledge(
+    hub: Hub,
+    id: web::Path<AlertId>,
+    query: web::Query<Acknowledging>,
+) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    taken(hub.acknowledge(id).await?, id)
+    taken(hub.acknowledge(id, query.at.as_deref()).await?, id)
 }
 
 async fn dismiss(hub: Hub, id: web::Path<AlertId>) -> Result<HttpResponse, Problem> {

@@ -34,6 +34,8 @@ pub enum Mood {
     Hangs,
     /// It crashes over each call.
     Crashes,
+    /// It refuses each call for good.
+    Refuses,
 }
 
 /// Where in a commit the hub's process ends.

@@ -226,6 +226,7 @@ impl Running {
                 sleep(time / 2).await;
                 self.done(call, Outcome::Retry { after: None }, "451 not now");
             }
+            Mood::Refuses => self.done(call, Outcome::Permanent, "550 no such person"),
             Mood::Crashes => self.exit(ExitKind::Signal(11), Some(call)),
             Mood::Hangs => {
                 sleep(timeout.saturating_sub(time / 2)).await;

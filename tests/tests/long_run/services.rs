@@ -109,5 +109,6 @@ fn answer(book: &mut Book, request: &HttpRequest) -> HttpAnswer {
         }
         Mood::Hangs => HttpAnswer::status(204).behavior(Behavior::Silent),
         Mood::Crashes => HttpAnswer::status(204).behavior(Behavior::Closed),
+        Mood::Refuses => HttpAnswer::status(410),
     }
 }

@@ -190,6 +190,7 @@ fn route(number: usize) -> Route {
         stop: false,
         confirm: None,
         group: None,
+        policy: None,
     }
 }
 

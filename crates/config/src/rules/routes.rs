@@ -42,7 +42,11 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
                 || "what is an hour old confirms nothing: expected such as \"20s\" or \"30m\"".to_owned(),
             );
         }
-        groups(&format!("/route/{i}"), route, sinks, rules);
+        // For a policy alone it says what is one escalation.
+        let grouping = (route.cooldown, route.group_wait, route.group_interval);
+        if route.policy.is_none() || grouping != (None, None, None) {
+            groups(&format!("/route/{i}"), route, sinks, rules);
+        }
         let Some(delay) = route.delay else { continue };
         let pointer = format!("/route/{i}/delay");
         rules.positive(&pointer, delay);

@@ -7,6 +7,7 @@ mod connection;
 mod expect;
 mod inhibit;
 mod person;
+mod policy;
 mod restart;
 mod route;
 mod router;
@@ -34,6 +35,7 @@ pub use self::connection::{
 pub use self::expect::ExpectSettings;
 pub use self::inhibit::{InhibitSettings, InhibitSource, InhibitTarget};
 pub use self::person::PersonSettings;
+pub use self::policy::{PolicySettings, PolicyStepSettings};
 pub use self::route::{ConfirmSettings, RouteMatch, RouteSettings, VisionGuardMatch};
 pub use self::router::router;
 pub use self::sandbox::{AnyPort, Ports, SandboxSettings, SinkUser};
@@ -93,6 +95,15 @@ pub struct Settings {
     /// as `link_grace` and a minute at most.
     #[serde(default)]
     pub inhibit: Vec<InhibitSettings>,
+    /// Who is to hear of an alert after whom, until a person acknowledges it: an escalation. A `[[route]]` with `policy` has one. There is
+    /// one escalation for each group of the route (`group_by`, and without it those of one area): what comes of the group while it goes on
+    /// is a part of it, and so is what comes within an hour after it was acknowledged. Another camera or a greater severity begins it again
+    /// then. An acknowledgement is of the alert, and ends all policies that are about it: `watchpost alerts acknowledge`, a button at a
+    /// sink, a judgement in the backend. Who had a message hears who has acknowledged it. A person who disarms the area of
+    /// the alert by `watchpost disarm` or with a code ends it too; a schedule does not. A `cooldown`, a digest of what came late and `max_age` hold no
+    /// message of a policy back; silences do.
+    #[serde(default)]
+    pub policy: Vec<PolicySettings>,
     /// Which alerts go to which sinks. Routes are asked in their order, and each that matches applies: an alert goes to every
     /// sink that one of them names, once. What none matches goes to no sink. Without any route, every sink gets every alert.
     #[serde(default)]

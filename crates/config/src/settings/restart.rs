@@ -35,6 +35,7 @@ impl Settings {
             schedule,
             expect,
             inhibit,
+            policy,
             route,
         } = self;
         let differ = [
@@ -51,6 +52,7 @@ impl Settings {
             ("[[schedule]]", *schedule != new.schedule),
             ("[[expect]]", *expect != new.expect),
             ("[[inhibit]]", *inhibit != new.inhibit),
+            ("[[policy]]", *policy != new.policy),
             ("[[route]]", *route != new.route),
         ];
         let changed = differ.into_iter().filter(|(_, differs)| *differs);

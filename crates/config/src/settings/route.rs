@@ -5,7 +5,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchpost_core::{
-    AlertKind, ArmedWord, Confirm, GroupLabel, Grouping, Match, Pace, Schedule, Severity, name_matches,
+    AlertKind, ArmedWord, Confirm, GroupLabel, Grouping, Match, Pace, RoutePolicy, Schedule, Severity,
+    name_matches,
 };
 
 use crate::{TimeSpan, forms};
@@ -20,9 +21,13 @@ pub struct RouteSettings {
     /// Which alerts it takes: those that meet every condition given here. Without any, all.
     #[serde(default, rename = "match")]
     pub matches: RouteMatch,
-    /// Names of the sinks that it feeds.
+    /// Names of the sinks that it feeds. With a `policy` there need not be any.
+    #[serde(default)]
     #[schemars(with = "Vec<forms::Reference>", extend("x-one" = true))]
     pub sinks: Vec<String>,
+    /// The name of the `[[policy]]` that sees to it that a person acknowledges what it takes.
+    #[schemars(with = "Option<forms::Reference>")]
+    pub policy: Option<String>,
     /// How long after the alert came in it is delivered, so that what is handled by then need not be: a sink with
     /// `cancel_on_acknowledge = true` does not get what was acknowledged before. Of several routes to a sink the earliest
     /// time counts. Without it, at once.
@@ -64,6 +69,14 @@ const GROUP_WAIT: TimeSpan = TimeSpan::from_secs(30);
 const GROUP_INTERVAL: TimeSpan = TimeSpan::from_secs(300);
 
 impl RouteSettings {
+    /// Its policy, in the words of the domain.
+    pub(crate) fn policy(&self) -> Option<RoutePolicy> {
+        let name = self.policy.clone()?;
+        let grouping = self.grouping().map(|grouping| grouping.by);
+        let by = grouping.unwrap_or_else(|| vec![GroupLabel::Area]);
+        Some(RoutePolicy { name, by })
+    }
+
     /// Whether it sends one message for many alerts, in the words of the domain.
     pub(crate) fn grouping(&self) -> Option<Grouping> {
         let by = match (&self.group_by, self.cooldown) {

@@ -3,9 +3,9 @@
 use watchpost_core::{Route, Router, Target};
 
 use super::inhibit;
-use super::{ConfirmSettings, RouteSettings, Settings, SinkSettings};
+use super::{ConfirmSettings, PolicySettings, RouteSettings, Settings, SinkSettings};
 
-/// The routes, areas, expectations and inhibitions of the configuration, in the words of the domain.
+/// The routes, policies, areas, expectations and inhibitions of the configuration, in the words of the domain.
 pub fn router(settings: &Settings) -> Router {
     let schedules = settings.schedules();
     let target = |sink: &SinkSettings| Target {
@@ -32,6 +32,7 @@ pub fn router(settings: &Settings) -> Router {
         stop: route.stop,
         confirm: route.confirm.as_ref().map(ConfirmSettings::confirm),
         group: route.grouping(),
+        policy: route.policy(),
     };
     let expected = settings.expect.iter();
     let expected = expected.map(|expect| expect.expectation(&schedules, inhibit::about(settings, expect)));
@@ -42,4 +43,5 @@ pub fn router(settings: &Settings) -> Router {
     .with_areas(settings.area_policies())
     .with_expectations(expected.collect())
     .with_inhibitions(inhibit::inhibitions(settings))
+    .with_policies(settings.policy.iter().map(PolicySettings::policy).collect())
 }

@@ -146,6 +146,7 @@ fn defaults() {
             schedule: [],
             expect: [],
             inhibit: [],
+            policy: [],
             route: [],
         }"#]]
     .assert_eq(&shown);

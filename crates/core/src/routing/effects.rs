@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::condition::Withheld;
 use super::{
-    ArmingRefused, CancelReason, CodeRefused, LetGo, RouteReason, RoutingState, SilenceId, SilenceRefused,
+    Actor, AlertAct, AlertCommand, ArmingRefused, CancelReason, CodeRefused, LetGo, RouteReason,
+    RoutingState, SilenceId, SilenceRefused,
 };
 use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
@@ -17,6 +18,10 @@ pub struct Effects {
     pub suppressions: Vec<Suppression>,
     /// Pending deliveries that are no longer wanted.
     pub cancellation: Option<Cancellation>,
+    /// What is acknowledged with it, as it is a part of the same escalation.
+    pub acknowledged_with: BTreeSet<AlertId>,
+    /// The sinks that have messages of that, which are to stop.
+    pub escalated_to: BTreeSet<String>,
     /// What was held for a digest and is not to be delivered any more, for the reason of the cancellation or of the hush.
     pub let_go: Vec<LetGo>,
     /// What is to be said of it, each an alert of its own.
@@ -93,6 +98,8 @@ pub struct Hush {
     pub unsent: Vec<Unsent>,
     /// Causes of alarms that go on elsewhere. A panic among them sounds on.
     pub going_on: BTreeSet<AlertId>,
+    /// Messages of policies about what no one has to acknowledge any more.
+    pub reminders: BTreeSet<AlertId>,
     /// Why.
     pub reason: CancelReason,
 }
@@ -108,6 +115,32 @@ pub struct Unsent {
     pub sinks: Vec<String>,
 }
 
+impl Cancellation {
+    /// An acknowledgement cancels what its own row says it cancels, but for the delivery at which it was made.
+    pub(super) fn of(AlertCommand { act, by }: &AlertCommand) -> Self {
+        let (alerts, reason) = match *act {
+            AlertAct::Acknowledge(alert) => (
+                CancelledAlerts::One(alert),
+                CancelReason::Acknowledged(by.clone()),
+            ),
+            AlertAct::Dismiss(alert) => (CancelledAlerts::One(alert), CancelReason::Dismissed(by.clone())),
+            AlertAct::Clear { through } => (
+                CancelledAlerts::Through(through),
+                CancelReason::Cleared(by.clone()),
+            ),
+        };
+        let except = match by {
+            Actor::Operator | Actor::Backend(_) | Actor::Schedule(_) => None,
+            Actor::Sink(sink) | Actor::Person { sink, .. } => Some(sink.clone()),
+        };
+        Self {
+            alerts,
+            except,
+            reason,
+        }
+    }
+}
+
 impl Unsent {
     fn covers(&self, alert: &Alert, sink: &str) -> bool {
         let camera = alert.camera.as_ref();
@@ -120,20 +153,23 @@ impl Unsent {
 
 impl Hush {
     /// Of these areas at these sinks, and of what is not sent any more, if there is anything. `going_on` are the causes of alarms
-    /// that go on elsewhere.
+    /// that go on elsewhere, `reminders` messages of policies about what is over.
     pub fn new(
         areas: Vec<String>,
         sinks: Vec<String>,
         unsent: Vec<Unsent>,
-        going_on: BTreeSet<AlertId>,
+        (going_on, reminders): (BTreeSet<AlertId>, BTreeSet<AlertId>),
         reason: CancelReason,
     ) -> Option<Self> {
-        let nothing = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
+        let sinks = if areas.is_empty() { Vec::new() } else { sinks };
+        let no_areas = areas.is_empty() || (sinks.is_empty() && unsent.is_empty());
+        let nothing = no_areas && reminders.is_empty();
         (!nothing).then_some(Self {
             areas,
             sinks,
             unsent,
             going_on,
+            reminders,
             reason,
         })
     }
@@ -149,7 +185,9 @@ impl Hush {
         let of_these = area.is_some_and(|area| self.areas.iter().any(|known| known == area))
             || panic.is_some_and(|panic| self.areas.iter().any(|area| panic.is_of(area)));
         let sounds = of_these && self.sinks.iter().any(|name| name == sink);
-        sounds || self.unsent.iter().any(|unsent| unsent.covers(alert, sink))
+        self.reminders.contains(&alert.id)
+            || sounds
+            || self.unsent.iter().any(|unsent| unsent.covers(alert, sink))
     }
 }
 

@@ -19,6 +19,9 @@
 //! 7. how late it came, and what was sent lately of its group (`hold`): whether it is held for a message with others;
 //! 8. what sends it later: the delay of its route.
 //!
+//! A route may have a policy (`escalation`): what it takes goes to one step of people after the other until it is acknowledged. Neither a
+//! group nor lateness holds that back.
+//!
 //! A tamper passes test mode, swinger shutdown, arming and its delays; what no route takes of it goes to every sink. A panic
 //! (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
@@ -27,6 +30,7 @@ mod codes;
 mod condition;
 mod confirmation;
 mod effects;
+mod escalation;
 mod expectation;
 mod hold;
 mod inhibition;
@@ -58,6 +62,10 @@ pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
 pub use self::effects::{
     Cancellation, CancelledAlerts, CommandRefused, Effects, Hush, PlannedDelivery, Suppression, Unheld,
     Unsent,
+};
+pub use self::escalation::{
+    DueStep, Escalation, EscalationEnd, EscalationEvent, EscalationKey, EscalationNote, Escalations,
+    MAX_ESCALATIONS, Policy, PolicyStep, Position, Repeat, Require, RoutePolicy, StepNote, TAKEN_FOR,
 };
 pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::hold::{
@@ -106,6 +114,9 @@ pub struct RoutingState {
     /// The connections that are away.
     #[serde(skip_serializing_if = "LostLinks::is_empty")]
     pub links: LostLinks,
+    /// What is to be acknowledged, and by whom next.
+    #[serde(skip_serializing_if = "Escalations::is_empty")]
+    pub escalations: Escalations,
 }
 
 impl RoutingState {
@@ -160,6 +171,13 @@ pub enum RoutingEvent<'a> {
         silence: SilenceId,
         /// The alert.
         alert: &'a Alert,
+    },
+    /// An alert will not reach the sink of this name.
+    Undelivered {
+        /// Which.
+        alert: AlertId,
+        /// The sink.
+        sink: &'a str,
     },
     /// The connection of this name is up, whether its outage was reported or not.
     LinkUp(&'a str),

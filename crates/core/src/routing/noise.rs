@@ -1,13 +1,14 @@
 //! What makes noise, and when it is to stop: arming as a part of the routing step. It does not know when an area is armed.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::arming::{Judged, Sounding};
 use super::{
     Actor, ArmingCommand, Blocker, CancelReason, Effects, HoldCause, HoldKey, Hush, RouteReason, Router,
     RoutingState, Target, Unsent,
 };
-use crate::{Alert, HubEvent, UnixMillis};
+use crate::{Alert, AlertId, HubEvent, UnixMillis};
 
 impl Router {
     /// Whether an alert may raise an alarm: it goes to what makes noise, or where there is no such sink to one that is not
@@ -104,7 +105,9 @@ impl Router {
                 let unsent = self.unsent(now, state, &disarmed);
                 effects.let_go = after.holds.take_back(now, &unsent);
                 let reason = CancelReason::Disarmed(by.clone());
-                effects.hush = self.quieten(&mut after, (disarmed, unsent), reason);
+                let going_on = after.areas.causes_besides(&disarmed);
+                let reminders = after.escalations.disarm(command, &going_on);
+                effects.hush = self.quieten(&mut after, (disarmed, unsent, reminders), reason);
             }
             (
                 Ok(_),
@@ -130,7 +133,7 @@ impl Router {
     fn quieten(
         &self,
         after: &mut RoutingState,
-        (areas, unsent): (Vec<String>, Vec<Unsent>),
+        (areas, unsent, reminders): (Vec<String>, Vec<Unsent>, BTreeSet<AlertId>),
         reason: CancelReason,
     ) -> Option<Hush> {
         if matches!(reason, CancelReason::Disarmed(_)) {
@@ -138,7 +141,7 @@ impl Router {
         }
         let sinks = self.sounding().map(|target| target.name.clone()).collect();
         let going_on = after.areas.causes_besides(&areas);
-        Hush::new(areas, sinks, unsent, going_on, reason)
+        Hush::new(areas, sinks, unsent, (going_on, reminders), reason)
     }
 
     /// What of these areas, which are disarmed, was held back from remote sinks.
@@ -178,14 +181,27 @@ impl Router {
         let quiet = self.expectations.look(now, &mut after.heard);
         let is_there = |sink: &str| self.targets.iter().any(|target| target.name == sink);
         let locked = after.codes.look(now, is_there);
-        let events = news.chain(after.silences.end(now)).chain(quiet).chain(locked);
+        let ended = after
+            .escalations
+            .take_news()
+            .into_iter()
+            .map(HubEvent::Escalation);
+        let events = news
+            .chain(after.silences.end(now))
+            .chain(quiet)
+            .chain(locked)
+            .chain(ended);
         let events: Vec<HubEvent> = events.collect();
         let over = match &self.areas {
             Some(areas) => after.areas.advance(now, areas, &self.faults(faults)),
             None => None,
         };
+        self.escalating().advance(now, &mut after.escalations);
         let unheld = self.inhibiting().look_at_links(now, &mut after);
-        let hush = over.and_then(|(areas, reason)| self.quieten(&mut after, (areas, Vec::new()), reason));
+        let hush = over.and_then(|(areas, reason)| {
+            let silent = (areas, Vec::new(), BTreeSet::new());
+            self.quieten(&mut after, silent, reason)
+        });
         after.sightings.keep_routes(|route| self.confirms(route));
         let is_wanted = |key: &HoldKey| key.cause == HoldCause::Late || self.pace(key).is_some();
         after.holds.advance(now, is_wanted);

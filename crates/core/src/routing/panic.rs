@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::escalation::Escalating;
 use super::{Actor, Effects, RouteReason, Router, RoutingState};
 use crate::{Alert, AlertId, AlertKind, HUB, Severity, UnixMillis};
 
@@ -74,11 +75,13 @@ pub(super) fn route(
 ) -> Effects {
     let verdicts = router.verdicts(now, state, alert);
     let silences = state.silences.about(now, alert);
+    let plans = router.plans(now, (state, alert), (&verdicts, None));
     let (mut after, mut effects) = (Cow::Borrowed(state), Effects::default());
     for (target, verdict) in router.targets.iter().zip(&verdicts.of_sinks) {
         let mut reason = RouteReason::Panic;
         if verdicts.matched || router.routes.is_empty() {
             reason = router.reason(target, alert, (*verdict, &verdicts));
+            reason = Escalating::reason(now, &plans, &target.name, reason);
         }
         let delay = verdict.delay(&reason);
         if reason.delivers() && panic.silent && target.makes_noise {
@@ -88,6 +91,7 @@ pub(super) fn route(
         }
         target.decide(now, alert, (delay, None), reason, &mut effects);
     }
+    Escalating::settle(now, alert, plans, &mut effects, &mut after);
     let recipients: Vec<&str> = router.recipients(&effects).collect();
     let mut after = after.into_owned();
     after

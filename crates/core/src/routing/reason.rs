@@ -139,6 +139,44 @@ pub enum RouteReason {
         /// The area.
         area: String,
     },
+    /// Yes: a route with a policy took it, and the sink is of the first step.
+    Escalated {
+        /// The policy.
+        policy: String,
+    },
+    /// Not now: a route with a policy took it, and the sink is of a later step.
+    LaterStep {
+        /// The policy.
+        policy: String,
+        /// The step, counted from 1.
+        step: usize,
+        /// When that is, if no step before it is skipped.
+        due_at: UnixMillis,
+    },
+    /// No: a policy is about an alert of the same group already.
+    InEscalation {
+        /// The policy.
+        policy: String,
+        /// The alert.
+        alert: AlertId,
+        /// Who has acknowledged that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acknowledged_by: Option<Actor>,
+    },
+    /// Yes: it is the message of a step, as no one has acknowledged an alert.
+    EscalationStep {
+        /// The policy.
+        policy: String,
+        /// The step, counted from 1.
+        step: usize,
+        /// The alert.
+        alert: AlertId,
+    },
+    /// Yes: it says how a policy has ended that the sink had messages of.
+    GotEscalation {
+        /// The policy.
+        policy: String,
+    },
     /// Yes: it is for every sink that makes no noise.
     ForAll,
     /// Yes: it says how an alarm goes on, and the sink got that.
@@ -223,6 +261,9 @@ impl RouteReason {
                 | Self::AbortWindow { .. }
                 | Self::Withheld { .. }
                 | Self::GotAlarm { .. }
+                | Self::Escalated { .. }
+                | Self::EscalationStep { .. }
+                | Self::GotEscalation { .. }
         )
     }
 }
@@ -240,6 +281,41 @@ impl RouteReason {
                 f,
                 "[[inhibit]] {rule} withholds it until it is known whether connection {connection} is back since the hub was started"
             ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that policies have.
+    fn fmt_of_policy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Escalated { policy } => write!(f, "policy {policy} sends it there first"),
+            Self::LaterStep { policy, step, .. } => write!(
+                f,
+                "policy {policy} sends it there in step {step}, unless it is acknowledged before"
+            ),
+            Self::InEscalation {
+                policy,
+                acknowledged_by: None,
+                ..
+            } => write!(
+                f,
+                "policy {policy} is about an earlier alert of its group, which no one has acknowledged yet"
+            ),
+            Self::InEscalation {
+                policy,
+                acknowledged_by: Some(by),
+                ..
+            } => write!(
+                f,
+                "policy {policy} is about an earlier alert of its group, which {by} has acknowledged"
+            ),
+            Self::EscalationStep { policy, step, .. } => write!(
+                f,
+                "it is step {step} of policy {policy}, as no one has acknowledged the alert"
+            ),
+            Self::GotEscalation { policy } => {
+                write!(f, "it had a message of policy {policy}, and hears how that ends")
+            }
             _ => Ok(()),
         }
     }
@@ -342,6 +418,11 @@ impl fmt::Display for RouteReason {
             }
             Self::SilentPanic => f.write_str("the panic is silent, and the sink makes noise"),
             Self::ForAll => f.write_str("every sink that makes no noise gets it, whatever routes say"),
+            Self::Escalated { .. }
+            | Self::LaterStep { .. }
+            | Self::InEscalation { .. }
+            | Self::EscalationStep { .. }
+            | Self::GotEscalation { .. } => self.fmt_of_policy(f),
             Self::EntryDelay { .. }
             | Self::HeldSilent { .. }
             | Self::Swinger { .. }

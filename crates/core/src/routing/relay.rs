@@ -181,6 +181,7 @@ mod tests {
             stop: false,
             confirm: None,
             group: None,
+            policy: None,
         };
         let mut relay = MemoryRelay::default();
         assert_eq!(
@@ -236,6 +237,7 @@ mod tests {
             stop: false,
             confirm: None,
             group: None,
+            policy: None,
         };
         let mut relay = MemoryRelay::new(RoutingState {
             unmatched: 4,

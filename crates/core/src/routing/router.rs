@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::arming::{AlertMark, Judged};
+use super::escalation::{Acknowledged, Escalating, Plan};
 use super::expectation::Expectations;
 use super::hold::Offered;
 use super::inhibition::Inhibiting;
@@ -13,11 +14,11 @@ use super::panic;
 use super::sieve::Sieve;
 use super::verdicts::{Verdict, Verdicts};
 use super::{
-    AlertAct, AlertCommand, AreaPolicy, Blocker, CancelReason, Cancellation, CancelledAlerts, Confirm,
-    Effects, Expectation, Grouping, HoldCause, HoldKey, Inhibitions, LatePolicy, Match, Pace, RouteReason,
-    RoutingEvent, RoutingState, SilenceCommand, SilenceId, Suppression, Target,
+    AlertCommand, AreaPolicy, Blocker, Cancellation, Confirm, DueStep, Effects, Expectation, Grouping,
+    HoldCause, HoldKey, Inhibitions, Match, Pace, Policy, RoutePolicy, RouteReason, RoutingEvent,
+    RoutingState, SilenceCommand, SilenceId, Suppression, Target,
 };
-use crate::{Actor, Alert, AlertKind, UnixMillis};
+use crate::{Alert, AlertKind, UnixMillis};
 
 /// Sends alerts that match to some sinks. Routes are asked in their order, and each that matches applies.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub struct Route {
     pub confirm: Option<Confirm>,
     /// Whether it sends one message for many alerts, and for which.
     pub group: Option<Grouping>,
+    /// Who is to hear of what it takes until that is acknowledged.
+    pub policy: Option<RoutePolicy>,
 }
 
 /// The routes of a configuration. A plain value: another one can take its place between two events.
@@ -50,6 +53,7 @@ pub struct Router {
     pub(super) areas: Option<Vec<AreaPolicy>>,
     pub(super) expectations: Expectations,
     pub(super) inhibitions: Inhibitions,
+    pub(super) policies: Vec<Policy>,
     /// Every alert counts as confirmed.
     pub(super) assume_confirmed: bool,
 }
@@ -65,6 +69,7 @@ pub(super) struct CompiledRoute {
     pub(super) stop: bool,
     pub(super) confirm: Option<Confirm>,
     pub(super) group: Option<Grouping>,
+    pub(super) policy: Option<RoutePolicy>,
 }
 
 impl CompiledRoute {
@@ -89,6 +94,7 @@ impl Router {
             stop: route.stop,
             confirm: route.confirm,
             group: route.group,
+            policy: route.policy,
         };
         let routes: Vec<CompiledRoute> = routes.into_iter().map(compiled).collect();
         let sieve = |route: &CompiledRoute| Sieve::new(route.matcher.names_of(), &route.sinks);
@@ -100,6 +106,7 @@ impl Router {
             areas: None,
             expectations: Expectations::default(),
             inhibitions: Inhibitions::default(),
+            policies: Vec::new(),
             assume_confirmed: false,
         }
     }
@@ -115,6 +122,26 @@ impl Router {
     #[must_use]
     pub fn with_inhibitions(self, inhibitions: Inhibitions) -> Self {
         Self { inhibitions, ..self }
+    }
+
+    /// The same, with the policies that routes name.
+    #[must_use]
+    pub fn with_policies(self, policies: Vec<Policy>) -> Self {
+        Self { policies, ..self }
+    }
+
+    /// What policies do.
+    pub(super) fn escalating(&self) -> Escalating<'_> {
+        Escalating {
+            policies: &self.policies,
+            targets: &self.targets,
+            routes: &self.routes,
+        }
+    }
+
+    /// The message of a policy that is due, if there is one. Its alert says what comes next.
+    pub fn due_step(&self, now: UnixMillis, state: &RoutingState) -> Option<DueStep> {
+        self.escalating().due_step(now, &state.escalations)
     }
 
     /// What inhibits.
@@ -156,6 +183,7 @@ impl Router {
             state.codes.next_due(),
             state.holds.next_idle(),
             state.links.next_look(),
+            state.escalations.next_due(),
         ];
         due.into_iter().flatten().min()
     }
@@ -199,7 +227,7 @@ impl Router {
     ) -> Effects {
         match event {
             RoutingEvent::Alert(alert) => self.alert(now, state, alert),
-            RoutingEvent::Command(command) => self.acknowledge(state, command),
+            RoutingEvent::Command(command) => self.acknowledge(now, state, command),
             RoutingEvent::Silence(command) => self.silence(now, state, command),
             RoutingEvent::Arming(command) => self.arming(now, faults, state, command),
             RoutingEvent::WrongCode(sink) => wrong_code(now, state, sink),
@@ -208,6 +236,10 @@ impl Router {
                 let mutes = |sink: &str| self.mutes(state, silence, sink);
                 let more = after.holds.silence(now, alert.id, mutes);
                 after.silences.count(silence, more);
+            }),
+            RoutingEvent::Undelivered { alert, sink } => changed(state, |after| {
+                let escalations = &mut after.escalations;
+                self.escalating().undelivered(now, (alert, sink), escalations);
             }),
             RoutingEvent::LinkUp(connection) => {
                 let mut after = state.clone();
@@ -228,6 +260,7 @@ impl Router {
                 after.sightings.shift(now, millis);
                 after.codes.shift(now, millis);
                 after.links.shift(now, millis);
+                after.escalations.shift(now, millis);
             }),
         }
     }
@@ -239,6 +272,9 @@ impl Router {
         if let Some(panic) = &alert.panic {
             return panic::route(self, now, state, (alert, panic));
         }
+        if alert.kind == AlertKind::Escalation {
+            return self.escalating().message(now, state, alert);
+        }
         let mut after = Cow::Borrowed(state);
         let mut effects = self.inhibiting().note_condition(now, alert, &mut after);
         let inhibition = self.inhibiting().inhibition(&after, alert);
@@ -246,7 +282,9 @@ impl Router {
         if let Some(sightings) = &verdicts.sightings {
             after.to_mut().sightings.clone_from(sightings);
         }
-        let reasons = self.reasons(now, (state, alert), (&verdicts, inhibition.as_ref()), &mut after);
+        let plans = self.plans(now, (state, alert), (&verdicts, inhibition.as_ref()));
+        let asked = (&verdicts, inhibition.as_ref(), plans.as_slice());
+        let reasons = self.reasons(now, (state, alert), asked, &mut after);
         let mark = AlertMark {
             alert,
             qualifies: self.qualifies(alert, &reasons),
@@ -255,18 +293,13 @@ impl Router {
         let held = Self::held(now, state, alert, judged.as_ref());
         for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
             let delay = verdict.delay(&reason);
+            let escalated = matches!(reason, RouteReason::Escalated { .. });
             let (mut reason, not_before) = timing(target, reason, judged.as_ref(), held);
-            if reason.delivers() {
-                match target.late_policy(alert) {
-                    LatePolicy::Each => {}
-                    LatePolicy::Drop => reason = RouteReason::TooLate,
-                    LatePolicy::Digest => {
-                        after.to_mut().holds.hold_late(now, &target.name, alert);
-                        reason = RouteReason::HeldForDigest;
-                    }
-                }
+            if reason.delivers() && !escalated {
+                reason = target.unless_late(now, alert, reason, &mut after);
             }
             if reason.delivers()
+                && !escalated
                 && let Some((route, grouping)) = verdict.grouping(target, alert)
             {
                 let urgent = judged.as_ref().is_some_and(Judged::begins_alarm);
@@ -283,6 +316,7 @@ impl Router {
             }
             target.decide(now, alert, (delay, not_before), reason, &mut effects);
         }
+        Escalating::settle(now, alert, plans, &mut effects, &mut after);
         Inhibiting::note_inhibited(alert, inhibition, &effects, &mut after);
         if let Some(judged) = judged {
             self.settle(now, alert, judged, &effects, &mut after);
@@ -317,13 +351,14 @@ impl Router {
         &self,
         now: UnixMillis,
         (state, alert): (&RoutingState, &Alert),
-        (verdicts, inhibition): (&Verdicts<'_>, Option<&RouteReason>),
+        (verdicts, inhibition, plans): (&Verdicts<'_>, Option<&RouteReason>, &[Plan<'_>]),
         after: &mut Cow<'_, RoutingState>,
     ) -> Vec<RouteReason> {
         let silences = state.silences.about(now, alert);
         let test = state.areas.testing(now, self.areas(), alert);
         let about = |(target, verdict): (&Target, &Verdict<'_>)| {
             let reason = self.reason(target, alert, (*verdict, verdicts));
+            let reason = Escalating::reason(now, plans, &target.name, reason);
             if !reason.delivers() {
                 return reason;
             }
@@ -375,9 +410,11 @@ impl Router {
         }
     }
 
-    /// Pending deliveries of what is acknowledged are cancelled, and so is what is held of it.
-    fn acknowledge(&self, state: &RoutingState, command: &AlertCommand) -> Effects {
-        let (cancellation, mut after) = (cancellation(command), state.clone());
+    /// Pending deliveries of what is acknowledged are cancelled, and so is what is held of it. Policies end.
+    fn acknowledge(&self, now: UnixMillis, state: &RoutingState, command: &AlertCommand) -> Effects {
+        let (cancellation, mut after) = (Cancellation::of(command), state.clone());
+        let policy = |name: &str| self.escalating().policy(name);
+        let Acknowledged { with, sinks } = after.escalations.acknowledge(now, command, policy);
         let cancels = |sink: &str| {
             let mut targets = self.targets.iter();
             targets.any(|target| target.name == sink && target.cancel_on_acknowledge)
@@ -385,7 +422,9 @@ impl Router {
         Effects {
             let_go: after.holds.acknowledge(&cancellation, cancels),
             cancellation: Some(cancellation),
-            state: (after.holds != state.holds).then_some(after),
+            acknowledged_with: with,
+            escalated_to: sinks,
+            state: (after != *state).then_some(after),
             ..Effects::default()
         }
     }
@@ -441,29 +480,5 @@ fn wrong_code(now: UnixMillis, state: &RoutingState, sink: &str) -> Effects {
         refused: given.err().map(Into::into),
         state: (after != *state).then_some(after),
         ..Effects::default()
-    }
-}
-
-/// An acknowledgement cancels what its own row says it cancels, but for the delivery at which it was made.
-fn cancellation(AlertCommand { act, by }: &AlertCommand) -> Cancellation {
-    let (alerts, reason) = match *act {
-        AlertAct::Acknowledge(alert) => (
-            CancelledAlerts::One(alert),
-            CancelReason::Acknowledged(by.clone()),
-        ),
-        AlertAct::Dismiss(alert) => (CancelledAlerts::One(alert), CancelReason::Dismissed(by.clone())),
-        AlertAct::Clear { through } => (
-            CancelledAlerts::Through(through),
-            CancelReason::Cleared(by.clone()),
-        ),
-    };
-    let except = match by {
-        Actor::Operator | Actor::Backend(_) | Actor::Schedule(_) => None,
-        Actor::Sink(sink) | Actor::Person { sink, .. } => Some(sink.clone()),
-    };
-    Cancellation {
-        alerts,
-        except,
-        reason,
     }
 }

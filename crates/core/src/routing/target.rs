@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     Effects, LatePolicy, PlannedDelivery, RouteReason, RoutingState, SIREN_WINDOW, Silence, Suppression,
 };
-use crate::{Alert, UnixMillis};
+use crate::{Alert, AlertKind, UnixMillis};
 
 /// A sink as the router knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +87,9 @@ impl Target {
         (delay, not_before): (Duration, Option<UnixMillis>),
         reason: RouteReason,
     ) -> PlannedDelivery {
-        // The age of what is summed up is no reason to keep silent about it.
-        let max_age = self.max_age.filter(|_| alert.digest.is_none());
+        // The age of what is summed up, or of what no one has acknowledged, is no reason to keep silent about it.
+        let summed_up = alert.digest.is_some() || alert.kind == AlertKind::Escalation;
+        let max_age = self.max_age.filter(|_| !summed_up);
         let mut expires_at = max_age.map(|age| alert.happened_at() + age);
         let due_at = (!delay.is_zero()).then(|| now + delay).max(not_before);
         if self.only_armed {

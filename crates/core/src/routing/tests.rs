@@ -34,6 +34,7 @@ fn route(name: &str, matches: Match, sinks: &[&str]) -> Route {
         stop: false,
         confirm: None,
         group: None,
+        policy: None,
     }
 }
 

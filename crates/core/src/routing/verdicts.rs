@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::arming::Protection;
+use super::escalation::Plan;
 use super::matcher::Asked;
 use super::router::CompiledRoute;
 use super::sieve::Words;
-use super::{Confirm, Grouping, MatchCondition, RouteReason, Router, RoutingState, Sightings, Target};
+use super::{
+    Confirm, Grouping, MatchCondition, RoutePolicy, RouteReason, Router, RoutingState, Sightings, Target,
+};
 use crate::{Alert, AlertId, AlertKind, UnixMillis};
 
 /// What all routes say about an alert.
@@ -18,6 +21,8 @@ pub(super) struct Verdicts<'a> {
     pub(super) matched: bool,
     /// What is remembered of it, where a route asks for confirmation.
     pub(super) sightings: Option<Sightings>,
+    /// The routes that take it and have a policy, by their names.
+    pub(super) policies: Vec<(&'a str, &'a RoutePolicy)>,
     /// The alerts that confirm it, by the name of such a route.
     confirmed_by: BTreeMap<&'a str, Vec<AlertId>>,
 }
@@ -70,6 +75,7 @@ impl Router {
             of_sinks: vec![Verdict::Unrouted; self.targets.len()],
             matched: false,
             sightings: None,
+            policies: Vec::new(),
             confirmed_by: BTreeMap::new(),
         };
         // The route that took it and stopped.
@@ -111,6 +117,10 @@ impl Router {
             }
             if refusal.is_none() && unconfirmed.is_none() && stopped.is_none() {
                 verdicts.matched = true;
+                let policy = route.policy.as_ref().filter(|_| counts);
+                verdicts
+                    .policies
+                    .extend(policy.map(|policy| (route.name.as_str(), policy)));
                 // What does not count is not confirmed, and so not kept from the routes after this one.
                 stopped = (route.stop && counts).then_some(route);
             }
@@ -143,6 +153,21 @@ impl Router {
         })
     }
 
+    /// What policies mean for an alert that routes take. They mean nothing for what follows from a condition.
+    pub(super) fn plans(
+        &self,
+        now: UnixMillis,
+        (state, alert): (&RoutingState, &Alert),
+        (verdicts, inhibition): (&Verdicts<'_>, Option<&RouteReason>),
+    ) -> Vec<Plan<'_>> {
+        if inhibition.is_some() {
+            return Vec::new();
+        }
+        let tested = state.areas.testing(now, self.areas(), alert).is_some();
+        let routes = verdicts.policies.as_slice();
+        self.escalating().plans(now, (state, alert), (routes, tested))
+    }
+
     /// Why the sink gets the alert or does not. An internal event goes to a sink that gets those whatever routes say.
     pub(super) fn reason(
         &self,
@@ -156,6 +181,12 @@ impl Router {
         {
             let area = area.name.clone();
             return RouteReason::GotAlarm { area };
+        }
+        if let Some(note) = &alert.escalation
+            && note.to.contains(&target.name)
+        {
+            let policy = note.policy.clone();
+            return RouteReason::GotEscalation { policy };
         }
         if alert.area.as_ref().is_some_and(|area| area.to_all) && target.takes_messages() {
             return RouteReason::ForAll;

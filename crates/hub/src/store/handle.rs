@@ -117,10 +117,11 @@ impl StoreHandle {
         }
     }
 
-    /// Acknowledges an alert and stops what is cancelled by that. `None` when the writer has ended.
-    pub(crate) async fn acknowledge(&self, alert: AlertId) -> Option<Answer> {
-        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), None);
-        let by = Actor::Operator;
+    /// Acknowledges an alert and stops what is cancelled by that. Where a person is said to have done so at a sink, that is not stopped.
+    /// `None` when the writer has ended.
+    pub(crate) async fn acknowledge(&self, alert: AlertId, at: Option<&str>) -> Option<Answer> {
+        let hold = self.notifiers.stop(&StopRequest::Acknowledged(alert), at);
+        let by = at.map_or(Actor::Operator, |sink| Actor::Sink(sink.to_owned()));
         self.operate(OperatorAct::Acknowledge { alert, by }, Some(hold))
             .await
             .ok()

@@ -202,7 +202,8 @@ impl Writer {
         if !self.parts.has_policy {
             return None;
         }
-        self.due_digest().or_else(|| self.begin_due())
+        let due = self.due_digest().or_else(|| self.due_step());
+        due.or_else(|| self.begin_due())
     }
 
     /// The alert that stands for alerts which were held long enough. Nothing changes what is remembered of them until it
@@ -213,6 +214,16 @@ impl Writer {
         let (sink, id) = (due.key.sink.clone(), self.parts.ids.next(now));
         let alert = self.parts.stamp.digest(due, id, now);
         info!("{}: one message to {sink}", alert.title);
+        Some(InProgress::Batch(Box::new(InHand::of_own(alert, now))))
+    }
+
+    /// The message of a policy that is due. It says itself what comes next when it is on disk.
+    fn due_step(&self) -> Option<InProgress> {
+        let now = self.parts.clock.unix();
+        let due = self.parts.router.due_step(now, self.disk.routing_state())?;
+        let (policy, id) = (due.policy().to_owned(), self.parts.ids.next(now));
+        let alert = self.parts.stamp.step(due, id, now);
+        info!("{}: the next step of policy {policy}", alert.title);
         Some(InProgress::Batch(Box::new(InHand::of_own(alert, now))))
     }
 

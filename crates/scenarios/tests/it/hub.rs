@@ -1,7 +1,7 @@
 //! A hub as far as rules go: the routing step with its state as it is stored, the deliveries that wait, and a clock of its own. It
 //! does what the store and the writer do with the effects of a step, and writes it down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use watchpost_config::{Settings, camera_book, router};
@@ -57,6 +57,8 @@ pub(super) struct Hub {
     now: UnixMillis,
     runs: bool,
     faults: BTreeMap<String, Blocker>,
+    /// The sinks that make no delivery.
+    refusing: BTreeSet<String>,
     link: Link,
     /// Whether it was up since the hub was started.
     was_up: bool,
@@ -84,6 +86,7 @@ impl Hub {
             state: RoutingState::default(),
             runs: true,
             faults: BTreeMap::new(),
+            refusing: BTreeSet::new(),
             link: Link::Up,
             was_up: true,
             waiting: Vec::new(),
@@ -228,17 +231,40 @@ impl Hub {
             let alert = due.into_alert(AlertId(self.last_id), self.now, |at| clock.full(at));
             return self.take(alert);
         }
+        if let Some(due) = self.router.due_step(self.now, &self.state) {
+            self.last_id += 1;
+            let clock = self.clock.clone();
+            let alert = due.into_alert(AlertId(self.last_id), self.now, |at| clock.full(at));
+            return self.take(alert);
+        }
         let now = self.now;
         let is_due = |waiting: &mut Waiting| waiting.planned.due_at.is_some_and(|due| due <= now);
         let due: Vec<Waiting> = self.waiting.extract_if(.., is_due).collect();
         for Waiting { alert, planned } in due {
             match planned.expires_at.is_some_and(|end| end <= now) {
-                true => self.say(&format!("- {}, {}: expired", planned.sink, brief(&alert))),
+                true => {
+                    self.say(&format!("- {}, {}: expired", planned.sink, brief(&alert)));
+                    self.undelivered(&alert, &planned.sink);
+                }
+                false if self.refusing.contains(&planned.sink) => self.refuse(&alert, &planned.sink),
                 false => self.say(&format!("> {}, {}", planned.sink, brief(&alert))),
             }
         }
         if self.router.next_due(&self.state).is_some_and(|due| due <= now) {
             self.look();
+        }
+    }
+
+    /// A sink refuses an alert for good.
+    fn refuse(&mut self, alert: &Alert, sink: &str) {
+        self.say(&format!("- {sink}, {}: refused", brief(alert)));
+        self.undelivered(alert, sink);
+    }
+
+    fn undelivered(&mut self, alert: &Alert, sink: &str) {
+        if self.state.escalations.awaits(alert.id, sink) {
+            let alert = alert.id;
+            self.step(RoutingEvent::Undelivered { alert, sink });
         }
     }
 
@@ -313,11 +339,14 @@ impl Hub {
         self.settings.area_book().place(&mut alert);
         self.settings.visionguard.severity.table().apply(&mut alert);
         let effects = self.step(RoutingEvent::Alert(&alert));
-        let internal = matches!(alert.kind, AlertKind::Hub | AlertKind::Digest);
-        let (later, now): (Vec<PlannedDelivery>, Vec<PlannedDelivery>) = effects
-            .deliveries
-            .into_iter()
-            .partition(|planned| planned.due_at.is_some_and(|due| due > self.now));
+        let internal = matches!(
+            alert.kind,
+            AlertKind::Hub | AlertKind::Digest | AlertKind::Escalation
+        );
+        let (later, now): (Vec<PlannedDelivery>, Vec<PlannedDelivery>) =
+            effects.deliveries.into_iter().partition(|planned| {
+                planned.due_at.is_some_and(|due| due > self.now) || self.refusing.contains(&planned.sink)
+            });
         let to = |deliveries: &[PlannedDelivery]| {
             Vec::from_iter(deliveries.iter().map(|planned| planned.sink.clone())).join(", ")
         };
@@ -345,15 +374,20 @@ impl Hub {
                 self.say(&format!("x {sinks}: {reason}"));
             }
         }
+        let mut refused = Vec::new();
         for planned in later {
-            let due = planned
-                .due_at
-                .map_or(String::new(), |due| self.clock.show(due, ""));
+            let due_at = planned.due_at.unwrap_or(self.now);
+            let due = self.clock.show(due_at, "");
             self.say(&format!("~ {} {due}: {}", planned.sink, planned.reason));
+            if due_at <= self.now {
+                refused.push(planned.sink);
+                continue;
+            }
             let alert = alert.clone();
             self.waiting.push(Waiting { alert, planned });
         }
-        self.seen.push(alert);
+        self.seen.push(alert.clone());
+        refused.iter().for_each(|sink| self.refuse(&alert, sink));
         self.show_areas();
     }
 
@@ -393,6 +427,8 @@ impl Hub {
             }
             Act::Acknowledge(what) => self.acknowledge(&what),
             Act::Fault(part, why) => self.fault(part, why),
+            Act::Refuses(sink, true) => drop(self.refusing.insert(sink)),
+            Act::Refuses(sink, false) => drop(self.refusing.remove(&sink)),
             Act::Power(on) => {
                 self.runs = on;
                 // What was due meanwhile has waited for a hub that looks at it once.
@@ -518,17 +554,37 @@ impl Hub {
             let alert = seen.find(|alert| brief(alert) == camera);
             alert.unwrap_or_else(|| panic!("no alert of {camera}")).id
         };
-        let act = match what {
-            InHand::Listed(camera) => AlertAct::Acknowledge(last(camera)),
-            InHand::Dismissed(camera) => AlertAct::Dismiss(last(camera)),
-            InHand::Cleared => AlertAct::Clear {
-                through: AlertId(self.last_id),
-            },
-        };
-        let by = Actor::Operator;
+        let (mut to_do, mut done) = (Vec::new(), BTreeSet::new());
+        let through = AlertId(self.last_id);
+        match what {
+            InHand::Listed(camera, _) | InHand::Dismissed(camera) => to_do.push(last(camera)),
+            InHand::Cleared => drop(self.take_in_hand(AlertAct::Clear { through }, Actor::Operator)),
+        }
+        while let Some(id) = to_do.pop() {
+            if !done.insert(id) {
+                continue;
+            }
+            let digest = self.alert(id).digest.clone();
+            to_do.extend(digest.into_iter().flat_map(|digest| digest.ids));
+            let with = match what {
+                InHand::Listed(_, Some(sink)) => {
+                    self.take_in_hand(AlertAct::Acknowledge(id), Actor::Sink(sink.clone()))
+                }
+                InHand::Listed(_, None) => self.take_in_hand(AlertAct::Acknowledge(id), Actor::Operator),
+                InHand::Dismissed(_) | InHand::Cleared => {
+                    self.take_in_hand(AlertAct::Dismiss(id), Actor::Operator)
+                }
+            };
+            to_do.extend(with);
+        }
+    }
+
+    /// Does what follows from an acknowledgement. Returns what is acknowledged with it.
+    fn take_in_hand(&mut self, act: AlertAct, by: Actor) -> BTreeSet<AlertId> {
         let effects = self.step(RoutingEvent::Command(&AlertCommand { act, by }));
+        let with = effects.acknowledged_with;
         let Some(cancellation) = effects.cancellation else {
-            return;
+            return with;
         };
         self.say_let_go(&effects.let_go, &cancellation.reason.to_string());
         let is_cancelled = |waiting: &Waiting| {
@@ -536,9 +592,11 @@ impl Hub {
                 CancelledAlerts::One(alert) => waiting.alert.id == alert,
                 CancelledAlerts::Through(alert) => waiting.alert.id <= alert,
             };
-            concerns && waiting.planned.cancel_on_acknowledge
+            let except = cancellation.except.as_ref() == Some(&waiting.planned.sink);
+            concerns && !except && waiting.planned.cancel_on_acknowledge
         };
         self.drop_waiting(is_cancelled, &cancellation.reason.to_string());
+        with
     }
 
     fn fault(&mut self, part: String, why: Option<String>) {

@@ -65,4 +65,5 @@ tables! {
     swinger = "swinger.md";
     abort = "abort.md";
     test_mode = "test_mode.md";
+    escalation = "escalation.md";
 }

@@ -45,10 +45,13 @@ enum AlertsCommand {
         #[arg(long, value_name = "FILE")]
         picture: Option<PathBuf>,
     },
-    /// Say that a person has taken an alert: what sounds for it stops. It stays listed.
+    /// Say that a person has taken an alert: what sounds for it stops, and policies that are about it end. It stays listed.
     Acknowledge {
         /// Its number.
         id: AlertId,
+        /// The person has got it at this sink, as policies with `require = "all"` ask.
+        #[arg(long, value_name = "SINK")]
+        at: Option<String>,
     },
     /// Acknowledge an alert and take it off the live list. It stays in the store.
     Dismiss {
@@ -93,9 +96,16 @@ pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
             AlertsCommand::Show { id, picture } => {
                 show(&hub, &zone, *id, picture.as_deref(), args.json).await
             }
-            AlertsCommand::Acknowledge { id } => {
+            AlertsCommand::Acknowledge { id, at } => {
                 let done = format!("alert {id} is acknowledged");
-                command(&hub, &format!("/v1/alerts/{id}/acknowledge"), &done, args.json).await
+                let at = at.as_ref().map_or_else(String::new, |at| format!("?at={at}"));
+                command(
+                    &hub,
+                    &format!("/v1/alerts/{id}/acknowledge{at}"),
+                    &done,
+                    args.json,
+                )
+                .await
             }
             AlertsCommand::Dismiss { id } => {
                 let done = format!("alert {id} is dismissed");

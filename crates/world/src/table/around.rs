@@ -28,6 +28,7 @@ token = "a token that no one guesses"
 const OF_ITS_PARTS: &[&str] = &[
     "clock_differs",
     "clock_jumped",
+    "dead_letters",
     "link_back",
     "link_lost",
     "list_back",

@@ -1,11 +1,14 @@
 //! Rules in any weather: a site on which people arm, disarm and silence while its cameras see something and the hub is killed, as
 //! a seed says, in the language of the tables. Whatever happens, some sentences must hold.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use fastrand::Rng;
-use watchpost_core::{Alert, AlertKind, AreaState, ArmingCommand, DeliveryState, UnixMillis};
+use watchpost_core::{
+    Alert, AlertId, AlertKind, AreaState, ArmingCommand, DeliveryState, RouteReason, UnixMillis,
+};
 use watchpost_scenarios::Table;
 
 use super::played::{Pace, Played};
@@ -70,6 +73,20 @@ cooldown = "2m"
 [[route]]
 name = "noise"
 sinks = "siren"
+
+[[sink]]
+name = "phone"
+plugin = "webhook"
+
+[[policy]]
+name = "people"
+wait = "90s"
+step = [{ sinks = "phone" }, { after = "1m", sinks = ["phone", "mail"], repeat = "30s", max = 2 }]
+
+[[route]]
+name = "people"
+policy = "people"
+group_by = ["area", "camera"]
 ```
 
 ```text
@@ -128,6 +145,7 @@ fn broken(played: &Played) -> Vec<String> {
     nothing_is_held_for_ever(played, &mut broken);
     what_is_held_is_summed_up_once(played, &mut broken);
     all_comes_to_an_end(played, &mut broken);
+    each_escalation_ends_once_and_says_so(played, &mut broken);
     broken
 }
 
@@ -239,6 +257,45 @@ fn what_is_held_is_summed_up_once(played: &Played, broken: &mut Vec<String>) {
     }
 }
 
+/// How the escalation of an alert has ended, in the words of the hub.
+fn ends(played: &Played, alert: AlertId) -> Vec<&str> {
+    let events = played.alerts.values().map(|(event, _)| event);
+    let ended = events.filter(|event| {
+        let note = event.escalation.as_ref();
+        note.is_some_and(|note| note.alert == alert && note.step.is_none())
+    });
+    ended.map(|event| event.details.status.as_str()).collect()
+}
+
+fn each_escalation_ends_once_and_says_so(played: &Played, broken: &mut Vec<String>) {
+    for (id, (alert, explanation)) in &played.alerts {
+        let reasons = explanation.sinks.iter().map(|sink| &sink.reason);
+        let mut reasons = reasons.filter(|reason| matches!(reason, Some(RouteReason::Escalated { .. })));
+        let ends = ends(played, *id);
+        if ends.len() != usize::from(reasons.next().is_some()) {
+            broken.push(format!(
+                "{id}, {}, is escalated, and ends with {ends:?}",
+                alert.title
+            ));
+        }
+        let steps = played
+            .alerts
+            .values()
+            .filter_map(|(message, _)| message.escalation.as_ref());
+        let steps = steps
+            .filter(|note| note.alert == *id)
+            .filter_map(|note| note.step.as_ref());
+        let mut steps: Vec<_> = steps
+            .map(|step| (step.round, step.number, step.sending))
+            .collect();
+        let sent = steps.len();
+        steps.dedup();
+        if steps.len() != sent || !steps.is_sorted() {
+            broken.push(format!("{id}, {}, has the messages {steps:?}", alert.title));
+        }
+    }
+}
+
 fn all_comes_to_an_end(played: &Played, broken: &mut Vec<String>) {
     for report in &played.areas {
         let (name, state) = (&report.name, &report.area.state);
@@ -267,7 +324,8 @@ fn play(seed: u64, wanted: bool) -> (Played, Vec<String>) {
 #[test]
 fn rules_keep_their_word_however_often_the_hub_is_killed() {
     let mut failures = Vec::new();
-    let (mut noises, mut alarms, mut digests) = (0, 0, 0);
+    let (mut noises, mut alarms, mut digests, mut steps) = (0, 0, 0, 0);
+    let mut ended = BTreeSet::new();
     for seed in wanted_seeds("WATCHPOST_RULES_SEEDS", SEEDS) {
         let (played, _) = play(seed, false);
         let effects = played.effects.iter();
@@ -275,7 +333,10 @@ fn rules_keep_their_word_however_often_the_hub_is_killed() {
         let titles = played.alerts.values().map(|(alert, _)| &alert.title);
         alarms += titles.filter(|title| title.starts_with("Alarm in")).count();
         let kinds = played.alerts.values().map(|(alert, _)| alert.kind);
-        digests += kinds.filter(|kind| *kind == AlertKind::Digest).count();
+        digests += kinds.clone().filter(|kind| *kind == AlertKind::Digest).count();
+        steps += kinds.filter(|kind| *kind == AlertKind::Escalation).count();
+        let ids = played.alerts.keys();
+        ended.extend(ids.flat_map(|id| ends(&played, *id)).map(str::to_owned));
         let broken = broken(&played);
         if !broken.is_empty() {
             let (_, story) = play(seed, true);
@@ -283,7 +344,12 @@ fn rules_keep_their_word_however_often_the_hub_is_killed() {
             failures.push(format!("seed {seed}:\n  {broken}\nits story:\n{story}"));
         }
     }
-    println!("{noises} times a siren sounded, {alarms} alarms, {digests} digests");
-    assert!(noises > 0 && alarms > 0 && digests > 0, "nothing was tried");
+    println!("{noises} times a siren sounded, {alarms} alarms, {digests} digests, {steps} steps");
+    assert!(
+        noises > 0 && alarms > 0 && digests > 0 && steps > 0,
+        "nothing was tried"
+    );
+    // Acknowledged, disarmed, exhausted.
+    assert_eq!(ended.len(), 3, "{ended:?}");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

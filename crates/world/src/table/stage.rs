@@ -3,6 +3,7 @@
 //! got, what the hub says of its areas, and what it explains.
 
 mod account;
+mod asked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +15,7 @@ use tokio::time::{Instant, sleep};
 use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, RouteReason, SilenceCommand, UnixMillis};
 use watchpost_hub::inbound::Posted;
 use watchpost_hub::{AskError, Explanation, HubHandle, SinkExplanation, TokioClock, WallClock as _};
-use watchpost_scenarios::{
-    Act, FIRST_DAY, InHand, Line, Scenario, Seen, SiteClock, brief, settings, show_area,
-};
+use watchpost_scenarios::{Act, FIRST_DAY, Line, Scenario, Seen, SiteClock, brief, settings, show_area};
 
 use super::around::{BESIDE, is_of_its_parts, message, setup};
 use super::facts::Facts;
@@ -27,7 +26,7 @@ use crate::disk::Disk;
 use crate::net::Network;
 use crate::oracle::Stored;
 use crate::process::{Ground, Process};
-use crate::scenario::Point;
+use crate::scenario::{Mood, Point};
 use crate::sinks::Sinks;
 use crate::story::Story;
 
@@ -298,6 +297,10 @@ impl<'a> Stage<'a> {
             Act::Silence(command) => self.silence(command, time).await,
             Act::Acknowledge(what) => self.acknowledge(&what).await,
             Act::Fault(part, why) => self.fault(&part, why.is_some()),
+            Act::Refuses(sink, refuses) => {
+                let mood = if refuses { Mood::Refuses } else { Mood::Well };
+                self.ground.sinks.set(&sink, mood);
+            }
             Act::Power(true) => self.start().await,
             Act::Power(false) => self.lose_power().await,
             Act::Clock(shown) => {
@@ -399,39 +402,6 @@ impl<'a> Stage<'a> {
         }
     }
 
-    async fn acknowledge(&mut self, what: &InHand) {
-        let hub = self.hub();
-        let last = |camera: &str| {
-            let stored = Stored::read(&self.ground.disk.dir()).expect("the store");
-            let mut newest_first = stored.alerts.into_iter();
-            let alert = newest_first.find(|stored| self.name(&stored.alert) == camera);
-            alert.unwrap_or_else(|| panic!("no alert of {camera}")).alert.id
-        };
-        let id = match what {
-            InHand::Listed(camera) | InHand::Dismissed(camera) => Some(last(camera)),
-            InHand::Cleared => None,
-        };
-        let dismissed = matches!(what, InHand::Dismissed(_));
-        let done = self.ask(async move {
-            match id {
-                None => hub.clear().await.map(drop),
-                Some(id) if dismissed => hub.dismiss(id).await.map(drop),
-                Some(id) => hub.acknowledge(id).await.map(drop),
-            }
-        });
-        let Some(done) = done.await else { return };
-        done.expect("it is acknowledged");
-    }
-
-    /// The backend's port is closed, or is open again. Of a sink nothing is done: it fails over a delivery only.
-    fn fault(&self, part: &str, is_faulty: bool) {
-        assert_eq!(part, "main", "no other part can be made to fail");
-        self.ground.network.change(|weather| weather.refused = is_faulty);
-        if is_faulty {
-            self.ground.network.reset();
-        }
-    }
-
     /// The process ends at once, as if by SIGKILL.
     async fn lose_power(&mut self) {
         self.note_effects();
@@ -468,7 +438,10 @@ impl<'a> Stage<'a> {
         let mut seen = 0;
         let alerts = std::mem::take(&mut self.explained);
         for (alert, explanation) in alerts.values() {
-            if matches!(alert.kind, AlertKind::Hub | AlertKind::Digest) {
+            if matches!(
+                alert.kind,
+                AlertKind::Hub | AlertKind::Digest | AlertKind::Escalation
+            ) {
                 let time = self.clock.show(alert.received_at, "%a ");
                 self.facts.raised(&time, &alert.title);
                 self.facts.unsent(&alert.text);

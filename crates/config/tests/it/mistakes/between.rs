@@ -456,7 +456,7 @@ sinks = []
                 ·         ─┬
                 ·          ╰── empty
                 ╰────
-              help: name a sink, or remove the route
+              help: name a sink or a `policy`, or remove the route
         "#]],
     );
 }

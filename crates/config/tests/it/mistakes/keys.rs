@@ -72,7 +72,7 @@ plugin = "archive"
                ·     ╰── not a key here
              9 │ name = "archive"
                ╰────
-              help: `sinks` belongs in [[route]]: write it below a line `[[route]]`
+              help: `sinks` belongs in [[route]] or [[policy.step]]
         "#]],
     );
 }
@@ -266,7 +266,7 @@ fn keys_of_another_table() {
             > severity = "high"
             watchpost.toml:7:9: this route feeds no sink
               | [] | empty
-              name a sink, or remove the route
+              name a sink or a `policy`, or remove the route
             watchpost.toml:8:1: unknown key `severity` in [[route]]
               | severity | not a key here
               `severity` belongs in [route.match]: write it below a line `[route.match]`
@@ -362,6 +362,9 @@ fn keys_of_another_table() {
               did you mean `plugin`?
             > [[route]]
             > sink = "a"
+            watchpost.toml:6:1: this route feeds no sink
+              | [[route]] | empty
+              name a sink or a `policy`, or remove the route
             watchpost.toml:7:1: unknown key `sink` in [[route]]
               | sink | not a key here
               did you mean `sinks`?
@@ -370,7 +373,7 @@ fn keys_of_another_table() {
             > match = { camera = "x" }
             watchpost.toml:7:9: this route feeds no sink
               | [] | empty
-              name a sink, or remove the route
+              name a sink or a `policy`, or remove the route
             watchpost.toml:8:20: there is no camera `x`
               | "x" | no `[[camera]]` has this name
               add a `[[camera]]` of this name
@@ -379,7 +382,7 @@ fn keys_of_another_table() {
             > match = { level = "high" }
             watchpost.toml:7:9: this route feeds no sink
               | [] | empty
-              name a sink, or remove the route
+              name a sink or a `policy`, or remove the route
             watchpost.toml:8:11: unknown key `level` in [route.match]
               | level | not a key here
               did you mean `severity`?
@@ -392,7 +395,7 @@ fn keys_of_another_table() {
             > level = "info"
             watchpost.toml:6:2: unknown table `logging` in the configuration
               | logging | not a table here
-              its tables are `area`, `camera`, `connection`, `expect`, `hub`, `inhibit`, `person`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
+              its tables are `area`, `camera`, `connection`, `expect`, `hub`, `inhibit`, `person`, `policy`, `route`, `schedule`, `sink`, `store`, `visionguard`, `watchdog` and `web`
         "#]],
     );
 }

@@ -5,6 +5,7 @@ mod encoding;
 mod keys;
 mod machine;
 mod plugins;
+mod policies;
 mod secrets;
 mod sources;
 mod syntax;

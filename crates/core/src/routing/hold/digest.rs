@@ -1,7 +1,9 @@
 //! The message that stands for many alerts. It knows neither when it is due nor where it goes but to its sink.
 
+use std::borrow::Cow;
+
 use super::{HeldAlerts, HoldCause, HoldKey};
-use crate::routing::{RoutingState, Target};
+use crate::routing::{RouteReason, RoutingState, Target};
 use crate::{Alert, AlertId, AlertKind, Digest, HUB, Severity, UnixMillis, Via};
 
 /// What becomes of alerts that came late.
@@ -168,9 +170,31 @@ fn grouped(number: u64) -> String {
 }
 
 impl Target {
+    /// Why an alert that the sink is to get goes there, or does not by itself, because it came late.
+    pub(in crate::routing) fn unless_late(
+        &self,
+        now: UnixMillis,
+        alert: &Alert,
+        reason: RouteReason,
+        after: &mut Cow<'_, RoutingState>,
+    ) -> RouteReason {
+        match self.late_policy(alert) {
+            LatePolicy::Each => reason,
+            LatePolicy::Drop => RouteReason::TooLate,
+            LatePolicy::Digest => {
+                after.to_mut().holds.hold_late(now, &self.name, alert);
+                RouteReason::HeldForDigest
+            }
+        }
+    }
+
     /// What becomes of this alert because it came late, if that is so.
-    pub(in crate::routing) fn late_policy(&self, alert: &Alert) -> LatePolicy {
-        let concerns = alert.late && !matches!(alert.kind, AlertKind::Hub | AlertKind::Digest);
+    fn late_policy(&self, alert: &Alert) -> LatePolicy {
+        let concerns = alert.late
+            && !matches!(
+                alert.kind,
+                AlertKind::Hub | AlertKind::Digest | AlertKind::Escalation
+            );
         if concerns { self.late } else { LatePolicy::Each }
     }
 }

@@ -42,6 +42,7 @@ fn router(wait: u64, interval: u64, by: &[GroupLabel]) -> Router {
                 interval: Duration::from_secs(interval),
             },
         }),
+        policy: None,
     };
     Router::new(names.map(target).into(), vec![route])
 }

@@ -50,6 +50,7 @@ impl Stage<'_> {
             let why = match delivery.state {
                 DeliveryState::Dropped => delivery.error.clone().unwrap_or_default(),
                 DeliveryState::Expired => "expired".to_owned(),
+                DeliveryState::Dead => "refused".to_owned(),
                 _ => continue,
             };
             let at = delivery.finished_at.unwrap_or(UnixMillis(0));
