@@ -94,15 +94,21 @@ fn whole(picture: Picture) -> Alert {
         }),
         escalation: Some(of_a_step()),
         also_over: vec![text()],
-        visionguard: Some(VisionGuard {
-            person_id: 1,
-            anomaly_id: Some(text()),
-            shop_id: Some(text()),
-            location: Some(text()),
-            frame_number: Some(1),
-            start_frame: Some(1),
-            pose: Some(Value::Null),
-        }),
+        visionguard: Some(of_visionguard()),
+    }
+}
+
+/// What only VisionGuard has, all of it.
+fn of_visionguard() -> VisionGuard {
+    let text = String::new;
+    VisionGuard {
+        person_id: 1,
+        anomaly_id: Some(text()),
+        shop_id: Some(text()),
+        location: Some(text()),
+        frame_number: Some(1),
+        start_frame: Some(1),
+        pose: Some(Value::Null),
     }
 }
 
