@@ -1,7 +1,7 @@
 //! What rules do, as a specification that is run: sites, what happens on them and when, and what follows from that, each with its
 //! reason. The tables (`tables/*.md`) are read here, as they stand. What is done to a site is written there by hand; what follows
 //! is what the routing step says (`tests/it`, where `UPDATE_EXPECT=1` writes it down again). The whole hub is played by the same
-//! tables in the simulated world.
+//! tables in the simulated world, and so are the real processes.
 //!
 //! A line with a time, two spaces and a text is an act; what stands deeper follows from it, or from time that goes by:
 //!
@@ -25,12 +25,18 @@
     reason = "only tests use it, and what is wrong in a table ends them"
 )]
 
+mod account;
 mod act;
+mod around;
+mod facts;
 mod shown;
 mod site;
 mod table;
 
+pub use account::Explained;
 pub use act::{Act, InHand, Seen};
+pub use around::{is_of_its_parts, message, posted, stream};
+pub use facts::Facts;
 pub use shown::{brief, show_area};
 pub use site::{SiteClock, settings};
 pub use table::{Line, Scenario, TEXT_AT, Table, write};

@@ -1,6 +1,6 @@
 //! The command line of the simulator. Its help texts are its documentation.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use time::UtcOffset;
@@ -84,6 +84,9 @@ pub(crate) struct Args {
     /// How far the server's local time is from UTC, in whole hours.
     #[arg(long, value_name = "HOURS", default_value = "0", allow_negative_numbers = true, value_parser = utc_offset)]
     utc_offset: UtcOffset,
+    /// Go by the time that stands in this file, in milliseconds since 1970. A login takes no time then.
+    #[arg(long, value_name = "FILE")]
+    clock: Option<PathBuf>,
     /// What goes wrong, and how often, for instance `drop=0.01,garbage=0.05`.
     #[arg(long, value_name = "FAULTS", default_value = "", long_help = FAULTS_HELP)]
     fault: Faults,
@@ -94,7 +97,13 @@ pub(crate) struct Args {
 
 impl From<Args> for Options {
     fn from(args: Args) -> Self {
+        let usual = Self::default();
         Self {
+            login_time: match args.clock {
+                Some(_) => Duration::ZERO,
+                None => usual.login_time,
+            },
+            clock: args.clock,
             listen: args.listen,
             cameras: args.cameras,
             shops: args.shops,
@@ -112,7 +121,7 @@ impl From<Args> for Options {
             token_life: args.token_life,
             local_offset: args.utc_offset,
             faults: args.fault,
-            ..Self::default()
+            ..usual
         }
     }
 }

@@ -143,7 +143,7 @@ const ANOTHER_CLIENT: SocketId = SocketId::MAX;
 impl Backend {
     pub(crate) fn new(options: Options) -> Self {
         let mut rng = fastrand::Rng::with_seed(options.seed);
-        let started_at = OffsetDateTime::now_utc();
+        let started_at = clock::now(options.clock.as_deref());
         let account = Account::from_seed(&mut rng, started_at);
         let mut shops = vec![uuid_from(&mut rng)];
         let streams: Vec<_> = (0..options.cameras).map(|_| uuid_from(&mut rng)).collect();
@@ -201,7 +201,7 @@ impl Backend {
     /// Its own wall clock.
     pub(crate) fn now(&self) -> OffsetDateTime {
         let ahead = self.clock_ahead_ms.load(Ordering::Relaxed);
-        OffsetDateTime::now_utc() + time::Duration::milliseconds(ahead)
+        clock::now(self.options.clock.as_deref()) + time::Duration::milliseconds(ahead)
     }
 
     /// Sets that clock so far ahead of this machine's.

@@ -1,7 +1,17 @@
-//! How the backend writes a moment: ISO 8601 without an offset, microseconds left out when 0.
-//! It reads no clock.
+//! The time that the backend goes by, and how it writes a moment: ISO 8601 without an offset, microseconds left out when 0.
+
+use std::fs;
+use std::path::Path;
 
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
+
+/// The time that stands in a file, in milliseconds since 1970; this machine's where there is no such file, or none in it.
+pub(crate) fn now(file: Option<&Path>) -> OffsetDateTime {
+    let text = file.and_then(|file| fs::read_to_string(file).ok());
+    let millis: Option<i128> = text.and_then(|text| text.trim().parse().ok());
+    let moment = millis.and_then(|millis| OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000).ok());
+    moment.unwrap_or_else(OffsetDateTime::now_utc)
+}
 
 /// `2026-11-23T01:17:00.478730`, in the offset given.
 pub(crate) fn naive(moment: OffsetDateTime, offset: UtcOffset) -> String {

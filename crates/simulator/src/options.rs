@@ -1,7 +1,7 @@
 //! What one can set on the simulator, with the defaults of the real backend.
 //! It knows nothing of command lines: the types read themselves from text and explain a refusal.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::{Error, Faults};
 
@@ -69,6 +69,8 @@ pub struct Options {
     pub login_time: Duration,
     /// Offset of the server's local time from UTC, which stands in pings and in `/ws/connections`.
     pub local_offset: time::UtcOffset,
+    /// The file in which the time stands that the server goes by, in milliseconds since 1970; without it, this machine's.
+    pub clock: Option<PathBuf>,
     /// Serve `https` and `wss` with this certificate.
     pub tls: Option<Tls>,
 }
@@ -103,6 +105,7 @@ impl Default for Options {
             token_life: Duration::from_secs(60 * 60),
             login_time: Duration::from_millis(250),
             local_offset: time::UtcOffset::UTC,
+            clock: None,
             tls: None,
         }
     }

@@ -24,12 +24,13 @@ const ARM64_MACHINE: &str = "WATCHPOST_ARM64_MACHINE";
 const EVERY_RUN: [(&str, &str); 1] = [("WATCHPOST_WORLD_SEEDS", "0..960")];
 
 /// How much more a long run does, where its caller does not say it.
-const LONG_RUN: [(&str, &str); 5] = [
+const LONG_RUN: [(&str, &str); 6] = [
     ("WATCHPOST_KILLS", "500"),
     ("WATCHPOST_POWER_CUTS", "100"),
     ("WATCHPOST_RECONNECTS", "1000"),
     ("WATCHPOST_WORLD_SEEDS", "0..5000"),
     ("WATCHPOST_LONG_RUN_MINUTES", "5"),
+    ("WATCHPOST_SCENARIOS", "all"),
 ];
 
 /// Without a filter every check runs; with one only the tests whose name contains it.

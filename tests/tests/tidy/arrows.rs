@@ -48,9 +48,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "watchpost-tests",
         &[
+            // For a hub whose clock is steered.
+            "watchpost-config",
             "watchpost-core",
+            "watchpost-hub",
+            // For the tables.
+            "watchpost-scenarios",
             "watchpost-store",
             "watchpost-testkit",
+            "watchpost-web",
             // For what happens in an hour of a seed.
             "watchpost-world",
         ],
@@ -99,6 +105,8 @@ const ACTIX_USERS: &[&str] = &[
     "watchpost-bench",
     "watchpost-hub",
     "watchpost-simulator",
+    // It runs the hub on a clock that is steered.
+    "watchpost-tests",
     "watchpost-web",
     // It serves what the hub's client asks, over streams in memory.
     "watchpost-world",

@@ -3,7 +3,6 @@
 //! step alone elsewhere.
 
 mod around;
-mod facts;
 mod laws;
 mod played;
 mod stage;
@@ -13,9 +12,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use watchpost_scenarios::{Scenario, Table};
+use watchpost_scenarios::{Facts, Scenario, Table};
 
-use self::facts::Facts;
 use self::played::Pace;
 use crate::play::in_virtual_time;
 use crate::story::Story;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use watchpost_core::{Alert, AlertId, ArmingCommand, UnixMillis};
 use watchpost_hub::{AreaReport, Explanation};
-
-use super::facts::Facts;
+use watchpost_scenarios::Facts;
 
 /// How a scenario is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! who gives commands. Acts of a scenario are done to it at their times, and what follows is looked at from outside: what sinks
 //! got, what the hub says of its areas, and what it explains.
 
-mod account;
 mod asked;
 
 use std::collections::BTreeMap;
@@ -10,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
-use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, RouteReason, SilenceCommand, UnixMillis};
+use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, SilenceCommand, UnixMillis};
 use watchpost_hub::inbound::Posted;
-use watchpost_hub::{AskError, Explanation, HubHandle, SinkExplanation, TokioClock, WallClock as _};
-use watchpost_scenarios::{Act, FIRST_DAY, Line, Scenario, Seen, SiteClock, brief, settings, show_area};
+use watchpost_hub::{AskError, Explanation, HubHandle, TokioClock, WallClock as _};
+use watchpost_scenarios::{
+    Act, Explained, FIRST_DAY, Facts, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts,
+    message, posted, settings, show_area, stream,
+};
 
-use super::around::{BESIDE, is_of_its_parts, message, setup};
-use super::facts::Facts;
+use super::around::{BESIDE, setup};
 use super::played::{Command, Pace, Played};
 use crate::backend::serve::Server;
 use crate::backend::{BEGINNING, Backend};
@@ -331,7 +331,7 @@ impl<'a> Stage<'a> {
     /// The camera's alert comes over the socket, or is posted while that is away.
     async fn see(&mut self, seen: &Seen) {
         self.frames += 30;
-        let stream = seen.camera.to_lowercase().replace(' ', "-");
+        let stream = stream(&seen.camera);
         self.cameras.insert(stream.clone(), seen.camera.clone());
         let happened = seen.happened.as_ref().map(|shown| {
             let week_ago = self.now() - Duration::from_secs(6 * 24 * 3_600);
@@ -343,19 +343,9 @@ impl<'a> Stage<'a> {
                 .send(USER, message(seen, &stream, self.frames, happened));
             return;
         }
-        let at = happened.unwrap_or_else(|| self.now().to_string());
-        let document = match tamper {
-            true => json!({
-                "title": format!("Tamper at {}", seen.camera), "kind": "tamper", "occurred_at": at,
-                "camera": {"id": stream},
-            }),
-            false => json!({
-                "id": self.frames, "stream_id": stream, "person_id": seen.person, "timestamp": at,
-                "details": {"status": "Abnormal"},
-            }),
-        };
+        let document = posted(seen, &stream, self.frames, self.now(), happened);
         let posted = Posted {
-            document: document.to_string().into_bytes(),
+            document: document.into_bytes(),
             ..Posted::default()
         };
         let inbound = self.hub().inbound();
@@ -434,30 +424,18 @@ impl<'a> Stage<'a> {
         self.note_explained().await;
         self.note_effects();
         self.explained.retain(|_, (alert, _)| !is_of_its_parts(alert));
-        let numbers: Vec<AlertId> = self.explained.keys().copied().collect();
-        let mut seen = 0;
         let alerts = std::mem::take(&mut self.explained);
-        for (alert, explanation) in alerts.values() {
-            if matches!(
-                alert.kind,
-                AlertKind::Hub | AlertKind::Digest | AlertKind::Escalation
-            ) {
-                let time = self.clock.show(alert.received_at, "%a ");
-                self.facts.raised(&time, &alert.title);
-                self.facts.unsent(&alert.text);
-                let planned = explanation.sinks.iter().filter(|sink| sink.delivery.is_some());
-                planned.for_each(|sink| self.facts.planned(&alert.title, &sink.sink));
-                let is_inhibited =
-                    |sink: &&SinkExplanation| matches!(sink.reason, Some(RouteReason::Inhibited { .. }));
-                for sink in explanation.sinks.iter().filter(is_inhibited) {
-                    self.facts.inhibited(&alert.title, &sink.sink, &sink.why);
-                }
-            } else {
-                seen += 1;
-                self.note_reasons(seen, alert, explanation, &numbers);
-            }
-            self.note_outcomes(alert, explanation);
-        }
+        let explained = alerts.values().map(|(alert, explanation)| Explained {
+            alert: alert.clone(),
+            name: self.name(alert),
+            explanation: serde_json::to_value(explanation).expect("a document"),
+        });
+        let explained: Vec<Explained> = explained.collect();
+        let effects = &self.effects;
+        self.facts.account(&explained, &self.clock, |sink, alert| {
+            let mut effects = effects.iter();
+            effects.any(|(_, name, id)| name == sink && *id == alert)
+        });
         let areas = self.hub().areas().await.expect("the areas");
         Played {
             facts: self.facts,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use watchpost_core::{AlertId, UnixMillis};
-use watchpost_scenarios::{Act, Line, Scenario, brief};
+
+use crate::{Act, Line, Scenario, brief};
 
 /// A time may be off by so many seconds: a clock that is set is noticed with the next look at it, and a child needs its time.
 const TOLERANCE: i64 = 3;
