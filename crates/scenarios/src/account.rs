@@ -53,7 +53,9 @@ impl Facts {
         clock: &SiteClock,
         was_delivered: impl Fn(&str, AlertId) -> bool,
     ) {
-        let alerts = alerts.iter().filter(|explained| !is_of_its_parts(&explained.alert));
+        let alerts = alerts
+            .iter()
+            .filter(|explained| !is_of_its_parts(&explained.alert));
         let alerts: Vec<&Explained> = alerts.collect();
         let mut seen = 0;
         for Explained {
@@ -101,9 +103,12 @@ impl Facts {
     ) {
         for sink in &explanation.sinks {
             // The table numbers alerts from one on.
-            let why = alerts.iter().enumerate().fold(sink.why.clone(), |why, (at, other)| {
-                why.replace(&other.alert.id.to_string(), &(at + 1).to_string())
-            });
+            let why = alerts
+                .iter()
+                .enumerate()
+                .fold(sink.why.clone(), |why, (at, other)| {
+                    why.replace(&other.alert.id.to_string(), &(at + 1).to_string())
+                });
             self.explained(number, name, &sink.sink, &why);
         }
         if explanation.unmatched {

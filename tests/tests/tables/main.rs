@@ -37,7 +37,7 @@ const NOT_PLAYED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Of so many scenarios of a file one is played, where it is not said that all are.
+/// Of so many scenarios of a file that do not last for days one is played, where it is not said that all are.
 const ONE_OF: usize = 4;
 
 /// Shown with a failure, and always with `--nocapture`.
@@ -61,7 +61,10 @@ fn differences(scenario: &Scenario<'_>) -> (Vec<String>, Duration) {
 fn chosen<'a>(tables: &'a [Table]) -> Vec<Scenario<'a>> {
     let title = std::env::var("WATCHPOST_SCENARIO").ok();
     let all = std::env::var("WATCHPOST_SCENARIOS").is_ok_and(|which| which == "all");
-    let is_played = |scenario: &Scenario<'_>| !NOT_PLAYED.iter().any(|(title, _)| *title == scenario.title);
+    let is_played = |scenario: &Scenario<'_>| {
+        !NOT_PLAYED.iter().any(|(title, _)| *title == scenario.title)
+            && (all || title.is_some() || is_of_one_day(scenario))
+    };
     let of_table = |table: &'a Table| {
         let scenarios = table.scenarios().into_iter();
         let scenarios = scenarios.filter(is_played).enumerate();
@@ -72,6 +75,13 @@ fn chosen<'a>(tables: &'a [Table]) -> Vec<Scenario<'a>> {
         chosen.map(|(_, scenario)| scenario).collect::<Vec<_>>()
     };
     tables.iter().flat_map(of_table).collect()
+}
+
+fn is_of_one_day(scenario: &Scenario<'_>) -> bool {
+    let times = scenario.lines().filter_map(|(time, _)| time);
+    let mut days = times.filter_map(|time| time.split(' ').next());
+    let first = days.next();
+    days.all(|day| Some(day) == first)
 }
 
 #[test]
@@ -89,7 +99,12 @@ fn the_real_processes_do_what_the_tables_of_scenarios_say() -> Result<()> {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let begun = Instant::now();
                     let (differences, time) = differences(scenario);
-                    say(&format!("{:6.1?}  {}", begun.elapsed(), scenario.title));
+                    let wrong = differences.len();
+                    say(&format!(
+                        "{:6.1?}  {wrong} wrong  {}",
+                        begun.elapsed(),
+                        scenario.title
+                    ));
                     *lasted.lock().unwrap_or_else(PoisonError::into_inner) += time;
                     if !differences.is_empty() {
                         let text = format!("{}: {}", scenario.site, scenario.title);
@@ -104,8 +119,15 @@ fn the_real_processes_do_what_the_tables_of_scenarios_say() -> Result<()> {
     let lasted = lasted.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (count, took) = (scenarios.len(), begun.elapsed());
     let faster = lasted.as_secs_f64() / took.as_secs_f64();
-    say(&format!("{count} scenarios in {took:.0?}, {faster:.0} times as fast as they would take"));
-    ensure!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
+    say(&format!(
+        "{count} scenarios in {took:.0?}, {faster:.0} times as fast as they would take"
+    ));
+    ensure!(
+        failures.is_empty(),
+        "{} fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
     Ok(())
 }
 
@@ -118,6 +140,10 @@ fn what_is_not_played_is_there_and_is_said() -> Result<()> {
         ensure!(exists, "there is no scenario {title} any more");
         say(&format!("not played: {title}: {why}"));
     }
-    say(&format!("{} of {} are not played", NOT_PLAYED.len(), scenarios.len()));
+    say(&format!(
+        "{} of {} are not played",
+        NOT_PLAYED.len(),
+        scenarios.len()
+    ));
     Ok(())
 }

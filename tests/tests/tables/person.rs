@@ -67,7 +67,10 @@ pub(crate) fn arming(command: &ArmingCommand) -> Vec<String> {
                 Some(lasts) => vec!["--for".to_owned(), format!("{}s", lasts.as_secs())],
                 None => vec!["--end".to_owned()],
             };
-            words(&["test-mode"]).chain(areas.iter().cloned()).chain(how).collect()
+            words(&["test-mode"])
+                .chain(areas.iter().cloned())
+                .chain(how)
+                .collect()
         }
         ArmingCommand::Seen { areas } => words(&["areas", "seen"]).chain(named("--area", areas)).collect(),
     }
@@ -75,7 +78,9 @@ pub(crate) fn arming(command: &ArmingCommand) -> Vec<String> {
 
 pub(crate) fn panic(panic: &Panic) -> Vec<String> {
     let silent = panic.silent.then(|| "--silent".to_owned());
-    let said = words(&["panic"]).chain(named("--area", &panic.areas)).chain(silent);
+    let said = words(&["panic"])
+        .chain(named("--area", &panic.areas))
+        .chain(silent);
     said.chain(named("--why", panic.why.as_slice())).collect()
 }
 

@@ -105,7 +105,7 @@ impl Rest {
             park_timeout(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
             ensure!(
-                begun.elapsed() < PATIENCE * 4,
+                begun.elapsed() < PATIENCE * 20,
                 "the processes come to no rest: {:?}",
                 self.processes.keys()
             );
@@ -132,7 +132,9 @@ impl Rest {
             return all;
         }
         let ran = self.processes.iter_mut().filter_map(|(process, threads)| {
-            let ran = threads.values_mut().filter_map(|thread| thread.has_run().then_some(()));
+            let ran = threads
+                .values_mut()
+                .filter_map(|thread| thread.has_run().then_some(()));
             (ran.count() > 0).then_some(*process)
         });
         let ran: Vec<u32> = ran.collect();

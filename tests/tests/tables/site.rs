@@ -49,18 +49,15 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 /// The configuration of a site, `toml`, in that directory. Its plugins are put there.
-pub(crate) fn configuration(
-    toml: &str,
-    dir: &Path,
-    backend: &Backend,
-    posts: SocketAddr,
-) -> Result<Table> {
+pub(crate) fn configuration(toml: &str, dir: &Path, backend: &Backend, posts: SocketAddr) -> Result<Table> {
     let mut site: Table = toml.parse().context("the configuration of the site")?;
     let plugins = dir.join("plugins");
     for made in [&plugins, &dir.join("sinks"), &refusals(dir)] {
         fs::create_dir_all(made)?;
     }
-    let hub = site.entry("hub").or_insert_with(|| Toml::Table(toml! { timezone = "UTC" }));
+    let hub = site
+        .entry("hub")
+        .or_insert_with(|| Toml::Table(toml! { timezone = "UTC" }));
     let hub = hub.as_table_mut().context("[hub]")?;
     hub.insert("data_dir".to_owned(), path(&data_dir(dir)));
     hub.insert("plugin_dirs".to_owned(), Toml::Array(vec![path(&plugins)]));
@@ -68,7 +65,9 @@ pub(crate) fn configuration(
     for sink in sinks.into_iter().flatten() {
         record_by(sink.as_table_mut().context("[[sink]]")?, dir, &plugins)?;
     }
-    let connections = site.entry("connection").or_insert_with(|| Toml::Array(Vec::new()));
+    let connections = site
+        .entry("connection")
+        .or_insert_with(|| Toml::Array(Vec::new()));
     connections
         .as_array_mut()
         .context("[[connection]]")?
@@ -106,7 +105,10 @@ fn beside(backend: &Backend) -> Result<Vec<Toml>> {
 /// The plugin of this sink is one that writes down what it gets, under the name that the site gives it.
 fn record_by(sink: &mut Table, dir: &Path, plugins: &Path) -> Result<()> {
     let text = |key: &str| sink.get(key).and_then(Toml::as_str).map(str::to_owned);
-    let (name, plugin) = (text("name").context("a name")?, text("plugin").context("a plugin")?);
+    let (name, plugin) = (
+        text("name").context("a name")?,
+        text("plugin").context("a plugin")?,
+    );
     let library = plugins.join(format!("libwatchpost_{plugin}.so"));
     if !library.exists() {
         fs::copy(hostile_plugin("recorder")?, library)?;

@@ -139,7 +139,11 @@ impl<'a> Stage<'a> {
 
     /// Writes the configuration of the site that counts.
     fn configure(&self) -> Result<()> {
-        let toml = self.scenario.sites.get(self.title).context("a site of this title")?;
+        let toml = self
+            .scenario
+            .sites
+            .get(self.title)
+            .context("a site of this title")?;
         let config = site::configuration(toml, self.dir.path(), &self.backend, self.posts)?;
         fs::write(super::hub::config_file(self.dir.path()), config.to_string())?;
         Ok(())
@@ -191,7 +195,10 @@ impl<'a> Stage<'a> {
             return Ok(BTreeMap::new());
         }
         let answer = person::ask(&self.data_dir(), &["areas"])?;
-        let areas = answer.iter().filter_map(|answer| answer["areas"].as_array()).flatten();
+        let areas = answer
+            .iter()
+            .filter_map(|answer| answer["areas"].as_array())
+            .flatten();
         let until = |at: UnixMillis| self.clock.show(at, "");
         let shown = areas.map(|report| {
             let name = report["name"].as_str().context("a name")?;
