@@ -24,6 +24,8 @@ impl Tcp {
         else {
             return Ok(None);
         };
+        // As asyncio does, on which the real server stands: a second message does not wait until the first has arrived.
+        stream.set_nodelay(true)?;
         Ok(Some(Self {
             stream: TcpStream::from(stream.as_fd().try_clone_to_owned()?),
         }))
