@@ -60,7 +60,7 @@ pub const MAX_SCHEMA_DEPTH: usize = 256;
 /// Parts of the schema in it, references followed: a table, an array or a value is one.
 pub const MAX_SCHEMA_PARTS: u64 = 100_000;
 /// Lines of log that pass at once, and each second after.
-pub const LOG_BURST_LINES: u32 = 500;
+pub const LOG_BURST_LINES: u32 = 100;
 /// See [`LOG_BURST_LINES`].
 pub const LOG_LINES_PER_SECOND: u32 = 50;
 /// What a person at a plugin may ask for at once, and each second after.
