@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use watchpost_testkit::{
-    Backend, Hub, HubSetup, PATIENCE, eventually, hostile_plugin, panicking_plugin, toml,
+    Backend, Hub, HubSetup, PATIENCE, eventually, hostile_plugin, panicking_plugin, sink, toml,
 };
 
 /// What the plugins do, by their names.
@@ -30,6 +30,27 @@ fn a_good_sink_does_not_notice_its_neighbours() -> Result<()> {
         "the hub took {alone_kib} KiB alone, {beside_kib} KiB beside {} hostile sinks",
         WAYS.len() + 1
     );
+    Ok(())
+}
+
+/// What a sink keeps on the disk is looked at before its plugin is ready as well.
+#[test]
+fn a_plugin_that_fills_the_disk_while_it_is_created_is_ended() -> Result<()> {
+    let plugin = text(&hostile_plugin("hoard")?);
+    let backend = Backend::start(&["--rate", "0"])?;
+    let setup = HubSetup::new()?.connection("shop", &backend)?;
+    let setup = setup.sink_within(
+        "hoard",
+        &plugin,
+        toml! { state_quota = "16MiB" },
+        toml::Table::new(),
+    );
+    let mut hub = setup.start()?;
+    hub.until("it is ended for what it keeps", PATIENCE, |status| {
+        let why = sink(status, "hoard")["last_error"].as_str();
+        why.is_some_and(|why| why.contains("was killed because it keeps"))
+    })?;
+    ensure!(hub.stop()?.success(), "the hub did not stop as asked");
     Ok(())
 }
 

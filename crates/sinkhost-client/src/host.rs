@@ -1,5 +1,6 @@
 //! A handle to one running plugin, and the stream of what happens to it.
 
+use std::future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,9 +13,8 @@ use watchpost_sinkhost_protocol::limits::{MAX_FRAMES, MAX_TEXT_BYTES};
 use watchpost_sinkhost_protocol::sandbox::{Enforced, Grants};
 use watchpost_sinkhost_protocol::{ArmOutcome, FIRST_OWN_CALL, PluginInfo, Task};
 
-use crate::family::Mark;
 use crate::request::{Command, NotQueued, Queued, Request};
-use crate::start::{Held, Started, start};
+use crate::start::{ChildProcesses, Held, Start, Started, start_watched};
 use crate::{Cgroups, Conduct, Error, Event, ExitKind, Job};
 
 /// What it takes to start a sink.
@@ -50,10 +50,7 @@ pub struct Host {
     task: JoinHandle<ExitKind>,
     info: PluginInfo,
     enforced: Box<Enforced>,
-    pid: u32,
-    child_socket: u64,
-    /// The mark of what the child has started, if it may start any.
-    starts_others: Option<Mark>,
+    processes: ChildProcesses,
 }
 
 impl Host {
@@ -61,6 +58,14 @@ impl Host {
     ///
     /// Needs a tokio runtime with I/O and time. The stream yields until [`Event::Exited`], which always comes.
     pub async fn start(launch: Launch) -> Result<(Self, EventStream), Error> {
+        Self::start_watched(launch, async |_: &ChildProcesses| future::pending().await).await
+    }
+
+    /// [`Self::start`], while `watch` looks at the child. It is killed for what that returns, which goes behind "was killed because".
+    pub async fn start_watched(
+        launch: Launch,
+        watch: impl AsyncFnOnce(&ChildProcesses) -> String,
+    ) -> Result<(Self, EventStream), Error> {
         let task = Task::Run {
             config: launch.config_json,
             instance: launch.instance.clone(),
@@ -68,19 +73,23 @@ impl Host {
             hub_version: launch.hub_version,
             timeout: launch.create_timeout,
         };
-        let (binary, plugin) = (&launch.host_binary, &launch.plugin);
-        let (label, timeout) = (&launch.instance, launch.create_timeout);
-        let held = Held {
-            cgroups: Some(launch.cgroups),
-            conduct: launch.conduct,
+        let child = Start {
+            host_binary: &launch.host_binary,
+            plugin: &launch.plugin,
+            task,
+            grants: launch.grants,
+            label: &launch.instance,
+            timeout: launch.create_timeout,
+            held: Held {
+                cgroups: Some(launch.cgroups),
+                conduct: launch.conduct,
+            },
         };
-        let started = start(binary, plugin, task, launch.grants, label, timeout, held).await?;
+        let started = start_watched(child, watch).await?;
         let Started {
-            starts_others,
             info,
             enforced,
-            pid,
-            child_socket,
+            processes,
             commands,
             queued,
             events,
@@ -94,9 +103,7 @@ impl Host {
                 task,
                 info,
                 enforced: Box::new(enforced),
-                pid,
-                child_socket,
-                starts_others,
+                processes,
             },
             EventStream(events),
         ))
@@ -162,24 +169,12 @@ impl Host {
 
     /// Process number of the child.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.processes.pid()
     }
 
-    /// The number of the child's end of its socket, over which it gets its pictures: what `fstat` and `/proc/PID/fd` show.
-    pub fn child_socket(&self) -> u64 {
-        self.child_socket
-    }
-
-    /// Numbers of the processes that the child has started, wherever they have gone, if it may start any.
-    pub fn started(&self) -> Vec<u32> {
-        self.starts_others
-            .map(|mark| mark.all(self.pid))
-            .unwrap_or_default()
-    }
-
-    /// Whether the child may start programs, which may share memory.
-    pub fn starts_others(&self) -> bool {
-        self.starts_others.is_some()
+    /// Its process, and those that it has started.
+    pub fn processes(&self) -> &ChildProcesses {
+        &self.processes
     }
 
     /// Has the plugin begin no other call, finish the one that it has begun, flush and destroy its instance. Kills it when

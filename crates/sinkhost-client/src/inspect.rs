@@ -7,21 +7,12 @@ use watchpost_sinkhost_protocol::sandbox::Grants;
 use watchpost_sinkhost_protocol::{LoadFault, PluginInfo, Task};
 
 use crate::Error;
-use crate::start::{Held, start};
+use crate::start::{Held, Start, Started, start};
 
 /// Says what the plugin is. Runs its constructors and its `describe`, in a child that ends with it.
 pub async fn inspect(host_binary: &Path, plugin: &Path) -> Result<PluginInfo, Error> {
     let (task, grants) = (Task::Inspect, only_looking(plugin));
-    let started = start(
-        host_binary,
-        plugin,
-        task,
-        grants,
-        "inspect",
-        INSPECT_TIMEOUT,
-        Held::default(),
-    )
-    .await?;
+    let started = look(host_binary, plugin, "inspect", task, grants).await?;
     let (mut info, description) = started.end().await;
     if let Some(text) = description {
         info.description = Some(parse_description(plugin, &text)?);
@@ -42,18 +33,8 @@ pub async fn validate(
     };
     let mut grants = only_looking(plugin);
     grants.read.extend_from_slice(readable);
-    start(
-        host_binary,
-        plugin,
-        task,
-        grants,
-        "validate",
-        INSPECT_TIMEOUT,
-        Held::default(),
-    )
-    .await?
-    .end()
-    .await;
+    let started = look(host_binary, plugin, "validate", task, grants).await?;
+    started.end().await;
     Ok(())
 }
 
@@ -70,19 +51,29 @@ pub async fn check_schema(
         schema: schema.to_owned(),
         config: config_json.to_owned(),
     };
-    start(
+    let started = look(host_binary, plugin, "schema", task, only_looking(plugin)).await?;
+    started.end().await;
+    Ok(())
+}
+
+/// Starts a child that only looks at the plugin.
+async fn look(
+    host_binary: &Path,
+    plugin: &Path,
+    label: &str,
+    task: Task,
+    grants: Grants,
+) -> Result<Started, Error> {
+    let child = Start {
         host_binary,
         plugin,
         task,
-        only_looking(plugin),
-        "schema",
-        INSPECT_TIMEOUT,
-        Held::default(),
-    )
-    .await?
-    .end()
-    .await;
-    Ok(())
+        grants,
+        label,
+        timeout: INSPECT_TIMEOUT,
+        held: Held::default(),
+    };
+    start(child).await
 }
 
 /// What a plugin gets that is only looked at: its own file.

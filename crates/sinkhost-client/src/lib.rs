@@ -63,6 +63,7 @@ pub use inspect::{check_schema, inspect, validate};
 pub use job::Job;
 pub use request::NotQueued;
 pub use share::Conduct;
+pub use start::ChildProcesses;
 pub use watchpost_sinkhost_protocol::limits::{
     CANCEL_GRACE, DROP_GRACE, INSPECT_TIMEOUT, MAX_FRAMES, MAX_LINE_BYTES, MAX_QUEUED, WINDOW,
 };

@@ -1,5 +1,6 @@
 //! Starting a child, up to its answer: it runs, it refuses, or it died over it.
 
+use std::future;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -31,16 +32,46 @@ pub(crate) struct Held {
     pub(crate) conduct: Conduct,
 }
 
+/// The process of a child, and those that it has started.
+#[derive(Debug)]
+pub struct ChildProcesses {
+    pid: u32,
+    child_socket: u64,
+    /// The mark of what it has started, if it may start any.
+    starts_others: Option<Mark>,
+}
+
+impl ChildProcesses {
+    /// Process number of the child.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The number of the child's end of its socket, over which it gets its pictures: what `fstat` and `/proc/PID/fd` show.
+    pub fn child_socket(&self) -> u64 {
+        self.child_socket
+    }
+
+    /// Numbers of the processes that the child has started, wherever they have gone, if it may start any.
+    pub fn started(&self) -> Vec<u32> {
+        self.starts_others
+            .map(|mark| mark.all(self.pid))
+            .unwrap_or_default()
+    }
+
+    /// Whether the child may start programs, which may share memory.
+    pub fn starts_others(&self) -> bool {
+        self.starts_others.is_some()
+    }
+}
+
 /// A child that has started, and what it takes to go on with it.
 #[derive(Debug)]
 pub(crate) struct Started {
-    /// The mark of what it has started, if it may start any.
-    pub(crate) starts_others: Option<Mark>,
     pub(crate) info: PluginInfo,
     pub(crate) description: Option<String>,
     pub(crate) enforced: Enforced,
-    pub(crate) pid: u32,
-    pub(crate) child_socket: u64,
+    pub(crate) processes: ChildProcesses,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) queued: Queued,
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
@@ -56,39 +87,61 @@ impl Started {
     }
 }
 
-/// Starts a child for `task` and waits for its answer. `label` is for the reader of `ps` only.
-pub(crate) async fn start(
-    host_binary: &Path,
-    plugin: &Path,
-    task: Task,
-    grants: Grants,
-    label: &str,
-    timeout: Duration,
-    held: Held,
+/// A child to be started.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) host_binary: &'a Path,
+    pub(crate) plugin: &'a Path,
+    pub(crate) task: Task,
+    pub(crate) grants: Grants,
+    /// For the reader of `ps` only.
+    pub(crate) label: &'a str,
+    /// How long all that may take.
+    pub(crate) timeout: Duration,
+    pub(crate) held: Held,
+}
+
+/// Starts a child and waits for its answer.
+pub(crate) async fn start(what: Start<'_>) -> Result<Started, Error> {
+    start_watched(what, async |_: &ChildProcesses| future::pending().await).await
+}
+
+/// [`start`], while `watch` looks at the child, which is killed for what that returns.
+pub(crate) async fn start_watched(
+    what: Start<'_>,
+    watch: impl AsyncFnOnce(&ChildProcesses) -> String,
 ) -> Result<Started, Error> {
+    let Start {
+        host_binary,
+        plugin,
+        task,
+        grants,
+        label,
+        timeout,
+        held,
+    } = what;
     file::check(plugin).map_err(|fault| Error::Load {
         path: plugin.to_owned(),
         fault,
     })?;
     let mark = Mark::new();
-    // Without the grant it cannot start any, and so none is looked for.
-    let starts_others = grants.exec.then_some(mark);
     let (child, gap) = begin(host_binary, plugin, label, &grants, mark, held.cgroups.as_ref())?;
-    let (pid, child_socket) = (child.process.id(), child.child_socket);
+    let processes = ChildProcesses {
+        pid: child.process.id(),
+        child_socket: child.child_socket,
+        // Without the grant it cannot start any, and so none is looked for.
+        starts_others: grants.exec.then_some(mark),
+    };
     let (commands, received) = mpsc::unbounded_channel();
     let (emitted, events) = mpsc::unbounded_channel();
     let (asked, answer) = oneshot::channel();
     let queued = Queued::default();
-    let rights = Rights {
-        acknowledge: grants.acknowledge,
-        arm: grants.arm,
-    };
     let caller = Caller {
         queued: queued.clone(),
         events: emitted,
         answer: asked,
     };
-    let parent = Parent::new(&task, timeout, rights, caller, clock::now());
+    let parent = Parent::new(&task, timeout, rights(&grants), caller, clock::now());
     let driver = Driver::new(child, parent, received, held.conduct);
     let load = ToChild::Load {
         plugin: plugin.to_string_lossy().into_owned(),
@@ -98,32 +151,53 @@ pub(crate) async fn start(
     };
     let task = tokio::spawn(driver.run(load));
 
-    let answer = match answer.await {
-        Ok(Answer::Ready(info, description, mut enforced)) => {
+    let answer = match answer_of(answer, &commands, watch(&processes)).await {
+        Some(Answer::Ready(info, description, mut enforced)) => {
             if let Some(reason) = gap {
                 enforced.lacks(Part::Group, reason);
             }
             return Ok(Started {
-                starts_others,
                 info: *info,
                 description,
                 enforced,
-                pid,
-                child_socket,
+                processes,
                 commands,
                 queued,
                 events,
                 task,
             });
         }
-        Ok(answer) => Some(answer),
-        Err(_) => None,
+        other => other,
     };
     let error = failure(answer, host_binary, plugin, timeout);
     // The child leaves by itself, or is killed for not doing so: nothing of it remains after the error.
     drop(commands);
     let _ = task.await;
     Err(error)
+}
+
+/// Waits for a child's answer, and kills it for what is seen meanwhile. There is none where the task that watches it was ended.
+async fn answer_of(
+    mut answer: oneshot::Receiver<Answer>,
+    commands: &mpsc::UnboundedSender<Command>,
+    seen: impl Future<Output = String>,
+) -> Option<Answer> {
+    tokio::select! {
+        answer = &mut answer => answer.ok(),
+        why = seen => {
+            // A child that is gone is what is wanted.
+            let _ = commands.send(Command::Kill { why });
+            answer.await.ok()
+        }
+    }
+}
+
+/// What a child may ask of the hub.
+fn rights(grants: &Grants) -> Rights {
+    Rights {
+        acknowledge: grants.acknowledge,
+        arm: grants.arm,
+    }
 }
 
 /// Starts the process. Says as well why all its processes together have no limits, if it may do without.

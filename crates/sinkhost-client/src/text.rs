@@ -30,13 +30,14 @@ pub(crate) fn one_line(text: &str, max_bytes: usize) -> String {
     line
 }
 
-/// Control characters (C0, DEL, C1), line and paragraph separators, and the marks and overrides of the direction of
-/// reading.
+/// Control characters (C0, DEL, C1), line and paragraph separators, the marks and overrides of the direction of reading, and what
+/// is not seen.
 fn is_plain(character: char) -> bool {
     !character.is_control()
         && !matches!(
             character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
         )
 }
 

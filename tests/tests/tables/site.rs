@@ -121,7 +121,10 @@ fn record_by(sink: &mut Table, dir: &Path, plugins: &Path) -> Result<()> {
     let sandbox = sink.entry("sandbox").or_insert_with(|| Toml::Table(Table::new()));
     let sandbox = sandbox.as_table_mut().context("[sink.sandbox]")?;
     let readable = [clock_file(dir), refusals(dir)];
-    sandbox.insert("read".to_owned(), Toml::Array(readable.iter().map(|at| path(at)).collect()));
+    sandbox.insert(
+        "read".to_owned(),
+        Toml::Array(readable.iter().map(|at| path(at)).collect()),
+    );
     sandbox.insert("write".to_owned(), Toml::Array(vec![path(&dir.join("sinks"))]));
     Ok(())
 }

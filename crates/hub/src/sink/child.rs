@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::ResponseFuture;
 use futures_util::Stream;
 use watchpost_core::CallId;
-use watchpost_sinkhost_client::{ArmOutcome, Event, Host, Job, NotQueued};
+use watchpost_sinkhost_client::{ArmOutcome, ChildProcesses, Event, Host, Job, NotQueued};
 
 use super::granted::GrantedFiles;
 use super::memory;
@@ -53,6 +53,17 @@ pub struct Processes {
     pub socket: u64,
 }
 
+impl From<&ChildProcesses> for Processes {
+    fn from(processes: &ChildProcesses) -> Self {
+        let mut ids = processes.started();
+        ids.push(processes.pid());
+        Self {
+            ids,
+            socket: processes.child_socket(),
+        }
+    }
+}
+
 /// What happens in a child, in order. The last is its exit, which always comes.
 pub type Events = Pin<Box<dyn Stream<Item = Event>>>;
 
@@ -97,16 +108,12 @@ impl Child for Host {
     }
 
     fn memory(&self) -> Option<u64> {
-        memory::held_by(Self::pid(self), self.starts_others(), &self.started())
+        let processes = Self::processes(self);
+        memory::held_by(processes.pid(), processes.starts_others(), &processes.started())
     }
 
     fn processes(&self) -> Processes {
-        let mut ids = self.started();
-        ids.push(Self::pid(self));
-        Processes {
-            ids,
-            socket: self.child_socket(),
-        }
+        Self::processes(self).into()
     }
 
     fn deliver(&self, job: Job) -> Result<(), NotQueued> {

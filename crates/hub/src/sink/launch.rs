@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use watchpost_config::SinkSettings;
 use watchpost_core::Outcome;
 use watchpost_sinkhost_client::sandbox::RunAs;
-use watchpost_sinkhost_client::{Cgroups, Conduct, Host, Launch, Note};
+use watchpost_sinkhost_client::{Cgroups, ChildProcesses, Conduct, Host, Launch, Note};
 
 use super::child::{Launched, Launcher, Processes};
 use super::granted::GrantedFiles;
@@ -22,6 +22,9 @@ use crate::sandbox::{UserOfSink, grants};
 /// How long a plugin may take to be created. A mail server that is down must not matter here, but a card
 /// reader may have to be found.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often it is measured meanwhile what it keeps on the disk. Most are created long before that.
+const MEASURE_START: Duration = Duration::from_secs(1);
 
 /// Starts the plugin of one sink.
 #[derive(Clone)]
@@ -47,9 +50,11 @@ impl Launcher for PluginLauncher {
     fn launch(&self) -> ResponseFuture<Result<Launched, String>> {
         let (parts, name) = (self.clone(), self.settings.name.clone());
         Box::pin(async move {
+            let watcher = parts.clone();
             let prepared = tokio::task::spawn_blocking(move || parts.prepare());
             let (launch, granted) = prepared.await.map_err(|panic| panic.to_string())??;
-            let (host, events) = Host::start(launch).await.map_err(|e| e.to_string())?;
+            let started = Host::start_watched(launch, async |child| watcher.watch(child).await);
+            let (host, events) = started.await.map_err(|e| e.to_string())?;
             if !host.enforced().is_complete() {
                 warn!(sink = %name, "{}", host.enforced());
             }
@@ -92,6 +97,18 @@ impl PluginLauncher {
             conduct: self.conduct.clone(),
         };
         Ok((launch, granted))
+    }
+
+    /// Measures what a starting plugin keeps on the disk. Returns when that is too much, with what it is.
+    async fn watch(self, child: &ChildProcesses) -> String {
+        loop {
+            tokio::time::sleep(MEASURE_START).await;
+            let (parts, processes) = (self.clone(), child.into());
+            let measured = tokio::task::spawn_blocking(move || parts.over_quota(&processes));
+            if let Ok(Some(why)) = measured.await {
+                return why;
+            }
+        }
     }
 
     /// Gives the sink's directory to whom it runs as, also back to the hub's own user.

@@ -14,8 +14,8 @@ use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, SilenceCommand, U
 use watchpost_hub::inbound::Posted;
 use watchpost_hub::{AskError, Explanation, HubHandle, TokioClock, WallClock as _};
 use watchpost_scenarios::{
-    Act, Explained, FIRST_DAY, Facts, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts,
-    message, posted, settings, show_area, stream,
+    Act, Explained, FIRST_DAY, Facts, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts, message,
+    posted, settings, show_area, stream,
 };
 
 use super::around::{BESIDE, setup};
