@@ -3,7 +3,7 @@
 use watchpost_core::{Holiday, ParseScheduleError, Window};
 use watchpost_units::UnitError;
 
-use crate::{ByteSize, Pace, TimeSpan, address, code, log_filter};
+use crate::{ByteSize, Pace, Rate, TimeSpan, address, code, log_filter};
 
 /// Longest name, in bytes: names become parts of file names, which end at 255.
 const MAX_NAME_BYTES: usize = 64;
@@ -20,6 +20,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Violation> {
         "duration" => quantity(text.parse::<TimeSpan>()),
         "pace" => quantity(text.parse::<Pace>()),
         "size" => quantity(text.parse::<ByteSize>()),
+        "rate" => quantity(text.parse::<Rate>()),
         "name" => name(text),
         "plugin" if !is_plugin_path(text) => name(text),
         "address" => address::backend(text),
@@ -50,6 +51,7 @@ pub(crate) fn expected(format: &str) -> &'static str {
     match format {
         "duration" => "a duration in quotes, such as \"30s\"",
         "pace" => "a duration in quotes, such as \"5m\", or \"auto\"",
+        "rate" => "a number and a duration in quotes, such as \"20 per 1h\"",
         "size" => "a size in quotes, such as \"64MiB\"",
         "path" => "a path in quotes",
         "absolute path" => "a path in quotes, such as \"/srv/alerts\"",

@@ -69,4 +69,4 @@ pub use settings::{
     VisionGuardMatch, VisionGuardSettings, WatchdogSettings, WebSettings, WhenFull, camera_book, router,
 };
 pub use time_zone::TimeZone;
-pub use watchpost_units::{ByteSize, TimeSpan};
+pub use watchpost_units::{ByteSize, Rate, TimeSpan};

@@ -8,8 +8,10 @@ mod routes;
 
 use std::path::Path;
 
+use watchpost_core::MAX_RATE_COUNT;
+
 use crate::{
-    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, Ports, SecretSource, Settings,
+    ByteSize, CameraSettings, ConnectionKind, ConnectionSettings, Ports, Rate, SecretSource, Settings,
     SinkSettings, StoreSettings, TimeSpan, address, camera_book,
 };
 
@@ -366,6 +368,7 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
         let key = ("give_up_after", give_up_after);
         rules.not_below(&format!("{at}/retry"), key, ("initial", sink.retry.initial));
     }
+    rate_limit(&format!("{at}/rate_limit"), sink, rules);
     let memory = sink.sandbox.memory;
     rules.require(
         memory >= LEAST_MEMORY,
@@ -386,6 +389,34 @@ fn sink(at: &str, sink: &SinkSettings, rules: &mut Rules) {
         &format!("{at}/retry"),
         ("max", sink.retry.max),
         ("initial", sink.retry.initial),
+    );
+}
+
+/// Longest time of a rate limit: what is held for longer is no news.
+const LONGEST_RATE: TimeSpan = TimeSpan::from_secs(24 * 3_600);
+
+/// What limits messages is for a sink that gets such, and for no more than can be remembered.
+fn rate_limit(at: &str, sink: &SinkSettings, rules: &mut Rules) {
+    let Some(Rate { count, per }) = sink.rate_limit else {
+        return;
+    };
+    rules.require(
+        sink.is_grouped(),
+        at,
+        || "holds nothing back: what makes noise sounds for each alert, and an archive keeps each".to_owned(),
+        || "remove it, or set it for a sink that gets messages".to_owned(),
+    );
+    rules.require(
+        count <= MAX_RATE_COUNT,
+        at,
+        || format!("allows {count} messages, of which each is remembered for {per}"),
+        || format!("expected {MAX_RATE_COUNT} at most: take a shorter time, such as \"100 per 10m\", or remove it"),
+    );
+    rules.require(
+        per <= LONGEST_RATE,
+        at,
+        || format!("counts for {per}, which is longer than a day"),
+        || "expected such as \"20 per 1h\": what is held for longer is no news".to_owned(),
     );
 }
 

@@ -127,7 +127,8 @@ impl SinkPlan {
         (settings.max_age, settings.cancel_on_acknowledge) = (None, None);
         (settings.events, settings.when_full) = (None, None);
         (settings.wait_picture, settings.late) = (None, None);
-        settings.only_armed = None;
+        (settings.only_armed, settings.remote) = (None, None);
+        settings.rate_limit = None;
         let plugin = find_plugin(&settings.plugin, &hub.plugin_dirs).ok();
         let read = settings.sandbox.read.iter().filter(|path| !path.is_dir());
         let files = plugin.iter().chain(read).map(KnownFile::now).collect();
@@ -238,6 +239,8 @@ mod tests {
             (|c| set(&mut c["sink"][0], "wait_picture", "1m"), ""),
             (|c| set(&mut c["sink"][0], "late", "each"), ""),
             (|c| set(&mut c["sink"][0], "only_armed", true), ""),
+            (|c| set(&mut c["sink"][0], "remote", false), ""),
+            (|c| set(&mut c["sink"][0], "rate_limit", "20 per 1h"), ""),
             (|c| drop(c.insert("route".into(), routes())), ""),
             (|c| c["sink"].as_array_mut().unwrap().reverse(), ""),
             // What one part is made of.

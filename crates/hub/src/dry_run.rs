@@ -1,8 +1,10 @@
 //! What would become of an alert that has not happened: decided by the same step as a real one, without a hub. It knows a
 //! configuration, and nothing of what was before.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use watchpost_config::{Settings, router};
+use watchpost_config::{Rate, Settings, router};
 use watchpost_core::{
     Alert, AreaPolicy, Areas, Effects, GroupKey, HoldCause, Holds, LostLinks, Mode, RouteReason, Router,
     RoutingEvent, RoutingState, UnixMillis,
@@ -18,6 +20,8 @@ pub struct DryRun {
     /// The same for alerts that other cameras confirm.
     confirmed: Router,
     areas: Vec<AreaPolicy>,
+    /// Of sinks that have one, by name.
+    rate_limits: BTreeMap<String, Rate>,
 }
 
 /// What is the case when an alert happens.
@@ -59,6 +63,10 @@ pub struct SinkDecision {
     /// The group that it would begin, where its route has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupDecision>,
+    /// How many messages the sink gets, such as `20 per 1h`: it may be held where there were more. Not given where there is no limit,
+    /// or the alert is none that is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<Rate>,
     /// When it would stop being worth anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMillis>,
@@ -82,7 +90,7 @@ impl GroupDecision {
                 key: group.clone(),
                 until: window.until(),
             }),
-            HoldCause::Late => None,
+            HoldCause::Late | HoldCause::RateLimit => None,
         })
     }
 }
@@ -93,7 +101,11 @@ impl DryRun {
         let mut stamp = Stamp::default();
         stamp.set_policy(StampPolicy::new(settings));
         let router = router(settings);
+        let sinks = settings.sink.iter();
         Self {
+            rate_limits: sinks
+                .filter_map(|sink| Some((sink.name.clone(), sink.rate_limit?)))
+                .collect(),
             stamp,
             confirmed: router.clone().confirmed(),
             router,
@@ -128,12 +140,11 @@ impl DryRun {
         } = router.step(alert.received_at, &state, event);
         let unmatched = suppressions.iter().any(|suppression| suppression.sink.is_none());
         let holds = after.map(|after| after.holds).unwrap_or_default();
+        let is_paced = |sink: &str| holds.windows().any(|(key, _)| key.sink == sink);
         let decided = |sink: String, reason: RouteReason, due_at: Option<UnixMillis>, expires_at| {
             let held_until = match reason {
-                RouteReason::HeldInGroup { until, .. } | RouteReason::LaterStep { due_at: until, .. } => {
-                    Some(until)
-                }
-                _ => None,
+                RouteReason::LaterStep { due_at, .. } => Some(due_at),
+                _ => reason.holds_until(),
             };
             SinkDecision {
                 delivers: reason.delivers() || held_until.is_some(),
@@ -141,6 +152,7 @@ impl DryRun {
                 reason,
                 due_at: due_at.or(held_until),
                 group: GroupDecision::of(&sink, &holds),
+                rate_limit: self.rate_limits.get(&sink).copied().filter(|_| is_paced(&sink)),
                 expires_at,
                 sink,
             }

@@ -81,11 +81,10 @@ pub struct HoldExplanation {
 
 impl HoldExplanation {
     fn new(suppression: &StoredSuppression) -> Option<Self> {
-        let until = match suppression.reason {
-            RouteReason::HeldInGroup { until, .. } => Some(until),
-            RouteReason::HeldForDigest => None,
-            _ => return None,
-        };
+        let until = suppression.reason.holds_until();
+        if until.is_none() && suppression.reason != RouteReason::HeldForDigest {
+            return None;
+        }
         let held = Self {
             until,
             ..Self::default()

@@ -27,7 +27,7 @@ use crate::health::Health;
 use crate::live::LiveEvent;
 use crate::silences;
 use crate::source::inbound::{InboundHandle, InboundHandles};
-use crate::status::{HubStatus, QueueReport, StoreReport};
+use crate::status::{HoldReport, HubStatus, QueueReport, StoreReport};
 use crate::store::{Answer, ReadError, Readers, StoreHandle, StoreState};
 use crate::supervisor::{Report, StopAll, Supervisor};
 use crate::watchdog::{WatchdogState, clock_problem};
@@ -197,6 +197,7 @@ impl HubHandle {
             cgroup_gaps: self.0.cgroups.gaps(),
             silences: self.silences_of(&routing),
             areas: self.areas_of(&routing),
+            held: HoldReport::of(&routing.holds),
             expected: routing.heard,
         })
     }

@@ -65,7 +65,7 @@ pub use sink::{Child, Events, Launched, Launcher, Probe, Processes, probe_sink};
 pub use source::{
     ConnectionReport, ConnectionState, Counters, LastFailure, LinkCounters, LinkReport, inbound, visionguard,
 };
-pub use status::{HeldReport, HubStatus, QueueReport, SinkReport, StoreReport};
+pub use status::{HeldReport, HoldReport, HubStatus, QueueReport, SinkReport, StoreReport};
 pub use store::Storage;
 pub use watchpost_core::{Changes, SinkState};
 pub use watchpost_sinkhost_client::{PluginInfo, is_of_a_sink};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use watchpost_config::SinkSettings;
-use watchpost_core::{DeliveryState, Heard, Silence, SinkState, UnixMillis};
+use watchpost_core::{DeliveryState, Heard, HoldCause, HoldKey, Holds, Silence, SinkState, UnixMillis};
 use watchpost_store::{Counts, Held};
 
 use crate::areas::AreaReport;
@@ -46,9 +46,41 @@ pub struct HubStatus {
     /// Every `[[area]]`, in the order of the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub areas: Vec<AreaReport>,
+    /// What is held for sinks, to be sent as one message for many alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HoldReport>,
     /// When each `[[expect]]` last raised an alert, by its name.
     #[serde(default, skip_serializing_if = "Heard::is_empty")]
     pub expected: Heard,
+}
+
+/// Alerts that wait for being sent to a sink as one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldReport {
+    /// Name of the sink.
+    pub sink: String,
+    /// Why they are held.
+    pub cause: HoldCause,
+    /// How many.
+    pub count: u64,
+    /// When the message is due.
+    pub until: UnixMillis,
+}
+
+impl HoldReport {
+    /// Of all that is held.
+    pub(crate) fn of(holds: &Holds) -> Vec<Self> {
+        let windows = holds.windows();
+        let reports = windows.filter_map(|(HoldKey { sink, cause }, window)| {
+            Some(Self {
+                sink: sink.clone(),
+                cause: cause.clone(),
+                count: window.held()?.count(),
+                until: window.until(),
+            })
+        });
+        reports.collect()
+    }
 }
 
 /// Deliveries that wait for a sink that is no longer configured: until there is one of this name again, the operator drops

@@ -1,4 +1,5 @@
-//! Sizes and durations as people write them: `"64MiB"`, `"1m30s"`. One grammar for the hub and its plugins.
+//! Sizes, durations and rates as people write them: `"64MiB"`, `"1m30s"`, `"20 per 1h"`. One grammar for the hub and its
+//! plugins.
 //!
 //! A number without its unit is refused, and so is a unit that can be mistaken for another: `30M` could be minutes or
 //! months, `2G` could be counted in thousands or in 1024s. What a quantity measures is not known here.
@@ -24,12 +25,14 @@
 
 mod byte_size;
 pub mod duration;
+mod rate;
 pub mod size;
 mod time_span;
 
 use std::fmt;
 
 pub use byte_size::ByteSize;
+pub use rate::Rate;
 pub use time_span::TimeSpan;
 
 /// A text is no quantity with its unit.

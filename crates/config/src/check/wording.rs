@@ -96,6 +96,7 @@ fn advice(found: &Value, schema: Schema<'_>, at: &At) -> Option<String> {
     let secret = is_secret_key(at.key());
     match (found, schema.kind(), schema.format()) {
         (Value::Integer(n), _, "duration") => Some(format!("write \"{n}s\" if you mean seconds")),
+        (Value::Integer(n), _, "rate") => Some(format!("write \"{n} per 1h\" if you mean in an hour")),
         (Value::Integer(n), _, "size") if *n >= LARGE => Some(format!("write \"{n}B\"")),
         (Value::Integer(n), _, "size") => Some(format!("write \"{n}MiB\" or \"{n}B\"")),
         (Value::Table(table), ..) if tables => Some(list_of_tables(table, at)),

@@ -20,6 +20,7 @@ pub fn router(settings: &Settings) -> Router {
         only_armed: settings.only_armed(sink),
         makes_noise: sink.makes_noise(),
         remote: sink.is_remote(),
+        rate_limit: sink.rate_limit(),
     };
     let route = |(number, route): (usize, &RouteSettings)| Route {
         name: route

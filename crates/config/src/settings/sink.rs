@@ -4,10 +4,10 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use watchpost_core::LatePolicy;
+use watchpost_core::{LatePolicy, RateLimit};
 
 use super::sandbox::SandboxSettings;
-use crate::{ByteSize, TimeSpan, forms};
+use crate::{ByteSize, Rate, TimeSpan, forms};
 
 /// `[[sink]]`
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
@@ -47,6 +47,13 @@ pub struct SinkSettings {
     /// not delivered (`drop`). Without it, `digest` for `email`, `exec`, `mqtt` and `webhook`, `drop` for `gpio` and `sound`,
     /// and `each` for `archive` and every other plugin. What is late is said by `late_after` in `[hub]`.
     pub late: Option<Late>,
+    /// How many messages it gets, such as `"20 per 1h"`: never more within any hour. What is over that is held, and sent as one message
+    /// as soon as there may be another: with how many alerts there were, when, and the picture of the worst. It is the last rule that is
+    /// asked, after `group_by` and `cooldown` of routes; the message that sums up a group counts as one, and is held as the others
+    /// are. What is more severe than all that was sent within that time is sent all the same, and so is what begins an alarm; both
+    /// count. Neither held nor counted are a panic, a tamper and what the hub says of itself. It is not for what makes noise, nor for an
+    /// archive, which get each alert. Without it, there is no limit.
+    pub rate_limit: Option<Rate>,
     /// How long a delivery waits for a picture that is still being fetched, as those of alerts from the backend's list are.
     /// It is made as soon as the picture is there, or is known never to be. Without it, `10s` for `email`, `mqtt` and
     /// `webhook`, as a message without its picture is worth less than one that comes ten seconds later; `1d` for
@@ -129,6 +136,13 @@ impl SinkSettings {
     pub fn cancels_on_acknowledge(&self) -> bool {
         self.cancel_on_acknowledge
             .unwrap_or_else(|| NOISY.contains(&self.plugin_name()))
+    }
+
+    /// How many messages it gets, in the words of the domain.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimit> {
+        let Rate { count, per } = self.rate_limit?;
+        let per = per.into();
+        Some(RateLimit { count, per })
     }
 
     /// Whether its deliveries are made from memory while the store can take nothing: as configured, or because it makes
@@ -219,6 +233,7 @@ impl fmt::Debug for SinkSettings {
             only_armed,
             remote,
             late,
+            rate_limit,
             wait_picture,
             when_full,
             in_flight,
@@ -237,6 +252,7 @@ impl fmt::Debug for SinkSettings {
             .field("only_armed", only_armed)
             .field("remote", remote)
             .field("late", late)
+            .field("rate_limit", rate_limit)
             .field("wait_picture", wait_picture)
             .field("when_full", when_full)
             .field("in_flight", in_flight)

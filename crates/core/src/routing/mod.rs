@@ -16,7 +16,8 @@
 //! 5. for sirens, whether the camera has raised too many alarms already (`arming/swinger.rs`);
 //! 6. arming (`arming`): for what makes noise whether its area is armed, and whether it waits for the entry delay; for remote sinks
 //!    whether an alarm waits for the abort window;
-//! 7. how late it came, and what was sent lately of its group (`hold`): whether it is held for a message with others;
+//! 7. how late it came, what was sent lately of its group, and how much its sink got lately (`hold`): whether it is held for a
+//!    message with others;
 //! 8. what sends it later: the delay of its route.
 //!
 //! A route may have a policy (`escalation`): what it takes goes to one step of people after the other until it is acknowledged. Neither a
@@ -70,7 +71,7 @@ pub use self::escalation::{
 pub use self::expectation::{Expectation, Heard, LastHeard};
 pub use self::hold::{
     DueDigest, GroupKey, GroupLabel, Grouping, HeldAlert, HeldAlerts, HoldCause, HoldKey, HoldWindow, Holds,
-    LatePolicy, LetGo, MAX_GROUPS, Pace,
+    LatePolicy, LetGo, MAX_GROUPS, MAX_RATE_COUNT, Pace, RateLimit,
 };
 pub use self::inhibition::{AboutMatch, FollowUp, Inhibition, Inhibitions, Label, SourceMatch, TargetMatch};
 pub use self::matcher::{Match, is_pattern, name_matches};

@@ -71,7 +71,7 @@ impl Router {
         let sent = sent.filter(|planned| !matches!(planned.reason, RouteReason::AbortWindow { .. }));
         let sinks = sent.map(|planned| planned.sink.as_str());
         let grouped = effects.suppressions.iter();
-        let grouped = grouped.filter(|one| matches!(one.reason, RouteReason::HeldInGroup { .. }));
+        let grouped = grouped.filter(|one| one.reason.holds_until().is_some());
         let sinks = sinks.chain(grouped.filter_map(|one| one.sink.as_deref()));
         sinks.filter(|sink| {
             let target = self.targets.iter().find(|target| target.name == *sink);
@@ -203,8 +203,15 @@ impl Router {
             self.quieten(&mut after, silent, reason)
         });
         after.sightings.keep_routes(|route| self.confirms(route));
-        let is_wanted = |key: &HoldKey| key.cause == HoldCause::Late || self.pace(key).is_some();
-        after.holds.advance(now, is_wanted);
+        let is_wanted = |key: &HoldKey| match key.cause {
+            HoldCause::Late | HoldCause::RateLimit => true,
+            HoldCause::Group { .. } => self.pace(key).is_some(),
+        };
+        let limit = |sink: &str| {
+            let mut targets = self.targets.iter();
+            targets.find(|target| target.name == sink)?.limit()
+        };
+        after.holds.advance(now, is_wanted, limit);
         Effects {
             state: (after != *state).then_some(after),
             hush,

@@ -106,6 +106,17 @@ pub enum RouteReason {
         /// The group.
         group: GroupKey,
     },
+    /// Not by itself: the sink got as many messages as it may, and it is held for the one that all make together which are over that.
+    OverRateLimit {
+        /// How many it may get.
+        count: u32,
+        /// Within how many seconds.
+        seconds: u64,
+        /// Until when, as far as was known.
+        until: UnixMillis,
+    },
+    /// Yes: it is the sum of what was over the rate limit of the sink.
+    RateLimitDigest,
     /// Yes, when the entry delay is over, unless the area is disarmed by then.
     EntryDelay {
         /// The area.
@@ -254,6 +265,7 @@ impl RouteReason {
                 | Self::GetsEvents
                 | Self::Digest
                 | Self::GroupDigest { .. }
+                | Self::RateLimitDigest
                 | Self::EntryDelay { .. }
                 | Self::Panic
                 | Self::Tamper
@@ -269,6 +281,40 @@ impl RouteReason {
 }
 
 impl RouteReason {
+    /// Until when the alert is held for a message that it makes with others, where that was known.
+    pub fn holds_until(&self) -> Option<UnixMillis> {
+        match self {
+            Self::HeldInGroup { until, .. } | Self::OverRateLimit { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Those that holding alerts for a message has.
+    fn fmt_of_hold(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeldForDigest => f.write_str(
+                "it came late, and goes with all others that did in one message (`late = \"digest\"`)",
+            ),
+            Self::Digest => f.write_str("it is the sum of what came late for this sink"),
+            Self::HeldInGroup { route, group, .. } => {
+                write!(f, "route {route} holds it for one message with all others{group}")
+            }
+            Self::GroupDigest { route, group } => {
+                write!(f, "it is the sum of what route {route} has held{group}")
+            }
+            Self::OverRateLimit { count, seconds, .. } => write!(
+                f,
+                "the sink got {count} {} within {}, as many as it may (`rate_limit`): it is held for one message with all others",
+                if *count == 1 { "message" } else { "messages" },
+                span(*seconds)
+            ),
+            Self::RateLimitDigest => {
+                f.write_str("it is the sum of what was over the `rate_limit` of this sink")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Those that conditions have.
     fn fmt_of_condition(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -401,17 +447,13 @@ impl fmt::Display for RouteReason {
             Self::Silenced { silence, why } => write!(f, "silence {silence} holds it back: {why}"),
             Self::Inhibited { .. } | Self::Withheld { .. } => self.fmt_of_condition(f),
             Self::Unmatched => f.write_str("no route takes it"),
-            Self::HeldForDigest => f.write_str(
-                "it came late, and goes with all others that did in one message (`late = \"digest\"`)",
-            ),
             Self::TooLate => f.write_str("it came late, and the sink has `late = \"drop\"`"),
-            Self::Digest => f.write_str("it is the sum of what came late for this sink"),
-            Self::HeldInGroup { route, group, .. } => {
-                write!(f, "route {route} holds it for one message with all others{group}")
-            }
-            Self::GroupDigest { route, group } => {
-                write!(f, "it is the sum of what route {route} has held{group}")
-            }
+            Self::HeldForDigest
+            | Self::Digest
+            | Self::HeldInGroup { .. }
+            | Self::GroupDigest { .. }
+            | Self::OverRateLimit { .. }
+            | Self::RateLimitDigest => self.fmt_of_hold(f),
             Self::Panic => f.write_str("a person needs help: a panic that no route takes goes to every sink"),
             Self::Tamper => {
                 f.write_str("a camera is tampered with: what no route takes of that goes to every sink")

@@ -181,7 +181,7 @@ impl Router {
             areas,
             look,
             state.codes.next_due(),
-            state.holds.next_idle(),
+            state.holds.next_change(),
             state.links.next_look(),
             state.escalations.next_due(),
         ];
@@ -291,28 +291,19 @@ impl Router {
         };
         let judged = state.areas.judge(now, self.areas(), mark);
         let held = Self::held(now, state, alert, judged.as_ref());
+        let urgent = judged.as_ref().is_some_and(Judged::begins_alarm);
         for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
             let delay = verdict.delay(&reason);
             let escalated = matches!(reason, RouteReason::Escalated { .. });
             let (mut reason, not_before) = timing(target, reason, judged.as_ref(), held);
             if reason.delivers() && !escalated {
-                reason = target.unless_late(now, alert, reason, &mut after);
-            }
-            if reason.delivers()
-                && !escalated
-                && let Some((route, grouping)) = verdict.grouping(target, alert)
-            {
-                let urgent = judged.as_ref().is_some_and(Judged::begins_alarm);
                 let offered = Offered {
                     alert,
                     not_before,
                     urgent,
                 };
-                let holds = &mut after.to_mut().holds;
-                if let Some((group, until)) = holds.offer(now, &target.name, (route, grouping), offered) {
-                    let route = route.to_owned();
-                    reason = RouteReason::HeldInGroup { route, group, until };
-                }
+                let grouping = verdict.grouping(target, alert);
+                reason = target.hold(now, grouping, offered, &mut after).unwrap_or(reason);
             }
             target.decide(now, alert, (delay, not_before), reason, &mut effects);
         }
@@ -450,9 +441,15 @@ impl Router {
         let target = target.unwrap_or(&gone);
         let mut after = state.clone();
         after.holds.sent(now, &key, self.pace(&key), alert.severity);
+        if let Some(limit) = target.limit() {
+            after
+                .holds
+                .note_sent(now, (&target.name, limit), alert, None);
+        }
         let reason = match key.cause {
             HoldCause::Late => RouteReason::Digest,
             HoldCause::Group { route, group } => RouteReason::GroupDigest { route, group },
+            HoldCause::RateLimit => RouteReason::RateLimitDigest,
         };
         Effects {
             deliveries: vec![target.plan(now, alert, (Duration::ZERO, None), reason)],

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::hold::Offered;
 use super::{
-    Effects, LatePolicy, PlannedDelivery, RouteReason, RoutingState, SIREN_WINDOW, Silence, Suppression,
+    Effects, Grouping, LatePolicy, PlannedDelivery, RateLimit, RouteReason, RoutingState, SIREN_WINDOW,
+    Silence, Suppression,
 };
 use crate::{Alert, AlertKind, UnixMillis};
 
@@ -33,6 +35,8 @@ pub struct Target {
     pub makes_noise: bool,
     /// Whether it calls people who are elsewhere: an alarm is held back from it for the abort window of its area.
     pub remote: bool,
+    /// How many messages it may get. What is over that is held for one message.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Target {
@@ -60,6 +64,56 @@ impl Target {
     /// Whether one message may stand for many alerts: not where each is to be heard at once, nor where all are recorded.
     pub(super) fn is_grouped(&self) -> bool {
         !self.only_armed && !self.makes_noise && !self.keeps_record
+    }
+
+    /// How many messages it may get, where one message may stand for many alerts.
+    pub(super) fn limit(&self) -> Option<RateLimit> {
+        self.rate_limit.filter(|_| self.is_grouped())
+    }
+
+    /// Why an alert that it is to get does not go to it by itself, if that is so: it came late, is of a group, or is over the rate
+    /// limit, in this order. This is asked last, after all that may keep the alert from it, so that what is not sent counts nowhere.
+    pub(super) fn hold(
+        &self,
+        now: UnixMillis,
+        grouping: Option<(&str, &Grouping)>,
+        offered: Offered<'_>,
+        after: &mut Cow<'_, RoutingState>,
+    ) -> Option<RouteReason> {
+        let Offered {
+            alert, not_before, ..
+        } = offered;
+        match self.late_policy(alert) {
+            LatePolicy::Each => {}
+            LatePolicy::Drop => return Some(RouteReason::TooLate),
+            LatePolicy::Digest => {
+                after.to_mut().holds.hold_late(now, &self.name, alert);
+                return Some(RouteReason::HeldForDigest);
+            }
+        }
+        let limit = self.limit().filter(|_| alert.kind.is_grouped());
+        if grouping.is_none() && limit.is_none() {
+            return None;
+        }
+        let holds = &mut after.to_mut().holds;
+        let may_send = limit.is_none() || offered.urgent || holds.admits(now, &self.name, alert.severity);
+        if let Some((route, grouping)) = grouping {
+            let held = holds.offer(now, &self.name, (route, grouping), (offered, may_send));
+            if let Some((group, until)) = held {
+                let route = route.to_owned();
+                return Some(RouteReason::HeldInGroup { route, group, until });
+            }
+        }
+        let limit = limit?;
+        if may_send {
+            holds.note_sent(now, (&self.name, limit), alert, not_before);
+            return None;
+        }
+        Some(RouteReason::OverRateLimit {
+            count: limit.count,
+            seconds: limit.per.as_secs(),
+            until: holds.hold_over(now, &self.name, offered),
+        })
     }
 
     /// Plans a delivery to it, or says why there is none.

@@ -58,6 +58,7 @@ tables! {
     silences = "silences.md";
     late = "late.md";
     grouping = "grouping.md";
+    rate_limit = "rate_limit.md";
     confirmation = "confirmation.md";
     panic = "panic.md";
     tamper = "tamper.md";

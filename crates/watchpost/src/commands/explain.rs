@@ -81,6 +81,7 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
         why,
         due_at,
         group,
+        rate_limit,
         ..
     } in &decision.sinks
     {
@@ -97,6 +98,11 @@ fn dry_run(target: &Target, args: &ExplainArgs) -> anyhow::Result<()> {
             let until = zone.show(until.0);
             out::line(format_args!(
                 "  one message for what else comes{key} until {until}"
+            ))?;
+        }
+        if let Some(rate) = rate_limit {
+            out::line(format_args!(
+                "  at most {rate}, and what is over that as one message (`rate_limit`)"
             ))?;
         }
     }

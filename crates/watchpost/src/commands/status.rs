@@ -5,9 +5,9 @@ use std::time::Duration;
 use actix_rt::System;
 use clap::Args;
 use watchpost_config::TimeZone;
-use watchpost_core::{DeliveryState, Feed, Heard};
+use watchpost_core::{DeliveryState, Feed, Heard, HoldCause};
 use watchpost_hub::{
-    ConnectionReport, ConnectionState, HubStatus, LinkReport, QueueReport, SinkReport, SinkState,
+    ConnectionReport, ConnectionState, HoldReport, HubStatus, LinkReport, QueueReport, SinkReport, SinkState,
 };
 use watchpost_web::{ConfigurationStatus, RefusedReload, Status};
 
@@ -102,7 +102,28 @@ fn show_rules(status: &HubStatus, zone: &TimeZone) -> anyhow::Result<()> {
         }
         areas::show(area, zone)?;
     }
+    for (i, held) in status.held.iter().enumerate() {
+        if i == 0 {
+            out::line("")?;
+        }
+        show_held(held, zone)?;
+    }
     show_quiet(&status.expected, zone)
+}
+
+/// What is to be sent to a sink as one message.
+fn show_held(held: &HoldReport, zone: &TimeZone) -> anyhow::Result<()> {
+    let why = match &held.cause {
+        HoldCause::Late => "came late".to_owned(),
+        HoldCause::Group { route, group } => format!("by route {route}{group}"),
+        HoldCause::RateLimit => "over its `rate_limit`".to_owned(),
+    };
+    let (alerts, until) = (out::count(held.count, "alert"), zone.show(held.until.0));
+    let sink = &held.sink;
+    out::line(format_args!(
+        "{sink}: {alerts} held for one message until {until}: {why}"
+    ))?;
+    Ok(())
 }
 
 /// What is expected to raise alerts and does not.

@@ -166,6 +166,57 @@ fn areas_without_cameras_and_cameras_of_two_areas() {
 }
 
 #[test]
+fn inhibitions_by_halves_of_other_words_and_of_what_is_not_there() {
+    let expect = "[[expect]]\nname = \"Gate\"\nevery = \"24h\"\nmatch = { camera = \"Gate\" }\n";
+    let camera = "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n";
+    let inhibit = |source: &str, target: &str, equal: &str| {
+        format!("{camera}{expect}[[inhibit]]\nsource_match = {source}\ntarget_match = {target}\nequal = {equal}\n")
+    };
+    let lost = "{ status = \"link_lost\" }";
+    let quiet = "{ status = \"quiet\" }";
+    let cases = [
+        inhibit("{ status = [] }", quiet, "\"connection\""),
+        inhibit(lost, "{ status = [] }", "\"connection\""),
+        inhibit(lost, quiet, "[]"),
+        inhibit("{ status = \"link_back\" }", quiet, "\"connection\""),
+        inhibit(lost, "{ status = \"link_lost\" }", "\"connection\""),
+        inhibit(lost, "{ kind = \"tamper\" }", "\"connection\""),
+        inhibit(lost, quiet, "\"shop\""),
+        inhibit("{ status = \"link_lost\", connection = \"mian\" }", quiet, "\"connection\""),
+        inhibit("{ status = \"quiet\", expect = \"Gaet\" }", quiet, "\"area\""),
+        inhibit("{ status = \"link_lost\", area = \"Yard\" }", quiet, "\"connection\""),
+        inhibit("\"link_lost\"", quiet, "\"connection\""),
+        "[[inhibit]]\nsource_match = { status = \"link_lost\" }\n".to_owned(),
+        // These are right.
+        inhibit(lost, quiet, "\"connection\""),
+        inhibit("{ status = \"quiet\", expect = \"G*\" }", quiet, "[\"camera\", \"area\"]"),
+    ];
+    after_connection(&cases.each_ref().map(String::as_str), expect![[""]]);
+}
+
+#[test]
+fn rate_limits_that_are_no_rates_or_for_no_messages() {
+    let sink = |plugin: &str, limit: &str| {
+        format!("[[sink]]\nname = \"sms\"\nplugin = \"{plugin}\"\nrate_limit = {limit}\n")
+    };
+    let cases = [
+        sink("exec", "20"),
+        sink("exec", "\"20\""),
+        sink("exec", "\"20/h\""),
+        sink("exec", "\"20 per hour\""),
+        sink("exec", "\"0 per 1h\""),
+        sink("exec", "\"20 per 60\""),
+        sink("exec", "\"5000 per 1h\""),
+        sink("exec", "\"20 per 2d\""),
+        sink("gpio", "\"20 per 1h\""),
+        sink("archive", "\"20 per 1h\""),
+        // This is right.
+        sink("email", "\"20 per 1h 30m\""),
+    ];
+    after_connection(&cases.each_ref().map(String::as_str), expect![[""]]);
+}
+
+#[test]
 fn groups_that_are_said_twice_by_halves_or_for_no_one() {
     let sinks =
         "[[sink]]\nname = \"mail\"\nplugin = \"email\"\n[[sink]]\nname = \"siren\"\nplugin = \"gpio\"\n";

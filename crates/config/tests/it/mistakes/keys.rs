@@ -306,7 +306,7 @@ fn keys_of_another_table() {
             > dir = "/srv"
             watchpost.toml:9:1: unknown key `dir` in [[sink]] `a`
               | dir | not a key here
-              its keys are `cancel_on_acknowledge`, `config`, `events`, `in_flight`, `late`, `max_age`, `name`, `only_armed`, `plugin`, `recycle_over`, `remote`, `retry`, `sandbox`, `timeout`, `wait_picture` and `when_full`; a setting of the plugin belongs in [sink.config]
+              its keys are `cancel_on_acknowledge`, `config`, `events`, `in_flight`, `late`, `max_age`, `name`, `only_armed`, `plugin`, `rate_limit`, `recycle_over`, `remote`, `retry`, `sandbox`, `timeout`, `wait_picture` and `when_full`; a setting of the plugin belongs in [sink.config]
             > [[sink]]
             > name = "a"
             > plugin = "x"

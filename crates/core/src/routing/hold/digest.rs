@@ -85,6 +85,7 @@ impl DueDigest {
             HoldCause::Group { route, group } => {
                 format!("and was held by route {route} with all others{group}")
             }
+            HoldCause::RateLimit => format!("and was over the `rate_limit` of sink {}", self.key.sink),
         };
         if held.count() == 1 {
             let text = format!("It happened at {}, {why}.", times.last);
@@ -93,6 +94,13 @@ impl DueDigest {
         let count = grouped(held.count());
         let names = Vec::from_iter(held.connections().iter().cloned()).join(", ");
         let (short, exact) = (times.in_words(true), times.in_words(false));
+        let at = held.camera().map(|camera| format!(" at {}", camera.label()));
+        let what = match (&at, self.more) {
+            (Some(at), true) => format!("{count} more{at} {short}"),
+            (Some(at), false) => format!("{count} alerts{at} {short}"),
+            (None, true) => format!("{count} more alerts {short}"),
+            (None, false) => format!("{count} alerts {short}"),
+        };
         let (title, why) = match &self.key.cause {
             HoldCause::Late if held.are_listed() => (
                 format!("{count} alerts {short} while the connection was away"),
@@ -102,19 +110,14 @@ impl DueDigest {
                 format!("{count} alerts {short} that came late"),
                 "and came late, all at once".to_owned(),
             ),
-            HoldCause::Group { route, group } => {
-                let at = held.camera().map(|camera| format!(" at {}", camera.label()));
-                let what = match (&at, self.more) {
-                    (Some(at), true) => format!("{count} more{at}"),
-                    (Some(at), false) => format!("{count} alerts{at}"),
-                    (None, true) => format!("{count} more alerts"),
-                    (None, false) => format!("{count} alerts"),
-                };
-                (
-                    format!("{what} {short}"),
-                    format!("and were held by route {route} with all others{group}"),
-                )
-            }
+            HoldCause::Group { route, group } => (
+                what,
+                format!("and were held by route {route} with all others{group}"),
+            ),
+            HoldCause::RateLimit => (
+                what,
+                format!("and were over the `rate_limit` of sink {}", self.key.sink),
+            ),
         };
         let text = format!(
             "{count} alerts of {names} happened {exact}, {why}. The worst of them: {worst}. \
@@ -165,27 +168,6 @@ fn grouped(number: u64) -> String {
             text.push(',');
         }
         text.push(digit);
-    }
-    text
-}
-
-impl Target {
-    /// Why an alert that the sink is to get goes there, or does not by itself, because it came late.
-    pub(in crate::routing) fn unless_late(
-        &self,
-        now: UnixMillis,
-        alert: &Alert,
-        reason: RouteReason,
-        after: &mut Cow<'_, RoutingState>,
-    ) -> RouteReason {
-        match self.late_policy(alert) {
-            LatePolicy::Each => reason,
-            LatePolicy::Drop => RouteReason::TooLate,
-            LatePolicy::Digest => {
-                after.to_mut().holds.hold_late(now, &self.name, alert);
-                RouteReason::HeldForDigest
-            }
-        }
     }
 
     /// What becomes of this alert because it came late, if that is so.

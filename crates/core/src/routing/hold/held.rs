@@ -93,6 +93,23 @@ impl HeldAlerts {
         self.shorten(most);
     }
 
+    /// Holds others as well, which were held apart. Beyond `most` the oldest are only counted.
+    pub(super) fn join(&mut self, others: Self, most: usize) {
+        self.newest.extend(others.newest);
+        self.newest.make_contiguous().sort_by_key(|held| held.id);
+        self.earlier = match (self.earlier.take(), others.earlier) {
+            (Some(mut earlier), Some(other)) => {
+                earlier.join(other);
+                Some(earlier)
+            }
+            (earlier, other) => earlier.or(other),
+        };
+        self.connections.extend(others.connections);
+        self.listed &= others.listed;
+        self.see(others.camera.as_ref());
+        self.shorten(most);
+    }
+
     fn see(&mut self, camera: Option<&Camera>) {
         // A session of the backend gives the same camera another id.
         let label = |camera: &Camera| camera.label().to_owned();
@@ -197,11 +214,15 @@ impl Earlier {
     }
 
     fn add(&mut self, held: HeldAlert) {
-        self.count += 1;
-        (self.from, self.to) = (self.from.min(held.at), self.to.max(held.at));
-        self.through = self.through.max(held.id);
-        if held.is_worse_than(&self.worst) {
-            self.worst = held;
+        self.join(Self::of(held));
+    }
+
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        (self.from, self.to) = (self.from.min(other.from), self.to.max(other.to));
+        self.through = self.through.max(other.through);
+        if other.worst.is_worse_than(&self.worst) {
+            self.worst = other.worst;
         }
     }
 }

@@ -11,6 +11,7 @@
 mod digest;
 mod group;
 mod held;
+mod rate;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub use self::digest::{DueDigest, LatePolicy};
 pub use self::group::{GroupKey, GroupLabel, Grouping};
 pub use self::held::{HeldAlert, HeldAlerts};
+pub use self::rate::{MAX_RATE_COUNT, RateLimit};
+use self::window::Offer;
 pub(super) use self::window::Offered;
 pub use self::window::{HoldWindow, Pace};
 use super::{Cancellation, CancelledAlerts, Unsent};
@@ -45,6 +48,8 @@ pub enum HoldCause {
         /// What they have in common.
         group: GroupKey,
     },
+    /// There were more than the rate limit of their sink allows.
+    RateLimit,
 }
 
 /// By which a window is known.
@@ -87,7 +92,7 @@ impl HoldCause {
     fn most_named(&self) -> usize {
         match self {
             // A sink has one such window.
-            Self::Late => 100,
+            Self::Late | Self::RateLimit => 100,
             // There may be one for each camera, and all are stored with each alert that joins one.
             Self::Group { .. } => 20,
         }
@@ -126,13 +131,14 @@ impl Holds {
         }
     }
 
-    /// An alert comes that a route groups. Returns the group that holds it, and until when; `None` where it is sent at once.
+    /// An alert comes that a route groups, and that may be sent at once or not, as far as other rules go. Returns the group that
+    /// holds it, and until when; `None` where no group does.
     pub(super) fn offer(
         &mut self,
         now: UnixMillis,
         sink: &str,
         (route, grouping): (&str, &Grouping),
-        offered: Offered<'_>,
+        (offered, may_send): (Offered<'_>, bool),
     ) -> Option<(GroupKey, UnixMillis)> {
         let key = |group: GroupKey| HoldKey {
             sink: sink.to_owned(),
@@ -148,16 +154,16 @@ impl Holds {
         }
         let key = key(group.clone());
         let most = key.cause.most_named();
-        let (sent, until) = match self.0.get_mut(&key) {
-            Some(window) => (window.offer(offered, most), window.until()),
+        let (offer, until) = match self.0.get_mut(&key) {
+            Some(window) => (window.offer(offered, may_send, most), window.until()),
             None => {
-                let (window, sent) = HoldWindow::begin(now, grouping.pace, offered);
+                let (window, offer) = HoldWindow::begin(now, grouping.pace, offered, may_send)?;
                 let until = window.until();
                 self.0.insert(key, window);
-                (sent, until)
+                (offer, until)
             }
         };
-        (!sent).then_some((group, until))
+        (offer == Offer::Held).then_some((group, until))
     }
 
     /// How many groups a route has at a sink.
@@ -171,6 +177,10 @@ impl Holds {
 
     /// What a window has held is sent as a digest. With a pace it is open from now on.
     pub(super) fn sent(&mut self, now: UnixMillis, key: &HoldKey, pace: Option<Pace>, severity: Severity) {
+        if key.cause == HoldCause::RateLimit {
+            // What the sink got lately goes on counting.
+            return self.0.get_mut(key).into_iter().for_each(HoldWindow::let_all_go);
+        }
         let known = self.0.remove(key);
         if let (Some(_), Some(pace)) = (known, pace) {
             let window = HoldWindow::begin_after(now, pace, severity);
@@ -186,7 +196,8 @@ impl Holds {
 
     /// What is due of that.
     pub(super) fn due_digest(&self, now: UnixMillis) -> Option<DueDigest> {
-        let mut due = self.0.iter().filter(|(_, window)| window.until() <= now);
+        let due = self.0.iter().filter(|(_, window)| window.until() <= now);
+        let mut due = due.filter(|(key, window)| !self.has_to_wait(now, key, window));
         due.find_map(|(key, window)| {
             Some(DueDigest {
                 key: key.clone(),
@@ -196,21 +207,29 @@ impl Holds {
         })
     }
 
-    /// When the first window is over that holds nothing.
-    pub(super) fn next_idle(&self) -> Option<UnixMillis> {
+    /// When there is something to do that makes no message: the first window is over that holds nothing, or what one holds may not
+    /// be sent yet.
+    pub(super) fn next_change(&self) -> Option<UnixMillis> {
         let empty = self.0.values().filter(|window| window.held().is_none());
-        empty.map(HoldWindow::until).min()
+        empty.map(HoldWindow::until).chain(self.next_join()).min()
     }
 
     /// Forgets windows that are over. What is held for no reason any more, as the configuration is another one, is due.
-    pub(super) fn advance(&mut self, now: UnixMillis, is_wanted: impl Fn(&HoldKey) -> bool) {
-        self.0.retain(|key, window| {
+    pub(super) fn advance(
+        &mut self,
+        now: UnixMillis,
+        is_wanted: impl Fn(&HoldKey) -> bool,
+        limit: impl Fn(&str) -> Option<RateLimit>,
+    ) {
+        for (key, window) in &mut self.0 {
             window.begin_by(now);
             if !is_wanted(key) {
                 window.end(now);
             }
-            !window.is_idle(now)
-        });
+        }
+        self.set_limits(now, limit);
+        self.join_what_is_over(now);
+        self.0.retain(|_, window| !window.is_idle(now));
     }
 
     /// Alerts were acknowledged. They are not sent any more to sinks that are not to get such.

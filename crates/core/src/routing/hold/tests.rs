@@ -1,6 +1,8 @@
 //! Groups and cooldowns as the routing step has them: what they must do whatever comes, against a model that counts seconds, and
 //! their words and bounds.
 
+mod rate;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::held::{HeldAlert, HeldAlerts};
+use super::rate::SentLog;
 use crate::{Alert, AlertId, Severity, UnixMillis};
 
 /// A window of late alerts is due when none has come for so long.
@@ -40,24 +41,38 @@ pub(in crate::routing) struct Offered<'a> {
     pub(in crate::routing) urgent: bool,
 }
 
+/// What a window makes of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::routing) enum Offer {
+    /// It is sent at once.
+    Sent,
+    /// It is held.
+    Held,
+    /// It would be sent, and is not to be, so that it is as if it had not come.
+    Refused,
+}
+
 /// A window that is not idle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HoldWindow {
     /// Since when it is as it is.
-    since: UnixMillis,
+    pub(super) since: UnixMillis,
     /// When it ends, and what is held is sent.
-    until: UnixMillis,
+    pub(super) until: UnixMillis,
     /// What was sent since it is open; `None` while its first message waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sent: Option<Sent>,
+    pub(super) sent: Option<Sent>,
+    /// In the window of a rate limit: what its sink got lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<SentLog>,
     /// What waits for its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    held: Option<HeldAlerts>,
+    pub(super) held: Option<HeldAlerts>,
 }
 
 /// What was sent in an open window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Sent {
+pub(super) struct Sent {
     /// The greatest severity of it. What is more severe is sent at once.
     severity: Severity,
     /// The alert that has opened it, and the area of its camera; `None` where that was a digest.
@@ -66,29 +81,38 @@ struct Sent {
 }
 
 impl HoldWindow {
-    /// One that an alert begins. Returns whether that is sent at once.
-    pub(super) fn begin(now: UnixMillis, pace: Pace, offered: Offered<'_>) -> (Self, bool) {
+    /// One that an alert begins; `None` where that would be sent at once, and is not to be (`may_send`).
+    pub(super) fn begin(
+        now: UnixMillis,
+        pace: Pace,
+        offered: Offered<'_>,
+        may_send: bool,
+    ) -> Option<(Self, Offer)> {
         let Offered {
             alert,
             not_before,
             urgent,
         } = offered;
         if urgent || pace.wait.is_zero() {
+            if !may_send {
+                return None;
+            }
             let sent = Sent {
                 severity: alert.severity,
                 by: Some((alert.id, alert.area().map(str::to_owned))),
             };
             // It begins when that is delivered.
             let until = not_before.map_or(now, |at| at.max(now)) + pace.interval;
-            return (Self::open(now, until, sent), true);
+            return Some((Self::open(now, until, sent), Offer::Sent));
         }
         let waiting = Self {
             since: now,
             until: (now + pace.wait).max(not_before.unwrap_or(now)),
             sent: None,
+            log: None,
             held: Some(HeldAlerts::of(alert)),
         };
-        (waiting, false)
+        Some((waiting, Offer::Held))
     }
 
     /// One that a message has begun which was held.
@@ -101,23 +125,27 @@ impl HoldWindow {
             since,
             until,
             sent: Some(sent),
+            log: None,
             held: None,
         }
     }
 
-    /// An alert comes. Returns whether it is sent at once; if not, it is held.
-    pub(super) fn offer(&mut self, offered: Offered<'_>, most: usize) -> bool {
-        let (alert, severity) = (offered.alert, offered.alert.severity);
-        match &mut self.sent {
-            Some(sent) if offered.urgent || severity > sent.severity => {
-                sent.severity = sent.severity.max(severity);
-                return true;
+    /// An alert comes.
+    pub(super) fn offer(&mut self, offered: Offered<'_>, may_send: bool, most: usize) -> Offer {
+        let severity = offered.alert.severity;
+        let exceeds = |sent: &Sent| severity > sent.severity;
+        if offered.urgent || self.sent.as_ref().is_some_and(exceeds) {
+            if !may_send {
+                return Offer::Refused;
             }
-            None if offered.urgent => return true,
-            _ => self.hold(alert, most),
+            if let Some(sent) = &mut self.sent {
+                sent.severity = sent.severity.max(severity);
+            }
+            return Offer::Sent;
         }
+        self.hold(offered.alert, most);
         self.until = self.until.max(offered.not_before.unwrap_or(self.until));
-        false
+        Offer::Held
     }
 
     /// Late alerts: one that a first one begins.
@@ -126,6 +154,7 @@ impl HoldWindow {
             since: now,
             until: now + QUIET,
             sent: None,
+            log: None,
             held: Some(HeldAlerts::of(alert)),
         }
     }
@@ -155,7 +184,18 @@ impl HoldWindow {
 
     /// Whether a message was sent before what is held.
     pub fn is_open(&self) -> bool {
-        self.sent.is_some()
+        self.sent.is_some() || self.log.as_ref().is_some_and(|log| !log.is_empty())
+    }
+
+    /// What is held was sent.
+    pub(super) fn let_all_go(&mut self) {
+        self.held = None;
+        self.rest();
+    }
+
+    /// What waits for its end, which it does not do any more.
+    pub(super) fn into_held(self) -> Option<HeldAlerts> {
+        self.held
     }
 
     /// Whether it is over, and nothing is held.
@@ -167,8 +207,7 @@ impl HoldWindow {
     /// hub was away.
     pub(super) fn begin_by(&mut self, now: UnixMillis) {
         if now < self.since {
-            let lasts = self.since.until(self.until);
-            (self.since, self.until) = (now, now + lasts);
+            self.move_by(now.0.saturating_sub(self.since.0));
         }
     }
 
@@ -204,20 +243,32 @@ impl HoldWindow {
         if opened.is_some() {
             self.end(now);
         }
+        if let Some(log) = &mut self.log {
+            log.take_back(&which);
+            self.hurry(now);
+        }
     }
 
     /// Forgets that something is held where nothing is. Returns whether it goes on.
     pub(super) fn goes_on(&mut self) -> bool {
         self.held.take_if(|held| held.is_empty());
-        self.held.is_some() || self.sent.is_some()
+        self.rest();
+        self.held.is_some() || self.is_open()
     }
 
     /// The clock was set, and stood at `before` until then.
     pub(super) fn shift(&mut self, before: UnixMillis, millis: i64) {
         if self.since <= before {
-            for at in [&mut self.since, &mut self.until] {
-                at.0 = at.0.saturating_add(millis);
-            }
+            self.move_by(millis);
+        }
+    }
+
+    fn move_by(&mut self, millis: i64) {
+        for at in [&mut self.since, &mut self.until] {
+            at.0 = at.0.saturating_add(millis);
+        }
+        if let Some(log) = &mut self.log {
+            log.shift(millis);
         }
     }
 }
