@@ -10,6 +10,9 @@ pub(crate) const LINK_LOST: &str = "link_lost";
 /// See [`LINK_LOST`].
 pub(crate) const LINK_BACK: &str = "link_back";
 
+/// The word for what is expected to raise alerts and does not.
+pub(crate) const QUIET: &str = "quiet";
+
 /// What an internal event is about. A name is given where there is exactly one that it concerns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -63,6 +66,7 @@ impl HubEvent {
             Self::AlertsDropped { connection, .. }
             | Self::LinkLost { connection, .. }
             | Self::LinkBack { connection, .. }
+            | Self::StillLost { connection, .. }
             | Self::ListLost { connection, .. }
             | Self::ListBack { connection, .. }
             | Self::SubscriptionLost { connection, .. }
@@ -74,7 +78,9 @@ impl HubEvent {
             | Self::SinkCaughtUp { sink, .. }
             | Self::DeadLetters { sink, .. }
             | Self::CodesLocked { sink } => About::sink(sink),
-            Self::Quiet { name, about, .. } | Self::QuietOver { name, about, .. } => about.of_expected(name),
+            Self::Quiet { name, about, .. }
+            | Self::QuietOver { name, about, .. }
+            | Self::StillQuiet { name, about, .. } => about.of_expected(name),
             Self::Area(event) => About {
                 area: Some(event.area.clone()),
                 ..About::default()

@@ -63,6 +63,10 @@ pub struct Alert {
     /// The area that it is about, if it is an internal event about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<AreaNote>,
+    /// Name of the route that says it again, if it is an internal event which says that a condition still holds. It is for that
+    /// route only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
     /// Who needs help where, if it is a panic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<Panic>,
@@ -307,6 +311,7 @@ impl Alert {
             digest: None,
             about: None,
             area: None,
+            repeat: None,
             panic: None,
             escalation: None,
             also_over: Vec::new(),

@@ -83,15 +83,8 @@ fn whole(picture: Picture) -> Alert {
             to_all: true,
             alarm: true,
         }),
-        panic: Some(Panic {
-            areas: vec![text()],
-            silent: true,
-            by: Actor::Person {
-                name: text(),
-                sink: text(),
-            },
-            why: Some(text()),
-        }),
+        repeat: Some(text()),
+        panic: Some(a_panic()),
         escalation: Some(of_a_step()),
         also_over: vec![text()],
         visionguard: Some(of_visionguard()),
@@ -129,6 +122,19 @@ fn of_a_step() -> EscalationNote {
         count: 1,
         step: Some(step),
         to: BTreeSet::from([String::new()]),
+    }
+}
+
+/// A panic, with all that there is to say of it.
+fn a_panic() -> Panic {
+    Panic {
+        areas: vec![String::new()],
+        silent: true,
+        by: Actor::Person {
+            name: String::new(),
+            sink: String::new(),
+        },
+        why: Some(String::new()),
     }
 }
 

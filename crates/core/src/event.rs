@@ -1,8 +1,10 @@
 //! Internal events, and how they become alerts: silence must never be ambiguous.
 
+mod away;
+
 use crate::{
     About, Actor, Alert, AlertId, AlertKind, AreaEvent, CodeChannels, Details, EscalationEvent, HeldBack,
-    Picture, Severity, SilenceId, SubscriptionLoss, UnixMillis, about::LINK_BACK, about::LINK_LOST,
+    Picture, Severity, SilenceId, SubscriptionLoss, UnixMillis,
 };
 
 pub(crate) use crate::time::span;
@@ -77,6 +79,15 @@ pub enum HubEvent {
         connection: String,
         /// How long it was down, in whole seconds.
         seconds: u64,
+    },
+    /// A connection of which that was reported is still down.
+    StillLost {
+        /// The connection.
+        connection: String,
+        /// How long ago that was reported, in whole seconds.
+        seconds: u64,
+        /// Name of the route that says it again.
+        route: String,
     },
     /// The backend's list has not been readable for longer than is usual, while the connection is open.
     ListLost {
@@ -154,6 +165,17 @@ pub enum HubEvent {
         /// What it is about.
         about: About,
     },
+    /// What is quiet is so still.
+    StillQuiet {
+        /// What people call it.
+        name: String,
+        /// How long ago that was reported, in whole seconds.
+        seconds: u64,
+        /// What it is about.
+        about: About,
+        /// Name of the route that says it again.
+        route: String,
+    },
     /// What was quiet has raised an alert.
     QuietOver {
         /// What people call it.
@@ -201,12 +223,17 @@ impl HubEvent {
             Self::Escalation(event) => (None, Some(event.note())),
             _ => (None, None),
         };
+        let repeat = match &self {
+            Self::StillLost { route, .. } | Self::StillQuiet { route, .. } => Some(route.clone()),
+            _ => None,
+        };
         let about = self.about();
         let (word, severity, title, text) = self.describe();
         Alert {
             about,
             area,
             escalation,
+            repeat,
             severity,
             title,
             text,
@@ -243,16 +270,11 @@ impl HubEvent {
                 format!("The store works again after {seconds} s"),
                 format!("Until now: {error}"),
             ),
-            Self::StoreReplaced { what } => (
-                "store_replaced",
-                Severity::Critical,
-                "The store was damaged and a new one was created".to_owned(),
-                what,
-            ),
+            Self::StoreReplaced { what } => store_replaced(what),
             Self::Quiet {
                 name, seconds, ever, ..
-            } => quiet(&name, seconds, ever),
-            Self::QuietOver { name, seconds, .. } => quiet_over(&name, seconds),
+            } => away::quiet(&name, seconds, ever),
+            Self::QuietOver { name, seconds, .. } => away::quiet_over(&name, seconds),
             Self::SilenceOver {
                 id,
                 why,
@@ -266,21 +288,25 @@ impl HubEvent {
                 connection,
                 why,
                 seconds,
-            } => link_lost(&connection, &why, seconds),
-            Self::LinkBack { connection, seconds } => link_back(&connection, seconds),
+            } => away::link_lost(&connection, &why, seconds),
+            Self::StillLost {
+                connection, seconds, ..
+            } => away::still_lost(&connection, seconds),
+            Self::StillQuiet { name, seconds, .. } => away::still_quiet(&name, seconds),
+            Self::LinkBack { connection, seconds } => away::link_back(&connection, seconds),
             Self::ListLost {
                 connection,
                 why,
                 seconds,
                 only,
-            } => list_lost(&connection, &why, seconds, only),
-            Self::ListBack { connection, seconds } => list_back(&connection, seconds),
-            Self::SubscriptionLost { connection, why } => subscription_lost(&connection, why),
+            } => away::list_lost(&connection, &why, seconds, only),
+            Self::ListBack { connection, seconds } => away::list_back(&connection, seconds),
+            Self::SubscriptionLost { connection, why } => away::subscription_lost(&connection, why),
             Self::LoginRefused {
                 connection,
                 why,
                 hint,
-            } => login_refused(&connection, &why, hint),
+            } => away::login_refused(&connection, &why, hint),
             Self::DiskLow { dir, free } => disk_low(&dir, free),
             Self::ClockJumped { millis } => clock_jumped(millis),
             Self::ClockWrong { shown } => clock_wrong(shown),
@@ -335,27 +361,6 @@ fn dead_letters(sink: &str, count: u64, last: AlertId, why: &str) -> Description
     )
 }
 
-fn quiet(name: &str, seconds: u64, ever: bool) -> Description {
-    let never = if ever { "" } else { "It has never raised one. " };
-    (
-        "quiet",
-        Severity::High,
-        format!("Nothing from {name} for {}", span(seconds)),
-        format!(
-            "{never}It is expected to raise an alert more often: look whether its camera sees, its analysis runs and its streams are open."
-        ),
-    )
-}
-
-fn quiet_over(name: &str, seconds: u64) -> Description {
-    (
-        "quiet_over",
-        Severity::Low,
-        format!("{name} was quiet for {}", span(seconds)),
-        "It has raised an alert again.".to_owned(),
-    )
-}
-
 fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option<&HeldBack>) -> Description {
     let by = ended_by.map_or_else(String::new, |by| format!(", ended by {by}"));
     let count = held.map_or(0, |held| held.count);
@@ -379,67 +384,12 @@ fn silence_over(id: SilenceId, why: &str, ended_by: Option<&Actor>, held: Option
     )
 }
 
-fn list_lost(connection: &str, why: &str, seconds: u64, only: bool) -> Description {
-    let (severity, means) = match only {
-        true => (
-            Severity::High,
-            "Its alerts come through that list only, because live they go to another user: none comes until it can be read",
-        ),
-        false => (
-            Severity::Medium,
-            "Alerts come live as ever; one that is missed cannot be fetched until it can be read",
-        ),
-    };
+fn store_replaced(what: String) -> Description {
     (
-        "list_lost",
-        severity,
-        format!("The list of connection {connection} cannot be read for {seconds} s"),
-        format!("{why}. {means}. The hub keeps trying."),
-    )
-}
-
-fn list_back(connection: &str, seconds: u64) -> Description {
-    (
-        "list_back",
-        Severity::Low,
-        format!("The list of connection {connection} can be read again after {seconds} s"),
-        "What was missed meanwhile is being fetched.".to_owned(),
-    )
-}
-
-fn link_lost(connection: &str, why: &str, seconds: u64) -> Description {
-    (
-        LINK_LOST,
-        Severity::High,
-        format!("Connection {connection} has been disconnected for {seconds} s"),
-        format!("{why}. No alert comes meanwhile; it keeps trying."),
-    )
-}
-
-fn link_back(connection: &str, seconds: u64) -> Description {
-    (
-        LINK_BACK,
-        Severity::Low,
-        format!("Connection {connection} has reconnected after {seconds} s"),
-        "What was missed is fetched from the backend, where it can be.".to_owned(),
-    )
-}
-
-fn subscription_lost(connection: &str, why: SubscriptionLoss) -> Description {
-    let severity = match why {
-        SubscriptionLoss::Contested => Severity::Critical,
-        SubscriptionLoss::Forgotten | SubscriptionLoss::TakenOver => Severity::High,
-    };
-    let title = format!("Connection {connection} lost its subscription and reconnects");
-    ("subscription_lost", severity, title, format!("{why}."))
-}
-
-fn login_refused(connection: &str, why: &str, hint: &str) -> Description {
-    (
-        "login_refused",
-        Severity::High,
-        format!("The backend of connection {connection} rejected the credentials"),
-        format!("{why}. {hint}"),
+        "store_replaced",
+        Severity::Critical,
+        "The store was damaged and a new one was created".to_owned(),
+        what,
     )
 }
 

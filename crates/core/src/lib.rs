@@ -82,13 +82,13 @@ pub use routing::{
     EscalationEvent, EscalationKey, EscalationNote, Escalations, Expectation, FollowUp, Followed, GroupKey,
     GroupLabel, Grouping, Heard, HeldAlert, HeldAlerts, HeldBack, HoldCause, HoldKey, HoldWindow, Holds,
     Holiday, Hush, Inhibition, Inhibitions, Label, LastHeard, LatePolicy, LetGo, LostLinks, MAX_AREAS,
-    MAX_CONFIRM_COUNT, MAX_ESCALATIONS, MAX_FROM_MEMORY, MAX_GROUPS, MAX_POSTPONED, MAX_RATE_COUNT, RateLimit, MAX_SILENCE,
-    MAX_SILENCES, MAX_SWINGER, MAX_TEST, MAX_WRONG_CODES, Match, MatchCondition, MemoryRelay, Mode, NextEdge,
-    Pace, Panic, ParseScheduleError, PendingArm, PlannedDelivery, Policy, PolicyStep, Position, Protection,
-    Repeat, Require, Route, RoutePolicy, RouteReason, Router, RoutingEvent, RoutingState, SIREN_WINDOW,
-    Schedule, SeverityTable, Sightings, Silence, SilenceCommand, SilenceId, SilenceMatch, SilenceRefused,
-    Silences, SourceMatch, StepNote, Suppression, Swingers, TAKEN_FOR, Target, TargetMatch, TestMode, Unheld,
-    Unsent, Window, Withheld, is_pattern, name_matches,
+    MAX_CONFIRM_COUNT, MAX_ESCALATIONS, MAX_FROM_MEMORY, MAX_GROUPS, MAX_POSTPONED, MAX_RATE_COUNT,
+    MAX_SILENCE, MAX_SILENCES, MAX_SWINGER, MAX_TEST, MAX_WRONG_CODES, Match, MatchCondition, MemoryRelay,
+    Mode, NextEdge, Pace, Panic, ParseScheduleError, PendingArm, PlannedDelivery, Policy, PolicyStep,
+    Position, Protection, RateLimit, Repeat, Repeats, Require, Route, RoutePolicy, RouteReason, Router,
+    RoutingEvent, RoutingState, SIREN_WINDOW, Schedule, SeverityTable, Sightings, Silence, SilenceCommand,
+    SilenceId, SilenceMatch, SilenceRefused, Silences, SourceMatch, StepNote, Suppression, Swingers,
+    TAKEN_FOR, Target, TargetMatch, TestMode, Unheld, Unsent, Window, Withheld, is_pattern, name_matches,
 };
 pub use schedule::PassSchedule;
 pub use secret::Secret;

@@ -191,6 +191,7 @@ fn route(number: usize) -> Route {
         confirm: None,
         group: None,
         policy: None,
+        repeat: None,
     }
 }
 

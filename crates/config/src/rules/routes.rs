@@ -47,6 +47,7 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
         if route.policy.is_none() || grouping != (None, None, None) {
             groups(&format!("/route/{i}"), route, sinks, rules);
         }
+        repeats(&format!("/route/{i}/repeat_interval"), route, rules);
         let Some(delay) = route.delay else { continue };
         let pointer = format!("/route/{i}/delay");
         rules.positive(&pointer, delay);
@@ -72,6 +73,36 @@ pub(super) fn routes(routes: &[RouteSettings], sinks: &[SinkSettings], rules: &m
 
 /// Longest time for which alerts are held for a message: what is older is no news.
 const LONGEST_INTERVAL: TimeSpan = TimeSpan::from_secs(24 * 3_600);
+
+/// Shortest time after which something is said again.
+const LEAST_REPEAT: TimeSpan = TimeSpan::from_secs(60);
+
+/// The words for the events with which conditions begin.
+const CONDITIONS: [&str; 2] = ["link_lost", "quiet"];
+
+/// What says something again takes that with which a condition begins.
+fn repeats(at: &str, route: &RouteSettings, rules: &mut Rules) {
+    let Some(interval) = route.repeat_interval else {
+        return;
+    };
+    rules.require(
+        interval >= LEAST_REPEAT,
+        at,
+        || format!("({interval}) is shorter than a minute"),
+        || "expected such as \"4h\"".to_owned(),
+    );
+    let RouteMatch { kind, status, .. } = &route.matches;
+    let takes = status.is_empty() || status.iter().any(|word| CONDITIONS.contains(&word.as_str()));
+    rules.require(
+        kind.contains(&AlertKind::Hub) && takes,
+        at,
+        || "repeats nothing: only that a connection is lost or that something is quiet goes on".to_owned(),
+        || {
+            "add `match = { kind = \"hub\", status = [\"link_lost\", \"quiet\"] }` to the route, or remove it"
+                .to_owned()
+        },
+    );
+}
 
 /// What is grouped says by what and how, once.
 fn groups(at: &str, route: &RouteSettings, sinks: &[SinkSettings], rules: &mut Rules) {

@@ -60,6 +60,10 @@ pub struct RouteSettings {
     /// How long after a message of a group the next one is sent, for all that came meanwhile. When nothing came, the group is over
     /// and begins with the next alert. With `group_by`, `5m` without it.
     pub group_interval: Option<TimeSpan>,
+    /// How long after it has said that a connection is lost (`link_lost`) or that something is quiet (`quiet`) it says so again, as long
+    /// as that is so, to its own sinks: `4h` for instance. It is for a route whose `match` takes events (`kind = "hub"`). What cameras see
+    /// happens once, and is not repeated. Without it, each is said once.
+    pub repeat_interval: Option<TimeSpan>,
 }
 
 /// As it is usual: so long the first alert of a group waits for others.

@@ -34,6 +34,7 @@ pub fn router(settings: &Settings) -> Router {
         confirm: route.confirm.as_ref().map(ConfirmSettings::confirm),
         group: route.grouping(),
         policy: route.policy(),
+        repeat: route.repeat_interval.map(Into::into),
     };
     let expected = settings.expect.iter();
     let expected = expected.map(|expect| expect.expectation(&schedules, inhibit::about(settings, expect)));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::RouteReason;
+use crate::about::{LINK_LOST, QUIET};
 use crate::{AlertId, UnixMillis};
 
 /// So long after an outage was to be reported it is known that there is none.
@@ -30,6 +31,14 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
+    /// The word for the event with which it begins.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::LinkLost => LINK_LOST,
+            Self::Quiet => QUIET,
+        }
+    }
+
     /// That it holds of this.
     pub(super) fn of(self, name: &str) -> String {
         match self {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::condition::{ConditionKind, Withheld};
 use super::expectation::Expectations;
 use super::matcher::name_matches;
+use super::repeat::Holding;
 use super::{Effects, RouteReason, RoutingState, Suppression, Unheld};
 use crate::about::{LINK_BACK, LINK_LOST};
 use crate::{About, Alert, AlertKind, UnixMillis};
@@ -182,6 +183,17 @@ impl<'a> Inhibiting<'a> {
         }))
     }
 
+    /// Whether a condition holds.
+    pub(super) fn holding(self, state: &RoutingState, kind: ConditionKind, name: &str) -> Holding {
+        let mut conditions = self.conditions(state);
+        let condition = conditions.find(|condition| condition.kind == kind && condition.name == name);
+        match condition {
+            None => Holding::No,
+            Some(condition) if condition.is_known => Holding::Yes,
+            Some(_) => Holding::Unknown,
+        }
+    }
+
     /// Why an event is not sent, or is withheld, if a rule says so. What is known counts before what is not.
     pub(super) fn inhibition(self, state: &RoutingState, alert: &Alert) -> Option<RouteReason> {
         if alert.kind != AlertKind::Hub || self.rules.rules.is_empty() {
@@ -232,6 +244,7 @@ impl<'a> Inhibiting<'a> {
     ) -> Effects {
         let connection = alert.about.as_ref().and_then(|about| about.connection.as_deref());
         let unheld = match (alert.details.status.as_str(), connection) {
+            _ if alert.repeat.is_some() => None,
             (LINK_LOST, Some(connection)) => {
                 let after = after.to_mut();
                 let events = after.links.lost(now, connection);
@@ -297,7 +310,9 @@ impl<'a> Inhibiting<'a> {
         effects: &Effects,
         after: &mut Cow<'_, RoutingState>,
     ) {
-        let expect = || alert.about.as_ref().and_then(|about| about.expect.clone());
+        let about = alert.about.as_ref().filter(|_| alert.repeat.is_none());
+        // What is said again was said before.
+        let expect = || about.and_then(|about| about.expect.clone());
         let is_inhibited =
             |suppression: &Suppression| matches!(suppression.reason, RouteReason::Inhibited { .. });
         match inhibition {

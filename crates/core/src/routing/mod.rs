@@ -40,6 +40,7 @@ mod noise;
 mod panic;
 mod reason;
 mod relay;
+mod repeat;
 mod router;
 mod schedule;
 mod severity;
@@ -78,6 +79,7 @@ pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::panic::Panic;
 pub use self::reason::{CancelReason, MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
+pub use self::repeat::Repeats;
 pub use self::router::{Route, Router};
 pub use self::schedule::{Calendar, Holiday, ParseScheduleError, Schedule, Window};
 pub use self::severity::SeverityTable;
@@ -106,6 +108,9 @@ pub struct RoutingState {
     /// What cameras have seen that may confirm an alert of another one.
     #[serde(skip_serializing_if = "Sightings::is_empty")]
     pub sightings: Sightings,
+    /// What routes say again while a condition holds.
+    #[serde(skip_serializing_if = "Repeats::is_empty")]
+    pub repeats: Repeats,
     /// Where codes were wrong.
     #[serde(skip_serializing_if = "CodeChannels::is_empty")]
     pub codes: CodeChannels,

@@ -186,9 +186,16 @@ impl Router {
             .take_news()
             .into_iter()
             .map(HubEvent::Escalation);
+        let holding = |kind, name: &str| self.inhibiting().holding(state, kind, name);
+        let interval = |route: &str| {
+            let mut routes = self.routes.iter();
+            routes.find(|known| known.name == route)?.repeat
+        };
+        let again = after.repeats.look(now, holding, interval);
         let events = news
             .chain(after.silences.end(now))
             .chain(quiet)
+            .chain(again)
             .chain(locked)
             .chain(ended);
         let events: Vec<HubEvent> = events.collect();

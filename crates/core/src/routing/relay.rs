@@ -182,6 +182,7 @@ mod tests {
             confirm: None,
             group: None,
             policy: None,
+            repeat: None,
         };
         let mut relay = MemoryRelay::default();
         assert_eq!(
@@ -238,6 +239,7 @@ mod tests {
             confirm: None,
             group: None,
             policy: None,
+            repeat: None,
         };
         let mut relay = MemoryRelay::new(RoutingState {
             unmatched: 4,

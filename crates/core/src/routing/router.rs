@@ -39,6 +39,8 @@ pub struct Route {
     pub group: Option<Grouping>,
     /// Who is to hear of what it takes until that is acknowledged.
     pub policy: Option<RoutePolicy>,
+    /// How long after it has said that a condition holds it says so again.
+    pub repeat: Option<Duration>,
 }
 
 /// The routes of a configuration. A plain value: another one can take its place between two events.
@@ -70,6 +72,7 @@ pub(super) struct CompiledRoute {
     pub(super) confirm: Option<Confirm>,
     pub(super) group: Option<Grouping>,
     pub(super) policy: Option<RoutePolicy>,
+    pub(super) repeat: Option<Duration>,
 }
 
 impl CompiledRoute {
@@ -95,6 +98,7 @@ impl Router {
             confirm: route.confirm,
             group: route.group,
             policy: route.policy,
+            repeat: route.repeat,
         };
         let routes: Vec<CompiledRoute> = routes.into_iter().map(compiled).collect();
         let sieve = |route: &CompiledRoute| Sieve::new(route.matcher.names_of(), &route.sinks);
@@ -184,8 +188,14 @@ impl Router {
             state.holds.next_change(),
             state.links.next_look(),
             state.escalations.next_due(),
+            self.next_repeat(state),
         ];
         due.into_iter().flatten().min()
+    }
+
+    fn next_repeat(&self, state: &RoutingState) -> Option<UnixMillis> {
+        let holding = |kind, name: &str| self.inhibiting().holding(state, kind, name);
+        state.repeats.next_due(holding)
     }
 
     /// How often the digests of a window are sent, where there is more than one; `None` also where no alert joins it any more.
@@ -261,6 +271,7 @@ impl Router {
                 after.codes.shift(now, millis);
                 after.links.shift(now, millis);
                 after.escalations.shift(now, millis);
+                after.repeats.shift(now, millis);
             }),
         }
     }
@@ -292,7 +303,12 @@ impl Router {
         let judged = state.areas.judge(now, self.areas(), mark);
         let held = Self::held(now, state, alert, judged.as_ref());
         let urgent = judged.as_ref().is_some_and(Judged::begins_alarm);
+        verdicts.note_repeated(now, alert, &mut after);
         for ((target, verdict), reason) in self.targets.iter().zip(&verdicts.of_sinks).zip(reasons) {
+            // What one route says again is not for the sinks of others.
+            if alert.repeat.is_some() && matches!(verdict, Verdict::Unrouted) {
+                continue;
+            }
             let delay = verdict.delay(&reason);
             let escalated = matches!(reason, RouteReason::Escalated { .. });
             let (mut reason, not_before) = timing(target, reason, judged.as_ref(), held);
@@ -442,9 +458,7 @@ impl Router {
         let mut after = state.clone();
         after.holds.sent(now, &key, self.pace(&key), alert.severity);
         if let Some(limit) = target.limit() {
-            after
-                .holds
-                .note_sent(now, (&target.name, limit), alert, None);
+            after.holds.note_sent(now, (&target.name, limit), alert, None);
         }
         let reason = match key.cause {
             HoldCause::Late => RouteReason::Digest,

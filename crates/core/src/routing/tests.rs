@@ -35,6 +35,7 @@ fn route(name: &str, matches: Match, sinks: &[&str]) -> Route {
         confirm: None,
         group: None,
         policy: None,
+        repeat: None,
     }
 }
 

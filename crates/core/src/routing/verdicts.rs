@@ -1,5 +1,6 @@
 //! What the routes say about an alert, sink by sink: the first of the questions. It does not know what comes after them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::matcher::Asked;
 use super::router::CompiledRoute;
 use super::sieve::Words;
 use super::{
-    Confirm, Grouping, MatchCondition, RoutePolicy, RouteReason, Router, RoutingState, Sightings, Target,
+    Confirm, Grouping, MatchCondition, Repeats, RoutePolicy, RouteReason, Router, RoutingState, Sightings,
+    Target,
 };
 use crate::{Alert, AlertId, AlertKind, UnixMillis};
 
@@ -23,6 +25,8 @@ pub(super) struct Verdicts<'a> {
     pub(super) sightings: Option<Sightings>,
     /// The routes that take it and have a policy, by their names.
     pub(super) policies: Vec<(&'a str, &'a RoutePolicy)>,
+    /// The routes that take it and say it again, each with after how long.
+    repeated: Vec<(&'a str, Duration)>,
     /// The alerts that confirm it, by the name of such a route.
     confirmed_by: BTreeMap<&'a str, Vec<AlertId>>,
 }
@@ -76,6 +80,7 @@ impl Router {
             matched: false,
             sightings: None,
             policies: Vec::new(),
+            repeated: Vec::new(),
             confirmed_by: BTreeMap::new(),
         };
         // The route that took it and stopped.
@@ -87,7 +92,11 @@ impl Router {
         }
         // An internal event that is about a part of the site has further names: every route is asked.
         let words = alert.about.is_none().then(|| Words::of(alert));
+        let is_condition = Repeats::concerns(alert);
         for (route, sieve) in self.routes.iter().zip(&self.sieves) {
+            if alert.repeat.as_ref().is_some_and(|again| *again != route.name) {
+                continue;
+            }
             if words.as_ref().is_some_and(|words| !sieve.lets_through(words)) {
                 sieve
                     .sinks()
@@ -121,6 +130,10 @@ impl Router {
                 verdicts
                     .policies
                     .extend(policy.map(|policy| (route.name.as_str(), policy)));
+                let repeat = route.repeat.filter(|_| is_condition);
+                verdicts
+                    .repeated
+                    .extend(repeat.map(|again| (route.name.as_str(), again)));
                 // What does not count is not confirmed, and so not kept from the routes after this one.
                 stopped = (route.stop && counts).then_some(route);
             }
@@ -192,7 +205,7 @@ impl Router {
             return RouteReason::ForAll;
         }
         match verdict {
-            _ if internal && target.events => RouteReason::GetsEvents,
+            _ if internal && target.events && alert.repeat.is_none() => RouteReason::GetsEvents,
             // An attack on the alarm system must not be lost because routes were written for cameras.
             _ if alert.kind == AlertKind::Tamper && !all.matched && !self.routes.is_empty() => {
                 RouteReason::Tamper
@@ -228,6 +241,13 @@ impl Router {
 }
 
 impl Verdicts<'_> {
+    /// Remembers that a condition has begun which routes say again.
+    pub(super) fn note_repeated(&self, now: UnixMillis, alert: &Alert, after: &mut Cow<'_, RoutingState>) {
+        for &repeating in &self.repeated {
+            after.to_mut().repeats.note(now, alert, repeating);
+        }
+    }
+
     /// The alerts that confirm it for a route, if that asks for confirmation and the alert counts.
     fn confirming(&self, route: &CompiledRoute) -> Option<Vec<AlertId>> {
         route.confirm.as_ref()?;

@@ -63,6 +63,7 @@ tables! {
     panic = "panic.md";
     tamper = "tamper.md";
     inhibition = "inhibition.md";
+    repeats = "repeats.md";
     swinger = "swinger.md";
     abort = "abort.md";
     test_mode = "test_mode.md";

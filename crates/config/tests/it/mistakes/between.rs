@@ -170,7 +170,9 @@ fn inhibitions_by_halves_of_other_words_and_of_what_is_not_there() {
     let expect = "[[expect]]\nname = \"Gate\"\nevery = \"24h\"\nmatch = { camera = \"Gate\" }\n";
     let camera = "[[camera]]\nname = \"Gate\"\nmatch = { stream = \"a\" }\n";
     let inhibit = |source: &str, target: &str, equal: &str| {
-        format!("{camera}{expect}[[inhibit]]\nsource_match = {source}\ntarget_match = {target}\nequal = {equal}\n")
+        format!(
+            "{camera}{expect}[[inhibit]]\nsource_match = {source}\ntarget_match = {target}\nequal = {equal}\n"
+        )
     };
     let lost = "{ status = \"link_lost\" }";
     let quiet = "{ status = \"quiet\" }";
@@ -182,16 +184,294 @@ fn inhibitions_by_halves_of_other_words_and_of_what_is_not_there() {
         inhibit(lost, "{ status = \"link_lost\" }", "\"connection\""),
         inhibit(lost, "{ kind = \"tamper\" }", "\"connection\""),
         inhibit(lost, quiet, "\"shop\""),
-        inhibit("{ status = \"link_lost\", connection = \"mian\" }", quiet, "\"connection\""),
+        inhibit(
+            "{ status = \"link_lost\", connection = \"mian\" }",
+            quiet,
+            "\"connection\"",
+        ),
         inhibit("{ status = \"quiet\", expect = \"Gaet\" }", quiet, "\"area\""),
-        inhibit("{ status = \"link_lost\", area = \"Yard\" }", quiet, "\"connection\""),
+        inhibit(
+            "{ status = \"link_lost\", area = \"Yard\" }",
+            quiet,
+            "\"connection\"",
+        ),
         inhibit("\"link_lost\"", quiet, "\"connection\""),
         "[[inhibit]]\nsource_match = { status = \"link_lost\" }\n".to_owned(),
         // These are right.
         inhibit(lost, quiet, "\"connection\""),
-        inhibit("{ status = \"quiet\", expect = \"G*\" }", quiet, "[\"camera\", \"area\"]"),
+        inhibit(
+            "{ status = \"quiet\", expect = \"G*\" }",
+            quiet,
+            "[\"camera\", \"area\"]",
+        ),
     ];
-    after_connection(&cases.each_ref().map(String::as_str), expect![[""]]);
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = [] }
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        watchpost.toml:14:27: `status` in [inhibit.source_match] is empty
+          | [] | here
+          expected such as "link_lost", or remove the [[inhibit]]
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { status = [] }
+        > equal = "connection"
+        watchpost.toml:15:27: `status` in [inhibit.target_match] is empty
+          | [] | here
+          expected such as "quiet", or remove the [[inhibit]]
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { status = "quiet" }
+        > equal = []
+        watchpost.toml:16:9: `equal` in [[inhibit]] is empty
+          | [] | here
+          expected such as "connection", or remove the [[inhibit]]
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_back" }
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        watchpost.toml:14:27: `status` in [inhibit.source_match] cannot be `link_back`
+          | "link_back" | not one of its words
+          expected `link_lost` or `quiet`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { status = "link_lost" }
+        > equal = "connection"
+        watchpost.toml:15:27: `status` in [inhibit.target_match] cannot be `link_lost`
+          | "link_lost" | not one of its words
+          expected `quiet` or `login_refused`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { kind = "tamper" }
+        > equal = "connection"
+        watchpost.toml:15:16: [inhibit.target_match] lacks `status`
+          | { kind = "tamper" } | in here
+          `status`: The word for the event, or several: `quiet` or `login_refused`
+        watchpost.toml:15:18: unknown key `kind` in [inhibit.target_match]
+          | kind | not a key here
+          `kind` belongs in [[connection]], [expect.match] or [route.match]
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { status = "quiet" }
+        > equal = "shop"
+        watchpost.toml:16:9: `equal` in [[inhibit]] cannot be `shop`
+          | "shop" | not one of its words
+          expected `connection`, `camera` or `area`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost", connection = "mian" }
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        watchpost.toml:14:53: there is no connection `mian`
+          | "mian" | no `[[connection]]` has this name
+          did you mean "main"?
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "quiet", expect = "Gaet" }
+        > target_match = { status = "quiet" }
+        > equal = "area"
+        watchpost.toml:14:45: there is no expect `Gaet`
+          | "Gaet" | no `[[expect]]` has this name
+          did you mean "Gate"?
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost", area = "Yard" }
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        watchpost.toml:14:47: there is no area `Yard`
+          | "Yard" | no `[[camera]]` watches it
+          give a [[camera]] this `area`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = "link_lost"
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        watchpost.toml:14:16: `source_match` in [[inhibit]] must be a table, and is a string
+          | "link_lost" | a string
+          write a line `[inhibit.source_match]`, and its keys below it
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        watchpost.toml:6:1: [[inhibit]] lacks `equal` and `target_match`
+          | [[inhibit]] | in here
+          `equal`: What both must have in common: `connection`, `camera` or `area`, or several
+          `target_match`: The events that are not sent while it holds: `{ status = "quiet" }` or `{ status = "login_refused" }`
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "link_lost" }
+        > target_match = { status = "quiet" }
+        > equal = "connection"
+        NO ERROR
+        > [[camera]]
+        > name = "Gate"
+        > match = { stream = "a" }
+        > [[expect]]
+        > name = "Gate"
+        > every = "24h"
+        > match = { camera = "Gate" }
+        > [[inhibit]]
+        > source_match = { status = "quiet", expect = "G*" }
+        > target_match = { status = "quiet" }
+        > equal = ["camera", "area"]
+        NO ERROR
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_repeated_goes_on() {
+    let sink = "[[sink]]\nname = \"mail\"\nplugin = \"email\"\n";
+    let route = |lines: &str| format!("{sink}[[route]]\nsinks = \"mail\"\n{lines}\n");
+    let cases = [
+        route("repeat_interval = \"4h\""),
+        route("repeat_interval = \"4h\"\nmatch = { kind = \"anomaly\" }"),
+        route("repeat_interval = \"4h\"\nmatch = { kind = \"hub\", status = \"disk_low\" }"),
+        route("repeat_interval = \"30s\"\nmatch = { kind = \"hub\" }"),
+        // These are right.
+        route("repeat_interval = \"4h\"\nmatch = { kind = [\"anomaly\", \"hub\"] }"),
+        route("repeat_interval = \"4h\"\nmatch = { kind = \"hub\", status = [\"disk_low\", \"quiet\"] }"),
+    ];
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "4h"
+        watchpost.toml:11:19: `repeat_interval` in [[route]] repeats nothing: only that a connection is lost or that something is quiet goes on
+          | "4h" | here
+          add `match = { kind = "hub", status = ["link_lost", "quiet"] }` to the route, or remove it
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "4h"
+        > match = { kind = "anomaly" }
+        watchpost.toml:11:19: `repeat_interval` in [[route]] repeats nothing: only that a connection is lost or that something is quiet goes on
+          | "4h" | here
+          add `match = { kind = "hub", status = ["link_lost", "quiet"] }` to the route, or remove it
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "4h"
+        > match = { kind = "hub", status = "disk_low" }
+        watchpost.toml:11:19: `repeat_interval` in [[route]] repeats nothing: only that a connection is lost or that something is quiet goes on
+          | "4h" | here
+          add `match = { kind = "hub", status = ["link_lost", "quiet"] }` to the route, or remove it
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "30s"
+        > match = { kind = "hub" }
+        watchpost.toml:11:19: `repeat_interval` in [[route]] (30s) is shorter than a minute
+          | "30s" | here
+          expected such as "4h"
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "4h"
+        > match = { kind = ["anomaly", "hub"] }
+        NO ERROR
+        > [[sink]]
+        > name = "mail"
+        > plugin = "email"
+        > [[route]]
+        > sinks = "mail"
+        > repeat_interval = "4h"
+        > match = { kind = "hub", status = ["disk_low", "quiet"] }
+        NO ERROR
+    "#]],
+    );
 }
 
 #[test]
@@ -213,7 +493,86 @@ fn rate_limits_that_are_no_rates_or_for_no_messages() {
         // This is right.
         sink("email", "\"20 per 1h 30m\""),
     ];
-    after_connection(&cases.each_ref().map(String::as_str), expect![[""]]);
+    after_connection(
+        &cases.each_ref().map(String::as_str),
+        expect![[r#"
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = 20
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` must be a number and a duration in quotes, such as "20 per 1h", and is an integer
+          | 20 | an integer
+          write "20 per 1h" if you mean in an hour
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "20"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` is not a rate: `20`
+          | "20" | here
+          expected a number and a duration, such as "20 per 1h"
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "20/h"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` is not a rate: `20/h`
+          | "20/h" | here
+          write "20 per 1h"
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "20 per hour"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` is not a rate: `20 per hour`
+          | "20 per hour" | here
+          write "20 per 1h"
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "0 per 1h"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` is not a rate: `0 per 1h`
+          | "0 per 1h" | here
+          expected one at least, such as "1 per 1h"
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "20 per 60"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` is not a rate: `20 per 60`
+          | "20 per 60" | here
+          a unit is missing, write "60s" for seconds
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "5000 per 1h"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` allows 5000 messages, of which each is remembered for 1h
+          | "5000 per 1h" | here
+          expected 200 at most: take a shorter time, such as "100 per 10m", or remove it
+        > [[sink]]
+        > name = "sms"
+        > plugin = "exec"
+        > rate_limit = "20 per 2d"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` counts for 2d, which is longer than a day
+          | "20 per 2d" | here
+          expected such as "20 per 1h": what is held for longer is no news
+        > [[sink]]
+        > name = "sms"
+        > plugin = "gpio"
+        > rate_limit = "20 per 1h"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` holds nothing back: what makes noise sounds for each alert, and an archive keeps each
+          | "20 per 1h" | here
+          remove it, or set it for a sink that gets messages
+        > [[sink]]
+        > name = "sms"
+        > plugin = "archive"
+        > rate_limit = "20 per 1h"
+        watchpost.toml:9:14: `rate_limit` in [[sink]] `sms` holds nothing back: what makes noise sounds for each alert, and an archive keeps each
+          | "20 per 1h" | here
+          remove it, or set it for a sink that gets messages
+        > [[sink]]
+        > name = "sms"
+        > plugin = "email"
+        > rate_limit = "20 per 1h 30m"
+        NO ERROR
+    "#]],
+    );
 }
 
 #[test]

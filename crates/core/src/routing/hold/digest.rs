@@ -1,9 +1,7 @@
 //! The message that stands for many alerts. It knows neither when it is due nor where it goes but to its sink.
 
-use std::borrow::Cow;
-
 use super::{HeldAlerts, HoldCause, HoldKey};
-use crate::routing::{RouteReason, RoutingState, Target};
+use crate::routing::{RoutingState, Target};
 use crate::{Alert, AlertId, AlertKind, Digest, HUB, Severity, UnixMillis, Via};
 
 /// What becomes of alerts that came late.
@@ -169,9 +167,12 @@ fn grouped(number: u64) -> String {
         }
         text.push(digit);
     }
+    text
+}
 
+impl Target {
     /// What becomes of this alert because it came late, if that is so.
-    fn late_policy(&self, alert: &Alert) -> LatePolicy {
+    pub(in crate::routing) fn late_policy(&self, alert: &Alert) -> LatePolicy {
         let concerns = alert.late
             && !matches!(
                 alert.kind,

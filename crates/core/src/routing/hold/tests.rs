@@ -37,6 +37,7 @@ fn router(wait: u64, interval: u64, by: &[GroupLabel]) -> Router {
         delay: None,
         stop: false,
         confirm: None,
+        repeat: None,
         group: Some(Grouping {
             by: by.to_vec(),
             pace: Pace {
