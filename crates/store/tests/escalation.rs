@@ -40,6 +40,7 @@ fn router() -> Router {
         stop: false,
         confirm: None,
         group: None,
+        repeat: None,
         policy: Some(RoutePolicy {
             name: "night".into(),
             by: vec![GroupLabel::Area],

@@ -7,6 +7,7 @@
 
 mod hub;
 
+use std::fs;
 use std::path::Path;
 
 use expect_test::expect_file;
@@ -14,9 +15,13 @@ use watchpost_scenarios::{Line, Scenario, Table};
 
 use self::hub::Hub;
 
-/// Plays one scenario. Returns its lines with what followed.
+/// Plays one scenario on the site of its section. Returns its lines with what followed.
 fn play(scenario: &Scenario<'_>) -> String {
-    let mut hub = Hub::new(scenario.sites[scenario.site]);
+    play_on(scenario.sites[scenario.site], scenario)
+}
+
+fn play_on(site: &str, scenario: &Scenario<'_>) -> String {
+    let mut hub = Hub::new(site);
     for (time, line) in scenario.lines() {
         let (Some(time), Line::Act(act, text)) = (time, line) else {
             continue;
@@ -31,6 +36,22 @@ fn play(scenario: &Scenario<'_>) -> String {
 fn check(name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tables").join(name);
     expect_file![path].assert_eq(&Table::read(name).rewritten(|scenario| play(&scenario)));
+}
+
+/// The section with what all wishes of the page for installers have in common.
+const COMMON: &str = "The site";
+
+/// What the page for installers shows is so.
+#[test]
+fn each_wish_of_the_page_for_installers_is_fulfilled() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    let page = Table::of(fs::read_to_string(&path).unwrap());
+    let played = page.rewritten(|scenario| {
+        let (common, own) = (scenario.sites[COMMON], scenario.sites[scenario.site]);
+        let own = if scenario.site == COMMON { "" } else { own };
+        play_on(&format!("{common}\n{own}"), &scenario)
+    });
+    expect_file![path].assert_eq(&played);
 }
 
 macro_rules! tables {

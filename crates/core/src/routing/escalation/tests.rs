@@ -53,6 +53,7 @@ fn router(policy: Policy) -> Router {
         stop: false,
         confirm: None,
         group: None,
+        repeat: None,
         policy: Some(RoutePolicy {
             name: policy.name.clone(),
             by: vec![GroupLabel::Area],
