@@ -203,11 +203,14 @@ fn silence(
         let spared = |sink: &str| effects.spared.iter().any(|spared| spared == sink);
         let muting = silence.muting();
         let mutes = |alert: &Alert, sink: &str| !spared(sink) && muting(alert, sink);
+        // Of one sink it may wait, and be held for another: it goes from both at once.
+        let held = routing.state().holds.alerts();
+        let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
         for alert in drop_muted(tx, mutes, &reason.to_string(), now)? {
             let (silence, alert) = (silence.id, &alert);
             routing.ask(RoutingEvent::HeldBack { silence, alert });
         }
-        let_go_muted(tx, mutes, &reason, silence.id, routing, now)?;
+        let_go_muted(tx, (held, mutes), (&reason, silence.id), routing, now)?;
     }
     Ok(Performed {
         changed: 1,
@@ -218,21 +221,26 @@ fn silence(
 /// Lets go of what is held for digests and is not to be heard of any more.
 fn let_go_muted(
     tx: &Transaction<'_>,
-    mutes: impl Fn(&Alert, &str) -> bool,
-    reason: &RouteReason,
-    silence: SilenceId,
+    (held, mutes): (Vec<(String, AlertId)>, impl Fn(&Alert, &str) -> bool),
+    (reason, silence): (&RouteReason, SilenceId),
     routing: &mut Routing<'_>,
     now: UnixMillis,
 ) -> rusqlite::Result<()> {
-    let held = routing.state().holds.alerts();
-    let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
     for (sink, id) in held {
-        let alert = alerts::load(tx, id)?.filter(|alert| mutes(alert, &sink));
-        if let Some(alert) = &alert {
+        let Some(alert) = alerts::load(tx, id)?.filter(|alert| mutes(alert, &sink)) else {
+            continue;
+        };
+        let still = routing
+            .state()
+            .holds
+            .alerts()
+            .any(|known| known == (sink.as_str(), id));
+        if still {
+            let alert = &alert;
             routing.ask(RoutingEvent::HeldBack { silence, alert });
-            let gone = [LetGo { sink, alert: id }];
-            routing::let_go(tx, &gone, &reason.to_string(), now)?;
         }
+        let gone = [LetGo { sink, alert: id }];
+        routing::let_go(tx, &gone, &reason.to_string(), now)?;
     }
     Ok(())
 }

@@ -530,19 +530,26 @@ impl Hub {
             let mutes = |waiting: &Waiting| {
                 !spared.contains(&waiting.planned.sink) && muting(&waiting.alert, &waiting.planned.sink)
             };
+            let held = self.state.holds.alerts();
+            let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
             for alert in self.drop_waiting(mutes, &reason.to_string()) {
                 let (silence, alert) = (silence.id, &alert);
                 self.step(RoutingEvent::HeldBack { silence, alert });
             }
-            let held = self.state.holds.alerts();
-            let held: Vec<(String, AlertId)> = held.map(|(sink, id)| (sink.to_owned(), id)).collect();
             for (sink, id) in held {
                 let alert = self.alert(id).clone();
                 if !spared.contains(&sink) && muting(&alert, &sink) {
+                    let still = self
+                        .state
+                        .holds
+                        .alerts()
+                        .any(|known| known == (sink.as_str(), id));
                     let gone = LetGo { sink, alert: id };
                     self.say_let_go(&[gone], &reason.to_string());
                     let (silence, alert) = (silence.id, &alert);
-                    self.step(RoutingEvent::HeldBack { silence, alert });
+                    if still {
+                        self.step(RoutingEvent::HeldBack { silence, alert });
+                    }
                 }
             }
         }
