@@ -27,6 +27,7 @@
 //! (`panic.rs`) is asked of its routes and of silences that name it, and of nothing else.
 
 mod arming;
+mod cancel;
 mod codes;
 mod condition;
 mod confirmation;
@@ -58,6 +59,7 @@ pub use self::arming::{
     ArmingRefused, AutoArm, Blocker, Cause, Followed, MAX_AREAS, MAX_POSTPONED, MAX_SWINGER, MAX_TEST, Mode,
     NextEdge, PendingArm, Protection, SIREN_WINDOW, Swingers, TestMode,
 };
+pub use self::cancel::CancelReason;
 pub use self::codes::{CODE_LOCK, CodeChannel, CodeChannels, CodeRefused, MAX_WRONG_CODES};
 pub use self::condition::{ConditionKind, LostLinks, Withheld};
 pub use self::confirmation::{Confirm, MAX_CONFIRM_COUNT, Sightings};
@@ -77,7 +79,7 @@ pub use self::hold::{
 pub use self::inhibition::{AboutMatch, FollowUp, Inhibition, Inhibitions, Label, SourceMatch, TargetMatch};
 pub use self::matcher::{Match, is_pattern, name_matches};
 pub use self::panic::Panic;
-pub use self::reason::{CancelReason, MatchCondition, RouteReason};
+pub use self::reason::{MatchCondition, RouteReason};
 pub use self::relay::{MAX_FROM_MEMORY, MemoryRelay};
 pub use self::repeat::Repeats;
 pub use self::router::{Route, Router};
