@@ -18,9 +18,10 @@ const OF_ITS_PARTS: &[&str] = &[
     "subscription_lost",
 ];
 
-/// Whether it is said of the hub's machine or its parts, and not by a rule.
+/// Whether it is said of the hub's machine or its parts, and not by a rule, as what a route says again is.
 pub fn is_of_its_parts(alert: &Alert) -> bool {
-    alert.kind == AlertKind::Hub && OF_ITS_PARTS.contains(&alert.details.status.as_str())
+    let is_of_parts = OF_ITS_PARTS.contains(&alert.details.status.as_str());
+    alert.kind == AlertKind::Hub && is_of_parts && alert.repeat.is_none()
 }
 
 /// What the backend says of it.
