@@ -488,8 +488,14 @@ fn a_schedule_arms_at_its_time_also_where_the_hub_did_not_run_then_unless_that_i
     let mut site = Site::start(&HOURS)?;
     site.arm_by_schedule(&window_from(minute() + 120))?;
     let next = |site: &Site| -> Result<Value> {
-        let area = site.until("disarmed")?;
-        Ok(area["followed"]["next"].clone())
+        // The schedule is looked at after the configuration is read.
+        eventually("what comes next", PATIENCE, || {
+            let area = site.until("disarmed").map_err(|error| format!("{error:#}"))?;
+            match area["followed"]["next"].clone() {
+                Value::Null => Err(format!("{area:#}")),
+                next => Ok(next),
+            }
+        })
     };
     let planned = next(&site)?;
     assert_eq!(planned["mode"], "away", "{planned:#}");
