@@ -66,9 +66,9 @@ impl HubClient {
         self.request(Method::GET, path, &()).await
     }
 
-    /// Commands something that answers nothing, unless it is deferred.
-    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<Option<Deferred>> {
-        let body = self.request(Method::POST, path, &()).await?;
+    /// Commands something, with a query, that answers nothing, unless it is deferred.
+    pub(crate) async fn post(&self, path: &str, query: &impl Serialize) -> anyhow::Result<Option<Deferred>> {
+        let body = self.request(Method::POST, path, query).await?;
         if body.is_empty() {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use actix_rt::System;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use watchpost_config::TimeZone;
 use watchpost_core::{Actor, Alert, AlertId, AlertKind, Camera, Picture, Severity, UnixMillis, Via};
 use watchpost_hub::{AlertEntry, AlertPage, AlertQuery};
@@ -98,29 +99,31 @@ pub(crate) fn run(target: &Target, args: &AlertsArgs) -> anyhow::Result<()> {
             }
             AlertsCommand::Acknowledge { id, at } => {
                 let done = format!("alert {id} is acknowledged");
-                let at = at.as_ref().map_or_else(String::new, |at| format!("?at={at}"));
-                command(
-                    &hub,
-                    &format!("/v1/alerts/{id}/acknowledge{at}"),
-                    &done,
-                    args.json,
-                )
-                .await
+                let path = format!("/v1/alerts/{id}/acknowledge");
+                let query: Vec<_> = at.iter().map(|at| ("at", at)).collect();
+                command(&hub, (&path, &query), &done, args.json).await
             }
             AlertsCommand::Dismiss { id } => {
                 let done = format!("alert {id} is dismissed");
-                command(&hub, &format!("/v1/alerts/{id}/dismiss"), &done, args.json).await
+                let path = format!("/v1/alerts/{id}/dismiss");
+                command(&hub, (&path, &()), &done, args.json).await
             }
             AlertsCommand::Clear => {
-                command(&hub, "/v1/alerts/clear", "the live list is empty", args.json).await
+                let done = "the live list is empty";
+                command(&hub, ("/v1/alerts/clear", &()), done, args.json).await
             }
         }
     })
 }
 
 /// Has something done, and says what was done, or that it is recorded later.
-async fn command(hub: &HubClient, path: &str, done: &str, json: bool) -> anyhow::Result<()> {
-    match hub.post(path).await? {
+async fn command(
+    hub: &HubClient,
+    (path, query): (&str, &impl Serialize),
+    done: &str,
+    json: bool,
+) -> anyhow::Result<()> {
+    match hub.post(path, query).await? {
         Some(deferred) if json => out::json(&deferred),
         Some(deferred) => Ok(out::line(deferred.deferred)?),
         None => Ok(out::line(done)?),
