@@ -7,8 +7,6 @@ use crate::{
     Picture, Severity, SilenceId, SubscriptionLoss, UnixMillis,
 };
 
-pub(crate) use crate::time::span;
-
 /// Name that stands for the connection of an internal event.
 pub const HUB: &str = "hub";
 

@@ -1,7 +1,8 @@
 //! Events about connections that are away, and what is quiet, in words.
 
-use super::{Description, span};
+use super::Description;
 use crate::about::{LINK_BACK, LINK_LOST, QUIET};
+use crate::time::span;
 use crate::{Severity, SubscriptionLoss};
 
 pub(super) fn quiet(name: &str, seconds: u64, ever: bool) -> Description {

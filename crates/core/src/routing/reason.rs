@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, ConditionKind, GroupKey, SilenceId};
-use crate::event::span;
+use crate::time::span;
 use crate::{AlertId, UnixMillis};
 
 /// Why a sink gets an alert, or why it does not. Its JSON form is stored and shown; its words may change.

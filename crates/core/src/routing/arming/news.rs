@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Blocker, Cause, Mode, Severity};
-use crate::event::span;
+use crate::time::span;
 
 /// Something that has become of an area.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -140,7 +140,7 @@ impl Escalations {
             if !is_known {
                 return true;
             }
-            let taken = escalation.acknowledge(now, policy(&key.policy), alert, by);
+            let taken = escalation.acknowledge(now, policy(&key.policy), by);
             if taken == Taken::ByOne {
                 return true;
             }

@@ -108,7 +108,7 @@ struct Sending {
 /// What an acknowledgement means for an escalation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// Nothing: it is about something else, or was acknowledged before.
+    /// Nothing: it was acknowledged before.
     No,
     /// Others have to acknowledge it too.
     ByOne,
@@ -272,15 +272,9 @@ impl Escalation {
         }
     }
 
-    /// A person has acknowledged an alert.
-    pub(super) fn acknowledge(
-        &mut self,
-        now: UnixMillis,
-        policy: Option<&Policy>,
-        alert: AlertId,
-        by: &Actor,
-    ) -> Taken {
-        if !self.all().any(|known| known == alert) || self.taken_by().is_some() {
+    /// A person has acknowledged an alert of it.
+    pub(super) fn acknowledge(&mut self, now: UnixMillis, policy: Option<&Policy>, by: &Actor) -> Taken {
+        if self.taken_by().is_some() {
             return Taken::No;
         }
         let all = policy.is_some_and(|policy| policy.require == Require::All);

@@ -8,9 +8,7 @@ use super::note::{DueStep, EscalationEnd, EscalationEvent, StepNote};
 use super::policy::{Policy, Position, Require};
 use super::{Escalation, EscalationKey, Escalations, MAX_ESCALATIONS, RoutePolicy};
 use crate::routing::router::CompiledRoute;
-use crate::routing::{
-    Actor, Effects, GroupKey, Grouping, Pace, RouteReason, RoutingState, Silence, Suppression, Target,
-};
+use crate::routing::{Actor, Effects, GroupKey, RouteReason, RoutingState, Silence, Suppression, Target};
 use crate::{Alert, AlertId, Details, UnixMillis};
 
 /// The policies of a configuration, and the sinks that they name.
@@ -94,7 +92,7 @@ impl<'a> Escalating<'a> {
             let Some(policy) = self.policy(name) else { continue };
             let mut sinks = policy.steps.iter().flat_map(|step| &step.sinks);
             let silenced = sinks.all(|sink| self.is_silenced(sink, &silences));
-            let key = state.escalations.key(name, route, &group(by, alert));
+            let key = state.escalations.key(name, route, &GroupKey::of(by, alert));
             let known = state.escalations.active.get(&key);
             let what = match known.filter(|known| known.includes(alert)) {
                 _ if silenced || tested => What::Nothing,
@@ -329,16 +327,6 @@ impl Escalations {
             own
         }
     }
-}
-
-/// The group of an alert by these labels.
-fn group(by: &[crate::routing::GroupLabel], alert: &Alert) -> GroupKey {
-    let by = by.to_vec();
-    let pace = Pace {
-        wait: Duration::ZERO,
-        interval: Duration::ZERO,
-    };
-    Grouping { by, pace }.key(alert)
 }
 
 /// The alert that a message is about, as far as silences ask.

@@ -75,8 +75,14 @@ impl GroupLabel {
 impl Grouping {
     /// The group of an alert.
     pub(in crate::routing) fn key(&self, alert: &Alert) -> GroupKey {
-        let labels = self.by.iter();
-        GroupKey(labels.map(|label| (*label, label.value(alert))).collect())
+        GroupKey::of(&self.by, alert)
+    }
+}
+
+impl GroupKey {
+    /// The group of an alert by these labels.
+    pub(in crate::routing) fn of(by: &[GroupLabel], alert: &Alert) -> Self {
+        Self(by.iter().map(|label| (*label, label.value(alert))).collect())
     }
 }
 
