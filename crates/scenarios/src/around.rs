@@ -1,9 +1,40 @@
-//! What a hub is given to hear of what a camera has seen, and what it says that no rule does.
+//! What a whole hub has around it when the tables are played: what it is connected to, what it is given to hear of what a camera
+//! has seen, and what it says that no rule does.
 
 use serde_json::json;
 use watchpost_core::{Alert, AlertKind, UnixMillis};
 
 use crate::Seen;
+
+/// What a site has beside what its scenario says: the backend, which is asked as rarely as it can be, and a way in for what is
+/// seen while that is away.
+pub const BESIDE: &str = r#"
+[[connection]]
+name = "main"
+url = "http://192.168.1.20:8000"
+login = { email = "yard@example.org", password = "secret" }
+accept_notices = true
+backfill = { interval = "1h" }
+slot = { interval = "1h" }
+reconnect = { max = "1s", jitter = 0 }
+
+[[connection]]
+name = "posts"
+kind = "inbound"
+token = "a token that no one guesses"
+"#;
+
+/// What cannot be done to a whole hub, by the title of its scenario, and why.
+pub const NOT_PLAYED: &[(&str, &str)] = &[
+    (
+        "Not ready, and what keeps it from that",
+        "a sink fails over a delivery, and not by itself",
+    ),
+    (
+        "It is acknowledged in the moment of a step: the one or the other comes first",
+        "a message that is on its way then is delivered or not, which a table cannot leave open",
+    ),
+];
 
 /// What the hub says of its machine and its parts, and no rule does.
 const OF_ITS_PARTS: &[&str] = &[

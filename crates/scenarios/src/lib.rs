@@ -35,7 +35,7 @@ mod table;
 
 pub use account::Explained;
 pub use act::{Act, InHand, Seen};
-pub use around::{is_of_its_parts, message, posted, stream};
+pub use around::{BESIDE, NOT_PLAYED, is_of_its_parts, message, posted, stream};
 pub use facts::Facts;
 pub use shown::{brief, show_area};
 pub use site::{SiteClock, settings};

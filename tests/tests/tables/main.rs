@@ -22,20 +22,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use watchpost_scenarios::{Facts, Scenario, Table};
+use watchpost_scenarios::{Facts, NOT_PLAYED, Scenario, Table};
 use watchpost_testkit::{artefacts, hostile_plugin};
-
-/// What cannot be done to real processes, by the title of its scenario, and why.
-const NOT_PLAYED: &[(&str, &str)] = &[
-    (
-        "Not ready, and what keeps it from that",
-        "a sink fails over a delivery, and not by itself",
-    ),
-    (
-        "It is acknowledged in the moment of a step: the one or the other comes first",
-        "a message that is on its way then is delivered or not, which a table cannot leave open",
-    ),
-];
 
 /// Of so many scenarios of a file that do not last for days one is played, where it is not said that all are.
 const ONE_OF: usize = 4;

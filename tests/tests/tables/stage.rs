@@ -11,8 +11,8 @@ use serde::Deserialize as _;
 use serde_json::json;
 use watchpost_core::{Alert, AlertId, AlertKind, Area, UnixMillis};
 use watchpost_scenarios::{
-    Act, Explained, FIRST_DAY, Facts, InHand, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts,
-    message, posted, settings, show_area, stream,
+    Act, BESIDE, Explained, FIRST_DAY, Facts, InHand, Line, Scenario, Seen, SiteClock, brief,
+    is_of_its_parts, message, posted, settings, show_area, stream,
 };
 use watchpost_testkit::{Backend, TempDir};
 
@@ -84,7 +84,7 @@ pub(crate) fn play(scenario: &Scenario<'_>) -> Result<Played> {
 impl<'a> Stage<'a> {
     fn new(scenario: &'a Scenario<'a>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("watchpost-").tempdir()?;
-        let clock = SiteClock::new(&settings(scenario.sites[scenario.site], IN_ITS_PLACE, Vec::new()));
+        let clock = SiteClock::new(&settings(scenario.sites[scenario.site], BESIDE, Vec::new()));
         let (first, _) = scenario.lines().next().context("a line")?;
         let first = clock.parse(clock.begins(FIRST_DAY), first.context("a time")?);
         let now = first - BEFORE;
@@ -382,19 +382,6 @@ impl<'a> Stage<'a> {
         })
     }
 }
-
-/// In the place of what a site has beside, where only its clock matters.
-const IN_ITS_PLACE: &str = r#"
-[[connection]]
-name = "main"
-url = "http://127.0.0.1:1"
-login = { email = "yard@example.org", password = "secret" }
-
-[[connection]]
-name = "posts"
-kind = "inbound"
-token = "a token that no one guesses"
-"#;
 
 /// A backend that goes by the clock of this site and makes no alert by itself.
 fn backend(dir: &TempDir) -> Result<Backend> {

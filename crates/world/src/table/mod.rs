@@ -12,23 +12,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use watchpost_scenarios::{Facts, Scenario, Table};
+use watchpost_scenarios::{Facts, NOT_PLAYED, Scenario, Table};
 
 use self::played::Pace;
 use crate::play::in_virtual_time;
 use crate::story::Story;
-
-/// What cannot be done to a whole hub, by the title of its scenario, and why.
-const NOT_PLAYED: &[(&str, &str)] = &[
-    (
-        "Not ready, and what keeps it from that",
-        "a sink fails over a delivery, and not by itself",
-    ),
-    (
-        "It is acknowledged in the moment of a step: the one or the other comes first",
-        "a message that is on its way then is delivered or not, which a table cannot leave open",
-    ),
-];
 
 /// Plays it. Returns how what was seen differs from the table, and its story if that is wanted.
 fn differences(scenario: &Scenario<'_>, wanted: bool) -> (Vec<String>, Vec<String>) {

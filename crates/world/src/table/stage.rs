@@ -14,11 +14,11 @@ use watchpost_core::{Alert, AlertId, AlertKind, ArmingCommand, SilenceCommand, U
 use watchpost_hub::inbound::Posted;
 use watchpost_hub::{AskError, Explanation, HubHandle, TokioClock, WallClock as _};
 use watchpost_scenarios::{
-    Act, Explained, FIRST_DAY, Facts, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts, message,
-    posted, settings, show_area, stream,
+    Act, BESIDE, Explained, FIRST_DAY, Facts, Line, Scenario, Seen, SiteClock, brief, is_of_its_parts,
+    message, posted, settings, show_area, stream,
 };
 
-use super::around::{BESIDE, setup};
+use super::around::setup;
 use super::played::{Command, Pace, Played};
 use crate::backend::serve::Server;
 use crate::backend::{BEGINNING, Backend};
